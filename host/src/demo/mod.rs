@@ -1,0 +1,1 @@
+//! A gateway of three services on loopback, to try everything without one.

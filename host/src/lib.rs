@@ -1,0 +1,21 @@
+//! MCP gateways as first-class citizens of pflow.
+//!
+//! The logic that knows gateways is a WASI component behind the WIT package `pflow:gateway`; this crate is the host that
+//! runs it in a sandbox whose only way out is HTTP to the gateway that the user configured. See `docs/` for guides
+//! and `wit/gateway.wit` for the contract.
+//!
+//! One direction, no back and forth: [`cli`], [`serve`](mod@serve) and the Python module know [`Gateway`]; it knows the contract;
+//! the component knows MCP; and only [`egress`] touches the network.
+
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod egress;
+mod error;
+mod gateway;
+pub mod report;
+pub mod runtime;
+pub mod serve;
+
+pub use error::{Class, Error, Result};
+pub use gateway::{CallOptions, Gateway};

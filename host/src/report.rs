@@ -1,0 +1,314 @@
+//! The shapes of `--json`, and of what the Python module returns. Stable: fields are added, never changed or removed.
+//! Built by [`Gateway`](crate::Gateway); printed by [`cli`](crate::cli). No logic.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::Error;
+
+macro_rules! names {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize)]
+        pub enum $name { $($(#[$vmeta])* #[serde(rename = $text)] $variant),+ }
+
+        impl $name {
+            /// The name in JSON and on the screen.
+            #[must_use]
+            pub fn as_str(self) -> &'static str { match self { $(Self::$variant => $text),+ } }
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.pad(self.as_str()) }
+        }
+    };
+}
+
+names! {
+    /// A gateway product.
+    Kind {
+        /// Docker MCP Gateway.
+        Docker = "docker",
+        /// IBM ContextForge.
+        ContextForge = "context-forge",
+        /// Any other aggregator.
+        Generic = "generic",
+    }
+}
+
+names! {
+    /// How the peer speaks MCP.
+    Era {
+        /// `initialize` handshake, up to 2025-11-25.
+        Legacy = "legacy",
+        /// Self-contained requests, from 2026-07-28.
+        Modern = "modern",
+    }
+}
+
+names! {
+    /// How a tool's service is known, best first.
+    Attribution {
+        /// Declared by the user.
+        Declared = "declared",
+        /// Said by the gateway itself.
+        Reported = "reported",
+        /// One of the gateway's own control tools.
+        Control = "control",
+        /// Prefix of a known service name.
+        Prefix = "prefix",
+        /// Inferred from a shared prefix.
+        Inferred = "inferred",
+        /// Not known.
+        None = "none",
+    }
+}
+
+names! {
+    /// How far an attribution can be trusted.
+    Confidence {
+        /// Said by the user or by the gateway.
+        Certain = "certain",
+        /// Very likely.
+        High = "high",
+        /// A guess.
+        Low = "low",
+        /// Not known.
+        None = "none",
+    }
+}
+
+names! {
+    /// The state of a gateway or of a service behind it.
+    Status {
+        /// Works.
+        Ok = "ok",
+        /// Works in part.
+        Degraded = "degraded",
+        /// Down.
+        Offline = "offline",
+        /// Switched off by an administrator.
+        Disabled = "disabled",
+        /// Wants a credential.
+        AuthRequired = "auth_required",
+        /// Refuses this credential.
+        Forbidden = "forbidden",
+        /// Asked to slow down.
+        RateLimited = "rate_limited",
+        /// Did not answer in time.
+        Timeout = "timeout",
+        /// No connection.
+        Unreachable = "unreachable",
+        /// Answers with errors.
+        UpstreamError = "upstream_error",
+        /// Nothing was seen that says more.
+        Unknown = "unknown",
+    }
+}
+
+/// `test --json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Test {
+    /// The entry's name, or the URL.
+    pub gateway: String,
+    /// The MCP URL.
+    pub url: String,
+    /// Everything passed.
+    pub ok: bool,
+    /// The product, once known.
+    pub kind: Option<Kind>,
+    /// The MCP revision, once agreed.
+    pub protocol: Option<String>,
+    /// The era, once known.
+    pub era: Option<Era>,
+    /// Step by step: resolve, connect, tls, auth, protocol, tools. A step that was not reached has `ok: null`.
+    pub checks: Vec<Check>,
+    /// Number of tools, before filters.
+    pub tools: Option<usize>,
+    /// Number of services.
+    pub services: Option<usize>,
+    /// Why it failed.
+    pub error: Option<Error>,
+}
+
+/// One step of a test.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    /// resolve, connect, tls, auth, protocol or tools.
+    pub name: &'static str,
+    /// Passed, failed, or not reached.
+    pub ok: Option<bool>,
+    /// Milliseconds it took.
+    pub ms: Option<f64>,
+    /// One phrase: what was seen.
+    pub detail: String,
+}
+
+/// `services --json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Services {
+    /// The entry's name, or the URL.
+    pub gateway: String,
+    /// Sorted by name.
+    pub services: Vec<Service>,
+    /// Tools of no known service.
+    pub unattributed: usize,
+    /// What was noticed, in plain sentences.
+    pub warnings: Vec<String>,
+}
+
+/// One service behind a gateway.
+#[derive(Clone, Debug, Serialize)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// Tools attributed to it.
+    pub tools: usize,
+    /// The weakest rung among its tools.
+    pub attribution: Attribution,
+    /// The weakest confidence among its tools.
+    pub confidence: Confidence,
+    /// Its state, as far as the catalogue shows it.
+    pub status: Status,
+    /// What all that rests on.
+    pub evidence: Vec<String>,
+}
+
+/// `tools --json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tools {
+    /// The entry's name, or the URL.
+    pub gateway: String,
+    /// Tools that the gateway listed, before filters.
+    pub total: usize,
+    /// Pages read.
+    pub pages: u32,
+    /// Tools that the filters left out.
+    pub filtered_out: usize,
+    /// How many were left out, by reason.
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub filtered_because: std::collections::BTreeMap<String, usize>,
+    /// Sorted by name.
+    pub tools: Vec<Tool>,
+    /// What was noticed, in plain sentences.
+    pub warnings: Vec<String>,
+}
+
+/// One tool.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tool {
+    /// The exact name on the wire.
+    pub name: String,
+    /// For people.
+    pub title: Option<String>,
+    /// For models.
+    pub description: Option<String>,
+    /// The service it is from; null when unattributed.
+    pub service: Option<String>,
+    /// How that is known.
+    pub attribution: Attribution,
+    /// How far to trust it.
+    pub confidence: Confidence,
+    /// What it rests on.
+    pub evidence: String,
+    /// JSON Schema.
+    pub input_schema: Value,
+    /// JSON Schema.
+    pub output_schema: Option<Value>,
+    /// MCP's hints, as listed.
+    pub annotations: Option<Value>,
+    /// `_meta`, as listed.
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    pub meta: Option<Value>,
+    /// `icons`, as listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub icons: Option<Value>,
+    /// The name at its service, when the gateway tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub original_name: Option<String>,
+}
+
+/// `health --json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Health {
+    /// The worst of all gateways.
+    pub status: Status,
+    /// One each, in the order asked.
+    pub gateways: Vec<GatewayHealth>,
+}
+
+/// The state of one gateway.
+#[derive(Clone, Debug, Serialize)]
+pub struct GatewayHealth {
+    /// The entry's name, or the URL.
+    pub gateway: String,
+    /// The gateway's own state; degraded when a service is not well.
+    pub status: Status,
+    /// Milliseconds until the catalogue was read.
+    pub latency_ms: Option<f64>,
+    /// Number of tools, before filters.
+    pub tools: Option<usize>,
+    /// Sorted by name.
+    pub services: Vec<ServiceHealth>,
+    /// Services that were there at the last good snapshot and are gone.
+    pub vanished: Vec<String>,
+    /// Services that were not there at the last good snapshot.
+    pub appeared: Vec<String>,
+    /// When, RFC 3339, UTC.
+    pub checked_at: String,
+    /// Why the gateway as a whole is not well.
+    pub error: Option<Error>,
+}
+
+/// The state of one service.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServiceHealth {
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub status: Status,
+    /// Tools attributed to it.
+    pub tools: usize,
+    /// What that rests on, the strongest first.
+    pub evidence: Vec<String>,
+}
+
+/// `call --json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Call {
+    /// The entry's name, or the URL.
+    pub gateway: String,
+    /// The tool's exact name on the wire.
+    pub tool: String,
+    /// The service it is from, when known.
+    pub service: Option<String>,
+    /// The tool ran and did not report an error.
+    pub ok: bool,
+    /// MCP's `CallToolResult`, as it came. Null when there is none.
+    pub result: Option<Value>,
+    /// Why there is no good result.
+    pub error: Option<Error>,
+}
+
+/// `component show --json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Component {
+    /// `built-in`, or the file.
+    pub source: String,
+    /// Of the component's bytes, in hex.
+    pub sha256: String,
+    /// `pflow:gateway`.
+    pub package: String,
+    /// The contract's version.
+    pub version: String,
+    /// Bytes.
+    pub size: usize,
+    /// Interfaces that it asks for.
+    pub imports: Vec<String>,
+    /// Interfaces that it offers.
+    pub exports: Vec<String>,
+    /// What every run of it is held to.
+    pub limits: serde_json::Map<String, Value>,
+}
