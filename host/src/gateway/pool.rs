@@ -348,10 +348,13 @@ impl Pool {
         let Some(session) = session else { return };
         let mut conversation = match idle.into_iter().find(|c| !c.finished()) {
             Some(conversation) => conversation,
-            None => match self.instance().await {
-                Ok(mut fresh) if fresh.open(&self.endpoint(), Some(&session), CLOSING).await.is_ok() => fresh,
-                _ => return,
-            },
+            None => {
+                let Ok(mut fresh) = self.instance().await else { return };
+                if fresh.open(&self.endpoint(), Some(&session), CLOSING).await.is_err() {
+                    return;
+                }
+                fresh
+            }
         };
         if let Err(failure) = conversation.close(CLOSING).await {
             tracing::debug!(gateway = %self.config.name, "the session was not ended: {}", self.explain(failure));

@@ -2,8 +2,9 @@
 //! Takes an endpoint and an egress; gives what the component answers, or why there is no answer. Never goes on with an instance that
 //! trapped or ran into a limit: such a conversation answers nothing but errors, and is to be dropped.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
+use tokio::time::{error::Elapsed, timeout};
 use wasmtime::{Store, Trap, UpdateDeadline, component::ResourceAny};
 
 use super::{
@@ -23,6 +24,15 @@ pub enum Failure {
     Gateway(types::Error, Option<EgressFailure>),
     /// The host stopped it: a deadline, a limit, a trap.
     Host(Error),
+}
+
+/// Calls into the guest, within its time. A closure that lends the store would not be `Send` for every lifetime.
+macro_rules! enter {
+    ($this:ident, $within:ident, $call:expr) => {{
+        let within = $this.enter($within)?;
+        let answered = timeout(within, $call).await;
+        $this.leave(within, answered)?
+    }};
 }
 
 /// An instance and its conversation.
@@ -52,7 +62,7 @@ impl Conversation {
             Ok(UpdateDeadline::Yield(1))
         });
         begin(&mut store);
-        let started = tokio::time::timeout(within.min(limits.wall), runtime.contract.instantiate_async(&mut store)).await;
+        let started = timeout(within.min(limits.wall), runtime.contract.instantiate_async(&mut store)).await;
         let contract = settle(&store, within, started).map_err(Failure::Host)?;
         Ok(Self { store, contract, resource: None, visit, finished: false })
     }
@@ -63,11 +73,7 @@ impl Conversation {
     ///
     /// What the component says of the gateway, or why the host stopped it.
     pub async fn open(&mut self, endpoint: &types::Endpoint, attach: Option<&types::Session>, within: Duration) -> Result<(), Failure> {
-        let opened = self
-            .run(within, async |contract, store| {
-                contract.pflow_gateway_discovery().conversation().call_open(store, endpoint, attach).await
-            })
-            .await?;
+        let opened = enter!(self, within, self.contract.pflow_gateway_discovery().conversation().call_open(&mut self.store, endpoint, attach));
         self.resource = Some(self.judged(opened)?);
         Ok(())
     }
@@ -79,7 +85,7 @@ impl Conversation {
     /// [`Failure::Host`] only.
     pub async fn session(&mut self, within: Duration) -> Result<types::Session, Failure> {
         let this = self.resource()?;
-        self.run(within, async |contract, store| contract.pflow_gateway_discovery().conversation().call_session(store, this).await).await
+        Ok(enter!(self, within, self.contract.pflow_gateway_discovery().conversation().call_session(&mut self.store, this)))
     }
 
     /// Ends the session and opens a new one.
@@ -89,9 +95,8 @@ impl Conversation {
     /// As [`open`](Self::open).
     pub async fn renew(&mut self, within: Duration) -> Result<types::Session, Failure> {
         let this = self.resource()?;
-        let renewed = self
-            .run(within, async |contract, store| contract.pflow_gateway_discovery().conversation().call_renew(store, this).await)
-            .await?;
+        let renewed =
+            enter!(self, within, self.contract.pflow_gateway_discovery().conversation().call_renew(&mut self.store, this));
         self.judged(renewed)
     }
 
@@ -102,9 +107,7 @@ impl Conversation {
     /// As [`open`](Self::open).
     pub async fn list_tools(&mut self, within: Duration) -> Result<types::Catalog, Failure> {
         let this = self.resource()?;
-        let listed = self
-            .run(within, async |contract, store| contract.pflow_gateway_discovery().conversation().call_list_tools(store, this).await)
-            .await?;
+        let listed = enter!(self, within, self.contract.pflow_gateway_discovery().conversation().call_list_tools(&mut self.store, this));
         self.judged(listed)
     }
 
@@ -119,9 +122,7 @@ impl Conversation {
         candidates: &[filter::Candidate],
         within: Duration,
     ) -> Result<Vec<Option<filter::Reason>>, Failure> {
-        let verdicts = self
-            .run(within, async |contract, store| contract.pflow_gateway_filter().call_select(store, rules, candidates).await)
-            .await?
+        let verdicts = enter!(self, within, self.contract.pflow_gateway_filter().call_select(&mut self.store, rules, candidates))
             .map_err(|e| {
                 Failure::Host(
                     Error::config(format!("{:?} is not a glob: {}", e.pattern, super::scrub(&e.problem, 300)))
@@ -145,7 +146,7 @@ impl Conversation {
     pub async fn check_health(&mut self, known: &[types::Service], within: Duration) -> Result<Vec<health::ServiceHealth>, Failure> {
         let this = self.resource()?;
         let checked =
-            self.run(within, async |contract, store| contract.pflow_gateway_health().call_check(store, this, known).await).await?;
+            enter!(self, within, self.contract.pflow_gateway_health().call_check(&mut self.store, this, known));
         self.judged(checked)
     }
 
@@ -157,7 +158,7 @@ impl Conversation {
     pub async fn call_tool(&mut self, call: &calls::Call, within: Duration) -> Result<calls::Outcome, Failure> {
         let this = self.resource()?;
         let called =
-            self.run(within, async |contract, store| contract.pflow_gateway_calls().call_call_tool(store, this, call).await).await?;
+            enter!(self, within, self.contract.pflow_gateway_calls().call_call_tool(&mut self.store, this, call));
         self.judged(called)
     }
 
@@ -168,9 +169,7 @@ impl Conversation {
     /// As [`open`](Self::open).
     pub async fn cancel(&mut self, request: u64, reason: &str, within: Duration) -> Result<(), Failure> {
         let this = self.resource()?;
-        let told = self
-            .run(within, async |contract, store| contract.pflow_gateway_calls().call_cancel(store, this, request, reason).await)
-            .await?;
+        let told = enter!(self, within, self.contract.pflow_gateway_calls().call_cancel(&mut self.store, this, request, reason));
         self.judged(told)
     }
 
@@ -181,9 +180,7 @@ impl Conversation {
     /// As [`open`](Self::open).
     pub async fn close(&mut self, within: Duration) -> Result<(), Failure> {
         let this = self.resource()?;
-        let closed = self
-            .run(within, async |contract, store| contract.pflow_gateway_discovery().conversation().call_close(store, this).await)
-            .await?;
+        let closed = enter!(self, within, self.contract.pflow_gateway_discovery().conversation().call_close(&mut self.store, this));
         self.judged(closed)
     }
 
@@ -207,26 +204,23 @@ impl Conversation {
         answer.map_err(|error| Failure::Gateway(error, self.visit.take_failure()))
     }
 
-    async fn run<T, F>(&mut self, within: Duration, call: F) -> Result<T, Failure>
-    where
-        F: for<'a> AsyncFnOnce(&'a Contract, &'a mut Store<State>) -> wasmtime::Result<T>,
-    {
+    /// Before a call into the guest; gives the time it has.
+    fn enter(&mut self, within: Duration) -> Result<Duration, Failure> {
         if self.finished {
             return Err(Failure::Host(Error::new(Class::Internal, "the component's instance is finished")));
         }
-        let within = within.min(self.store.data().meter.limits().wall);
         begin(&mut self.store);
         // Dropped in the middle (a cancelled call), the instance is left in a state that nothing may enter.
         self.finished = true;
-        let answered = timeout(within, call(&self.contract, &mut self.store)).await;
+        Ok(within.min(self.store.data().meter.limits().wall))
+    }
+
+    /// After a call into the guest.
+    fn leave<T>(&mut self, within: Duration, answered: Result<wasmtime::Result<T>, Elapsed>) -> Result<T, Failure> {
         let answer = settle(&self.store, within, answered).map_err(Failure::Host)?;
         self.finished = false;
         Ok(answer)
     }
-}
-
-async fn timeout<T>(within: Duration, call: impl Future<Output = T>) -> Result<T, tokio::time::error::Elapsed> {
-    tokio::time::timeout(within, call).await
 }
 
 /// A new call into the guest: its CPU time and transfer start at nothing.
@@ -241,7 +235,7 @@ fn begin(store: &mut Store<State>) {
 fn settle<T>(
     store: &Store<State>,
     within: Duration,
-    answered: Result<wasmtime::Result<T>, tokio::time::error::Elapsed>,
+    answered: Result<wasmtime::Result<T>, Elapsed>,
 ) -> Result<T, Error> {
     let state = store.data();
     let trap = match answered {

@@ -136,6 +136,6 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     bindings::log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     bindings::events::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-    bindings::types::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    types::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     Ok(linker)
 }
