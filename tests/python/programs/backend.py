@@ -11,6 +11,7 @@ import json
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from mcp.server.fastmcp import FastMCP
@@ -32,13 +33,13 @@ def github():
     server = FastMCP("github", host="127.0.0.1")
 
     @server.tool()
-    def list_issues(repo: str) -> dict:
+    def list_issues(repo: str) -> dict[str, Any]:
         """List the open issues of a repository."""
         record("github", "list_issues", {"repo": repo})
         return {"repo": repo, "count": 3, "titles": ["Broken link", "Slow start", "Typo"]}
 
     @server.tool()
-    def create_issue(repo: str, title: str) -> dict:
+    def create_issue(repo: str, title: str) -> dict[str, Any]:
         """Create an issue in a repository."""
         record("github", "create_issue", {"repo": repo, "title": title})
         return {"number": 42, "url": f"https://git.example/{repo}/issues/42"}
@@ -56,7 +57,7 @@ def slack():
     server = FastMCP("slack", host="127.0.0.1")
 
     @server.tool()
-    def post_message(channel: str, text: str) -> dict:
+    def post_message(channel: str, text: str) -> dict[str, Any]:
         """Post a message to a channel."""
         record("slack", "post_message", {"channel": channel, "text": text})
         return {"ok": True, "channel": channel, "ts": "1700000000.000100"}
