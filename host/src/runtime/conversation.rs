@@ -63,6 +63,7 @@ impl Conversation {
             Ok(UpdateDeadline::Yield(1))
         });
         begin(&mut store);
+        visit.begin(Some(within));
         let started = timeout(within.min(limits.wall), runtime.contract.instantiate_async(&mut store)).await;
         let contract = settle(&store, within, started).map_err(Failure::Host)?;
         Ok(Self { store, contract, resource: None, visit, finished: false })
@@ -210,10 +211,12 @@ impl Conversation {
         if self.finished {
             return Err(Failure::Host(Error::new(Class::Internal, "the component's instance is finished")));
         }
+        let within = within.min(self.store.data().meter.limits().wall);
         begin(&mut self.store);
+        self.visit.begin(Some(within));
         // Dropped in the middle (a cancelled call), the instance is left in a state that nothing may enter.
         self.finished = true;
-        Ok(within.min(self.store.data().meter.limits().wall))
+        Ok(within)
     }
 
     /// After a call into the guest.
