@@ -1,13 +1,30 @@
-// NOTE-FROM-LEAD.md (in the root of this worktree): the lead writes config/** on main; do only egress/**.
 //! Gateways as pflow's own `mcp-servers.json` describes them.
 //! Takes the file, the environment and pflow's `settings.json`; gives [`GatewayConfig`]s, and writes entries.
 //! Never changes an entry that it was not asked to change, and never stores a secret's value.
+
+mod auth;
+mod edit;
+mod entry;
+mod file;
+mod new;
+mod variables;
 
 use std::{path::PathBuf, time::Duration};
 
 use url::Url;
 
+pub use auth::{API_KEY_HEADER, Auth, AuthMethod};
+pub use file::{ConfigFile, Replace};
+pub use new::{Launcher, NewGateway};
+pub use variables::{Missing, Precedence, Template, Variables};
+
 use crate::{egress::Origin, report::Kind};
+
+/// How long one operation may take when nobody says it: pflow's own default for an HTTP server.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest timeout that pflow accepts.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// A gateway, ready to be used: one entry of `mcp-servers.json`, or a URL from the command line.
 #[derive(Clone, Debug)]
@@ -61,10 +78,4 @@ pub struct Filter {
     pub no_destructive: bool,
     /// Keep the gateway's own control tools.
     pub control_tools: bool,
-}
-
-/// How the host authenticates at the gateway. Holds templates (`${VAR}`), never values.
-#[derive(Clone, Debug, Default)]
-pub struct Auth {
-    // To be written.
 }
