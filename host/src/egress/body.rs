@@ -31,7 +31,13 @@ pub(super) struct Bounded {
 }
 
 impl Bounded {
-    pub(super) fn new(inner: Incoming, origin: Origin, exchange: Exchange, limits: &EgressLimits, idle: Duration) -> Self {
+    pub(super) fn new(
+        inner: Incoming,
+        origin: Origin,
+        exchange: Exchange,
+        limits: &EgressLimits,
+        idle: Duration,
+    ) -> Self {
         Self {
             inner,
             origin,

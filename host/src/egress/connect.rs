@@ -98,7 +98,13 @@ struct Shared {
 }
 
 impl Connector {
-    pub(super) fn new(policy: Policy, resolver: Arc<dyn Resolve>, tls: Tls, timeout: Duration, addresses: usize) -> Self {
+    pub(super) fn new(
+        policy: Policy,
+        resolver: Arc<dyn Resolve>,
+        tls: Tls,
+        timeout: Duration,
+        addresses: usize,
+    ) -> Self {
         Self { shared: Arc::new(Shared { policy, resolver, tls, timeout, addresses, newest: Mutex::new(None) }) }
     }
 
@@ -173,7 +179,11 @@ impl Shared {
             })?;
             let MaybeHttpsStream::Https(io) = &secured else {
                 // Only `https` gets here.
-                return Err(EgressFailure::Tls { origin: origin.clone(), problem: TlsProblem::Protocol, detail: "none".into() });
+                return Err(EgressFailure::Tls {
+                    origin: origin.clone(),
+                    problem: TlsProblem::Protocol,
+                    detail: "none".into(),
+                });
             };
             let seen = TlsInfo::of(io.inner().get_ref().1);
             stream = Some(secured);

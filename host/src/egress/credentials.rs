@@ -15,7 +15,7 @@ use serde::Deserialize;
 /// Headers to add to requests for the gateway's own origin, values resolved.
 ///
 /// The memory of every value is overwritten when the last clone is dropped.
-#[derive(Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
     headers: Vec<(HeaderName, HeaderValue)>,
     expiry: Option<SystemTime>,
@@ -162,7 +162,8 @@ mod tests {
         ] {
             assert_eq!(bearer(&token).expiry(), None, "{token}");
         }
-        let basic = Credentials::none().with(header::AUTHORIZATION, &format!("Basic {}", jwt(r#"{"exp":1}"#)).into()).unwrap();
+        let basic =
+            Credentials::none().with(header::AUTHORIZATION, &format!("Basic {}", jwt(r#"{"exp":1}"#)).into()).unwrap();
         assert_eq!(basic.expiry(), None);
     }
 }

@@ -333,7 +333,9 @@ impl EgressFailure {
                 Phase::Body => Wasi::ConnectionReadTimeout,
             },
             Self::HeaderTooLarge { limit, .. } => Wasi::HttpResponseHeaderSectionSize(u32::try_from(*limit).ok()),
-            Self::BodyTooLarge { limit, .. } | Self::OperationTooLarge { limit } => Wasi::HttpResponseBodySize(Some(*limit)),
+            Self::BodyTooLarge { limit, .. } | Self::OperationTooLarge { limit } => {
+                Wasi::HttpResponseBodySize(Some(*limit))
+            }
             Self::RequestTooLarge { limit } => Wasi::HttpRequestBodySize(Some(*limit)),
             Self::TooManyRequests { .. } | Self::TooManyOpen { .. } => Wasi::ConnectionLimitReached,
             Self::Reset { when: Progress::NoAnswer, .. } => Wasi::ConnectionTerminated,

@@ -202,7 +202,8 @@ impl FromStr for Origin {
         if authority.is_empty() {
             return Err(OriginError::Host("there is none".into()));
         }
-        let url = Url::parse(&format!("{scheme}://{authority}")).map_err(|error| OriginError::Host(error.to_string()))?;
+        let url =
+            Url::parse(&format!("{scheme}://{authority}")).map_err(|error| OriginError::Host(error.to_string()))?;
         Self::of_url(&url)
     }
 }

@@ -69,7 +69,9 @@ impl Policy {
             AddressClass::Multicast => false,
             _ if origin.literal() == Some(address) => true,
             AddressClass::Loopback | AddressClass::Private => self.standing(origin) == Some(Standing::Own),
-            AddressClass::LinkLocal | AddressClass::Metadata | AddressClass::Unspecified | AddressClass::Reserved => false,
+            AddressClass::LinkLocal | AddressClass::Metadata | AddressClass::Unspecified | AddressClass::Reserved => {
+                false
+            }
         };
         if admitted { Ok(()) } else { Err(EgressFailure::AddressDenied { origin: origin.clone(), address, class }) }
     }
@@ -100,11 +102,9 @@ mod tests {
     #[test]
     fn the_configured_origin_is_allowed_in_every_spelling_and_nothing_else_is() {
         let policy = policy("https://gateway.example", &[]);
-        for target in [
-            "https://gateway.example/mcp",
-            "https://GATEWAY.example:443/other?x=1",
-            "https://gateway.example./",
-        ] {
+        for target in
+            ["https://gateway.example/mcp", "https://GATEWAY.example:443/other?x=1", "https://gateway.example./"]
+        {
             assert_eq!(check(&policy, target), Ok(Standing::Own), "{target}");
         }
         for target in [
@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn a_denial_names_the_origin_and_the_setting_that_would_allow_it() {
-        let denied = check(&policy("http://127.0.0.1:8811", &[]), "https://API.example.com./v1?key=hidden").unwrap_err();
+        let denied =
+            check(&policy("http://127.0.0.1:8811", &[]), "https://API.example.com./v1?key=hidden").unwrap_err();
         let error = crate::Error::from(&denied);
         assert_eq!(error.class, crate::Class::EgressDenied);
         assert_eq!(
@@ -140,7 +141,8 @@ mod tests {
 
     #[test]
     fn a_denied_target_is_printed_without_its_user_info_path_and_query() {
-        let denied = check(&policy("http://127.0.0.1:8811", &[]), "http://user:pass@evil.example/a?key=hidden").unwrap_err();
+        let denied =
+            check(&policy("http://127.0.0.1:8811", &[]), "http://user:pass@evil.example/a?key=hidden").unwrap_err();
         assert_eq!(denied.to_string(), "http://evil.example is not allowed: an origin has no user name or password");
     }
 

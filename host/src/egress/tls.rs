@@ -85,14 +85,16 @@ fn platform_roots() -> &'static RootCertStore {
 fn read_roots(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let shown = file.display();
     let hint = "ca_file is a PEM file with the certificates of further authorities";
-    let pem = std::fs::read(file).map_err(|error| Error::config(format!("ca_file {shown} cannot be read: {error}")).with_hint(hint))?;
+    let pem = std::fs::read(file)
+        .map_err(|error| Error::config(format!("ca_file {shown} cannot be read: {error}")).with_hint(hint))?;
     let mut roots = Vec::new();
     let mut probe = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| Error::config(format!("ca_file {shown} is not PEM: {error}")).with_hint(hint))?;
-        probe
-            .add(certificate.clone())
-            .map_err(|error| Error::config(format!("ca_file {shown} holds a certificate that cannot be trusted: {error}")))?;
+        let certificate = certificate
+            .map_err(|error| Error::config(format!("ca_file {shown} is not PEM: {error}")).with_hint(hint))?;
+        probe.add(certificate.clone()).map_err(|error| {
+            Error::config(format!("ca_file {shown} holds a certificate that cannot be trusted: {error}"))
+        })?;
         roots.push(certificate);
     }
     if roots.is_empty() {
@@ -105,7 +107,8 @@ fn read_roots(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
 pub(super) fn problem_of(error: &(dyn StdError + 'static)) -> (TlsProblem, String) {
     let Some(found) = find::<rustls::Error>(error) else {
         let eof = find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof);
-        let detail = if eof { "the peer closed the connection during the handshake".to_owned() } else { error.to_string() };
+        let detail =
+            if eof { "the peer closed the connection during the handshake".to_owned() } else { error.to_string() };
         return (TlsProblem::Protocol, detail);
     };
     let problem = match found {
@@ -115,7 +118,9 @@ pub(super) fn problem_of(error: &(dyn StdError + 'static)) -> (TlsProblem, Strin
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. } => TlsProblem::Expired,
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => TlsProblem::WrongName,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                TlsProblem::WrongName
+            }
             _ => TlsProblem::Certificate,
         },
         rustls::Error::NoCertificatesPresented | rustls::Error::UnsupportedNameType => TlsProblem::Certificate,
@@ -154,7 +159,8 @@ impl TlsInfo {
             Some(other) => format!("{other:?}"),
             None => "unknown".to_owned(),
         };
-        let issuer = connection.peer_certificates().and_then(<[_]>::first).and_then(|certificate| issuer_of(certificate));
+        let issuer =
+            connection.peer_certificates().and_then(<[_]>::first).and_then(|certificate| issuer_of(certificate));
         Self { version, issuer }
     }
 }
@@ -202,7 +208,8 @@ fn der(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let length = match usize::from(*first) {
         short @ ..0x80 => short,
         long => {
-            let (digits, after) = rest.split_at_checked(long & 0x7f).filter(|(digits, _)| (1..=3).contains(&digits.len()))?;
+            let (digits, after) =
+                rest.split_at_checked(long & 0x7f).filter(|(digits, _)| (1..=3).contains(&digits.len()))?;
             rest = after;
             digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit))
         }

@@ -91,7 +91,11 @@ impl Visit {
     }
 
     /// Takes one request from the budget.
-    pub(super) fn admit(self: &Arc<Self>, limits: &EgressLimits, trace: RequestTrace) -> Result<Exchange, EgressFailure> {
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        limits: &EgressLimits,
+        trace: RequestTrace,
+    ) -> Result<Exchange, EgressFailure> {
         let mut state = self.lock();
         if state.requests >= limits.requests {
             return Err(EgressFailure::TooManyRequests { limit: limits.requests });
