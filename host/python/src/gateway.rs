@@ -37,7 +37,12 @@ fn component(file: Option<&Path>) -> Result<Arc<Runtime>> {
     Ok(runtime)
 }
 
-fn configure(target: &str, file: Option<PathBuf>, component: Option<PathBuf>, timeout: Option<Duration>) -> Result<GatewayConfig> {
+fn configure(
+    target: &str,
+    file: Option<PathBuf>,
+    component: Option<PathBuf>,
+    timeout: Option<Duration>,
+) -> Result<GatewayConfig> {
     let path = file.map_or_else(ConfigFile::default_path, Ok)?;
     let mut config = ConfigFile::load(&path)?.find(target)?;
     if let Some(timeout) = timeout {
@@ -52,10 +57,9 @@ fn configure(target: &str, file: Option<PathBuf>, component: Option<PathBuf>, ti
 fn seconds(name: &str, value: Option<f64>) -> PyResult<Option<Duration>> {
     value
         .map(|seconds| {
-            Duration::try_from_secs_f64(seconds)
-                .ok()
-                .filter(|duration| !duration.is_zero())
-                .ok_or_else(|| PyValueError::new_err(format!("{name} must be a positive number of seconds, not {seconds}")))
+            Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero()).ok_or_else(|| {
+                PyValueError::new_err(format!("{name} must be a positive number of seconds, not {seconds}"))
+            })
         })
         .transpose()
 }
@@ -102,9 +106,8 @@ impl Gateway {
         timeout: Option<f64>,
     ) -> PyResult<Self> {
         let timeout = seconds("timeout", timeout)?;
-        let config = py
-            .detach(|| configure(target, config, component, timeout))
-            .map_err(|error| errors::raise(py, &error))?;
+        let config =
+            py.detach(|| configure(target, config, component, timeout)).map_err(|error| errors::raise(py, &error))?;
         Ok(Self { config, open: Mutex::new(None) })
     }
 
@@ -228,7 +231,10 @@ impl Gateway {
 }
 
 /// Called from the runtime's threads: what a callback raises cannot reach the caller, so Python's `unraisablehook` gets it.
-fn report_to(callback: &Py<PyAny>, arguments: impl for<'py> FnOnce(Python<'py>) -> PyResult<Bound<'py, pyo3::types::PyTuple>>) {
+fn report_to(
+    callback: &Py<PyAny>,
+    arguments: impl for<'py> FnOnce(Python<'py>) -> PyResult<Bound<'py, pyo3::types::PyTuple>>,
+) {
     Python::attach(|py| {
         let callback = callback.bind(py);
         if let Err(error) = arguments(py).and_then(|arguments| callback.call1(arguments)) {

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 /// The Rust side of `pflow_gateway`.
 #[pymodule(name = "_native")]
 mod native {
-    use std::ffi::OsString;
+    use std::{ffi::OsString, path::PathBuf};
 
     use pyo3::prelude::*;
 
@@ -29,6 +29,10 @@ mod native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        // The wheel carries the component's machine code beside this library; the program, Python, is elsewhere.
+        pflow_gateway::runtime::set_packaged_file(
+            PathBuf::from(module.filename()?.to_str()?).with_file_name("gateway.cwasm"),
+        );
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -30,7 +30,8 @@ fn runtime() -> std::io::Result<Handle> {
     {
         return Ok(runtime.handle().clone());
     }
-    let runtime = Builder::new_multi_thread().worker_threads(THREADS).thread_name("pflow-gateway").enable_all().build()?;
+    let runtime =
+        Builder::new_multi_thread().worker_threads(THREADS).thread_name("pflow-gateway").enable_all().build()?;
     let handle = runtime.handle().clone();
     if let Some((_, parents)) = slot.replace((process::id(), runtime)) {
         // Dropping it would wait for threads that only the parent has.

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     Class, Error,
     egress::{Egress, EgressFailure, EgressHooks, Visit},
+    scrub,
 };
 
 /// Why there is no answer.
@@ -125,7 +126,7 @@ impl Conversation {
         let verdicts = enter!(self, within, self.contract.pflow_gateway_filter().call_select(&mut self.store, rules, candidates))
             .map_err(|e| {
                 Failure::Host(
-                    Error::config(format!("{:?} is not a glob: {}", e.pattern, super::scrub(&e.problem, 300)))
+                    Error::config(format!("{:?} is not a glob: {}", e.pattern, scrub::line(&e.problem, 300)))
                         .with_hint("globs know *, ?, [abc] and {one,other}"),
                 )
             })?;
@@ -257,7 +258,7 @@ fn settle<T>(
         (_, Some(words)) => words,
         (Some(trap), None) => trap.to_string(),
         (None, None) => {
-            let cause = super::scrub(&trap.root_cause().to_string(), 500);
+            let cause = scrub::line(&trap.root_cause().to_string(), 500);
             if cause.contains("fuel allocated for hostcalls") {
                 return Err(limit(LimitReached::Transfer(state.meter.limits().transfer / (1024 * 1024))));
             }
