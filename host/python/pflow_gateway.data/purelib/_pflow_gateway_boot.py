@@ -17,7 +17,7 @@ _TARGETS = {
 class _Finder:
     """Waits for pflow's modules; everything else goes to the finders after it."""
 
-    def find_spec(self, name, path=None, target=None):  # noqa: ANN001, ANN201
+    def find_spec(self, name, path=None, target=None):
         """Find one of pflow's modules with the other finders, and extend it once it has run."""
         extension = _TARGETS.get(name)
         if extension is None:
@@ -33,10 +33,10 @@ class _Finder:
         return None
 
 
-def _run_after(loader, extension):  # noqa: ANN001, ANN202
+def _run_after(loader, extension):
     run = loader.exec_module
 
-    def exec_module(module):  # noqa: ANN001, ANN202
+    def exec_module(module):
         run(module)
         try:
             from pflow_gateway import _pflow
