@@ -116,7 +116,12 @@ def test_pflow_mcp_list_names_the_gateway_and_its_services(pflow: Pflow) -> None
 def test_the_registry_says_where_each_tool_is_from(pflow: Pflow) -> None:
     pflow("mcp", "sync", "cf")
     registered = pflow.registered("cf")
-    assert registered["slack-search"]["gateway"] == {"name": "cf", "kind": "context-forge", "service": "slack"}
+    assert registered["slack-search"]["gateway"] == {
+        "name": "cf",
+        "kind": "context-forge",
+        "service": "slack",
+        "inferred": False,
+    }
     services = Counter(metadata["gateway"]["service"] for metadata in registered.values())
     assert services == TOOLS
 
