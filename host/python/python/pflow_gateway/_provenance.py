@@ -46,7 +46,9 @@ def lines(configs: Mapping[str, Any], nodes: Mapping[str, Any]) -> Iterator[str]
         interface = entry.get("interface") or {}
         server = (interface.get("mcp_metadata") or {}).get("server")
         # From the description, not from the registry's own mark: pflow without the hook writes none.
-        origin = of_tool(server, configs[server], interface) if server in known else None
+        if not isinstance(server, str) or server not in known:
+            continue
+        origin = of_tool(server, configs[server], interface)
         if origin and origin["service"]:
             services[server][origin["service"] + ("?" if origin["inferred"] else "")] += 1
     yield f"Gateways ({len(known)})"
