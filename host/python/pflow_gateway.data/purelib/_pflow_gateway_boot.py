@@ -43,6 +43,8 @@ def _run_after(loader, extension):
 
             getattr(_pflow, extension)(module)
         except Exception as error:
+            # One cause, one line: the next of pflow's modules would fail like this one.
+            _TARGETS.clear()
             print(
                 f"⚠ pflow-gateway: `pflow mcp gateway` is not available ({type(error).__name__}: {error})",
                 file=sys.stderr,
