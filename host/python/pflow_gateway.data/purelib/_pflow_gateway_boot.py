@@ -38,6 +38,8 @@ def _run_after(loader, extension):
 
     def exec_module(module):
         run(module)
+        if not _TARGETS:
+            return
         try:
             from pflow_gateway import _pflow
 
