@@ -57,7 +57,7 @@ class Pflow:
 
     def program(self, *argv: str | Path, timeout: float = 120, **env: str) -> subprocess.CompletedProcess[str]:
         """Run another program in the same home."""
-        return subprocess.run(  # noqa: S603
+        return subprocess.run(
             [str(part) for part in argv],
             env=self.env | env,
             cwd=self.home,

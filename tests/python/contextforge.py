@@ -77,7 +77,7 @@ class ContextForge:
         self._programs.append(gateway)
         for service in SERVICES:
             self.start_backend(service)
-        admin = subprocess.run(  # noqa: S603
+        admin = subprocess.run(
             [self._python, "-m", "mcpgateway.utils.create_jwt_token", "--username", "admin@example.com", "--admin"],
             env=environment,
             capture_output=True,
@@ -132,7 +132,7 @@ class ContextForge:
 
     def _healthy(self) -> bool | None:
         try:
-            with urllib.request.urlopen(f"{self._root}/health", timeout=5) as answer:  # noqa: S310
+            with urllib.request.urlopen(f"{self._root}/health", timeout=5) as answer:
                 return True if answer.status == 200 else None
         except OSError:
             return None
@@ -164,14 +164,14 @@ class ContextForge:
 
     def rest(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Ask the gateway's administration API."""
-        request = urllib.request.Request(  # noqa: S310
+        request = urllib.request.Request(
             self._root + path,
             None if body is None else json.dumps(body).encode(),
             {"Authorization": f"Bearer {self._admin}", "Content-Type": "application/json"},
             method=method,
         )
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{method} {path}: {error.code} {error.read().decode()}") from error

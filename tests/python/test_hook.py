@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from conftest import Pflow
@@ -144,7 +145,7 @@ class TestFailsOpen:
 
 
 class TestListing:
-    ENTRY = {
+    ENTRY: ClassVar = {
         "command": "true",
         "gateway": {"kind": "context-forge", "url": "http://127.0.0.1:9/servers/x/mcp"},
     }
@@ -176,7 +177,7 @@ class TestScripts:
 
     def test_a_closed_pipe_is_not_an_error(self, pflow: Pflow, python: Path) -> None:
         command = f"'{python}' -m pflow_gateway --help | head -1; echo ${{PIPESTATUS[0]}}"
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             ["bash", "-c", command], env=pflow.env, capture_output=True, text=True, timeout=60, check=True
         )
         assert done.stdout.splitlines()[-1] == "0", done.stderr

@@ -65,7 +65,7 @@ fn seconds(name: &str, value: Option<f64>) -> PyResult<Option<Duration>> {
 }
 
 /// One gateway: a name in pflow's mcp-servers.json, or an http(s) URL.
-#[pyclass(frozen, module = "pflow_gateway", subclass)]
+#[pyclass(frozen, module = "pflow_gateway")]
 pub(crate) struct Gateway {
     config: GatewayConfig,
     open: Mutex<Option<(u32, pflow_gateway::Gateway)>>,
@@ -132,8 +132,12 @@ impl Gateway {
     }
 
     /// The tools that the gateway's own filter and these arguments both keep.
-    #[pyo3(signature = (*, services=Vec::new(), exclude_services=Vec::new(), include=Vec::new(), exclude=Vec::new(),
-        read_only=false, no_destructive=false, control_tools=false))]
+    #[pyo3(
+        signature = (*, services=Vec::new(), exclude_services=Vec::new(), include=Vec::new(), exclude=Vec::new(),
+            read_only=false, no_destructive=false, control_tools=false),
+        text_signature = "($self, *, services=(), exclude_services=(), include=(), exclude=(), read_only=False, \
+            no_destructive=False, control_tools=False)"
+    )]
     #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "keyword arguments of Python")]
     fn tools(
         &self,

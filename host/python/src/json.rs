@@ -1,6 +1,7 @@
 //! Between the host's JSON and Python's dicts.
 //! Takes and gives what Python's own `json` takes and gives, so that a result here equals `json.loads` of the command's `--json`.
-//! Never loses a number, and never calls into a gateway.
+//! An integer beyond 64 bits becomes a float, as on the command line. Never calls into a
+//! gateway.
 
 use pyo3::{prelude::*, types::PyString};
 use serde::Serialize;
@@ -28,7 +29,6 @@ pub(crate) fn object(py: Python<'_>, name: &str, mapping: Option<&Bound<'_, PyAn
             "{name} must be a dict, not {}",
             mapping.get_type().name()?
         ))),
-        // Python's integers have no bound; the host's JSON numbers do.
         Err(error) => Err(pyo3::exceptions::PyValueError::new_err(format!("{name} is not JSON: {error}"))),
     }
 }

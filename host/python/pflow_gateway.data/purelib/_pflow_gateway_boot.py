@@ -17,7 +17,7 @@ _TARGETS = {
 class _Finder:
     """Waits for pflow's modules; everything else goes to the finders after it."""
 
-    def find_spec(self, name, path=None, target=None):  # noqa: ANN001, ANN201
+    def find_spec(self, name, path=None, target=None):
         """Find one of pflow's modules with the other finders, and extend it once it has run."""
         extension = _TARGETS.get(name)
         if extension is None:
@@ -33,16 +33,20 @@ class _Finder:
         return None
 
 
-def _run_after(loader, extension):  # noqa: ANN001, ANN202
+def _run_after(loader, extension):
     run = loader.exec_module
 
-    def exec_module(module):  # noqa: ANN001, ANN202
+    def exec_module(module):
         run(module)
+        if not _TARGETS:
+            return
         try:
             from pflow_gateway import _pflow
 
             getattr(_pflow, extension)(module)
         except Exception as error:
+            # One cause, one line: the next of pflow's modules would fail like this one.
+            _TARGETS.clear()
             print(
                 f"⚠ pflow-gateway: `pflow mcp gateway` is not available ({type(error).__name__}: {error})",
                 file=sys.stderr,

@@ -1,17 +1,20 @@
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from types import TracebackType
-from typing import Any
+from typing import Any, final
 
 from typing_extensions import Self
 
 from .types import Call, Health, Services, Test, Tools
+
+__all__ = ["Gateway", "__version__", "run"]
 
 __version__: str
 
 def run(program: str, args: Sequence[str]) -> int:
     """Runs one command line in this process, on its own stdin, stdout and stderr; gives its exit code."""
 
+@final
 class Gateway:
     """One gateway: a name in pflow's mcp-servers.json, or an http(s) URL.
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_ORIGIN = re.compile(r"\[(?P<service>[^\[\]]+) via (?P<gateway>[^\[\]]+)\]\s*\Z")
+_ORIGIN = re.compile(r"\[(?P<guess>probably )?(?P<service>[^\[\]]+) via [^\[\]]+\]\s*\Z")
 """How `serve` ends a tool's description; stock pflow keeps nothing else that could tell."""
 
 
@@ -34,6 +34,7 @@ def of_tool(server: str, config: Any, interface: Mapping[str, Any]) -> dict[str,
         "name": server,
         "kind": gateway.get("kind"),
         "service": origin["service"] if origin else None,
+        "inferred": bool(origin and origin["guess"]),
     }
 
 
@@ -44,20 +45,13 @@ def lines(configs: Mapping[str, Any], nodes: Mapping[str, Any]) -> Iterator[str]
     for entry in nodes.values():
         interface = entry.get("interface") or {}
         server = (interface.get("mcp_metadata") or {}).get("server")
-        if server in known:
-            service = _service(server, configs[server], interface)
-            if service is not None:
-                services[server][service] += 1
+        # From the description, not from the registry's own mark: pflow without the hook writes none.
+        if not isinstance(server, str) or server not in known:
+            continue
+        origin = of_tool(server, configs[server], interface)
+        if origin and origin["service"]:
+            services[server][origin["service"] + ("?" if origin["inferred"] else "")] += 1
     yield f"Gateways ({len(known)})"
     for name, gateway in sorted(known.items()):
-        found = services[name]
-        listed = ", ".join(f"{service} ({count})" for service, count in sorted(found.items()))
+        listed = ", ".join(f"{service} ({count})" for service, count in sorted(services[name].items()))
         yield f"  {name} ({gateway.get('kind') or 'kind unknown'}): {listed or 'no services known'}"
-
-
-def _service(server: str, config: Any, interface: Mapping[str, Any]) -> str | None:
-    stored = (interface.get("mcp_metadata") or {}).get("gateway")
-    if isinstance(stored, dict) and isinstance(stored.get("service"), str):
-        return str(stored["service"])
-    found = of_tool(server, config, interface)
-    return found["service"] if found else None
