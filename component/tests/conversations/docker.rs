@@ -46,11 +46,11 @@ impl Docker {
     }
 
     fn say(seen: &Seen, result: &Value) -> Canned {
-        Canned::result(seen, result).as_stream()
+        Canned::result(seen, result).into_stream()
     }
 
     fn fail(seen: &Seen, code: i64, message: &str) -> Canned {
-        Canned::error(200, seen, code, message).as_stream()
+        Canned::error(200, seen, code, message).into_stream()
     }
 }
 

@@ -98,7 +98,7 @@ impl Canned {
     }
 
     /// The same message as an event stream.
-    pub(crate) fn as_stream(self) -> Self {
+    pub(crate) fn into_stream(self) -> Self {
         let body = format!(
             "event: message\ndata: {}\n\n",
             String::from_utf8(self.body).unwrap()

@@ -1,4 +1,4 @@
-//! IBM ContextForge, imitated from what the real gateway was seen to send.
+//! IBM `ContextForge`, imitated from what the real gateway was seen to send.
 
 use std::rc::Rc;
 
@@ -128,7 +128,7 @@ impl Forge {
             method => Canned::error(200, seen, -32_601, &format!("Method not found: {method}")),
         };
         let canned = if self.stream {
-            let mut canned = canned.as_stream();
+            let mut canned = canned.into_stream();
             if self.stateful {
                 canned.body.splice(
                     0..0,

@@ -245,9 +245,10 @@ fn reading_the_catalogue_renews_a_lost_session_once_and_starts_over() {
 #[test]
 fn a_session_that_is_lost_twice_is_an_error() {
     let fake = Fake::scripted(|seen: &Seen| {
-        Ok(hello(seen)
-            .map(|canned| canned.header("mcp-session-id", "x"))
-            .unwrap_or_else(|| Canned::text(404, "", "")))
+        Ok(hello(seen).map_or_else(
+            || Canned::text(404, "", ""),
+            |canned| canned.header("mcp-session-id", "x"),
+        ))
     });
     assert!(matches!(
         open(&fake).unwrap().list_tools(),

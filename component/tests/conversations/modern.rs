@@ -195,7 +195,7 @@ fn every_answer_that_is_not_recognised_leads_to_the_handshake() {
                 0,
                 "method \"server/discover\" is invalid during session initialization",
             )
-            .as_stream()
+            .into_stream()
         },
         |seen| Canned::result(seen, &json!({})),
         |_| Canned::stream(": nothing\n\n"),

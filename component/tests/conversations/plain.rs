@@ -169,7 +169,7 @@ impl Peer for Plain {
 impl Plain {
     fn dress(&self, canned: Canned) -> Canned {
         match self.stream {
-            Some(cut) => canned.as_stream().cut(cut),
+            Some(cut) => canned.into_stream().cut(cut),
             None => canned,
         }
     }
