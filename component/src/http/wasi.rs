@@ -203,8 +203,8 @@ fn failure(code: &ErrorCode, sent: Sent) -> Failure {
         ErrorCode::TlsProtocolError
         | ErrorCode::TlsCertificateError
         | ErrorCode::TlsAlertReceived(_) => (FailureKind::Tls, Sent::No),
-        ErrorCode::ConnectionLimitReached
-        | ErrorCode::HttpRequestBodySize(_)
+        ErrorCode::ConnectionLimitReached => (FailureKind::Limit, Sent::No),
+        ErrorCode::HttpRequestBodySize(_)
         | ErrorCode::HttpRequestHeaderSectionSize(_)
         | ErrorCode::HttpRequestHeaderSize(_)
         | ErrorCode::HttpRequestTrailerSectionSize(_)
