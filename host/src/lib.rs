@@ -15,6 +15,7 @@ mod error;
 mod gateway;
 pub mod report;
 pub mod runtime;
+mod scrub;
 pub mod serve;
 
 pub use error::{Class, Error, Result};

@@ -177,7 +177,7 @@ pub struct Service {
 }
 
 /// `tools --json`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, serde::Deserialize)]
 pub struct Tools {
     /// The entry's name, or the URL.
     pub gateway: String,
@@ -188,7 +188,7 @@ pub struct Tools {
     /// Tools that the filters left out.
     pub filtered_out: usize,
     /// How many were left out, by reason.
-    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub filtered_because: std::collections::BTreeMap<String, usize>,
     /// Sorted by name.
     pub tools: Vec<Tool>,
@@ -197,7 +197,7 @@ pub struct Tools {
 }
 
 /// One tool.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, serde::Deserialize)]
 pub struct Tool {
     /// The exact name on the wire.
     pub name: String,

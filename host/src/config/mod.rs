@@ -2,11 +2,27 @@
 //! Takes the file, the environment and pflow's `settings.json`; gives [`GatewayConfig`]s, and writes entries.
 //! Never changes an entry that it was not asked to change, and never stores a secret's value.
 
+mod auth;
+mod entry;
+mod file;
+mod member;
+mod new;
+mod variables;
+
 use std::{path::PathBuf, time::Duration};
 
 use url::Url;
 
+pub use self::{
+    auth::{Auth, Method},
+    file::{ConfigFile, Replace},
+    new::{Launcher, NewGateway},
+    variables::{Template, Variables},
+};
 use crate::{egress::Origin, report::Kind};
+
+/// How long one operation may take when nothing else is said: what pflow gives an MCP tool call.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A gateway, ready to be used: one entry of `mcp-servers.json`, or a URL from the command line.
 #[derive(Clone, Debug)]
@@ -32,6 +48,31 @@ pub struct GatewayConfig {
     pub allow_origins: Vec<Origin>,
     /// Another component than the built-in one.
     pub component: Option<PathBuf>,
+    /// The entry is pflow's own plain `"type": "http"`: pflow talks to the gateway itself. `adopt` changes that.
+    pub plain: bool,
+}
+
+impl GatewayConfig {
+    /// A gateway that is configured by nothing but its URL.
+    ///
+    /// # Errors
+    ///
+    /// `config`: no absolute http or https URL, or one with a user or password inside.
+    pub fn for_url(url: &str) -> crate::Result<Self> {
+        Ok(Self {
+            name: url.to_owned(),
+            url: entry::url(url, "the URL")?,
+            kind: None,
+            auth: Auth::default(),
+            services: Vec::new(),
+            filter: Filter::default(),
+            timeout: DEFAULT_TIMEOUT,
+            ca_file: None,
+            allow_origins: Vec::new(),
+            component: None,
+            plain: false,
+        })
+    }
 }
 
 /// A service that the user declared.
@@ -41,6 +82,25 @@ pub struct DeclaredService {
     pub name: String,
     /// What its tools' names start with, the separator included.
     pub prefix: Option<String>,
+}
+
+/// `NAME` or `NAME=PREFIX`, as on the command line.
+impl std::str::FromStr for DeclaredService {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, prefix) = match text.split_once('=') {
+            Some((name, prefix)) => (name, Some(prefix)),
+            None => (text, None),
+        };
+        if name.trim().is_empty() {
+            return Err("a service needs a name: NAME or NAME=PREFIX".into());
+        }
+        if prefix == Some("") {
+            return Err(format!("the prefix of {name} is empty; leave out the = for the usual prefixes"));
+        }
+        Ok(Self { name: name.trim().into(), prefix: prefix.map(str::to_owned) })
+    }
 }
 
 /// Which tools to keep. Globs; an empty include list includes everything.
@@ -60,10 +120,4 @@ pub struct Filter {
     pub no_destructive: bool,
     /// Keep the gateway's own control tools.
     pub control_tools: bool,
-}
-
-/// How the host authenticates at the gateway. Holds templates (`${VAR}`), never values.
-#[derive(Clone, Debug, Default)]
-pub struct Auth {
-    // To be written.
 }

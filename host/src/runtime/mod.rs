@@ -1,25 +1,140 @@
-//! The sandbox.
+//! The sandbox: one engine, one component, and instances of it that are bounded in everything.
+//! Takes a component and [`Limits`]; gives [`Conversation`]s. Never lets a guest reach anything but the log, the events and egress.
 
-use std::path::Path;
-use crate::{Result, report};
+mod bindings;
+mod conversation;
+mod engine;
+mod inspect;
+mod limits;
+mod load;
+mod output;
+mod state;
 
-/// An engine, one component compiled for it, and the limits that every instance is held to. One per process is
-/// enough; gateways share it.
-pub struct Runtime {}
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+
+use wasmtime::{
+    Engine,
+    component::{HasSelf, Linker},
+};
+
+pub use self::{
+    bindings::{calls, discovery, filter, health, types},
+    conversation::{Conversation, Failure},
+    inspect::{Anatomy, CONTRACT, PACKAGE},
+    limits::Limits,
+    load::Store as CodeStore,
+    state::{Events, LimitReached},
+};
+use self::{bindings::ContractPre, state::State};
+use crate::{Class, Error, Result, report};
+
+/// The component that is part of this program.
+pub const BUILT_IN: &[u8] = include_bytes!(env!("BUILTIN_COMPONENT"));
+
+static PACKAGED: OnceLock<PathBuf> = OnceLock::new();
+
+/// Says where the machine code is that was made while packaging, when it is not beside the program (inside a wheel). The first word counts.
+pub fn set_packaged_file(file: PathBuf) {
+    let _ = PACKAGED.set(file);
+}
+
+fn packaged_file() -> Option<PathBuf> {
+    PACKAGED.get().cloned()
+}
+
+/// An engine, one component compiled for it, and the limits that every instance is held to. One per component and
+/// process is enough; gateways share it.
+pub struct Runtime {
+    contract: ContractPre<State>,
+    limits: Limits,
+    anatomy: Anatomy,
+    source: String,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").field("source", &self.source).field("sha256", &self.anatomy.sha256).finish_non_exhaustive()
+    }
+}
 
 impl Runtime {
-    /// The built-in component, or the one in this file.
+    /// The built-in component, or the one in this file, with the default limits.
     ///
     /// # Errors
     ///
-    /// `component`: the file is no component, or does not fit the contract.
-    pub fn new(component: Option<&Path>) -> Result<std::sync::Arc<Self>> {
-        todo!()
+    /// `config`: the file cannot be read. `component`: it is no component, or does not fit the contract.
+    pub fn new(component: Option<&Path>) -> Result<Arc<Self>> {
+        Self::with(component, Limits::default(), &CodeStore::of_this_process())
+    }
+
+    /// As [`new`](Self::new), with everything given.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with(component: Option<&Path>, limits: Limits, code: &CodeStore) -> Result<Arc<Self>> {
+        let Some(file) = component else {
+            return Self::from_bytes(BUILT_IN, "built-in".into(), limits, code);
+        };
+        let bytes = fs::read(file).map_err(|e| {
+            Error::config(format!("cannot read the component {}: {e}", file.display()))
+                .with_hint("give the path of a .wasm file, or leave it out for the built-in component")
+        })?;
+        Self::from_bytes(&bytes, file.display().to_string(), limits, code)
+    }
+
+    fn from_bytes(bytes: &[u8], source: String, limits: Limits, code: &CodeStore) -> Result<Arc<Self>> {
+        let anatomy = Anatomy::read(bytes).and_then(|anatomy| anatomy.check().map(|()| anatomy)).map_err(|mut e| {
+            e.message = format!("{source}: {}", e.message);
+            e
+        })?;
+        let engine = engine::engine(&limits)?;
+        let component = load::load(&engine, bytes, &anatomy, code)?;
+        let fits = |e: wasmtime::Error| {
+            Error::new(Class::Component, format!("{source} does not fit the contract {PACKAGE}@{CONTRACT}: {e:#}"))
+                .with_hint("build it against the wit/gateway.wit of this host")
+        };
+        let linker = linker(&engine).map_err(fits)?;
+        let contract = ContractPre::new(linker.instantiate_pre(&component).map_err(fits)?).map_err(fits)?;
+        Ok(Arc::new(Self { contract, limits, anatomy, source }))
+    }
+
+    /// Writes the machine code of the built-in component to `file`, to be shipped beside the program.
+    ///
+    /// # Errors
+    ///
+    /// `config`: the file cannot be written. `component`: the built-in component does not compile.
+    pub fn precompile(file: &Path) -> Result<()> {
+        load::precompile(&engine::engine(&Limits::default())?, BUILT_IN, file)
     }
 
     /// What is loaded.
     #[must_use]
     pub fn describe(&self) -> report::Component {
-        todo!()
+        report::Component {
+            source: self.source.clone(),
+            sha256: self.anatomy.sha256.clone(),
+            package: PACKAGE.into(),
+            version: self.anatomy.contract().unwrap_or_default().into(),
+            size: self.anatomy.size,
+            imports: self.anatomy.imports.clone(),
+            exports: self.anatomy.exports.clone(),
+            limits: self.limits.to_json(),
+        }
     }
+}
+
+/// All of WASI 0.2, since toolchains import all of it, over a context that holds nothing; HTTP through our hooks; our own two.
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    bindings::log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    bindings::events::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    types::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    Ok(linker)
 }

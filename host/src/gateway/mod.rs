@@ -1,10 +1,18 @@
 //! One gateway, for every front end: conversations in the sandbox, kept and shared.
 //! Takes a [`GatewayConfig`]; gives the shapes of [`report`](crate::report). Never prints.
 
-use std::{sync::Arc, time::Duration};
+mod call;
+mod convert;
+mod explain;
+mod pool;
+mod reports;
+
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+pub use self::call::CallOptions;
+use self::pool::Pool;
 use crate::{
     Result,
     config::{Filter, GatewayConfig},
@@ -19,71 +27,71 @@ use crate::{
 /// repeated only when that is safe.
 #[derive(Clone)]
 pub struct Gateway {
-    inner: Arc<Inner>,
+    pool: Arc<Pool>,
 }
 
-struct Inner {
-    runtime: Arc<Runtime>,
-    config: GatewayConfig,
-}
-
-/// How to make one call.
-#[derive(Default)]
-pub struct CallOptions {
-    /// At most this long; the gateway's own timeout when absent.
-    pub timeout: Option<Duration>,
-    /// Called for `notifications/progress` (progress, total, message) while the call runs.
-    pub on_progress: Option<Box<dyn Fn(f64, Option<f64>, Option<String>) + Send + Sync>>,
-    /// Called for `notifications/message` (level, logger, data) while the call runs.
-    pub on_message: Option<Box<dyn Fn(String, Option<String>, Value) + Send + Sync>>,
-    /// Further members of `_meta`.
-    pub meta: Option<Map<String, Value>>,
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("name", &self.config().name).finish_non_exhaustive()
+    }
 }
 
 impl Gateway {
     /// A gateway that runs on this runtime. No traffic.
     #[must_use]
     pub fn new(runtime: Arc<Runtime>, config: GatewayConfig) -> Self {
-        Self { inner: Arc::new(Inner { runtime, config }) }
+        Self { pool: Arc::new(Pool::new(runtime, config)) }
     }
 
     /// How it is configured.
     #[must_use]
     pub fn config(&self) -> &GatewayConfig {
-        &self.inner.config
+        self.pool.config()
     }
 
     /// Goes through the steps of connecting, one by one. A failure is in the report.
     pub async fn test(&self) -> report::Test {
-        todo!()
+        reports::test(&self.pool).await
     }
 
     /// The services behind the gateway.
+    ///
+    /// # Errors
+    ///
+    /// Why the catalogue could not be read.
     pub async fn services(&self) -> Result<report::Services> {
-        todo!()
+        reports::services(&self.pool).await
     }
 
-    /// The tools that the gateway's own filter and `narrow` both keep.
+    /// The tools that the gateway's own filter and `narrow` both keep. Reads the catalogue anew.
+    ///
+    /// # Errors
+    ///
+    /// Why the catalogue could not be read; `config` for a pattern that is none.
     pub async fn tools(&self, narrow: &Filter) -> Result<report::Tools> {
-        todo!()
+        reports::tools(&self.pool, narrow).await
     }
 
     /// How the gateway and the services behind it are. A failure is in the report.
     pub async fn health(&self) -> report::GatewayHealth {
-        todo!()
+        reports::health(&self.pool).await
     }
 
-    /// Calls one tool. A tool that the filter leaves out is refused.
+    /// Calls one tool. A tool that the gateway's filter leaves out is refused. A failure is in the report, with its class.
     ///
-    /// # Errors
-    ///
-    /// None: a failure is in the report, with its class.
+    /// Dropping the future cancels the call, at the gateway too.
     pub async fn call(&self, tool: &str, arguments: Map<String, Value>, options: CallOptions) -> report::Call {
-        todo!()
+        call::call(&self.pool, tool, arguments, options).await
+    }
+
+    /// How often the gateway announced that its tools changed, since this was made. A number that grew means: list them again.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.pool.changes()
     }
 
     /// Ends the session at the gateway. Dropping without it leaves the session to the gateway.
     pub async fn close(&self) {
-        todo!()
+        self.pool.close().await;
     }
 }

@@ -1,0 +1,96 @@
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from types import TracebackType
+from typing import Any, final
+
+from typing_extensions import Self
+
+from .types import Call, Health, Services, Test, Tools
+
+__all__ = ["Gateway", "__version__", "run"]
+
+__version__: str
+
+def run(program: str, args: Sequence[str]) -> int:
+    """Runs one command line in this process, on its own stdin, stdout and stderr; gives its exit code."""
+
+@final
+class Gateway:
+    """One gateway: a name in pflow's mcp-servers.json, or an http(s) URL.
+
+    Nothing is sent before the first question. Safe to share between threads: calls run side by side, on one session at the
+    gateway. Waiting releases the GIL, and Ctrl-C ends it.
+    """
+
+    def __new__(
+        cls,
+        target: str,
+        *,
+        config: str | PathLike[str] | None = None,
+        component: str | PathLike[str] | None = None,
+        timeout: float | None = None,
+    ) -> Self:
+        """Read the configuration.
+
+        `config` is another file than `~/.pflow/mcp-servers.json`, `component` another component than the built-in one, and
+        `timeout` the seconds that one operation may take. Raises `ConfigError` for an unknown name or a broken file.
+        """
+
+    @property
+    def name(self) -> str:
+        """The entry's name, or the URL."""
+
+    def test(self) -> Test:
+        """Go through the steps of connecting, one by one. A failure is in the report."""
+
+    def services(self) -> Services:
+        """Find the services behind the gateway."""
+
+    def tools(
+        self,
+        *,
+        services: Sequence[str] = (),
+        exclude_services: Sequence[str] = (),
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        read_only: bool = False,
+        no_destructive: bool = False,
+        control_tools: bool = False,
+    ) -> Tools:
+        """List the tools that the gateway's own filter and these arguments both keep.
+
+        The lists hold globs; an empty list of what to keep keeps everything.
+        """
+
+    def health(self) -> Health:
+        """Say how the gateway and the services behind it are. A failure is in the report."""
+
+    def call(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        meta: Mapping[str, Any] | None = None,
+        on_progress: Callable[[float, float | None, str | None], object] | None = None,
+        on_message: Callable[[str, str | None, Any], object] | None = None,
+    ) -> Call:
+        """Call one tool.
+
+        A tool that ran and reported an error is a result with `ok` false. Raises a `GatewayError` when there is no answer of the
+        tool: the gateway failed, or the filter leaves the tool out.
+
+        `on_progress(progress, total, message)` and `on_message(level, logger, data)` are called while it runs, from another
+        thread.
+        """
+
+    def close(self) -> None:
+        """End the session at the gateway. The next question opens a new one."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None: ...

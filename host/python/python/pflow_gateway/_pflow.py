@@ -1,0 +1,101 @@
+"""What the start-up hook adds to pflow: the group `pflow mcp gateway`, and gateway lines in `pflow mcp list`.
+
+Takes pflow's own modules, once they have run. Never changes what a command of pflow does, only what it says besides; and never
+contacts a gateway.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from types import ModuleType
+from typing import Any
+
+import click
+
+
+class _Gateway(click.Command):
+    """Every argument goes to the host untouched, `--help` too."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.args = list(args)
+        return []
+
+    def invoke(self, ctx: click.Context) -> None:
+        from ._cli import run
+
+        ctx.exit(run("pflow mcp gateway", ctx.args))
+
+
+def extend_commands(module: ModuleType) -> None:
+    """Add to `pflow.cli.commands.mcp`."""
+    group: click.Group = module.mcp
+    group.add_command(
+        _Gateway(
+            "gateway",
+            short_help="Test, filter and watch MCP gateways.",
+            add_help_option=False,
+        )
+    )
+    listing = group.commands.get("list")
+    if listing is not None and listing.callback is not None:
+        listing.callback = _with_gateways(listing.callback, module)
+
+
+def _with_gateways(callback: Any, module: ModuleType) -> Any:
+    @functools.wraps(callback)
+    def list_tools(*args: Any, **kwargs: Any) -> Any:
+        result = callback(*args, **kwargs)
+        # With keywords it is a search, with --json it is for programs: both stay as they are.
+        if not kwargs.get("output_json") and not kwargs.get("keywords"):
+            _fail_open(_print_gateways, module)
+        return result
+
+    return list_tools
+
+
+def _print_gateways(module: ModuleType) -> None:
+    from . import _provenance
+
+    configs = module.MCPServerManager().get_all_servers()
+    if not _provenance.gateways(configs):
+        return
+    nodes = module.MCPRegistrar().registry.load()
+    click.echo("")
+    for line in _provenance.lines(configs, nodes):
+        click.echo(line)
+
+
+def extend_registrar(module: ModuleType) -> None:
+    """Add to `pflow.mcp.registrar`: each tool's gateway and service, in `mcp_metadata["gateway"]`."""
+    registrar = module.MCPRegistrar
+    create = registrar._create_registry_entry
+
+    @functools.wraps(create)
+    def create_with_provenance(self: Any, server_name: str, tool: dict[str, Any]) -> dict[str, Any]:
+        entry: dict[str, Any] = create(self, server_name, tool)
+        _fail_open(_add_provenance, self, server_name, entry)
+        return entry
+
+    registrar._create_registry_entry = create_with_provenance
+
+
+def _add_provenance(registrar: Any, server_name: str, entry: dict[str, Any]) -> None:
+    from . import _provenance
+
+    config = registrar.manager.get_server(server_name)
+    gateway = _provenance.of_tool(server_name, config, entry["interface"])
+    if gateway is not None:
+        entry["interface"]["mcp_metadata"]["gateway"] = gateway
+
+
+def _fail_open(function: Any, *args: Any) -> None:
+    try:
+        function(*args)
+    except Exception as error:
+        if not _fail_open.said:  # type: ignore[attr-defined]
+            _fail_open.said = True  # type: ignore[attr-defined]
+            print(f"⚠ pflow-gateway: {type(error).__name__}: {error}", file=sys.stderr)
+
+
+_fail_open.said = False  # type: ignore[attr-defined]

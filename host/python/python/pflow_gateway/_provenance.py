@@ -1,0 +1,57 @@
+"""Which gateway and which service a tool in pflow is from, as far as pflow's own files tell.
+
+Takes entries of `mcp-servers.json` and of pflow's registry; gives plain values and lines. Never contacts anything, and never
+guesses: what is not written down is unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_ORIGIN = re.compile(r"\[(?P<guess>probably )?(?P<service>[^\[\]]+) via [^\[\]]+\]\s*\Z")
+"""How `serve` ends a tool's description; stock pflow keeps nothing else that could tell."""
+
+
+def gateways(configs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Give the entries that are gateways, by name."""
+    return {
+        name: config["gateway"]
+        for name, config in configs.items()
+        if isinstance(config, dict) and isinstance(config.get("gateway"), dict)
+    }
+
+
+def of_tool(server: str, config: Any, interface: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Give what `mcp_metadata["gateway"]` shall hold for one tool; None when its server is no gateway."""
+    gateway = gateways({server: config}).get(server)
+    if gateway is None:
+        return None
+    origin = _ORIGIN.search(str(interface.get("description", "")))
+    return {
+        "name": server,
+        "kind": gateway.get("kind"),
+        "service": origin["service"] if origin else None,
+        "inferred": bool(origin and origin["guess"]),
+    }
+
+
+def lines(configs: Mapping[str, Any], nodes: Mapping[str, Any]) -> Iterator[str]:
+    """Give one line for each gateway: its name, its kind, and the services of its registered tools."""
+    known = gateways(configs)
+    services: dict[str, Counter[str]] = {name: Counter() for name in known}
+    for entry in nodes.values():
+        interface = entry.get("interface") or {}
+        server = (interface.get("mcp_metadata") or {}).get("server")
+        # From the description, not from the registry's own mark: pflow without the hook writes none.
+        if not isinstance(server, str) or server not in known:
+            continue
+        origin = of_tool(server, configs[server], interface)
+        if origin and origin["service"]:
+            services[server][origin["service"] + ("?" if origin["inferred"] else "")] += 1
+    yield f"Gateways ({len(known)})"
+    for name, gateway in sorted(known.items()):
+        listed = ", ".join(f"{service} ({count})" for service, count in sorted(services[name].items()))
+        yield f"  {name} ({gateway.get('kind') or 'kind unknown'}): {listed or 'no services known'}"

@@ -1,0 +1,175 @@
+"""The dicts that `Gateway` gives: the shapes of `--json`. Fields are added, never changed or removed."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+__all__ = [
+    "Attribution",
+    "Call",
+    "Check",
+    "Confidence",
+    "Error",
+    "GatewayHealth",
+    "Health",
+    "Kind",
+    "Service",
+    "ServiceHealth",
+    "Services",
+    "Status",
+    "Test",
+    "Tool",
+    "Tools",
+]
+
+Kind = Literal["docker", "context-forge", "generic"]
+"""A gateway product."""
+
+Attribution = Literal["declared", "reported", "control", "prefix", "inferred", "none"]
+"""How a tool's service is known, best first."""
+
+Confidence = Literal["certain", "high", "low", "none"]
+"""How far an attribution can be trusted."""
+
+Status = Literal[
+    "ok",
+    "degraded",
+    "offline",
+    "disabled",
+    "auth_required",
+    "forbidden",
+    "rate_limited",
+    "timeout",
+    "unreachable",
+    "upstream_error",
+    "unknown",
+]
+"""The state of a gateway or of a service behind it."""
+
+# "class" is a keyword of Python, hence the other way to write a TypedDict.
+Error = TypedDict(
+    "Error",
+    {"class": str, "message": str, "hint": str | None, "service": str | None},
+)
+"""Why something failed."""
+
+
+class Check(TypedDict):
+    """One step of a test."""
+
+    name: Literal["resolve", "connect", "tls", "auth", "protocol", "tools"]
+    ok: bool | None
+    """None: not reached."""
+    ms: float | None
+    detail: str
+
+
+class Test(TypedDict):
+    """What `test` gives."""
+
+    gateway: str
+    url: str
+    ok: bool
+    kind: Kind | None
+    protocol: str | None
+    era: Literal["legacy", "modern"] | None
+    checks: list[Check]
+    tools: int | None
+    """Before filters."""
+    services: int | None
+    error: Error | None
+
+
+class Service(TypedDict):
+    """One service behind a gateway."""
+
+    name: str
+    tools: int
+    attribution: Attribution
+    """The weakest among its tools."""
+    confidence: Confidence
+    """The weakest among its tools."""
+    status: Status
+    evidence: list[str]
+
+
+class Services(TypedDict):
+    """What `services` gives."""
+
+    gateway: str
+    services: list[Service]
+    unattributed: int
+    """Tools of no known service."""
+    warnings: list[str]
+
+
+class Tool(TypedDict):
+    """One tool. Further members of MCP (`_meta`, `icons`) are there when the gateway sent them."""
+
+    name: str
+    """Exactly as on the wire."""
+    title: str | None
+    description: str | None
+    service: str | None
+    attribution: Attribution
+    confidence: Confidence
+    evidence: str
+    input_schema: dict[str, Any]
+    output_schema: dict[str, Any] | None
+    annotations: dict[str, Any] | None
+
+
+class Tools(TypedDict):
+    """What `tools` gives."""
+
+    gateway: str
+    total: int
+    """Before filters."""
+    pages: int
+    filtered_out: int
+    tools: list[Tool]
+    warnings: list[str]
+
+
+class ServiceHealth(TypedDict):
+    """The state of one service."""
+
+    name: str
+    status: Status
+    tools: int
+    evidence: list[str]
+
+
+class GatewayHealth(TypedDict):
+    """The state of one gateway."""
+
+    gateway: str
+    status: Status
+    latency_ms: float | None
+    tools: int | None
+    services: list[ServiceHealth]
+    vanished: list[str]
+    appeared: list[str]
+    checked_at: str
+    """RFC 3339, UTC."""
+    error: Error | None
+
+
+class Health(TypedDict):
+    """What `health` gives."""
+
+    status: Status
+    gateways: list[GatewayHealth]
+
+
+class Call(TypedDict):
+    """What `call` gives."""
+
+    gateway: str
+    tool: str
+    service: str | None
+    ok: bool
+    """The tool ran and did not report an error."""
+    result: dict[str, Any] | None
+    """MCP's `CallToolResult`, as it came."""
+    error: Error | None

@@ -1,0 +1,258 @@
+//! `Gateway`: one gateway, for Python.
+//! Takes a name of `mcp-servers.json` or a URL; gives the dicts of `--json`. Never touches the network before it is asked something.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    process,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+    time::Duration,
+};
+
+use pflow_gateway::{
+    CallOptions, Result,
+    config::{ConfigFile, Filter, GatewayConfig},
+    report,
+    runtime::Runtime,
+};
+use pyo3::{exceptions::PyValueError, prelude::*, types::PyTraceback};
+use serde_json::Value;
+
+use crate::{errors, json, wait::wait};
+
+/// Compiled components, shared by all gateways of a process. Part of the key is the process: the threads that enforce
+/// deadlines do not survive a fork.
+type Components = HashMap<(u32, Option<PathBuf>), Arc<Runtime>>;
+
+static COMPONENTS: LazyLock<Mutex<Components>> = LazyLock::new(Mutex::default);
+
+fn component(file: Option<&Path>) -> Result<Arc<Runtime>> {
+    let mut components = COMPONENTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = (process::id(), file.map(Path::to_path_buf));
+    if let Some(runtime) = components.get(&key) {
+        return Ok(Arc::clone(runtime));
+    }
+    let runtime = Runtime::new(file)?;
+    components.insert(key, Arc::clone(&runtime));
+    Ok(runtime)
+}
+
+fn configure(
+    target: &str,
+    file: Option<PathBuf>,
+    component: Option<PathBuf>,
+    timeout: Option<Duration>,
+) -> Result<GatewayConfig> {
+    let path = file.map_or_else(ConfigFile::default_path, Ok)?;
+    let mut config = ConfigFile::load(&path)?.find(target)?;
+    if let Some(timeout) = timeout {
+        config.timeout = timeout;
+    }
+    if component.is_some() {
+        config.component = component;
+    }
+    Ok(config)
+}
+
+fn seconds(name: &str, value: Option<f64>) -> PyResult<Option<Duration>> {
+    value
+        .map(|seconds| {
+            Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero()).ok_or_else(|| {
+                PyValueError::new_err(format!("{name} must be a positive number of seconds, not {seconds}"))
+            })
+        })
+        .transpose()
+}
+
+/// One gateway: a name in pflow's mcp-servers.json, or an http(s) URL.
+#[pyclass(frozen, module = "pflow_gateway")]
+pub(crate) struct Gateway {
+    config: GatewayConfig,
+    open: Mutex<Option<(u32, pflow_gateway::Gateway)>>,
+}
+
+impl Gateway {
+    /// The gateway as this process has it: a fork starts with a new one.
+    fn live(&self) -> Result<pflow_gateway::Gateway> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((pid, gateway)) = open.as_ref()
+            && *pid == process::id()
+        {
+            return Ok(gateway.clone());
+        }
+        let runtime = component(self.config.component.as_deref())?;
+        let gateway = pflow_gateway::Gateway::new(runtime, self.config.clone());
+        if let Some(parents) = open.replace((process::id(), gateway.clone())) {
+            // Its threads and connections are the parent's.
+            std::mem::forget(parents);
+        }
+        Ok(gateway)
+    }
+
+    fn opened(&self, py: Python<'_>) -> PyResult<pflow_gateway::Gateway> {
+        py.detach(|| self.live()).map_err(|error| errors::raise(py, &error))
+    }
+}
+
+#[pymethods]
+impl Gateway {
+    #[new]
+    #[pyo3(signature = (target, *, config=None, component=None, timeout=None))]
+    fn new(
+        py: Python<'_>,
+        target: &str,
+        config: Option<PathBuf>,
+        component: Option<PathBuf>,
+        timeout: Option<f64>,
+    ) -> PyResult<Self> {
+        let timeout = seconds("timeout", timeout)?;
+        let config =
+            py.detach(|| configure(target, config, component, timeout)).map_err(|error| errors::raise(py, &error))?;
+        Ok(Self { config, open: Mutex::new(None) })
+    }
+
+    /// The entry's name, or the URL.
+    #[getter]
+    fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// Goes through the steps of connecting, one by one. A failure is in the report.
+    fn test(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let gateway = self.opened(py)?;
+        let report = wait(py, async move { gateway.test().await })?;
+        json::to_python(py, &report)
+    }
+
+    /// The services behind the gateway.
+    fn services(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let gateway = self.opened(py)?;
+        let report = wait(py, async move { gateway.services().await })?;
+        json::to_python(py, &report.map_err(|error| errors::raise(py, &error))?)
+    }
+
+    /// The tools that the gateway's own filter and these arguments both keep.
+    #[pyo3(
+        signature = (*, services=Vec::new(), exclude_services=Vec::new(), include=Vec::new(), exclude=Vec::new(),
+            read_only=false, no_destructive=false, control_tools=false),
+        text_signature = "($self, *, services=(), exclude_services=(), include=(), exclude=(), read_only=False, \
+            no_destructive=False, control_tools=False)"
+    )]
+    #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "keyword arguments of Python")]
+    fn tools(
+        &self,
+        py: Python<'_>,
+        services: Vec<String>,
+        exclude_services: Vec<String>,
+        include: Vec<String>,
+        exclude: Vec<String>,
+        read_only: bool,
+        no_destructive: bool,
+        control_tools: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let narrow = Filter {
+            include_services: services,
+            exclude_services,
+            include_tools: include,
+            exclude_tools: exclude,
+            read_only,
+            no_destructive,
+            control_tools,
+        };
+        let gateway = self.opened(py)?;
+        let report = wait(py, async move { gateway.tools(&narrow).await })?;
+        json::to_python(py, &report.map_err(|error| errors::raise(py, &error))?)
+    }
+
+    /// How the gateway and the services behind it are. A failure is in the report.
+    fn health(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let gateway = self.opened(py)?;
+        let report = wait(py, async move { gateway.health().await })?;
+        json::to_python(py, &report::Health { status: report.status, gateways: vec![report] })
+    }
+
+    /// Calls one tool.
+    #[pyo3(signature = (tool, arguments=None, *, timeout=None, meta=None, on_progress=None, on_message=None))]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+    fn call(
+        &self,
+        py: Python<'_>,
+        tool: String,
+        arguments: Option<&Bound<'_, PyAny>>,
+        timeout: Option<f64>,
+        meta: Option<&Bound<'_, PyAny>>,
+        on_progress: Option<Py<PyAny>>,
+        on_message: Option<Py<PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let arguments = json::object(py, "arguments", arguments)?;
+        let options = CallOptions {
+            timeout: seconds("timeout", timeout)?,
+            on_progress: on_progress.map(progress),
+            on_message: on_message.map(message),
+            meta: meta.map(|meta| json::object(py, "meta", Some(meta))).transpose()?,
+        };
+        let gateway = self.opened(py)?;
+        let report = wait(py, async move { gateway.call(&tool, arguments, options).await })?;
+        match &report {
+            // Nothing came back from the tool: that is the gateway's failure, not the tool's answer.
+            report::Call { result: None, error: Some(error), .. } => Err(errors::raise(py, error)),
+            _ => json::to_python(py, &report),
+        }
+    }
+
+    /// Ends the session at the gateway. The next question opens a new one.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let open = py.detach(|| self.open.lock().unwrap_or_else(PoisonError::into_inner).take());
+        match open {
+            Some((pid, gateway)) if pid == process::id() => wait(py, async move { gateway.close().await }),
+            Some(parents) => {
+                std::mem::forget(parents);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (kind=None, value=None, traceback=None))]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        kind: Option<&Bound<'_, PyAny>>,
+        value: Option<&Bound<'_, PyAny>>,
+        traceback: Option<&Bound<'_, PyTraceback>>,
+    ) -> PyResult<()> {
+        let _ = (kind, value, traceback);
+        self.close(py)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Gateway({:?})", self.config.name)
+    }
+}
+
+/// Called from the runtime's threads: what a callback raises cannot reach the caller, so Python's `unraisablehook` gets it.
+fn report_to(
+    callback: &Py<PyAny>,
+    arguments: impl for<'py> FnOnce(Python<'py>) -> PyResult<Bound<'py, pyo3::types::PyTuple>>,
+) {
+    Python::attach(|py| {
+        let callback = callback.bind(py);
+        if let Err(error) = arguments(py).and_then(|arguments| callback.call1(arguments)) {
+            error.write_unraisable(py, Some(callback));
+        }
+    });
+}
+
+fn progress(callback: Py<PyAny>) -> Box<dyn Fn(f64, Option<f64>, Option<String>) + Send + Sync> {
+    Box::new(move |progress, total, message| report_to(&callback, |py| (progress, total, message).into_pyobject(py)))
+}
+
+fn message(callback: Py<PyAny>) -> Box<dyn Fn(String, Option<String>, Value) + Send + Sync> {
+    Box::new(move |level, logger, data| {
+        report_to(&callback, |py| (level, logger, json::to_python(py, &data)?).into_pyobject(py));
+    })
+}

@@ -1,0 +1,308 @@
+//! One entry of `mcp-servers.json`, read: our own with a `gateway` member, or pflow's plain `"type": "http"`.
+//! Takes a name and JSON; gives a [`GatewayConfig`]. Never resolves a variable.
+//!
+//! ```json
+//! {"command": "pflow-gateway", "args": ["serve", "docker"], "env": {"GATEWAY_TOKEN": "${GATEWAY_TOKEN}"},
+//!  "gateway": {
+//!    "url": "http://127.0.0.1:8811/mcp",
+//!    "kind": "docker",
+//!    "auth": {"type": "bearer", "token": "${GATEWAY_TOKEN}"},
+//!    "headers": {"X-Team": "a"},
+//!    "services": {"include": ["git*"], "exclude": [], "declare": [{"name": "github", "prefix": "gh_"}]},
+//!    "tools": {"include": [], "exclude": ["*_delete*"], "read_only": false, "no_destructive": false, "control": false},
+//!    "timeout": 30,
+//!    "ca_file": "~/company-ca.pem",
+//!    "allow_origins": ["https://status.example.com"],
+//!    "component": "~/our-rules.wasm"}}
+//! ```
+//!
+//! `auth.type` is `bearer` (`token`), `api_key` (`key`, `header`), `basic` (`username`, `password`) or `command` (`command`, an array: the
+//! program and its arguments). Only `url` is required.
+
+use std::{path::PathBuf, str::FromStr as _, time::Duration};
+
+use http::HeaderName;
+use serde_json::Value;
+use url::Url;
+
+use super::{Auth, DEFAULT_TIMEOUT, DeclaredService, Filter, GatewayConfig, Method, Template, member::Member};
+use crate::{Error, Result, egress::Origin, report::Kind, scrub};
+
+/// pflow's ceiling for the timeout of an HTTP server.
+const MAX_TIMEOUT: f64 = 600.0;
+const API_KEY_HEADER: &str = "X-API-Key";
+
+const KNOWN: [&str; 10] =
+    ["url", "kind", "auth", "headers", "services", "tools", "timeout", "ca_file", "allow_origins", "component"];
+
+/// Whether an entry is a gateway at all.
+pub(super) fn is_gateway(entry: &Value) -> bool {
+    entry.get("gateway").is_some() || entry.get("type").and_then(Value::as_str) == Some("http")
+}
+
+/// Reads one entry.
+pub(super) fn read(name: &str, entry: &Value) -> Result<GatewayConfig> {
+    let entry = Member::root(name, entry);
+    let Some(gateway) = entry.get("gateway") else { return plain(name, &entry) };
+    gateway.object()?;
+    gateway.warn_of_others(&KNOWN);
+    let services = gateway.get("services");
+    let mut filter = Filter::default();
+    if let Some(services) = &services {
+        service_filter(services, &mut filter)?;
+    }
+    if let Some(tools) = gateway.get("tools") {
+        tool_filter(&tools, &mut filter)?;
+    }
+    let url_member = gateway.required("url")?;
+    Ok(GatewayConfig {
+        name: name.to_owned(),
+        url: url(url_member.string()?, url_member.path())?,
+        kind: gateway.get("kind").map(|kind| read_kind(&kind)).transpose()?,
+        auth: auth(&gateway)?,
+        services: services.and_then(|s| s.get("declare")).map(|declared| declare(&declared)).transpose()?.unwrap_or_default(),
+        filter,
+        timeout: timeout(&gateway)?,
+        ca_file: gateway.get("ca_file").map(|file| path(&file)).transpose()?,
+        allow_origins: gateway.get("allow_origins").map(|list| origins(&list)).transpose()?.unwrap_or_default(),
+        component: gateway.get("component").map(|file| path(&file)).transpose()?,
+        plain: false,
+    })
+}
+
+/// pflow's own HTTP entry.
+fn plain(name: &str, entry: &Member) -> Result<GatewayConfig> {
+    if entry.value().get("type").and_then(Value::as_str) != Some("http") {
+        return Err(Error::config(format!("{name} is not a gateway: it is an MCP server that pflow starts itself"))
+            .with_hint("a gateway is an entry with \"gateway\", or with \"type\": \"http\""));
+    }
+    let url_member = entry.required("url")?;
+    Ok(GatewayConfig {
+        url: url(url_member.string()?, url_member.path())?,
+        auth: auth(entry)?,
+        timeout: timeout(entry)?,
+        plain: true,
+        name: name.to_owned(),
+        ..GatewayConfig::for_url(url_member.string()?)?
+    })
+}
+
+/// An absolute http or https URL that holds no credential.
+pub(super) fn url(text: &str, from: &str) -> Result<Url> {
+    let hint = "a gateway's URL looks like http://127.0.0.1:8811/mcp";
+    let wrong = |why: String| Error::config(why).with_hint(hint);
+    let shown = scrub::line(text, 200);
+    let url = Url::parse(text).map_err(|e| wrong(format!("{from} {shown:?} is no URL: {e}")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(wrong(format!("{from} {shown:?} must start with http:// or https://")));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        // Not shown: it holds a password.
+        return Err(Error::config(format!("{from} holds a user name or password"))
+            .with_hint("take it out of the URL, and use --basic-env USER_VAR PASS_VAR"));
+    }
+    Ok(url)
+}
+
+fn read_kind(member: &Member) -> Result<Kind> {
+    let text = member.string()?;
+    Kind::ALL
+        .iter()
+        .copied()
+        .find(|kind| kind.as_str() == text)
+        .ok_or_else(|| member.wrong("docker, context-forge or generic"))
+}
+
+fn auth(holder: &Member) -> Result<Auth> {
+    let mut headers = Vec::new();
+    if let Some(member) = holder.get("headers") {
+        for name in member.object()?.keys() {
+            let value = member.required(name)?;
+            headers.push((header_name(name, member.path())?, Template::new(value.string()?)));
+        }
+    }
+    let method = match holder.get("auth") {
+        Some(auth) if !auth.value().as_object().is_some_and(serde_json::Map::is_empty) => method(&auth)?,
+        _ => Method::None,
+    };
+    Ok(Auth { method, headers })
+}
+
+fn method(auth: &Member) -> Result<Method> {
+    auth.object()?;
+    let template = |name: &str| -> Result<Template> { Ok(Template::new(auth.required(name)?.string()?)) };
+    let kind = auth.required("type")?;
+    Ok(match kind.string()? {
+        "bearer" => Method::Bearer { token: template("token")? },
+        "api_key" => {
+            let name = auth.get("header").map(|header| header.string().map(str::to_owned)).transpose()?;
+            Method::ApiKey {
+                header: header_name(name.as_deref().unwrap_or(API_KEY_HEADER), auth.path())?,
+                key: template("key")?,
+            }
+        }
+        "basic" => Method::Basic { username: template("username")?, password: template("password")? },
+        "command" => {
+            let argv = auth.required("command")?;
+            let words = argv.strings()?;
+            if words.first().is_none_or(String::is_empty) {
+                return Err(argv.wrong("the program and its arguments"));
+            }
+            Method::Command { argv: words }
+        }
+        _ => return Err(Error::config(format!("{}.type must be bearer, api_key, basic or command", auth.path()))
+            .with_hint("correct it in mcp-servers.json")),
+    })
+}
+
+/// The name of a header.
+pub(super) fn header_name(text: &str, from: &str) -> Result<HeaderName> {
+    HeaderName::from_str(text).map_err(|_| {
+        Error::config(format!("{from}: {:?} is no header name", scrub::line(text, 100)))
+            .with_hint("header names are letters, digits and hyphens, like X-API-Key")
+    })
+}
+
+fn service_filter(services: &Member, filter: &mut Filter) -> Result<()> {
+    if services.value().is_array() {
+        filter.include_services = services.strings()?;
+        return Ok(());
+    }
+    services.object()?;
+    services.warn_of_others(&["include", "exclude", "declare"]);
+    filter.include_services = list(services, "include")?;
+    filter.exclude_services = list(services, "exclude")?;
+    Ok(())
+}
+
+fn tool_filter(tools: &Member, filter: &mut Filter) -> Result<()> {
+    if tools.value().is_array() {
+        filter.include_tools = tools.strings()?;
+        return Ok(());
+    }
+    tools.object()?;
+    tools.warn_of_others(&["include", "exclude", "read_only", "no_destructive", "control"]);
+    filter.include_tools = list(tools, "include")?;
+    filter.exclude_tools = list(tools, "exclude")?;
+    let flag = |name: &str| tools.get(name).map_or(Ok(false), |member| member.boolean());
+    filter.read_only = flag("read_only")?;
+    filter.no_destructive = flag("no_destructive")?;
+    filter.control_tools = flag("control")?;
+    Ok(())
+}
+
+fn list(holder: &Member, name: &str) -> Result<Vec<String>> {
+    holder.get(name).map_or(Ok(Vec::new()), |member| member.strings())
+}
+
+fn declare(declared: &Member) -> Result<Vec<DeclaredService>> {
+    let mut services = Vec::new();
+    for item in declared.items()? {
+        let service = if let Value::String(text) = item.value() {
+            text.parse().map_err(|problem| Error::config(format!("{}: {problem}", item.path())))?
+        } else {
+            item.object()?;
+            DeclaredService {
+                name: item.required("name")?.string()?.to_owned(),
+                prefix: item.get("prefix").map(|prefix| prefix.string().map(str::to_owned)).transpose()?,
+            }
+        };
+        services.push(service);
+    }
+    Ok(services)
+}
+
+fn timeout(holder: &Member) -> Result<Duration> {
+    let Some(member) = holder.get("timeout") else { return Ok(DEFAULT_TIMEOUT) };
+    let seconds = member.number()?;
+    if seconds > MAX_TIMEOUT {
+        return Err(member.wrong("at most 600 (seconds)"));
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+/// A path; `~` is the home folder.
+fn path(member: &Member) -> Result<PathBuf> {
+    let text = member.string()?;
+    if let Some(rest) = text.strip_prefix("~/")
+        && let Some(home) = std::env::var_os("HOME")
+    {
+        return Ok(PathBuf::from(home).join(rest));
+    }
+    Ok(PathBuf::from(text))
+}
+
+fn origins(list: &Member) -> Result<Vec<Origin>> {
+    list.items()?
+        .iter()
+        .map(|item| {
+            Origin::from_str(item.string()?).map_err(|problem| {
+                Error::config(format!("{}: {problem}", item.path())).with_hint("an origin looks like https://status.example.com:8443")
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::Class;
+
+    fn wrong(entry: Value) -> String {
+        let error = read("docker", &entry).unwrap_err();
+        assert_eq!(error.class, Class::Config);
+        assert!(error.hint.is_some(), "{error}");
+        error.message
+    }
+
+    #[test]
+    fn every_complaint_says_where_the_value_stands() {
+        let gateway = |gateway: Value| json!({"command": "x", "gateway": gateway});
+        let with = |name: &str, value: Value| gateway(json!({"url": "http://h/mcp", name: value}));
+        for (entry, expected) in [
+            (gateway(json!(7)), "docker.gateway must be an object, not 7"),
+            (gateway(json!({})), "docker.gateway.url is missing"),
+            (gateway(json!({"url": "ftp://h/"})), "docker.gateway.url \"ftp://h/\" must start with http:// or https://"),
+            (gateway(json!({"url": "mcp"})), "docker.gateway.url \"mcp\" is no URL: relative URL without a base"),
+            (with("kind", json!("Docker")), "docker.gateway.kind must be docker, context-forge or generic, not \"Docker\""),
+            (with("services", json!({"include": ["a", 1]})), "docker.gateway.services.include[1] must be a string, not 1"),
+            (with("services", json!({"declare": [{"prefix": "x"}]})), "docker.gateway.services.declare[0].name is missing"),
+            (with("tools", json!({"read_only": "yes"})), "docker.gateway.tools.read_only must be true or false, not \"yes\""),
+            (with("timeout", json!(0)), "docker.gateway.timeout must be a positive number, not 0"),
+            (with("timeout", json!(601)), "docker.gateway.timeout must be at most 600 (seconds), not 601"),
+            (with("auth", json!({"type": "oauth"})), "docker.gateway.auth.type must be bearer, api_key, basic or command"),
+            (with("auth", json!({"type": "bearer"})), "docker.gateway.auth.token is missing"),
+            (with("headers", json!({"a b": "c"})), "docker.gateway.headers: \"a b\" is no header name"),
+        ] {
+            assert_eq!(wrong(entry), expected);
+        }
+    }
+
+    #[test]
+    fn a_password_in_the_url_or_in_the_wrong_place_is_never_shown() {
+        let url = wrong(json!({"type": "http", "url": "http://ann:s3cret@h/mcp"}));
+        assert!(url.contains("holds a user name or password") && !url.contains("s3cret"), "{url}");
+        let auth = wrong(json!({"type": "http", "url": "http://h/mcp", "auth": "s3cret"}));
+        assert!(!auth.contains("s3cret"), "{auth}");
+    }
+
+    #[test]
+    fn pflows_own_http_entry_is_a_gateway_too() {
+        let entry = json!({"type": "http", "url": "https://h/mcp", "timeout": 60,
+            "auth": {"type": "api_key", "key": "${KEY}"}, "headers": {"X-Team": "a"}});
+        let config = read("plain", &entry).unwrap();
+        assert!(config.plain);
+        assert_eq!(config.name, "plain");
+        assert_eq!(config.timeout, Duration::from_secs(60));
+        assert_eq!(config.auth.describe(), "API key ${KEY} in x-api-key");
+        assert_eq!(config.auth.headers.len(), 1);
+    }
+
+    #[test]
+    fn a_server_that_pflow_starts_is_no_gateway() {
+        assert!(!is_gateway(&json!({"command": "npx"})));
+        assert!(is_gateway(&json!({"command": "x", "gateway": {}})));
+    }
+}

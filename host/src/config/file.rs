@@ -1,0 +1,337 @@
+//! pflow's `mcp-servers.json`: found, read, changed by one entry, and written back whole.
+//! Takes a path; gives gateways, and saves atomically. Never writes over somebody else's change, never loosens the file's mode.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Map, Value};
+
+use super::{GatewayConfig, entry};
+use crate::{Error, Result, scrub};
+
+const SERVERS: &str = "mcpServers";
+
+/// Whether an entry may take the place of another of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replace {
+    /// An existing entry is an error.
+    No,
+    /// It is replaced.
+    Yes,
+}
+
+/// The file as it was read, and what became of it since.
+#[derive(Clone, Debug)]
+pub struct ConfigFile {
+    path: PathBuf,
+    /// The bytes on disk when it was read; none when there was no file.
+    read: Option<Vec<u8>>,
+    content: Map<String, Value>,
+}
+
+/// `~/.pflow`.
+pub(super) fn pflow_folder() -> Result<PathBuf> {
+    let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).ok_or_else(|| {
+        Error::config("there is no home folder: HOME is not set").with_hint("set HOME, or name the file with --config")
+    })?;
+    Ok(PathBuf::from(home).join(".pflow"))
+}
+
+impl ConfigFile {
+    /// `~/.pflow/mcp-servers.json`.
+    ///
+    /// # Errors
+    ///
+    /// `config`: there is no home folder.
+    pub fn default_path() -> Result<PathBuf> {
+        Ok(pflow_folder()?.join("mcp-servers.json"))
+    }
+
+    /// Reads the file. One that does not exist is an empty one.
+    ///
+    /// # Errors
+    ///
+    /// `config`: it cannot be read, or is not the JSON that pflow writes; names file, line and column.
+    pub fn load(path: &Path) -> Result<Self> {
+        let read = match fs::read(path) {
+            Ok(bytes) => Some(bytes),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(e) => return Err(Error::config(format!("cannot read {}: {e}", path.display())).with_hint("check its permissions")),
+        };
+        let content = match &read {
+            None => Map::new(),
+            Some(bytes) => parse(path, bytes)?,
+        };
+        Ok(Self { path: path.to_owned(), read, content })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn servers(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.content.get(SERVERS).and_then(Value::as_object).into_iter().flatten()
+    }
+
+    /// The entry of this name, whatever it is.
+    #[must_use]
+    pub fn entry(&self, name: &str) -> Option<&Value> {
+        self.content.get(SERVERS)?.get(name)
+    }
+
+    /// Whether there is an entry of this name.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.entry(name).is_some()
+    }
+
+    /// Every gateway in it, in order, with what is wrong with it.
+    #[must_use]
+    pub fn gateways(&self) -> Vec<(String, Result<GatewayConfig>)> {
+        self.servers()
+            .filter(|(_, server)| entry::is_gateway(server))
+            .map(|(name, server)| (name.clone(), entry::read(name, server)))
+            .collect()
+    }
+
+    /// The gateway of this name, or at this URL.
+    ///
+    /// # Errors
+    ///
+    /// `config`: there is none (with the nearest names), or its entry is wrong.
+    pub fn find(&self, target: &str) -> Result<GatewayConfig> {
+        if let Some(server) = self.entry(target) {
+            return entry::read(target, server);
+        }
+        if target.contains("://") {
+            return GatewayConfig::for_url(target);
+        }
+        let known: Vec<_> = self.servers().filter(|(_, server)| entry::is_gateway(server)).map(|(name, _)| name.as_str()).collect();
+        let hint = match nearest(target, &known) {
+            Some(near) => format!("did you mean {}?", scrub::line(near, 100)),
+            None if known.is_empty() => "there are no gateways yet; `add NAME URL` makes one".into(),
+            None => format!("there are {}", scrub::line(&known.join(", "), 300)),
+        };
+        Err(Error::config(format!("no gateway is called {:?} in {}", scrub::line(target, 100), self.path.display())).with_hint(hint))
+    }
+
+    /// Adds entries.
+    ///
+    /// # Errors
+    ///
+    /// `config`: one exists and may not be replaced; then nothing is added.
+    pub fn put(&mut self, entries: Vec<(String, Value)>, replace: Replace) -> Result<()> {
+        if replace == Replace::No
+            && let Some((name, _)) = entries.iter().find(|(name, _)| self.contains(name))
+        {
+            return Err(Error::config(format!("{name} exists already in {}", self.path.display()))
+                .with_hint("take another name, or --replace it"));
+        }
+        let servers = self.content.entry(SERVERS).or_insert_with(|| Value::Object(Map::new()));
+        let servers = servers.as_object_mut().ok_or_else(|| Error::config(format!("\"{SERVERS}\" is no object")))?;
+        for (name, server) in entries {
+            servers.insert(name, server);
+        }
+        Ok(())
+    }
+
+    /// Takes an entry out.
+    pub fn remove(&mut self, name: &str) -> Option<Value> {
+        self.content.get_mut(SERVERS)?.as_object_mut()?.shift_remove(name)
+    }
+
+    /// Writes the file: whole, at once, for this user alone. A symbolic link stays one.
+    ///
+    /// # Errors
+    ///
+    /// `config`: it changed since it was read, or cannot be written; then it is as before.
+    pub fn save(&self) -> Result<()> {
+        let failed = |e: &io::Error| Error::config(format!("cannot write {}: {e}", self.path.display())).with_hint("check the folder's permissions and free space");
+        // The target of a link, as pflow resolves it: renaming over the link would cut it.
+        let file = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::create_dir_all(folder).map_err(|e| failed(&e))?;
+        let now = match fs::read(&file) {
+            Ok(bytes) => Some(bytes),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(e) => return Err(failed(&e)),
+        };
+        if now != self.read {
+            return Err(Error::config(format!("{} was changed by another program meanwhile", self.path.display()))
+                .with_hint("nothing was written; run the command again"));
+        }
+        let mut text = serde_json::to_string_pretty(&self.content).map_err(|e| failed(&e.into()))?;
+        text.push('\n');
+        // 0600 from the start: tempfile's mode.
+        let mut temporary = tempfile::Builder::new().prefix(".mcp-servers-").suffix(".tmp").tempfile_in(folder).map_err(|e| failed(&e))?;
+        temporary
+            .write_all(text.as_bytes())
+            .and_then(|()| temporary.as_file().sync_all())
+            .and_then(|()| temporary.persist(&file).map(drop).map_err(|e| e.error))
+            .map_err(|e| failed(&e))
+    }
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Map<String, Value>> {
+    let wrong = |why: String| Error::config(format!("{} {why}", path.display())).with_hint("correct it by hand; nothing was changed");
+    let content: Value = serde_json::from_slice(bytes)
+        .map_err(|e| wrong(format!("is no JSON at line {}, column {}: {}", e.line(), e.column(), reason(&e))))?;
+    let Value::Object(mut content) = content else { return Err(wrong("must hold an object".into())) };
+    match content.get(SERVERS) {
+        Some(Value::Object(_)) => {}
+        None => {
+            content.insert(SERVERS.into(), Value::Object(Map::new()));
+        }
+        Some(_) => return Err(wrong(format!("must hold an object as \"{SERVERS}\""))),
+    }
+    Ok(content)
+}
+
+/// The parser's words without the place, which is said already.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or_default().to_owned()
+}
+
+/// The known name that a typing error away, or that holds the other.
+fn nearest<'a>(wanted: &str, known: &[&'a str]) -> Option<&'a str> {
+    let lower = wanted.to_lowercase();
+    known
+        .iter()
+        .copied()
+        .map(|name| (distance(&lower, &name.to_lowercase()), name))
+        .filter(|(distance, name)| *distance <= 1 + wanted.chars().count() / 4 || name.to_lowercase().contains(&lower))
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Levenshtein's.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, c) in one.chars().enumerate() {
+        let mut before = i;
+        let mut left = i + 1;
+        for (cell, d) in row.iter_mut().skip(1).zip(&other) {
+            let above = *cell;
+            left = (before + usize::from(c != *d)).min(above + 1).min(left + 1);
+            before = above;
+            *cell = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::Class;
+
+    fn file(content: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mcp-servers.json");
+        fs::write(&path, content).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn a_missing_file_is_an_empty_one_and_saving_makes_it_for_this_user_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/mcp-servers.json");
+        let mut config = ConfigFile::load(&path).unwrap();
+        assert!(config.gateways().is_empty());
+        config.put(vec![("a".into(), json!({"type": "http", "url": "http://localhost/mcp"}))], Replace::No).unwrap();
+        config.save().unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(ConfigFile::load(&path).unwrap().gateways().len(), 1);
+    }
+
+    #[test]
+    fn broken_json_is_placed_and_left_alone() {
+        let (_folder, path) = file("{\n  \"mcpServers\": {,}\n}");
+        let error = ConfigFile::load(&path).unwrap_err();
+        assert_eq!(error.class, Class::Config);
+        assert!(error.message.contains("is no JSON at line 2, column 18"), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{\n  \"mcpServers\": {,}\n}");
+    }
+
+    #[test]
+    fn an_unknown_name_gets_the_nearest_one() {
+        let (_folder, path) = file(r#"{"mcpServers": {"docker": {"type": "http", "url": "http://x/"}, "fs": {"command": "y"}}}"#);
+        let config = ConfigFile::load(&path).unwrap();
+        assert_eq!(config.find("dokcer").unwrap_err().hint.unwrap(), "did you mean docker?");
+        assert_eq!(config.find("zzz").unwrap_err().hint.unwrap(), "there are docker");
+        assert!(config.find("fs").unwrap_err().message.contains("not a gateway"));
+        assert_eq!(config.find("https://h:1/mcp").unwrap().url.as_str(), "https://h:1/mcp");
+    }
+
+    #[test]
+    fn an_existing_entry_is_replaced_only_when_that_is_said() {
+        let (_folder, path) = file(r#"{"mcpServers": {"a": {"command": "x"}}}"#);
+        let mut config = ConfigFile::load(&path).unwrap();
+        let new = vec![("b".into(), json!({})), ("a".into(), json!({"command": "y"}))];
+        assert!(config.put(new.clone(), Replace::No).unwrap_err().message.starts_with("a exists already"));
+        assert!(!config.contains("b"), "nothing is added when one is refused");
+        config.put(new, Replace::Yes).unwrap();
+        assert_eq!(config.entry("a").unwrap()["command"], "y");
+    }
+
+    #[test]
+    fn a_change_by_another_program_is_never_written_over() {
+        let (_folder, path) = file("{}");
+        let mut config = ConfigFile::load(&path).unwrap();
+        config.put(vec![("a".into(), json!({}))], Replace::No).unwrap();
+        fs::write(&path, r#"{"other": 1}"#).unwrap();
+        assert!(config.save().unwrap_err().message.contains("changed by another program"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), r#"{"other": 1}"#);
+    }
+
+    #[test]
+    fn a_symbolic_link_stays_one() {
+        let (folder, path) = file("{}");
+        let link = folder.path().join("link.json");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let mut config = ConfigFile::load(&link).unwrap();
+        config.put(vec![("a".into(), json!({}))], Replace::No).unwrap();
+        config.save().unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().file_type().is_symlink());
+        assert!(fs::read_to_string(&path).unwrap().contains("\"a\""));
+    }
+
+    #[test]
+    fn distances_are_levenshteins() {
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("same", "same"), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn other_entries_keep_their_place_and_value(names in prop::collection::hash_set("[a-z]{1,8}", 1..8), text in "\\PC*", number in any::<i64>()) {
+            let mut servers = Map::new();
+            for name in &names {
+                servers.insert(name.clone(), json!({"command": text, "x": [number, null, 1.5], "unknown": {"z": 1, "a": 2}}));
+            }
+            let before = json!({"zeta": true, SERVERS: servers, "alpha": {}});
+            let (_folder, path) = file(&before.to_string());
+            let mut config = ConfigFile::load(&path).unwrap();
+            config.put(vec![("NEW".into(), json!({"command": "new"}))], Replace::No).unwrap();
+            config.save().unwrap();
+            let mut after: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+            prop_assert!(after[SERVERS].as_object_mut().unwrap().shift_remove("NEW").is_some());
+            prop_assert_eq!(after.to_string(), before.to_string());
+        }
+    }
+}

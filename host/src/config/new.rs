@@ -1,0 +1,290 @@
+//! A gateway to be written: what `add`, `setup` and `adopt` collect.
+//! Takes typed parts; gives entries for `mcp-servers.json`. Never writes a secret's value where a variable was meant.
+
+use std::{path::PathBuf, time::Duration};
+
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::{Auth, DEFAULT_TIMEOUT, DeclaredService, Filter, GatewayConfig, Method};
+use crate::{Error, Result, egress::Origin, report::Kind, scrub};
+
+/// What the Python side sets: how it starts this program, a JSON array.
+const LAUNCHER: &str = "PFLOW_GATEWAY_LAUNCHER";
+
+/// What pflow shall spawn, without the command's own arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launcher {
+    /// A program that exists.
+    pub command: String,
+    /// Its first arguments.
+    pub args: Vec<String>,
+}
+
+impl Launcher {
+    /// How this process was started: by its own absolute path, or by the interpreter of the environment that pflow is in. A bare
+    /// `pflow-gateway` need not be on the `PATH` that pflow has.
+    ///
+    /// # Errors
+    ///
+    /// `internal`: the system does not tell the program's own path.
+    pub fn current() -> Result<Self> {
+        if let Ok(launcher) = std::env::var(LAUNCHER)
+            && let Ok(words) = serde_json::from_str::<Vec<String>>(&launcher)
+            && let Some((command, args)) = words.split_first()
+        {
+            return Ok(Self { command: command.clone(), args: args.to_vec() });
+        }
+        let program = std::env::current_exe()
+            .map_err(|e| Error::new(crate::Class::Internal, format!("cannot tell the path of this program: {e}")))?;
+        Ok(Self { command: program.to_string_lossy().into_owned(), args: Vec::new() })
+    }
+}
+
+/// A gateway that is not in the file yet.
+#[derive(Clone, Debug)]
+pub struct NewGateway {
+    /// The entry's name; part of every tool's name in pflow.
+    pub name: String,
+    /// The MCP URL.
+    pub url: Url,
+    /// The product, when the user said it.
+    pub kind: Option<Kind>,
+    /// How to authenticate.
+    pub auth: Auth,
+    /// Services that the user declared.
+    pub services: Vec<DeclaredService>,
+    /// What to leave out.
+    pub filter: Filter,
+    /// For one operation.
+    pub timeout: Option<Duration>,
+    /// Further roots of trust, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Origins that the component may reach besides the gateway's own.
+    pub allow_origins: Vec<Origin>,
+    /// What pflow shall spawn.
+    pub launcher: Launcher,
+    /// The file that the entry goes to, when it is not pflow's own: `serve` must find it.
+    pub config_file: Option<PathBuf>,
+}
+
+impl NewGateway {
+    /// As it will be read back.
+    ///
+    /// # Errors
+    ///
+    /// `config`: the name cannot be one.
+    pub fn to_config(&self) -> Result<GatewayConfig> {
+        let (name, entry) = self.entry()?;
+        super::entry::read(&name, &entry)
+    }
+
+    /// The entry.
+    ///
+    /// # Errors
+    ///
+    /// `config`: the name cannot be one.
+    pub fn entry(&self) -> Result<(String, Value)> {
+        check_name(&self.name)?;
+        Ok((self.name.clone(), self.value(&self.name, &self.filter)))
+    }
+
+    /// One entry per service, named `NAME_SERVICE`. An underscore: pflow splits tool names at hyphens, and takes the
+    /// longest server name that fits.
+    ///
+    /// # Errors
+    ///
+    /// `config`: a name cannot be one, or two services come to the same.
+    pub fn entries_per_service(&self, services: &[String]) -> Result<Vec<(String, Value)>> {
+        check_name(&self.name)?;
+        let mut entries: Vec<(String, Value)> = Vec::new();
+        for service in services {
+            let slug: String = service.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+            let name = format!("{}_{slug}", self.name);
+            check_name(&name)?;
+            if entries.iter().any(|(other, _)| *other == name) {
+                return Err(Error::config(format!("two services would both be called {name}"))
+                    .with_hint("leave out --per-service, or add them one by one with --include"));
+            }
+            let filter = Filter { include_services: vec![escape(service)], ..self.filter.clone() };
+            let value = self.value(&name, &filter);
+            entries.push((name, value));
+        }
+        Ok(entries)
+    }
+
+    fn value(&self, name: &str, filter: &Filter) -> Value {
+        let mut args: Vec<Value> = self.launcher.args.iter().map(|arg| json!(arg)).collect();
+        args.extend([json!("serve"), json!(name)]);
+        if let Some(file) = &self.config_file {
+            args.extend([json!("--config"), json!(file)]);
+        }
+        let mut entry = Map::new();
+        entry.insert("command".into(), json!(self.launcher.command));
+        entry.insert("args".into(), Value::Array(args));
+        // pflow gives a server that it starts only the variables that are named here.
+        let variables: Map<_, _> = self.auth.variables().map(|name| (name.to_owned(), json!(format!("${{{name}}}")))).collect();
+        if !variables.is_empty() {
+            entry.insert("env".into(), Value::Object(variables));
+        }
+        entry.insert("gateway".into(), self.gateway(filter));
+        Value::Object(entry)
+    }
+
+    fn gateway(&self, filter: &Filter) -> Value {
+        let mut gateway = Map::new();
+        if let Some(kind) = self.kind {
+            gateway.insert("kind".into(), json!(kind.as_str()));
+        }
+        gateway.insert("url".into(), json!(self.url.as_str()));
+        if let Some(auth) = auth(&self.auth.method) {
+            gateway.insert("auth".into(), auth);
+        }
+        if !self.auth.headers.is_empty() {
+            let headers: Map<_, _> =
+                self.auth.headers.iter().map(|(name, value)| (name.to_string(), json!(value.as_written()))).collect();
+            gateway.insert("headers".into(), Value::Object(headers));
+        }
+        let declared: Vec<_> = self
+            .services
+            .iter()
+            .map(|service| match &service.prefix {
+                Some(prefix) => json!({"name": service.name, "prefix": prefix}),
+                None => json!({"name": service.name}),
+            })
+            .collect();
+        let services = [
+            ("include", json!(filter.include_services)),
+            ("exclude", json!(filter.exclude_services)),
+            ("declare", Value::Array(declared)),
+        ];
+        let tools = [
+            ("include", json!(filter.include_tools)),
+            ("exclude", json!(filter.exclude_tools)),
+            ("read_only", json!(filter.read_only)),
+            ("no_destructive", json!(filter.no_destructive)),
+            ("control", json!(filter.control_tools)),
+        ];
+        for (name, members) in [("services", services.to_vec()), ("tools", tools.to_vec())] {
+            let said: Map<_, _> = members
+                .into_iter()
+                .filter(|(_, value)| *value != json!([]) && *value != json!(false))
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect();
+            if !said.is_empty() {
+                gateway.insert(name.into(), Value::Object(said));
+            }
+        }
+        if let Some(timeout) = self.timeout.filter(|timeout| *timeout != DEFAULT_TIMEOUT) {
+            let seconds = timeout.as_secs_f64();
+            gateway.insert("timeout".into(), if timeout.subsec_nanos() == 0 { json!(timeout.as_secs()) } else { json!(seconds) });
+        }
+        if let Some(file) = &self.ca_file {
+            gateway.insert("ca_file".into(), json!(file));
+        }
+        if !self.allow_origins.is_empty() {
+            let origins: Vec<_> = self.allow_origins.iter().map(ToString::to_string).collect();
+            gateway.insert("allow_origins".into(), json!(origins));
+        }
+        Value::Object(gateway)
+    }
+}
+
+fn auth(method: &Method) -> Option<Value> {
+    Some(match method {
+        Method::None => return None,
+        Method::Bearer { token } => json!({"type": "bearer", "token": token.as_written()}),
+        Method::ApiKey { header, key } => json!({"type": "api_key", "header": header.as_str(), "key": key.as_written()}),
+        Method::Basic { username, password } => {
+            json!({"type": "basic", "username": username.as_written(), "password": password.as_written()})
+        }
+        Method::Command { argv } => json!({"type": "command", "command": argv}),
+    })
+}
+
+/// pflow's rule for a server's name: letters, digits, hyphens and underscores.
+fn check_name(name: &str) -> Result<()> {
+    let stripped: String = name.chars().filter(|c| !matches!(c, '-' | '_')).collect();
+    if !stripped.is_empty() && stripped.chars().all(char::is_alphanumeric) && name.len() <= 64 {
+        return Ok(());
+    }
+    Err(Error::config(format!("{:?} cannot be a gateway's name", scrub::line(name, 80)))
+        .with_hint("names are up to 64 letters, digits, hyphens and underscores; it becomes a part of each tool's name in pflow"))
+}
+
+/// A service's exact name as a glob.
+fn escape(name: &str) -> String {
+    name.chars().fold(String::new(), |mut glob, c| {
+        if matches!(c, '*' | '?' | '[' | ']' | '{' | '}' | '\\' | '!') {
+            glob.push('\\');
+        }
+        glob.push(c);
+        glob
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Template;
+
+    fn new(name: &str) -> NewGateway {
+        NewGateway {
+            name: name.into(),
+            url: Url::parse("http://127.0.0.1:8811/mcp").unwrap(),
+            kind: Some(Kind::Docker),
+            auth: Auth { method: Method::Bearer { token: Template::variable("GATEWAY_TOKEN") }, headers: Vec::new() },
+            services: vec![DeclaredService { name: "github".into(), prefix: Some("gh_".into()) }],
+            filter: Filter { exclude_tools: vec!["mcp-*".into()], read_only: true, ..Filter::default() },
+            timeout: Some(Duration::from_millis(2_500)),
+            ca_file: None,
+            allow_origins: Vec::new(),
+            launcher: Launcher { command: "/opt/pflow-gateway".into(), args: Vec::new() },
+            config_file: None,
+        }
+    }
+
+    #[test]
+    fn an_entry_is_what_the_design_shows() {
+        let (name, entry) = new("docker").entry().unwrap();
+        assert_eq!(name, "docker");
+        assert_eq!(
+            entry,
+            json!({
+                "command": "/opt/pflow-gateway", "args": ["serve", "docker"],
+                "env": {"GATEWAY_TOKEN": "${GATEWAY_TOKEN}"},
+                "gateway": {"kind": "docker", "url": "http://127.0.0.1:8811/mcp",
+                    "auth": {"type": "bearer", "token": "${GATEWAY_TOKEN}"},
+                    "services": {"declare": [{"name": "github", "prefix": "gh_"}]},
+                    "tools": {"exclude": ["mcp-*"], "read_only": true}, "timeout": 2.5}
+            })
+        );
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_the_same() {
+        let new = new("docker");
+        let read = new.to_config().unwrap();
+        assert_eq!((read.url, read.kind, read.auth), (new.url, new.kind, new.auth));
+        assert_eq!((read.services, read.filter, Some(read.timeout)), (new.services, new.filter, new.timeout));
+    }
+
+    #[test]
+    fn an_entry_per_service_uses_an_underscore_and_the_exact_name() {
+        let entries = new("docker").entries_per_service(&["git hub".into(), "a*b".into()]).unwrap();
+        let names: Vec<_> = entries.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["docker_git_hub", "docker_a_b"]);
+        assert_eq!(entries[1].1["gateway"]["services"]["include"], json!(["a\\*b"]));
+        assert!(new("d").entries_per_service(&["a b".into(), "a-b".into()]).is_err());
+    }
+
+    #[test]
+    fn names_are_those_that_pflow_takes() {
+        for good in ["docker", "my-gw_2", "ünï"] {
+            check_name(good).unwrap();
+        }
+        for bad in ["", "-", "a b", "a/b", "a.b", "a\u{1b}"] {
+            assert!(check_name(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! `${VAR}` and `${VAR:-default}`, as pflow resolves them.
+//! Takes the environment and the `env` of pflow's `settings.json`; gives values, as secrets. Never logs one.
+//!
+//! | text | becomes |
+//! | --- | --- |
+//! | `${VAR}` | the environment's `VAR` (names are case-sensitive); else the first of `settings.json` whose name is `VAR` in any case |
+//! | `${VAR:-text}` | the same; `text` when neither has it. An empty value is a value |
+//! | anything else | itself: `$VAR`, `${1}` and `${a b}` are no variables |
+
+use std::{collections::HashMap, fmt, fs, path::Path};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+
+use crate::{Error, Result};
+
+/// Text with variables, not yet resolved. May hold a secret if the user wrote one, so it prints only its variables.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Template(String);
+
+impl Template {
+    /// From the text of an entry.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// `${VAR}`.
+    #[must_use]
+    pub fn variable(name: &str) -> Self {
+        Self(format!("${{{name}}}"))
+    }
+
+    /// As it is written to the entry.
+    #[must_use]
+    pub fn as_written(&self) -> &str {
+        &self.0
+    }
+
+    /// The names of its variables, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        pieces(&self.0).filter_map(|piece| match piece {
+            Piece::Variable { name, .. } => Some(name),
+            Piece::Text(_) => None,
+        })
+    }
+
+    /// The text with every variable replaced.
+    ///
+    /// # Errors
+    ///
+    /// `config`: a variable has no value and no default; names it.
+    pub fn resolve(&self, variables: &Variables) -> Result<SecretString> {
+        let mut text = String::new();
+        for piece in pieces(&self.0) {
+            match piece {
+                Piece::Text(plain) => text.push_str(plain),
+                Piece::Variable { name, default } => match (variables.get(name), default) {
+                    (Some(value), _) => text.push_str(value.expose_secret()),
+                    (None, Some(default)) => text.push_str(default),
+                    (None, None) => {
+                        return Err(Error::config(format!("the variable {name} is not set")).with_hint(format!(
+                            "export {name}=…, or let pflow keep it: pflow settings set-env {name} VALUE"
+                        )));
+                    }
+                },
+            }
+        }
+        Ok(text.into())
+    }
+}
+
+/// Its variables and nothing else: `${GATEWAY_TOKEN}`, or `a literal value`.
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.names().map(|name| format!("${{{name}}}")).collect();
+        if names.is_empty() { f.write_str("a literal value") } else { f.write_str(&names.join(" ")) }
+    }
+}
+
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Template({self})")
+    }
+}
+
+enum Piece<'a> {
+    Text(&'a str),
+    Variable { name: &'a str, default: Option<&'a str> },
+}
+
+/// Splits at variables. What only looks like one is text, its `$` included.
+fn pieces(mut rest: &str) -> impl Iterator<Item = Piece<'_>> {
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        if let Some((variable, after)) = variable(rest) {
+            rest = after;
+            return Some(variable);
+        }
+        // The first character is text, whatever it is; go on to the next possible start.
+        let start = rest.char_indices().skip(1).find(|&(at, _)| rest.get(at..).is_some_and(|r| r.starts_with("${"))).map_or(rest.len(), |(at, _)| at);
+        let (text, after) = rest.split_at(start);
+        rest = after;
+        Some(Piece::Text(text))
+    })
+}
+
+fn variable(text: &str) -> Option<(Piece<'_>, &str)> {
+    let (inside, after) = text.strip_prefix("${")?.split_once('}')?;
+    let (name, default) = match inside.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (inside, None),
+    };
+    let mut letters = name.chars();
+    let starts = letters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    (starts && letters.all(|c| c.is_ascii_alphanumeric() || c == '_')).then_some((Piece::Variable { name, default }, after))
+}
+
+/// Where variables get their values.
+#[derive(Clone, Debug, Default)]
+pub struct Variables {
+    settings: Vec<(String, SecretString)>,
+    /// Instead of the process's environment, for tests.
+    environment: Option<HashMap<String, String>>,
+}
+
+impl Variables {
+    /// The process's environment, and the settings in this pflow folder. Settings that cannot be read are none, as for pflow.
+    #[must_use]
+    pub fn load(folder: &Path) -> Self {
+        let file = folder.join("settings.json");
+        let settings = match fs::read(&file) {
+            Ok(bytes) => match serde_json::from_slice::<Value>(&bytes) {
+                Ok(settings) => env_of(&settings),
+                Err(e) => {
+                    tracing::warn!("{} is not used: {e}", file.display());
+                    Vec::new()
+                }
+            },
+            Err(_) => Vec::new(),
+        };
+        Self { settings, environment: None }
+    }
+
+    /// The process's environment, and `~/.pflow/settings.json`.
+    ///
+    /// # Errors
+    ///
+    /// `config`: there is no home folder.
+    pub fn of_this_user() -> Result<Self> {
+        Ok(Self::load(&super::file::pflow_folder()?))
+    }
+
+    /// Only these, for tests.
+    #[must_use]
+    pub fn from_maps(environment: HashMap<String, String>, settings: Vec<(String, String)>) -> Self {
+        Self {
+            settings: settings.into_iter().map(|(name, value)| (name, value.into())).collect(),
+            environment: Some(environment),
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<SecretString> {
+        let set = match &self.environment {
+            Some(environment) => environment.get(name).cloned(),
+            None => std::env::var(name).ok(),
+        };
+        set.map(SecretString::from).or_else(|| {
+            self.settings.iter().find(|(setting, _)| setting.to_lowercase() == name.to_lowercase()).map(|(_, value)| value.clone())
+        })
+    }
+}
+
+fn env_of(settings: &Value) -> Vec<(String, SecretString)> {
+    settings
+        .get("env")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned().into())))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(text: &str) -> Result<String> {
+        let environment = [("TOKEN", "from-environment"), ("EMPTY", ""), ("_x1", "underscore")];
+        let settings = [("token", "from-settings"), ("Api_Key", "key"), ("API_KEY", "second")];
+        let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let variables = Variables::from_maps(environment.map(own).into(), settings.map(own).into());
+        Template::new(text).resolve(&variables).map(|value| value.expose_secret().to_owned())
+    }
+
+    /// Each row was put through `expand_env_vars_nested` of pflow-cli 0.16.0 with the same variables.
+    #[test]
+    fn variables_resolve_as_in_pflow() {
+        for (text, expected) in [
+            ("${TOKEN}", "from-environment"),
+            ("${token}", "from-settings"),
+            ("${API_KEY}", "key"),
+            ("Bearer ${TOKEN}!", "Bearer from-environment!"),
+            ("${MISSING:-fallback}", "fallback"),
+            ("${MISSING:-}", ""),
+            ("${EMPTY:-fallback}", ""),
+            ("${_x1}", "underscore"),
+            ("$TOKEN", "$TOKEN"),
+            ("${1A}", "${1A}"),
+            ("${a b}", "${a b}"),
+            ("${}", "${}"),
+            ("${TOKEN", "${TOKEN"),
+            ("$${TOKEN}", "$from-environment"),
+            ("${MISSING:-a:-b}", "a:-b"),
+            ("${TOKEN:default}", "${TOKEN:default}"),
+            ("é${TOKEN}é", "éfrom-environmenté"),
+        ] {
+            assert_eq!(resolved(text).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_missing_variable_is_named_with_the_two_ways_to_set_it() {
+        let error = resolved("${GW_TOKEN}").unwrap_err();
+        assert_eq!(error.message, "the variable GW_TOKEN is not set");
+        assert_eq!(error.hint.unwrap(), "export GW_TOKEN=…, or let pflow keep it: pflow settings set-env GW_TOKEN VALUE");
+    }
+
+    #[test]
+    fn a_template_prints_its_variables_and_never_its_text() {
+        assert_eq!(format!("{:?}", Template::new("s3cret${A}")), "Template(${A})");
+        assert_eq!(Template::new("s3cret").to_string(), "a literal value");
+    }
+}

@@ -1,0 +1,158 @@
+//! An MCP server on a loopback port, behind a credential check.
+//! Takes an rmcp handler and a door; gives the address it listens on. Never answers a request that the door refuses.
+
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rmcp::{
+    ServerHandler,
+    transport::streamable_http_server::{
+        StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
+    },
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+
+/// The only path that answers.
+pub(super) const PATH: &str = "/mcp";
+
+/// Who may come in.
+#[derive(Clone)]
+pub(super) enum Door {
+    /// Everyone.
+    Open,
+    /// Who brings `Authorization: Bearer` with this token.
+    Bearer(String),
+    /// Who brings this value in this header.
+    Key { header: &'static str, value: String },
+}
+
+impl Door {
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        let says = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        match self {
+            Self::Open => true,
+            Self::Bearer(token) => {
+                says("authorization").and_then(|value| value.strip_prefix("Bearer ")) == Some(token.as_str())
+            }
+            Self::Key { header, value } => says(header) == Some(value.as_str()),
+        }
+    }
+
+    /// In words, without the value.
+    pub(super) fn describe(&self) -> &'static str {
+        match self {
+            Self::Open => "no credential",
+            Self::Bearer(_) => "bearer token",
+            Self::Key { .. } => "API key",
+        }
+    }
+
+    fn refuse(&self) -> Response<BoxBody<Bytes, Infallible>> {
+        let body =
+            Full::new(Bytes::from_static(b"{\"error\":\"unauthorized\",\"message\":\"missing or wrong credential\"}"));
+        let mut response = Response::new(body.boxed());
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+        if matches!(self, Self::Bearer(_)) {
+            headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer realm=\"demo\""));
+        }
+        response
+    }
+}
+
+/// How sessions and answers are done.
+#[derive(Clone, Copy)]
+pub(super) enum Style {
+    /// Sessions, and answers as event streams: like most gateways.
+    Sessions,
+    /// Neither: every request stands alone and is answered in JSON.
+    Stateless,
+}
+
+/// A server that runs until it is stopped or dropped.
+pub(super) struct Listening {
+    pub(super) address: SocketAddr,
+    stop: watch::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Listening {
+    /// Starts to listen.
+    pub(super) async fn open<S>(listen: SocketAddr, door: Door, style: Style, handler: S) -> std::io::Result<Self>
+    where
+        S: ServerHandler + Clone + Send + 'static,
+    {
+        let listener = TcpListener::bind(listen).await?;
+        let address = listener.local_addr()?;
+        let mut config = StreamableHttpServerConfig::default();
+        if matches!(style, Style::Stateless) {
+            config = config.with_legacy_session_mode(false).with_json_response(true);
+        }
+        let sessions = config.cancellation_token.clone();
+        let mcp =
+            StreamableHttpService::new(move || Ok(handler.clone()), Arc::new(LocalSessionManager::default()), config);
+        let (stop, mut stopped) = watch::channel(());
+        let task = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                tokio::select! {
+                    _ = stopped.changed() => break,
+                    Some(_) = connections.join_next() => {}
+                    accepted = listener.accept() => match accepted {
+                        Ok((stream, _)) => { connections.spawn(converse(stream, door.clone(), mcp.clone())); }
+                        // No file descriptor left, or the peer is gone again; neither is a reason to end or to spin.
+                        Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                    },
+                }
+            }
+            sessions.cancel();
+            connections.shutdown().await;
+        });
+        Ok(Self { address, stop, task })
+    }
+
+    /// The MCP URL.
+    pub(super) fn url(&self) -> String {
+        format!("http://{}{PATH}", self.address)
+    }
+
+    /// Ends all sessions and connections.
+    pub(super) async fn stop(self) {
+        drop(self.stop);
+        // It ends by itself; a task that panicked has ended too.
+        let _ = self.task.await;
+    }
+}
+
+async fn converse<S>(stream: TcpStream, door: Door, mcp: StreamableHttpService<S, LocalSessionManager>)
+where
+    S: ServerHandler + Clone + Send + 'static,
+{
+    // Answers are small and come in several pieces: Nagle would hold them back.
+    let _ = stream.set_nodelay(true);
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let (door, mcp) = (door.clone(), mcp.clone());
+        async move {
+            Ok::<_, Infallible>(if request.uri().path() != PATH {
+                let mut response = Response::new(Full::new(Bytes::from_static(b"Not Found\n")).boxed());
+                *response.status_mut() = StatusCode::NOT_FOUND;
+                response
+            } else if door.admits(request.headers()) {
+                mcp.handle(request).await
+            } else {
+                door.refuse()
+            })
+        }
+    });
+    // A client that hangs up is its own affair.
+    let _ = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), answer).await;
+}

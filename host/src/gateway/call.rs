@@ -1,0 +1,282 @@
+//! One tool call: the filter, the sandbox, and a second try where that is safe.
+//! Takes a name and arguments; gives a [`report::Call`]. Never sends a call twice that may have had an effect.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Map, Value};
+
+use super::{
+    convert,
+    pool::{Lent, Listed, Pool, is_control},
+};
+use crate::{
+    Class, Error, Result,
+    report::{self, Status},
+    runtime::{Failure, calls, filter, types},
+    scrub,
+};
+
+/// Progress, total, message.
+type OnProgress = Box<dyn Fn(f64, Option<f64>, Option<String>) + Send + Sync>;
+/// Level, logger, data.
+type OnMessage = Box<dyn Fn(String, Option<String>, Value) + Send + Sync>;
+
+/// How to make one call.
+#[derive(Default)]
+pub struct CallOptions {
+    /// At most this long; the gateway's own timeout when absent.
+    pub timeout: Option<Duration>,
+    /// Called for `notifications/progress` (progress, total, message) while the call runs.
+    pub on_progress: Option<OnProgress>,
+    /// Called for `notifications/message` (level, logger, data) while the call runs.
+    pub on_message: Option<OnMessage>,
+    /// Further members of `_meta`.
+    pub meta: Option<Map<String, Value>>,
+}
+
+impl std::fmt::Debug for CallOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CallOptions").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+/// Who waits for the events of a call.
+pub(super) struct Listener {
+    on_progress: Option<OnProgress>,
+    on_message: Option<OnMessage>,
+}
+
+impl Listener {
+    pub(super) fn progress(&self, progress: f64, total: Option<f64>, message: Option<String>) {
+        if let Some(on_progress) = &self.on_progress {
+            on_progress(progress, total, message.map(|text| scrub::line(&text, 2_000)));
+        }
+    }
+
+    pub(super) fn message(&self, level: String, logger: Option<String>, data: &str) {
+        if let Some(on_message) = &self.on_message {
+            on_message(level, logger, convert::json(data));
+        }
+    }
+}
+
+/// Tells the gateway when a call is dropped before its answer came.
+struct Pending {
+    pool: Arc<Pool>,
+    request: u64,
+    answered: bool,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.pool.inbox().leave(self.request);
+        if self.answered {
+            return;
+        }
+        let (pool, request) = (Arc::clone(&self.pool), self.request);
+        // Without a runtime the process is ending, and the connection with it.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Ok(mut lent) = pool.lend().await {
+                    let told = lent.conversation.cancel(request, "the caller gave up", Duration::from_secs(2)).await;
+                    if told.is_ok() {
+                        pool.give_back(lent);
+                    }
+                }
+            });
+        }
+    }
+}
+
+pub(super) async fn call(pool: &Arc<Pool>, tool: &str, arguments: Map<String, Value>, options: CallOptions) -> report::Call {
+    let mut report = report::Call {
+        gateway: pool.config().name.clone(),
+        tool: tool.to_owned(),
+        service: None,
+        ok: false,
+        result: None,
+        error: None,
+    };
+    let listed = match known(pool, tool).await {
+        Ok(listed) => listed,
+        Err(error) => {
+            report.error = Some(error);
+            return report;
+        }
+    };
+    report.service = listed.tool(tool).and_then(|(tool, _)| tool.provenance.service.clone());
+    match answer(pool, &listed, tool, arguments, options).await {
+        Ok(outcome) => {
+            report.error = outcome.failure.as_ref().map(|failure| upstream(failure, report.service.as_deref()));
+            report.ok = !outcome.failed && report.error.is_none();
+            report.result = Some(convert::json(&outcome.result));
+        }
+        Err(error) => {
+            let service = error.service.clone().or_else(|| blamed(&error).then(|| report.service.clone()).flatten());
+            report.error = Some(error.with_service(service));
+        }
+    }
+    report
+}
+
+/// Errors that are the service's, not the gateway's.
+fn blamed(error: &Error) -> bool {
+    error.class == Class::UpstreamError
+}
+
+/// The catalogue, with this tool in it and allowed; read anew when the tool is not in the one at hand.
+async fn known(pool: &Pool, tool: &str) -> Result<Arc<Listed>> {
+    let listed = match pool.listed() {
+        Some(listed) if listed.tool(tool).is_some() => listed,
+        _ => pool.list().await?,
+    };
+    match listed.tool(tool) {
+        Some((_, None)) => Ok(listed),
+        Some((found, Some(reason))) => Err(refused(pool, found, reason)),
+        None => Err(unknown(pool, &listed, tool)),
+    }
+}
+
+fn refused(pool: &Pool, tool: &types::Tool, reason: filter::Reason) -> Error {
+    let gateway = &pool.config().name;
+    let (why, setting) = match reason {
+        filter::Reason::ServiceNotIncluded | filter::Reason::ServiceExcluded => ("its service is left out", "services"),
+        filter::Reason::ToolNotIncluded | filter::Reason::ToolExcluded => ("its name is left out", "tools"),
+        filter::Reason::NotReadOnly => ("it is not marked read-only", "tools.read_only"),
+        filter::Reason::Destructive => ("it may be destructive", "tools.no_destructive"),
+        filter::Reason::ControlTool => ("it controls the gateway itself", "tools.control"),
+    };
+    let hint = if is_control(tool.provenance.attribution) {
+        format!("name it exactly under \"tools\": {{\"include\": […]}} of {gateway} if you mean it")
+    } else {
+        format!("change \"{setting}\" of {gateway} in mcp-servers.json")
+    };
+    Error::config(format!("the filter of {gateway} refuses the tool {}: {why}", scrub::line(&tool.name, 200))).with_hint(hint)
+}
+
+fn unknown(pool: &Pool, listed: &Listed, tool: &str) -> Error {
+    let gateway = &pool.config().name;
+    let near = listed
+        .catalog
+        .tools
+        .iter()
+        .zip(&listed.verdicts)
+        .filter(|(_, verdict)| verdict.is_none())
+        .map(|(tool, _)| tool.name.as_str())
+        .filter(|name| name.contains(tool) || tool.contains(name) || name.ends_with(tool.rsplit(['_', '-', '.', ':', '/']).next().unwrap_or(tool)))
+        .take(3)
+        .map(|name| scrub::line(name, 100))
+        .collect::<Vec<_>>();
+    let hint = if near.is_empty() {
+        format!("`tools {gateway}` lists what there is")
+    } else {
+        format!("did you mean {}?", near.join(", "))
+    };
+    Error::config(format!("{gateway} has no tool {}", scrub::line(tool, 200))).with_hint(hint)
+}
+
+async fn answer(
+    pool: &Arc<Pool>,
+    listed: &Listed,
+    tool: &str,
+    arguments: Map<String, Value>,
+    options: CallOptions,
+) -> Result<calls::Outcome> {
+    let found = listed.tool(tool).map(|(tool, _)| tool);
+    let repeatable = found.and_then(|t| t.annotations.as_ref()).is_some_and(|hints| {
+        hints.read_only == Some(true) || hints.idempotent == Some(true)
+    });
+    let within = options.timeout.unwrap_or(pool.config().timeout);
+    let progress = options.on_progress.is_some();
+    let listener = Arc::new(Listener { on_progress: options.on_progress, on_message: options.on_message });
+    let mut call = calls::Call {
+        tool: tool.to_owned(),
+        input_schema: found.map(|tool| tool.input_schema.clone()),
+        service: found.and_then(|tool| tool.provenance.service.clone()),
+        arguments: Value::Object(arguments).to_string(),
+        request_id: 0,
+        progress,
+        meta: options.meta.map(|meta| Value::Object(meta).to_string()),
+    };
+    let mut tried = false;
+    loop {
+        let (failure, lent) = match pool.lend().await {
+            Ok(mut lent) => {
+                call.request_id = pool.next_call_id();
+                match attempt(pool, &mut lent, &call, &listener, within).await {
+                    Ok(outcome) => {
+                        pool.give_back(lent);
+                        return Ok(outcome);
+                    }
+                    Err(failure) => (failure, Some(lent)),
+                }
+            }
+            Err(failure) => (failure, None),
+        };
+        let safe = lent.is_none() || repeatable || undelivered(&failure);
+        let lost = matches!(&failure, Failure::Gateway(types::Error::SessionLost(_), _));
+        // A new session is good for the next call even when this one must not be repeated.
+        let recovered = !tried && pool.recover(&failure, lent).await;
+        if !(recovered && safe) {
+            let mut error = pool.explain(failure);
+            if lost && !safe {
+                error.hint = Some(format!(
+                    "{tool} may have run; check before calling it again. It is not marked read-only or idempotent, so it was not repeated"
+                ));
+            }
+            return Err(error);
+        }
+        tried = true;
+    }
+}
+
+async fn attempt(
+    pool: &Arc<Pool>,
+    lent: &mut Lent,
+    call: &calls::Call,
+    listener: &Arc<Listener>,
+    within: Duration,
+) -> Result<calls::Outcome, Failure> {
+    pool.inbox().listen(call.request_id, Arc::clone(listener));
+    let mut pending = Pending { pool: Arc::clone(pool), request: call.request_id, answered: false };
+    let outcome = lent.conversation.call_tool(call, within).await;
+    // A deadline is the caller giving up; everything else is an answer of some kind.
+    pending.answered = !matches!(&outcome, Err(Failure::Host(error)) if error.class == Class::Timeout);
+    outcome
+}
+
+/// The failure is of a kind that never reached a service.
+fn undelivered(failure: &Failure) -> bool {
+    match failure {
+        Failure::Gateway(types::Error::SessionLost(loss), _) => loss.delivery == types::Delivery::NotDelivered,
+        Failure::Gateway(
+            types::Error::AuthRequired(refusal) | types::Error::TokenExpired(refusal) | types::Error::Forbidden(refusal),
+            _,
+        ) => refusal.delivery == types::Delivery::NotDelivered,
+        _ => false,
+    }
+}
+
+/// A service's failure, in the words of a user.
+pub(super) fn upstream(failure: &types::UpstreamFailure, service: Option<&str>) -> Error {
+    let service = failure.service.as_deref().or(service);
+    let who = service.map_or_else(|| "a service behind the gateway".to_owned(), |name| format!("the service {}", scrub::line(name, 100)));
+    let (class, what) = match convert::status(failure.status) {
+        Status::AuthRequired => (Class::AuthRequired, "refuses the gateway's credential"),
+        Status::Forbidden => (Class::Forbidden, "does not allow this"),
+        Status::RateLimited => (Class::RateLimited, "asks to slow down"),
+        Status::Timeout => (Class::Timeout, "did not answer in time"),
+        Status::Offline | Status::Unreachable => (Class::UpstreamError, "cannot be reached by the gateway"),
+        Status::Disabled => (Class::UpstreamError, "is switched off at the gateway"),
+        Status::Ok | Status::Degraded | Status::UpstreamError | Status::Unknown => (Class::UpstreamError, "failed"),
+    };
+    let mut message = format!("{who} {what}");
+    let words = scrub::line(failure.message.trim(), 500);
+    if !words.is_empty() {
+        message.push_str(": ");
+        message.push_str(&words);
+    }
+    Error::new(class, message)
+        .with_hint("the gateway itself answers; look at this service there, or ask who runs it")
+        .with_service(service.map(str::to_owned))
+}

@@ -1,0 +1,156 @@
+//! Between the contract's types and the shapes of [`report`](crate::report).
+//! Takes one, gives the other. No judgement, no traffic.
+
+use serde_json::{Map, Value};
+
+use crate::{
+    config::{Filter, GatewayConfig},
+    report::{Attribution, Confidence, Era, Kind, Service, ServiceHealth, Status, Tool},
+    runtime::{filter, health, types},
+    scrub,
+};
+
+/// Pages of a catalogue to read at most: 10,000 tools in pages of ten.
+const MAX_PAGES: u32 = 1_000;
+
+macro_rules! same_names {
+    ($function:ident: $from:ty => $to:ident { $($variant:ident),+ $(,)? }) => {
+        pub(super) fn $function(from: $from) -> $to {
+            match from { $(<$from>::$variant => $to::$variant),+ }
+        }
+    };
+}
+
+same_names!(kind: types::Kind => Kind { Docker, ContextForge, Generic });
+same_names!(era: types::Era => Era { Legacy, Modern });
+same_names!(attribution: types::Attribution => Attribution { Declared, Reported, Control, Prefix, Inferred, None });
+same_names!(confidence: types::Confidence => Confidence { Certain, High, Low, None });
+same_names!(status: types::Status => Status {
+    Ok, Degraded, Offline, Disabled, AuthRequired, Forbidden, RateLimited, Timeout, Unreachable, UpstreamError, Unknown,
+});
+
+/// What the component is told of a gateway. No credential is in it.
+pub(super) fn endpoint(config: &GatewayConfig, first_request_id: u64) -> types::Endpoint {
+    types::Endpoint {
+        url: config.url.to_string(),
+        kind: config.kind.map(|kind| match kind {
+            Kind::Docker => types::Kind::Docker,
+            Kind::ContextForge => types::Kind::ContextForge,
+            Kind::Generic => types::Kind::Generic,
+        }),
+        services: config
+            .services
+            .iter()
+            .map(|service| types::DeclaredService { name: service.name.clone(), prefix: service.prefix.clone() })
+            .collect(),
+        client: types::Implementation { name: "pflow-gateway".into(), version: env!("CARGO_PKG_VERSION").into() },
+        era: None,
+        max_pages: MAX_PAGES,
+        first_request_id,
+    }
+}
+
+pub(super) fn rules(filter: &Filter) -> filter::Rules {
+    filter::Rules {
+        include_services: filter.include_services.clone(),
+        exclude_services: filter.exclude_services.clone(),
+        include_tools: filter.include_tools.clone(),
+        exclude_tools: filter.exclude_tools.clone(),
+        read_only: filter.read_only,
+        no_destructive: filter.no_destructive,
+        control_tools: filter.control_tools,
+    }
+}
+
+pub(super) fn candidate(tool: &types::Tool) -> filter::Candidate {
+    filter::Candidate {
+        name: tool.name.clone(),
+        service: tool.provenance.service.clone(),
+        attribution: tool.provenance.attribution,
+        annotations: tool.annotations.clone(),
+    }
+}
+
+/// Why a filter left a tool out, as the key of `filtered_because`.
+pub(super) fn reason(reason: filter::Reason) -> &'static str {
+    match reason {
+        filter::Reason::ServiceNotIncluded => "service_not_included",
+        filter::Reason::ServiceExcluded => "service_excluded",
+        filter::Reason::ToolNotIncluded => "tool_not_included",
+        filter::Reason::ToolExcluded => "tool_excluded",
+        filter::Reason::NotReadOnly => "not_read_only",
+        filter::Reason::Destructive => "destructive",
+        filter::Reason::ControlTool => "control_tool",
+    }
+}
+
+pub(super) fn tool(tool: &types::Tool) -> Tool {
+    Tool {
+        name: tool.name.clone(),
+        title: tool.title.clone(),
+        description: tool.description.clone(),
+        service: tool.provenance.service.clone(),
+        attribution: attribution(tool.provenance.attribution),
+        confidence: confidence(tool.provenance.confidence),
+        evidence: phrase(&tool.provenance.evidence),
+        input_schema: json(&tool.input_schema),
+        output_schema: tool.output_schema.as_deref().map(json),
+        annotations: tool.annotations.as_ref().map(annotations),
+        meta: tool.meta.as_deref().map(json),
+        icons: tool.icons.as_deref().map(json),
+        original_name: tool.provenance.original_name.clone(),
+    }
+}
+
+/// MCP's spelling of the hints.
+fn annotations(hints: &types::Annotations) -> Value {
+    let mut map = Map::new();
+    if let Some(title) = &hints.title {
+        map.insert("title".into(), title.clone().into());
+    }
+    for (name, hint) in [
+        ("readOnlyHint", hints.read_only),
+        ("destructiveHint", hints.destructive),
+        ("idempotentHint", hints.idempotent),
+        ("openWorldHint", hints.open_world),
+    ] {
+        if let Some(hint) = hint {
+            map.insert(name.into(), hint.into());
+        }
+    }
+    Value::Object(map)
+}
+
+pub(super) fn service(service: &types::Service) -> Service {
+    Service {
+        name: service.name.clone(),
+        tools: service.tools as usize,
+        attribution: attribution(service.attribution),
+        confidence: confidence(service.confidence),
+        status: status(service.status),
+        evidence: service.evidence.iter().map(|text| phrase(text)).collect(),
+    }
+}
+
+pub(super) fn service_health(service: health::ServiceHealth) -> ServiceHealth {
+    ServiceHealth {
+        name: service.name,
+        status: status(service.status),
+        tools: service.tools as usize,
+        evidence: service.evidence.iter().map(|text| phrase(text)).collect(),
+    }
+}
+
+pub(super) fn warning(warning: &types::Warning) -> String {
+    phrase(&warning.message)
+}
+
+/// A phrase that a component wrote, fit for a terminal.
+pub(super) fn phrase(text: &str) -> String {
+    scrub::line(text, 500)
+}
+
+/// JSON that a component handed over. What does not parse is kept as a string, visibly.
+pub(super) fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(scrub::line(text, 2_000)))
+}

@@ -1,0 +1,372 @@
+//! The conversations with one gateway: opened when needed, attached to one session, renewed together.
+//! Takes a [`GatewayConfig`] and a [`Runtime`]; lends out [`Conversation`]s. Never lets two of them open a session each, and never
+//! sends a credential into one.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::OnceCell;
+
+use super::{
+    call::Listener,
+    convert,
+    explain::{explain, is_credential},
+};
+use crate::{
+    Error, Result,
+    config::{GatewayConfig, Variables},
+    egress::{Credentials, Egress, EgressLimits},
+    report::Attribution,
+    runtime::{Conversation, Events, Failure, Runtime, filter, types},
+};
+
+/// Ids that one instance may use; 2^53 is what JSON numbers carry safely.
+const IDS: u64 = 1 << 24;
+/// Ids of calls come from a range that no instance reaches.
+const CALL_IDS: u64 = 1 << 50;
+/// Idle instances kept; pflow runs up to 70 calls side by side, but seldom for long.
+const IDLE: usize = 8;
+/// For goodbyes: nobody waits for them gladly.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// All conversations with one gateway.
+pub(super) struct Pool {
+    runtime: Arc<Runtime>,
+    config: GatewayConfig,
+    egress: OnceCell<Egress>,
+    shared: Mutex<Shared>,
+    /// Held while a session is opened or renewed, so that it happens once.
+    opening: tokio::sync::Mutex<()>,
+    instances: AtomicU64,
+    calls: AtomicU64,
+    inbox: Arc<Inbox>,
+}
+
+#[derive(Default)]
+struct Shared {
+    session: Option<types::Session>,
+    /// Grows with every new session; an instance of an older one is dropped when it comes back.
+    generation: u64,
+    idle: Vec<Conversation>,
+    catalog: Option<Arc<Listed>>,
+}
+
+/// A catalogue, and what the gateway's own filter makes of it.
+pub(super) struct Listed {
+    pub(super) catalog: types::Catalog,
+    pub(super) verdicts: Vec<Option<filter::Reason>>,
+    by_name: HashMap<String, usize>,
+    pub(super) took: Duration,
+    pub(super) read_at: Instant,
+}
+
+impl Listed {
+    /// The first tool of this name, and why the filter leaves it out.
+    pub(super) fn tool(&self, name: &str) -> Option<(&types::Tool, Option<filter::Reason>)> {
+        let at = *self.by_name.get(name)?;
+        Some((self.catalog.tools.get(at)?, self.verdicts.get(at).copied().flatten()))
+    }
+}
+
+/// A conversation that was lent out, and the session it belongs to.
+pub(super) struct Lent {
+    pub(super) conversation: Conversation,
+    pub(super) generation: u64,
+}
+
+/// Takes what the component reports while requests run, and hands it to whoever waits.
+#[derive(Default)]
+pub(super) struct Inbox {
+    listeners: Mutex<HashMap<u64, Arc<Listener>>>,
+    changes: AtomicU64,
+}
+
+impl Inbox {
+    fn listeners(&self) -> MutexGuard<'_, HashMap<u64, Arc<Listener>>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn listen(&self, request: u64, listener: Arc<Listener>) {
+        self.listeners().insert(request, listener);
+    }
+
+    pub(super) fn leave(&self, request: u64) {
+        self.listeners().remove(&request);
+    }
+}
+
+impl Events for Inbox {
+    fn progress(&self, request: u64, progress: f64, total: Option<f64>, message: Option<String>) {
+        let listener = self.listeners().get(&request).cloned();
+        if let Some(listener) = listener {
+            listener.progress(progress, total, message);
+        }
+    }
+
+    fn message(&self, level: String, logger: Option<String>, data: String) {
+        // A log message names no request: everybody who waits gets it.
+        let listeners: Vec<_> = self.listeners().values().cloned().collect();
+        for listener in listeners {
+            listener.message(level.clone(), logger.clone(), &data);
+        }
+    }
+
+    fn tools_changed(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Pool {
+    pub(super) fn new(runtime: Arc<Runtime>, config: GatewayConfig) -> Self {
+        Self {
+            runtime,
+            config,
+            egress: OnceCell::new(),
+            shared: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
+            instances: AtomicU64::new(0),
+            calls: AtomicU64::new(CALL_IDS),
+            inbox: Arc::default(),
+        }
+    }
+
+    pub(super) fn config(&self) -> &GatewayConfig {
+        &self.config
+    }
+
+    pub(super) fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
+    pub(super) fn changes(&self) -> u64 {
+        self.inbox.changes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn next_call_id(&self) -> u64 {
+        self.calls.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The session, once there is one.
+    pub(super) fn session(&self) -> Option<types::Session> {
+        self.shared().session.clone()
+    }
+
+    /// The catalogue of the last listing.
+    pub(super) fn listed(&self) -> Option<Arc<Listed>> {
+        self.shared().catalog.clone()
+    }
+
+    /// The way out, with credentials; made at first use, so that a missing variable is found when it matters.
+    pub(super) async fn egress(&self) -> Result<&Egress> {
+        self.egress
+            .get_or_try_init(|| async {
+                let egress = Egress::new(&self.config, &EgressLimits::default())?;
+                egress.set_credentials(self.credentials().await?);
+                Ok(egress)
+            })
+            .await
+    }
+
+    async fn credentials(&self) -> Result<Credentials> {
+        self.config.auth.resolve(&Variables::of_this_user()?).await
+    }
+
+    /// Reads the credentials again. Whether they are others now.
+    async fn credentials_changed(&self) -> bool {
+        match (self.credentials().await, self.egress.get()) {
+            (Ok(fresh), Some(egress)) if egress.credentials() != fresh => {
+                egress.set_credentials(fresh);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// When the credential says that it ends, if it says so.
+    pub(super) fn credential_expiry(&self) -> Option<std::time::SystemTime> {
+        self.egress.get()?.credentials().expiry()
+    }
+
+    /// An instance without a conversation, for what needs no gateway.
+    pub(super) async fn instance(&self) -> Result<Conversation> {
+        let egress = self.egress().await?.clone();
+        let events: Arc<dyn Events> = self.inbox.clone();
+        Conversation::start(&self.runtime, egress, events, self.config.timeout).await.map_err(|f| self.explain(f))
+    }
+
+    /// A conversation that nobody else uses: an idle one, or a new one that is attached to the session.
+    pub(super) async fn lend(&self) -> Result<Lent, Failure> {
+        if let Some(lent) = self.idle() {
+            return Ok(lent);
+        }
+        let mut conversation = self.instance().await.map_err(Failure::Host)?;
+        let endpoint = self.endpoint();
+        let known = {
+            let shared = self.shared();
+            shared.session.clone().map(|session| (session, shared.generation))
+        };
+        if let Some((session, generation)) = known {
+            conversation.open(&endpoint, Some(&session), self.config.timeout).await?;
+            return Ok(Lent { conversation, generation });
+        }
+        let _opening = self.opening.lock().await;
+        let known = {
+            let shared = self.shared();
+            shared.session.clone().map(|session| (session, shared.generation))
+        };
+        if let Some((session, generation)) = known {
+            conversation.open(&endpoint, Some(&session), self.config.timeout).await?;
+            return Ok(Lent { conversation, generation });
+        }
+        conversation.open(&endpoint, None, self.config.timeout).await?;
+        let session = conversation.session(self.config.timeout).await?;
+        let generation = self.opened(session);
+        Ok(Lent { conversation, generation })
+    }
+
+    /// Takes a conversation back, unless it is used up.
+    pub(super) fn give_back(&self, lent: Lent) {
+        let mut shared = self.shared();
+        if !lent.conversation.finished() && lent.generation == shared.generation && shared.idle.len() < IDLE {
+            shared.idle.push(lent.conversation);
+        }
+    }
+
+    fn idle(&self) -> Option<Lent> {
+        let mut shared = self.shared();
+        let generation = shared.generation;
+        shared.idle.pop().map(|conversation| Lent { conversation, generation })
+    }
+
+    fn opened(&self, session: types::Session) -> u64 {
+        let mut shared = self.shared();
+        shared.session = Some(session);
+        shared.generation += 1;
+        shared.idle.clear();
+        shared.generation
+    }
+
+    /// After a lost session: a new one, once for everybody.
+    pub(super) async fn renew(&self, mut lent: Lent) -> Result<(), Failure> {
+        let _opening = self.opening.lock().await;
+        if self.shared().generation != lent.generation {
+            return Ok(());
+        }
+        tracing::info!(gateway = %self.config.name, "the session was lost; opening a new one");
+        let session = lent.conversation.renew(self.config.timeout).await?;
+        lent.generation = self.opened(session);
+        self.give_back(lent);
+        Ok(())
+    }
+
+    /// Whether it is worth trying once more after this failure, and makes it so: a new session, other credentials.
+    pub(super) async fn recover(&self, failure: &Failure, lent: Option<Lent>) -> bool {
+        let Failure::Gateway(error, _) = failure else { return false };
+        if matches!(error, types::Error::SessionLost(_)) {
+            return match lent {
+                Some(lent) => self.renew(lent).await.is_ok(),
+                None => false,
+            };
+        }
+        if let Some(lent) = lent {
+            self.give_back(lent);
+        }
+        match error {
+            error if is_credential(error) => {
+                let changed = self.credentials_changed().await;
+                if changed {
+                    tracing::info!(gateway = %self.config.name, "the credential was refused; trying the one that is set now");
+                }
+                changed
+            }
+            _ => false,
+        }
+    }
+
+    /// Reads the catalogue and applies the gateway's own filter. Tries twice when the session or the credential was lost.
+    pub(super) async fn list(&self) -> Result<Arc<Listed>> {
+        let started = Instant::now();
+        let mut tried = false;
+        let (catalog, mut lent) = loop {
+            let (failure, lent) = match self.lend().await {
+                Ok(mut lent) => match lent.conversation.list_tools(self.config.timeout).await {
+                    Ok(catalog) => break (catalog, lent),
+                    Err(failure) => (failure, Some(lent)),
+                },
+                Err(failure) => (failure, None),
+            };
+            if tried || !self.recover(&failure, lent).await {
+                return Err(self.explain(failure));
+            }
+            tried = true;
+        };
+        let took = started.elapsed();
+        let verdicts = self.select(&mut lent.conversation, &convert::rules(&self.config.filter), &catalog).await?;
+        self.give_back(lent);
+        let mut by_name = HashMap::with_capacity(catalog.tools.len());
+        for (at, tool) in catalog.tools.iter().enumerate() {
+            by_name.entry(tool.name.clone()).or_insert(at);
+        }
+        let listed = Arc::new(Listed { catalog, verdicts, by_name, took, read_at: Instant::now() });
+        self.shared().catalog = Some(Arc::clone(&listed));
+        Ok(listed)
+    }
+
+    /// The component's verdicts on a catalogue.
+    pub(super) async fn select(
+        &self,
+        conversation: &mut Conversation,
+        rules: &filter::Rules,
+        catalog: &types::Catalog,
+    ) -> Result<Vec<Option<filter::Reason>>> {
+        let candidates: Vec<_> = catalog.tools.iter().map(convert::candidate).collect();
+        conversation.select(rules, &candidates, self.config.timeout).await.map_err(|f| self.explain(f))
+    }
+
+    /// A failure in the words of a user.
+    pub(super) fn explain(&self, failure: Failure) -> Error {
+        explain(failure, &self.config, self.credential_expiry())
+    }
+
+    /// Ends the session, as well as that goes.
+    pub(super) async fn close(&self) {
+        let (session, idle) = {
+            let mut shared = self.shared();
+            (shared.session.take(), std::mem::take(&mut shared.idle))
+        };
+        let Some(session) = session else { return };
+        let mut conversation = match idle.into_iter().find(|c| !c.finished()) {
+            Some(conversation) => conversation,
+            None => {
+                let Ok(mut fresh) = self.instance().await else { return };
+                if fresh.open(&self.endpoint(), Some(&session), CLOSING).await.is_err() {
+                    return;
+                }
+                fresh
+            }
+        };
+        if let Err(failure) = conversation.close(CLOSING).await {
+            tracing::debug!(gateway = %self.config.name, "the session was not ended: {}", self.explain(failure));
+        }
+    }
+
+    fn endpoint(&self) -> types::Endpoint {
+        let instance = self.instances.fetch_add(1, Ordering::Relaxed);
+        convert::endpoint(&self.config, 1 + (instance * IDS) % CALL_IDS)
+    }
+}
+
+/// Whether the tools of this rung are the gateway's own.
+pub(super) fn is_control(attribution: types::Attribution) -> bool {
+    convert::attribution(attribution) == Attribution::Control
+}

@@ -1,0 +1,316 @@
+//! `test`, `services`, `tools` and `health` of one gateway.
+//! Takes a [`Pool`]; gives the shapes of [`report`]. Judges by what was seen, never by what should be.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    convert,
+    explain::{kind_of, status_of},
+    pool::{Listed, Pool, is_control},
+};
+use crate::{
+    Class, Error, Result,
+    config::Filter,
+    egress::{ConnectionTrace, TlsInfo},
+    report::{self, Check, Status},
+    runtime::types,
+};
+
+pub(super) async fn services(pool: &Pool) -> Result<report::Services> {
+    let listed = pool.list().await?;
+    Ok(report::Services {
+        gateway: pool.config().name.clone(),
+        services: listed.catalog.services.iter().map(convert::service).collect(),
+        unattributed: unattributed(&listed),
+        warnings: warnings(&listed),
+    })
+}
+
+pub(super) async fn tools(pool: &Pool, narrow: &Filter) -> Result<report::Tools> {
+    let listed = pool.list().await?;
+    let mut verdicts = listed.verdicts.clone();
+    if *narrow != Filter::default() {
+        let mut rules = convert::rules(narrow);
+        // Narrowing never adds: what the gateway's own filter lets through of its control tools stays.
+        rules.control_tools = true;
+        let mut instance = pool.instance().await?;
+        for (verdict, narrower) in verdicts.iter_mut().zip(pool.select(&mut instance, &rules, &listed.catalog).await?) {
+            *verdict = verdict.or(narrower);
+        }
+    }
+    let mut filtered_because = BTreeMap::new();
+    for reason in verdicts.iter().flatten() {
+        *filtered_because.entry(convert::reason(*reason).to_owned()).or_insert(0) += 1;
+    }
+    let kept = listed.catalog.tools.iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_none());
+    let tools: Vec<_> = kept.map(|(tool, _)| convert::tool(tool)).collect();
+    Ok(report::Tools {
+        gateway: pool.config().name.clone(),
+        total: listed.catalog.tools.len(),
+        pages: listed.catalog.pages,
+        filtered_out: listed.catalog.tools.len() - tools.len(),
+        filtered_because,
+        tools,
+        warnings: warnings(&listed),
+    })
+}
+
+pub(super) async fn health(pool: &Pool) -> report::GatewayHealth {
+    let started = Instant::now();
+    let mut health = report::GatewayHealth {
+        gateway: pool.config().name.clone(),
+        status: Status::Ok,
+        latency_ms: None,
+        tools: None,
+        services: Vec::new(),
+        vanished: Vec::new(),
+        appeared: Vec::new(),
+        checked_at: now(),
+        error: None,
+    };
+    let listed = match pool.list().await {
+        Ok(listed) => listed,
+        Err(error) => {
+            health.status = status_of(error.class);
+            health.latency_ms = Some(millis(started.elapsed()));
+            health.error = Some(error);
+            return health;
+        }
+    };
+    health.latency_ms = Some(millis(listed.took));
+    health.tools = Some(listed.catalog.tools.len());
+    match checked(pool, &listed).await {
+        Ok(services) => health.services = services,
+        Err(error) => {
+            health.services = listed.catalog.services.iter().map(from_catalog).collect();
+            health.error = Some(error);
+        }
+    }
+    let well = |status: Status| matches!(status, Status::Ok | Status::Unknown | Status::Disabled);
+    if listed.catalog.tools.is_empty() || health.error.is_some() || !health.services.iter().all(|s| well(s.status)) {
+        health.status = Status::Degraded;
+    }
+    if listed.catalog.tools.is_empty() && health.error.is_none() {
+        health.error = Some(
+            Error::new(Class::UpstreamError, format!("{} lists no tools at all", pool.config().name))
+                .with_hint("gateways also answer so when they fail inside, or when the credential may see nothing"),
+        );
+    }
+    health
+}
+
+async fn checked(pool: &Pool, listed: &Listed) -> Result<Vec<report::ServiceHealth>> {
+    let timeout = pool.config().timeout;
+    let mut lent = pool.lend().await.map_err(|f| pool.explain(f))?;
+    let services = lent.conversation.check_health(&listed.catalog.services, timeout).await.map_err(|f| pool.explain(f))?;
+    pool.give_back(lent);
+    Ok(services.into_iter().map(convert::service_health).collect())
+}
+
+fn from_catalog(service: &types::Service) -> report::ServiceHealth {
+    let service = convert::service(service);
+    report::ServiceHealth { name: service.name, status: service.status, tools: service.tools, evidence: service.evidence }
+}
+
+pub(super) async fn test(pool: &Pool) -> report::Test {
+    let mut test = report::Test {
+        gateway: pool.config().name.clone(),
+        url: pool.config().url.to_string(),
+        ok: false,
+        kind: pool.config().kind,
+        protocol: None,
+        era: None,
+        checks: Vec::new(),
+        tools: None,
+        services: None,
+        error: None,
+    };
+    let started = Instant::now();
+    let mut connected = None;
+    let outcome = tested(pool, &mut connected).await;
+    let trace = match pool.egress().await {
+        Ok(egress) => egress.last_connection(),
+        Err(_) => None,
+    };
+    if let Some(session) = pool.session() {
+        test.kind = Some(kind_of(&session));
+        test.protocol = Some(session.protocol_version.clone());
+        test.era = Some(convert::era(session.era));
+    }
+    let https = pool.config().url.scheme() == "https";
+    let class = outcome.as_ref().err().map(|error| error.class);
+    test.checks = checks(pool, https, trace.as_ref(), connected, started, &outcome);
+    match outcome {
+        Ok(listed) => {
+            test.ok = !listed.catalog.tools.is_empty();
+            test.tools = Some(listed.catalog.tools.len());
+            test.services = Some(listed.catalog.services.iter().filter(|s| !is_control(s.attribution)).count());
+            if !test.ok {
+                test.error = Some(
+                    Error::new(Class::UpstreamError, format!("{} lists no tools at all", pool.config().name))
+                        .with_hint("gateways also answer so when they fail inside, or when the credential may see nothing"),
+                );
+            }
+        }
+        Err(error) => test.error = Some(error),
+    }
+    tracing::debug!(?class, "tested");
+    test
+}
+
+/// Connects, then lists; says in between when the handshake was done.
+async fn tested(pool: &Pool, connected: &mut Option<Duration>) -> Result<Arc<Listed>> {
+    let started = Instant::now();
+    match pool.lend().await {
+        Ok(lent) => {
+            *connected = Some(started.elapsed());
+            pool.give_back(lent);
+        }
+        // `list` tries again where that makes sense, and says why not.
+        Err(failure) if pool.recover(&failure, None).await => {}
+        Err(failure) => return Err(pool.explain(failure)),
+    }
+    pool.list().await
+}
+
+/// Which step a failure belongs to. Steps before it passed, steps after it were not reached.
+fn failed_step(class: Class) -> usize {
+    match class {
+        Class::Config | Class::Dns | Class::EgressDenied => 0,
+        Class::Unreachable => 1,
+        Class::Tls => 2,
+        Class::AuthRequired | Class::TokenExpired | Class::Forbidden => 3,
+        Class::RateLimited
+        | Class::Timeout
+        | Class::NotMcp
+        | Class::ProtocolError
+        | Class::SessionLost
+        | Class::UpstreamError
+        | Class::Component
+        | Class::Limit
+        | Class::Internal => 4,
+    }
+}
+
+fn checks(
+    pool: &Pool,
+    https: bool,
+    trace: Option<&ConnectionTrace>,
+    connected: Option<Duration>,
+    started: Instant,
+    outcome: &Result<Arc<Listed>>,
+) -> Vec<Check> {
+    const NAMES: [&str; 6] = ["resolve", "connect", "tls", "auth", "protocol", "tools"];
+    let seen = Seen::of(trace);
+    let failure = outcome.as_ref().err();
+    let mut failed = failure.map(|error| failed_step(error.class));
+    if failure.is_some() && connected.is_none() {
+        // What was seen outranks what the class suggests: a time-out while connecting is a failed connect.
+        failed = seen.failed.or(failed);
+    } else if failed.is_some() {
+        failed = Some(5);
+    }
+    NAMES
+        .iter()
+        .enumerate()
+        .map(|(at, &name)| {
+            let (took, text) = seen.steps.get(at).cloned().flatten().unzip();
+            let took = took.or(match at {
+                4 => connected,
+                5 => outcome.as_ref().ok().map(|listed| listed.took),
+                _ => None,
+            });
+            let ms = took.map(millis);
+            match failed {
+                Some(failed) if at > failed => Check { name, ok: None, ms: None, detail: "not reached".to_owned() },
+                Some(failed) if at == failed => Check {
+                    name,
+                    ok: Some(false),
+                    ms: ms.or_else(|| Some(millis(started.elapsed()))),
+                    detail: failure.map(|error| error.message.clone()).unwrap_or_default(),
+                },
+                _ => Check { name, ok: Some(true), ms, detail: text.unwrap_or_else(|| passed(pool, at, https, outcome)) },
+            }
+        })
+        .collect()
+}
+
+/// A connection attempt, for people: what each of its three steps took and saw.
+#[derive(Default)]
+struct Seen {
+    steps: [Option<(Duration, String)>; 3],
+    failed: Option<usize>,
+}
+
+impl Seen {
+    fn of(trace: Option<&ConnectionTrace>) -> Self {
+        let mut seen = Self::default();
+        let Some(trace) = trace else { return seen };
+        let texts = [
+            trace.resolve.as_ref().map(|step| (step.took, step.outcome.as_ref().ok().map(|addresses| list(addresses)))),
+            trace.connect.as_ref().map(|step| (step.took, step.outcome.as_ref().ok().map(ToString::to_string))),
+            trace.tls.as_ref().map(|step| (step.took, step.outcome.as_ref().ok().map(tls))),
+        ];
+        for (at, (slot, text)) in seen.steps.iter_mut().zip(texts).enumerate() {
+            let Some((took, text)) = text else { continue };
+            if text.is_none() {
+                seen.failed = Some(at);
+            }
+            *slot = Some((took, text.unwrap_or_default()));
+        }
+        seen
+    }
+}
+
+fn list(addresses: &[std::net::IpAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn tls(info: &TlsInfo) -> String {
+    match &info.issuer {
+        Some(issuer) => format!("{}, certificate by {}", info.version, convert::phrase(issuer)),
+        None => info.version.clone(),
+    }
+}
+
+fn passed(pool: &Pool, at: usize, https: bool, outcome: &Result<Arc<Listed>>) -> String {
+    match at {
+        2 if !https => "not used (http)".into(),
+        3 if pool.config().auth.is_none() => "no credential needed".into(),
+        3 => format!("accepted: {}", pool.config().auth.describe()),
+        4 => pool.session().map_or_else(String::new, |s| {
+            let server = format!("{} {}", convert::phrase(&s.server.name), convert::phrase(&s.server.version));
+            let kind = format!("{}: {}", convert::kind(s.kind), convert::phrase(&s.kind_evidence));
+            format!("{server} ({}), {kind}", s.protocol_version)
+        }),
+        5 => outcome.as_ref().map_or_else(
+            |_| String::new(),
+            |listed| {
+                let pages = listed.catalog.pages;
+                format!("{} tools in {pages} page{}", listed.catalog.tools.len(), if pages == 1 { "" } else { "s" })
+            },
+        ),
+        _ => "as before".into(),
+    }
+}
+
+fn unattributed(listed: &Listed) -> usize {
+    listed.catalog.tools.iter().filter(|tool| tool.provenance.service.is_none()).count()
+}
+
+fn warnings(listed: &Listed) -> Vec<String> {
+    listed.catalog.warnings.iter().map(convert::warning).collect()
+}
+
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10_000.0).round() / 10.0
+}
+
+/// RFC 3339, UTC, to the second.
+fn now() -> String {
+    chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}

@@ -1,0 +1,72 @@
+//! Every bound that a run of a component is held to, in one place, each with the reason for its number.
+//! Takes nothing; gives [`Limits`]. A limit that is not here does not exist.
+
+use std::time::Duration;
+
+/// How often the epoch advances: the grain of CPU accounting, and how long a spinning guest can keep a thread from other
+/// conversations.
+pub(super) const TICK: Duration = Duration::from_millis(5);
+
+const MIB: usize = 1024 * 1024;
+
+/// What one instance of a component may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Linear memory of all its memories, in bytes. A catalogue of 10,000 tools takes about 60 MiB; a Python interpreter starts
+    /// with 30.
+    pub memory: usize,
+    /// Elements of all its tables. Python's interpreter has 12,000.
+    pub table_elements: usize,
+    /// Core instances, memories and tables. An adapted component has about ten of each.
+    pub instances: usize,
+    /// CPU time of one call into the component. Reading 10,000 tools takes about 0.3 s; starting a Python interpreter 2 s.
+    pub cpu: Duration,
+    /// Wall time of one call into the component, host calls included. The gateway's own `timeout` is usually shorter.
+    pub wall: Duration,
+    /// Bytes that one call may hand to the host, lists counted by what they expand to.
+    pub transfer: usize,
+    /// Open resources (requests, streams, pollables). One exchange needs about ten.
+    pub handles: usize,
+    /// Bytes of log, stdout and stderr together per instance. What is over is counted and dropped.
+    pub log: usize,
+    /// Stack of the guest, in bytes. Rust's default main stack is 1 MiB; recursion deeper than this traps.
+    pub stack: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 256 * MIB,
+            table_elements: 100_000,
+            instances: 50,
+            cpu: Duration::from_secs(20),
+            wall: Duration::from_secs(600),
+            transfer: 128 * MIB,
+            handles: 1_000,
+            log: MIB / 4,
+            stack: MIB,
+        }
+    }
+}
+
+impl Limits {
+    /// As in `component show --json`: the unit is part of each name.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
+        let mut map = serde_json::Map::new();
+        for (name, value) in [
+            ("memory_bytes", self.memory),
+            ("table_elements", self.table_elements),
+            ("instances", self.instances),
+            ("transfer_bytes", self.transfer),
+            ("handles", self.handles),
+            ("log_bytes", self.log),
+            ("stack_bytes", self.stack),
+        ] {
+            map.insert(name.into(), value.into());
+        }
+        map.insert("cpu_seconds".into(), self.cpu.as_secs().into());
+        map.insert("wall_seconds".into(), self.wall.as_secs().into());
+        map
+    }
+}

@@ -1,0 +1,110 @@
+//! The stdio MCP server that pflow spawns.
+//! Takes a gateway; speaks MCP on stdin and stdout until stdin closes. Never writes anything but protocol to stdout, and never
+//! passes off an old catalogue as a new one.
+
+mod catalog;
+mod events;
+mod rename;
+mod server;
+mod snapshot;
+mod upstream;
+
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::Duration};
+
+use rmcp::{
+    RoleServer, ServiceExt,
+    service::{QuitReason, ServerInitializeError},
+    transport::IntoTransport,
+};
+
+use self::{server::Server, upstream::Upstream};
+use crate::{Class, Error, Gateway, Result};
+
+pub use self::snapshot::{FileSnapshots, NoSnapshots, Snapshot, Snapshots};
+
+/// How long the gateway may take to end the session. pflow waits two seconds before it kills.
+const FAREWELL: Duration = Duration::from_millis(1500);
+
+/// Serves the gateway on stdin and stdout until stdin closes or the process is asked to end, then ends the gateway's session.
+///
+/// # Errors
+///
+/// `protocol_error`: the client does not begin as MCP says. `internal`: the server itself failed.
+pub async fn serve(gateway: Gateway, snapshots: Arc<dyn Snapshots>) -> Result<()> {
+    serve_on(gateway, snapshots, rmcp::transport::io::stdio_pipes(), end_requested()).await
+}
+
+async fn serve_on<U, T, E, A>(
+    upstream: U,
+    snapshots: Arc<dyn Snapshots>,
+    transport: T,
+    end: impl Future<Output = ()>,
+) -> Result<()>
+where
+    U: Upstream,
+    T: IntoTransport<RoleServer, E, A>,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    tracing::info!(gateway = upstream.name(), url = upstream.url(), "serving on stdio");
+    let server = Server::new(upstream.clone(), snapshots);
+    let end = std::pin::pin!(end);
+    let outcome = tokio::select! {
+        outcome = converse(server, transport) => outcome,
+        () = end => {
+            tracing::info!("asked to end");
+            Ok(())
+        }
+    };
+    if tokio::time::timeout(FAREWELL, upstream.close()).await.is_err() {
+        tracing::warn!("the gateway did not end the session in time");
+    }
+    outcome
+}
+
+async fn converse<U, T, E, A>(server: Server<U>, transport: T) -> Result<()>
+where
+    U: Upstream,
+    T: IntoTransport<RoleServer, E, A>,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let running = match server.serve(transport).await {
+        Ok(running) => running,
+        // Nobody ever spoke: as good as a conversation that is over.
+        Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
+        Err(error) => {
+            return Err(Error::new(Class::ProtocolError, format!("the client does not speak MCP: {error}"))
+                .with_hint("`serve` is started by pflow; to look at a gateway yourself, use `test` or `tools`."));
+        }
+    };
+    match running.waiting().await {
+        Ok(QuitReason::Closed | QuitReason::Cancelled) => Ok(()),
+        Ok(reason) => Err(Error::new(Class::Internal, format!("the server ended: {reason:?}"))),
+        Err(error) => Err(Error::new(Class::Internal, format!("the server failed: {error}"))),
+    }
+}
+
+/// Resolves when the process is asked to end.
+#[cfg(unix)]
+async fn end_requested() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// Resolves when the process is asked to end.
+#[cfg(not(unix))]
+async fn end_requested() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,168 @@
+"""What all Python tests share: isolated homes, pflow as a program, and gateways on loopback.
+
+Run by `cargo xtask test` in an environment that has pflow-cli, the built wheel and `requirements.txt`; it sets
+
+    PFLOW_GATEWAY_WHEEL  the wheel under test            FAKE_GATEWAY_BIN     the imitation gateways
+    PFLOW_BIN            pflow of this environment       CONTEXTFORGE_PYTHON  Python that has mcp-contextforge-gateway
+                                                         FASTMCP_PYTHON       Python that has fastmcp 4.1
+
+Nothing here reads or writes the user's own files, and every port is the system's choice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import Program
+
+HERE = Path(__file__).parent
+WORKFLOWS = HERE / "workflows"
+
+
+def needed(variable: str) -> Path:
+    """A file that the test runner names."""
+    value = os.environ.get(variable)
+    if not value:
+        pytest.fail(f"{variable} is not set; `cargo xtask test` sets it")
+    path = Path(value)
+    if not path.exists():
+        pytest.fail(f"{variable}={value}: there is no such file")
+    return path
+
+
+class Pflow:
+    """pflow as a user has it: a program, with a home of its own."""
+
+    def __init__(self, binary: Path, home: Path, cache: Path) -> None:
+        self.binary = binary
+        self.home = home
+        self.env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            # Compiled components, once for all tests.
+            "XDG_CACHE_HOME": str(cache),
+        }
+
+    def run(self, *args: str | Path, timeout: float = 120, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run a command line, whatever comes of it."""
+        return self.program(self.binary, *args, timeout=timeout, **env)
+
+    def program(self, *argv: str | Path, timeout: float = 120, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run another program in the same home."""
+        return subprocess.run(
+            [str(part) for part in argv],
+            env=self.env | env,
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def __call__(self, *args: str | Path, timeout: float = 120, **env: str) -> str:
+        """Run a command line that must succeed; gives its stdout."""
+        done = self.run(*args, timeout=timeout, **env)
+        assert done.returncode == 0, f"pflow {args}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def json(self, *args: str | Path, **env: str) -> Any:
+        """Run a command line with `--json`; gives what it printed."""
+        return json.loads(self(*args, "--json", **env))
+
+    @property
+    def servers(self) -> dict[str, Any]:
+        """pflow's mcp-servers.json."""
+        path = self.home / ".pflow" / "mcp-servers.json"
+        return dict(json.loads(path.read_text(encoding="utf-8"))["mcpServers"])
+
+    def configure(self, servers: dict[str, Any]) -> Path:
+        """Write pflow's mcp-servers.json."""
+        path = self.home / ".pflow" / "mcp-servers.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"mcpServers": servers}, indent=2), encoding="utf-8")
+        path.chmod(0o600)
+        return path
+
+    def registered(self, server: str) -> dict[str, dict[str, Any]]:
+        """The tools of a server in pflow's registry: `mcp_metadata` by wire name."""
+        path = self.home / ".pflow" / "registry.json"
+        nodes = json.loads(path.read_text(encoding="utf-8"))["nodes"]
+        found = [
+            node["interface"]["mcp_metadata"]
+            for node in nodes.values()
+            if (node["interface"].get("mcp_metadata") or {}).get("server") == server
+        ]
+        return {metadata["tool"]: metadata for metadata in found}
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder for the whole run."""
+    cache = tmp_path_factory.mktemp("cache")
+    cache.chmod(0o700)
+    return cache
+
+
+@pytest.fixture(scope="session")
+def pflow_binary() -> Path:
+    """pflow of the environment under test."""
+    return needed("PFLOW_BIN") if "PFLOW_BIN" in os.environ else Path(sys.executable).parent / "pflow"
+
+
+@pytest.fixture
+def pflow(tmp_path: Path, pflow_binary: Path, shared_cache: Path) -> Pflow:
+    """pflow in an empty home."""
+    home = tmp_path / "home"
+    home.mkdir()
+    return Pflow(pflow_binary, home, shared_cache)
+
+
+@pytest.fixture
+def python(pflow_binary: Path) -> Path:
+    """The interpreter that pflow runs in."""
+    return pflow_binary.parent / "python"
+
+
+@pytest.fixture(scope="session")
+def wheel() -> Path:
+    """The wheel under test."""
+    return needed("PFLOW_GATEWAY_WHEEL")
+
+
+class FakeGateway:
+    """A running imitation gateway."""
+
+    def __init__(self, program: Program, ready: dict[str, Any]) -> None:
+        self.program = program
+        self.ready = ready
+        self.url: str = ready["url"]
+
+
+@pytest.fixture
+def fake_gateway(tmp_path: Path) -> Iterator[Callable[..., FakeGateway]]:
+    """Start imitation gateways; they end with the test."""
+    programs: list[Program] = []
+
+    def start(*flags: str) -> FakeGateway:
+        log = tmp_path / f"fake-gateway-{len(programs)}.log"
+        program = Program([needed("FAKE_GATEWAY_BIN"), *flags], log)
+        programs.append(program)
+
+        def ready() -> dict[str, Any] | None:
+            first, newline, _ = log.read_text(encoding="utf-8").partition("\n")
+            return json.loads(first) if newline else None
+
+        return FakeGateway(program, program.ready(ready, 20))
+
+    yield start
+    for program in programs:
+        program.stop()

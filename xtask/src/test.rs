@@ -1,0 +1,55 @@
+//! `cargo xtask test`: what CI runs, in the order in which it fails soonest.
+//! Takes nothing but the sources; fails with the first command that failed. Nothing is optional.
+
+use clap::Args;
+
+use crate::{
+    build::{self, component, release},
+    python::{Venv, Version},
+    shell::{Result, cargo, run, say, target},
+};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Only the Rust part, for a quick look
+    #[arg(long)]
+    rust_only: bool,
+}
+
+pub(crate) fn test(options: &Options) -> Result {
+    build::rust_target()?;
+    say("Format");
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+
+    let component = component()?;
+    say("Lints");
+    run(release("clippy", &component).args(["--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    run(cargo()
+        .args(["clippy", "--locked", "--package", "pflow-gateway-component", "--lib"])
+        .args(["--profile", "component", "--target", "wasm32-wasip2", "--target-dir"])
+        .arg(target().join("component"))
+        .args(["--", "-D", "warnings"]))?;
+
+    let dist = build::dist()?;
+    say("Rust tests");
+    run(release("test", &component).arg("--workspace").env("PFLOW_GATEWAY_BIN", dist.folder.join("pflow-gateway")))?;
+    if options.rust_only {
+        return Ok(());
+    }
+
+    say("Python tests, with stock pflow and real gateways");
+    let pflow = Venv::with("test", &["pflow", "test"], Version(10))?;
+    pflow.install(&dist.wheel)?;
+    let context_forge = Venv::with("contextforge", &["contextforge"], Version(11))?;
+    let fastmcp = Venv::with("fastmcp", &["fastmcp"], Version(10))?;
+    run(pflow
+        .python()
+        .args(["-m", "pytest", "tests/python", "-ra"])
+        .env("PFLOW_GATEWAY_BIN", dist.folder.join("pflow-gateway"))
+        .env("PFLOW_GATEWAY_WHEEL", &dist.wheel)
+        .env("PFLOW_BIN", pflow.bin("pflow"))
+        .env("FAKE_GATEWAY_BIN", target().join("release/fake-gateway"))
+        .env("CONTEXTFORGE_PYTHON", context_forge.bin("python"))
+        .env("FASTMCP_PYTHON", fastmcp.bin("python"))
+        .env_remove("PYTHONPATH"))
+}
