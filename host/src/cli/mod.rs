@@ -1,9 +1,134 @@
-//! The command line.
+//! The command line, for the binary, for Python's console script and for `pflow mcp gateway …`.
+//! Takes the words after the program's name; gives an exit code. Results go to stdout, everything else to stderr; never ends the process.
 
-use std::{ffi::OsString, process::ExitCode};
+mod args;
+mod context;
+mod edit;
+mod look;
+mod render;
+mod run;
+mod screen;
+
+use std::{ffi::OsString, io::IsTerminal as _, time::Duration};
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+use serde_json::json;
+use tracing_subscriber::{Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+use self::{
+    args::{Cli, Command},
+    context::Context,
+    screen::{Format, Reply, explain, finish, say},
+};
+use crate::{Class, Error, Result};
+
+/// What a shell makes of Ctrl-C.
+const INTERRUPTED: u8 = 130;
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+
+/// How long what still runs may take to end after the result is printed.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// Runs one command line: `args` without the program's name, `program` as it shall appear in help texts
-/// (`pflow-gateway`, `pflow mcp gateway`).
+/// (`pflow-gateway`, `pflow mcp gateway`). Gives the exit code: 0 good, 1 failed or unhealthy, 2 usage or configuration, 130
+/// interrupted.
+///
+/// Meant for a thread that does nothing else: it blocks until the command is done, and makes its own async runtime.
 pub fn run(program: &str, args: impl IntoIterator<Item = OsString>) -> u8 {
-    todo!()
+    let cli = match parse(program, args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap knows the stream; that nobody reads it is fine.
+            let _ = error.print();
+            return if error.use_stderr() { USAGE } else { 0 };
+        }
+    };
+    log(cli.global.verbose);
+    let format = if cli.global.json { Format::Json } else { Format::Text };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            say(&explain(&Error::new(Class::Internal, format!("cannot start: {error}"))));
+            return FAILED;
+        }
+    };
+    let code = runtime.block_on(carry_out(program, &cli, format));
+    // A read from stdin cannot be cancelled; it must not hold up the end.
+    runtime.shutdown_timeout(LAST_WORDS);
+    code
+}
+
+fn parse(program: &str, args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let command = Cli::command().name(program.to_owned()).bin_name(program).display_name(program);
+    let mut command = if std::io::stdout().is_terminal() { command } else { command.term_width(100) };
+    let matches = command.try_get_matches_from_mut(args)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// The log, on stderr. A second command in one process keeps the first one's.
+fn log(verbose: u8) {
+    use tracing::level_filters::LevelFilter;
+
+    let (ours, others) = match verbose {
+        0 => (LevelFilter::WARN, LevelFilter::OFF),
+        1 => (LevelFilter::INFO, LevelFilter::OFF),
+        2 => (LevelFilter::DEBUG, LevelFilter::WARN),
+        _ => (LevelFilter::TRACE, LevelFilter::INFO),
+    };
+    let wanted = Targets::new().with_target("pflow_gateway", ours).with_target("component", ours).with_default(others);
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .with_target(verbose > 1)
+        .without_time()
+        .with_filter(wanted);
+    let _ = tracing_subscriber::registry().with(lines).try_init();
+}
+
+async fn carry_out(program: &str, cli: &Cli, format: Format) -> u8 {
+    let context = Context::new(program, &cli.global);
+    // These two end by being asked to; that is not an interruption.
+    let lasting = match &cli.command {
+        Command::Serve(serve) => Some(run::serve(&context, serve).await),
+        Command::Demo(demo) => Some(run::demo(&context, demo, format).await),
+        _ => None,
+    };
+    match lasting {
+        Some(Ok(())) => return 0,
+        Some(Err(error)) => {
+            // stdout is the protocol's, or has a line for scripts that is not this.
+            say(&explain(&error));
+            return error.exit_code();
+        }
+        None => {}
+    }
+    tokio::select! {
+        reply = once(&context, &cli.command) => finish(&reply, format),
+        () = interrupted() => INTERRUPTED,
+    }
+}
+
+async fn once(context: &Context, command: &Command) -> Reply {
+    match command {
+        Command::Add(add) => edit::add(context, add).await,
+        Command::Remove(remove) => edit::remove(context, remove),
+        Command::List => edit::list(context),
+        Command::Test(look) => look::test(context, look).await,
+        Command::Services(look) => look::services(context, look).await,
+        Command::Tools(tools) => look::tools(context, tools).await,
+        Command::Health(health) => look::health(context, health).await,
+        Command::Call(call) => look::call(context, call).await,
+        Command::Component(component) => run::component(context, &component.action),
+        Command::Serve(_) | Command::Demo(_) => Reply::good(String::new(), &json!({})),
+        Command::Setup(_) | Command::Adopt(_) => Reply::failed(json!({}), Error::new(Class::Internal, "not there yet")),
+    }
+}
+
+/// Resolves at Ctrl-C.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }

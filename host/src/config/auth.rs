@@ -122,7 +122,12 @@ impl Auth {
             }
             Method::Command { argv } => headers.push((http::header::AUTHORIZATION, bearer(&printed(argv).await?))),
         }
-        Ok(Credentials::new(headers))
+        let mut credentials = Credentials::none();
+        for (name, value) in headers {
+            let wrong = |e| Error::config(format!("the value for the header {name} {e}"));
+            credentials = credentials.with(name.clone(), &value).map_err(wrong)?;
+        }
+        Ok(credentials)
     }
 }
 
@@ -191,7 +196,7 @@ mod tests {
     }
 
     fn header(name: HeaderName, value: &str) -> Credentials {
-        Credentials::new(vec![(name, value.to_owned().into())])
+        Credentials::none().with(name, &value.to_owned().into()).unwrap()
     }
 
     #[test]

@@ -26,7 +26,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{Auth, DEFAULT_TIMEOUT, DeclaredService, Filter, GatewayConfig, Method, Template, member::Member};
-use crate::{Error, Result, egress::Origin, report::Kind};
+use crate::{Error, Result, egress::Origin, report::Kind, scrub};
 
 /// pflow's ceiling for the timeout of an HTTP server.
 const MAX_TIMEOUT: f64 = 600.0;
@@ -91,7 +91,7 @@ fn plain(name: &str, entry: &Member) -> Result<GatewayConfig> {
 pub(super) fn url(text: &str, from: &str) -> Result<Url> {
     let hint = "a gateway's URL looks like http://127.0.0.1:8811/mcp";
     let wrong = |why: String| Error::config(why).with_hint(hint);
-    let shown = crate::runtime::scrub(text, 200);
+    let shown = scrub::line(text, 200);
     let url = Url::parse(text).map_err(|e| wrong(format!("{from} {shown:?} is no URL: {e}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err(wrong(format!("{from} {shown:?} must start with http:// or https://")));
@@ -158,7 +158,7 @@ fn method(auth: &Member) -> Result<Method> {
 /// The name of a header.
 pub(super) fn header_name(text: &str, from: &str) -> Result<HeaderName> {
     HeaderName::from_str(text).map_err(|_| {
-        Error::config(format!("{from}: {:?} is no header name", crate::runtime::scrub(text, 100)))
+        Error::config(format!("{from}: {:?} is no header name", scrub::line(text, 100)))
             .with_hint("header names are letters, digits and hyphens, like X-API-Key")
     })
 }

@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{GatewayConfig, entry};
-use crate::{Error, Result, runtime::scrub};
+use crate::{Error, Result, scrub};
 
 const SERVERS: &str = "mcpServers";
 
@@ -113,11 +113,11 @@ impl ConfigFile {
         }
         let known: Vec<_> = self.servers().filter(|(_, server)| entry::is_gateway(server)).map(|(name, _)| name.as_str()).collect();
         let hint = match nearest(target, &known) {
-            Some(near) => format!("did you mean {}?", scrub(near, 100)),
+            Some(near) => format!("did you mean {}?", scrub::line(near, 100)),
             None if known.is_empty() => "there are no gateways yet; `add NAME URL` makes one".into(),
-            None => format!("there are {}", scrub(&known.join(", "), 300)),
+            None => format!("there are {}", scrub::line(&known.join(", "), 300)),
         };
-        Err(Error::config(format!("no gateway is called {:?} in {}", scrub(target, 100), self.path.display())).with_hint(hint))
+        Err(Error::config(format!("no gateway is called {:?} in {}", scrub::line(target, 100), self.path.display())).with_hint(hint))
     }
 
     /// Adds entries.

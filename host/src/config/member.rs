@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{Error, Result};
+use crate::{Error, Result, scrub};
 
 /// A value and where it stands: `docker.gateway.services.include[1]`.
 #[derive(Clone)]
@@ -66,7 +66,7 @@ impl<'a> Member<'a> {
 
     /// The value is not what it must be.
     pub(super) fn wrong(&self, expected: &str) -> Error {
-        let mut found = crate::runtime::scrub(&self.value.to_string(), 60);
+        let mut found = scrub::line(&self.value.to_string(), 60);
         // A secret that was written in the wrong place must not end up in a log.
         if self.path.contains(".auth") || self.path.contains(".headers") {
             found = "something else".into();

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::{Auth, DEFAULT_TIMEOUT, DeclaredService, Filter, GatewayConfig, Method};
-use crate::{Error, Result, egress::Origin, report::Kind, runtime::scrub};
+use crate::{Error, Result, egress::Origin, report::Kind, scrub};
 
 /// What the Python side sets: how it starts this program, a JSON array.
 const LAUNCHER: &str = "PFLOW_GATEWAY_LAUNCHER";
@@ -208,7 +208,7 @@ fn check_name(name: &str) -> Result<()> {
     if !stripped.is_empty() && stripped.chars().all(char::is_alphanumeric) && name.len() <= 64 {
         return Ok(());
     }
-    Err(Error::config(format!("{:?} cannot be a gateway's name", scrub(name, 80)))
+    Err(Error::config(format!("{:?} cannot be a gateway's name", scrub::line(name, 80)))
         .with_hint("names are up to 64 letters, digits, hyphens and underscores; it becomes a part of each tool's name in pflow"))
 }
 

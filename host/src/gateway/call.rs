@@ -12,7 +12,8 @@ use super::{
 use crate::{
     Class, Error, Result,
     report::{self, Status},
-    runtime::{Failure, calls, filter, scrub, types},
+    runtime::{Failure, calls, filter, types},
+    scrub,
 };
 
 /// Progress, total, message.
@@ -48,7 +49,7 @@ pub(super) struct Listener {
 impl Listener {
     pub(super) fn progress(&self, progress: f64, total: Option<f64>, message: Option<String>) {
         if let Some(on_progress) = &self.on_progress {
-            on_progress(progress, total, message.map(|text| scrub(&text, 2_000)));
+            on_progress(progress, total, message.map(|text| scrub::line(&text, 2_000)));
         }
     }
 
@@ -150,7 +151,7 @@ fn refused(pool: &Pool, tool: &types::Tool, reason: filter::Reason) -> Error {
     } else {
         format!("change \"{setting}\" of {gateway} in mcp-servers.json")
     };
-    Error::config(format!("the filter of {gateway} refuses the tool {}: {why}", scrub(&tool.name, 200))).with_hint(hint)
+    Error::config(format!("the filter of {gateway} refuses the tool {}: {why}", scrub::line(&tool.name, 200))).with_hint(hint)
 }
 
 fn unknown(pool: &Pool, listed: &Listed, tool: &str) -> Error {
@@ -164,14 +165,14 @@ fn unknown(pool: &Pool, listed: &Listed, tool: &str) -> Error {
         .map(|(tool, _)| tool.name.as_str())
         .filter(|name| name.contains(tool) || tool.contains(name) || name.ends_with(tool.rsplit(['_', '-', '.', ':', '/']).next().unwrap_or(tool)))
         .take(3)
-        .map(|name| scrub(name, 100))
+        .map(|name| scrub::line(name, 100))
         .collect::<Vec<_>>();
     let hint = if near.is_empty() {
         format!("`tools {gateway}` lists what there is")
     } else {
         format!("did you mean {}?", near.join(", "))
     };
-    Error::config(format!("{gateway} has no tool {}", scrub(tool, 200))).with_hint(hint)
+    Error::config(format!("{gateway} has no tool {}", scrub::line(tool, 200))).with_hint(hint)
 }
 
 async fn answer(
@@ -259,7 +260,7 @@ fn undelivered(failure: &Failure) -> bool {
 /// A service's failure, in the words of a user.
 pub(super) fn upstream(failure: &types::UpstreamFailure, service: Option<&str>) -> Error {
     let service = failure.service.as_deref().or(service);
-    let who = service.map_or_else(|| "a service behind the gateway".to_owned(), |name| format!("the service {}", scrub(name, 100)));
+    let who = service.map_or_else(|| "a service behind the gateway".to_owned(), |name| format!("the service {}", scrub::line(name, 100)));
     let (class, what) = match convert::status(failure.status) {
         Status::AuthRequired => (Class::AuthRequired, "refuses the gateway's credential"),
         Status::Forbidden => (Class::Forbidden, "does not allow this"),
@@ -270,7 +271,7 @@ pub(super) fn upstream(failure: &types::UpstreamFailure, service: Option<&str>) 
         Status::Ok | Status::Degraded | Status::UpstreamError | Status::Unknown => (Class::UpstreamError, "failed"),
     };
     let mut message = format!("{who} {what}");
-    let words = scrub(failure.message.trim(), 500);
+    let words = scrub::line(failure.message.trim(), 500);
     if !words.is_empty() {
         message.push_str(": ");
         message.push_str(&words);

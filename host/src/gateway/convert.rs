@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 use crate::{
     config::{Filter, GatewayConfig},
     report::{Attribution, Confidence, Era, Kind, Service, ServiceHealth, Status, Tool},
-    runtime::{filter, health, scrub, types},
+    runtime::{filter, health, types},
+    scrub,
 };
 
 /// Pages of a catalogue to read at most: 10,000 tools in pages of ten.
@@ -146,10 +147,10 @@ pub(super) fn warning(warning: &types::Warning) -> String {
 
 /// A phrase that a component wrote, fit for a terminal.
 pub(super) fn phrase(text: &str) -> String {
-    scrub(text, 500)
+    scrub::line(text, 500)
 }
 
 /// JSON that a component handed over. What does not parse is kept as a string, visibly.
 pub(super) fn json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| Value::String(scrub(text, 2_000)))
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(scrub::line(text, 2_000)))
 }

@@ -170,8 +170,7 @@ impl Pool {
     pub(super) async fn egress(&self) -> Result<&Egress> {
         self.egress
             .get_or_try_init(|| async {
-                let limits = EgressLimits { first_byte: self.config.timeout, ..EgressLimits::default() };
-                let egress = Egress::new(&self.config, &limits)?;
+                let egress = Egress::new(&self.config, &EgressLimits::default())?;
                 egress.set_credentials(self.credentials().await?);
                 Ok(egress)
             })
@@ -185,7 +184,7 @@ impl Pool {
     /// Reads the credentials again. Whether they are others now.
     async fn credentials_changed(&self) -> bool {
         match (self.credentials().await, self.egress.get()) {
-            (Ok(fresh), Some(egress)) if *egress.credentials() != fresh => {
+            (Ok(fresh), Some(egress)) if egress.credentials() != fresh => {
                 egress.set_credentials(fresh);
                 true
             }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Class, Error, Result,
     config::Filter,
-    egress::{ConnectionTrace, Step},
+    egress::{ConnectionTrace, TlsInfo},
     report::{self, Check, Status},
     runtime::types,
 };
@@ -205,68 +205,93 @@ fn checks(
     outcome: &Result<Arc<Listed>>,
 ) -> Vec<Check> {
     const NAMES: [&str; 6] = ["resolve", "connect", "tls", "auth", "protocol", "tools"];
+    let seen = Seen::of(trace);
     let failure = outcome.as_ref().err();
     let mut failed = failure.map(|error| failed_step(error.class));
-    if let (Some(error), Some(trace)) = (failure, trace) {
+    if failure.is_some() && connected.is_none() {
         // What was seen outranks what the class suggests: a time-out while connecting is a failed connect.
-        if error.class == Class::Timeout && trace.connect.as_ref().is_some_and(|step| step.failure.is_some()) {
-            failed = Some(1);
-        }
-    }
-    if failed.is_some_and(|step| step >= 3) && connected.is_some() {
+        failed = seen.failed.or(failed);
+    } else if failed.is_some() {
         failed = Some(5);
     }
     NAMES
         .iter()
         .enumerate()
-        .map(|(at, name)| {
-            let step = match at {
-                0 => trace.and_then(|t| t.resolve.as_ref()),
-                1 => trace.and_then(|t| t.connect.as_ref()),
-                2 => trace.and_then(|t| t.tls.as_ref()),
-                _ => None,
-            };
-            let ms = step.map(|step: &Step| millis(step.took)).or(match at {
-                4 => connected.map(millis),
-                5 => outcome.as_ref().ok().map(|listed| millis(listed.took)),
+        .map(|(at, &name)| {
+            let (took, text) = seen.steps.get(at).cloned().flatten().unzip();
+            let took = took.or(match at {
+                4 => connected,
+                5 => outcome.as_ref().ok().map(|listed| listed.took),
                 _ => None,
             });
-            let (ok, detail) = match failed {
-                Some(failed) if at > failed => (None, "not reached".to_owned()),
-                Some(failed) if at == failed => {
-                    (Some(false), failure.map(|error| error.message.clone()).unwrap_or_default())
-                }
-                _ => (Some(true), passed(pool, at, https, step, outcome)),
-            };
-            let ms = if ok.is_none() { None } else { ms.or_else(|| (ok == Some(false)).then(|| millis(started.elapsed()))) };
-            Check { name, ok, ms, detail }
+            let ms = took.map(millis);
+            match failed {
+                Some(failed) if at > failed => Check { name, ok: None, ms: None, detail: "not reached".to_owned() },
+                Some(failed) if at == failed => Check {
+                    name,
+                    ok: Some(false),
+                    ms: ms.or_else(|| Some(millis(started.elapsed()))),
+                    detail: failure.map(|error| error.message.clone()).unwrap_or_default(),
+                },
+                _ => Check { name, ok: Some(true), ms, detail: text.unwrap_or_else(|| passed(pool, at, https, outcome)) },
+            }
         })
         .collect()
 }
 
-fn passed(pool: &Pool, at: usize, https: bool, step: Option<&Step>, outcome: &Result<Arc<Listed>>) -> String {
-    let session = pool.session();
-    match (at, step) {
-        (0..=2, Some(step)) => step.detail.clone(),
-        (2, None) if !https => "not used (http)".into(),
-        (3, _) if pool.config().auth.is_none() => "no credential needed".into(),
-        (3, _) => format!("accepted: {}", pool.config().auth.describe()),
-        (4, _) => session.map_or_else(String::new, |s| {
-            format!(
-                "{} {} ({}), {}: {}",
-                convert::phrase(&s.server.name),
-                convert::phrase(&s.server.version),
-                s.protocol_version,
-                convert::kind(s.kind),
-                convert::phrase(&s.kind_evidence)
-            )
+/// A connection attempt, for people: what each of its three steps took and saw.
+#[derive(Default)]
+struct Seen {
+    steps: [Option<(Duration, String)>; 3],
+    failed: Option<usize>,
+}
+
+impl Seen {
+    fn of(trace: Option<&ConnectionTrace>) -> Self {
+        let mut seen = Self::default();
+        let Some(trace) = trace else { return seen };
+        let texts = [
+            trace.resolve.as_ref().map(|step| (step.took, step.outcome.as_ref().ok().map(|addresses| list(addresses)))),
+            trace.connect.as_ref().map(|step| (step.took, step.outcome.as_ref().ok().map(ToString::to_string))),
+            trace.tls.as_ref().map(|step| (step.took, step.outcome.as_ref().ok().map(tls))),
+        ];
+        for (at, (slot, text)) in seen.steps.iter_mut().zip(texts).enumerate() {
+            let Some((took, text)) = text else { continue };
+            if text.is_none() {
+                seen.failed = Some(at);
+            }
+            *slot = Some((took, text.unwrap_or_default()));
+        }
+        seen
+    }
+}
+
+fn list(addresses: &[std::net::IpAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn tls(info: &TlsInfo) -> String {
+    match &info.issuer {
+        Some(issuer) => format!("{}, certificate by {}", info.version, convert::phrase(issuer)),
+        None => info.version.clone(),
+    }
+}
+
+fn passed(pool: &Pool, at: usize, https: bool, outcome: &Result<Arc<Listed>>) -> String {
+    match at {
+        2 if !https => "not used (http)".into(),
+        3 if pool.config().auth.is_none() => "no credential needed".into(),
+        3 => format!("accepted: {}", pool.config().auth.describe()),
+        4 => pool.session().map_or_else(String::new, |s| {
+            let server = format!("{} {}", convert::phrase(&s.server.name), convert::phrase(&s.server.version));
+            let kind = format!("{}: {}", convert::kind(s.kind), convert::phrase(&s.kind_evidence));
+            format!("{server} ({}), {kind}", s.protocol_version)
         }),
-        (5, _) => outcome.as_ref().map_or_else(
+        5 => outcome.as_ref().map_or_else(
             |_| String::new(),
             |listed| {
-                let tools = listed.catalog.tools.len();
                 let pages = listed.catalog.pages;
-                format!("{tools} tools in {pages} page{}", if pages == 1 { "" } else { "s" })
+                format!("{} tools in {pages} page{}", listed.catalog.tools.len(), if pages == 1 { "" } else { "s" })
             },
         ),
         _ => "as before".into(),

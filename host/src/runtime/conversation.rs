@@ -15,6 +15,7 @@ use super::{
 use crate::{
     Class, Error,
     egress::{Egress, EgressFailure, EgressHooks, Visit},
+    scrub,
 };
 
 /// Why there is no answer.
@@ -62,6 +63,7 @@ impl Conversation {
             Ok(UpdateDeadline::Yield(1))
         });
         begin(&mut store);
+        visit.begin(Some(within));
         let started = timeout(within.min(limits.wall), runtime.contract.instantiate_async(&mut store)).await;
         let contract = settle(&store, within, started).map_err(Failure::Host)?;
         Ok(Self { store, contract, resource: None, visit, finished: false })
@@ -125,7 +127,7 @@ impl Conversation {
         let verdicts = enter!(self, within, self.contract.pflow_gateway_filter().call_select(&mut self.store, rules, candidates))
             .map_err(|e| {
                 Failure::Host(
-                    Error::config(format!("{:?} is not a glob: {}", e.pattern, super::scrub(&e.problem, 300)))
+                    Error::config(format!("{:?} is not a glob: {}", e.pattern, scrub::line(&e.problem, 300)))
                         .with_hint("globs know *, ?, [abc] and {one,other}"),
                 )
             })?;
@@ -209,10 +211,12 @@ impl Conversation {
         if self.finished {
             return Err(Failure::Host(Error::new(Class::Internal, "the component's instance is finished")));
         }
+        let within = within.min(self.store.data().meter.limits().wall);
         begin(&mut self.store);
+        self.visit.begin(Some(within));
         // Dropped in the middle (a cancelled call), the instance is left in a state that nothing may enter.
         self.finished = true;
-        Ok(within.min(self.store.data().meter.limits().wall))
+        Ok(within)
     }
 
     /// After a call into the guest.
@@ -257,7 +261,7 @@ fn settle<T>(
         (_, Some(words)) => words,
         (Some(trap), None) => trap.to_string(),
         (None, None) => {
-            let cause = super::scrub(&trap.root_cause().to_string(), 500);
+            let cause = scrub::line(&trap.root_cause().to_string(), 500);
             if cause.contains("fuel allocated for hostcalls") {
                 return Err(limit(LimitReached::Transfer(state.meter.limits().transfer / (1024 * 1024))));
             }

@@ -11,7 +11,7 @@ pub const PACKAGE: &str = "pflow:gateway";
 /// The version of the contract that this host speaks. Patch versions are compatible with each other.
 pub const CONTRACT: &str = "0.1.0";
 /// What a component must export.
-pub const EXPORTS: [&str; 4] = ["discovery", "filter", "health", "calls"];
+pub(super) const EXPORTS: [&str; 4] = ["discovery", "filter", "health", "calls"];
 /// What it may import of our own package. `types` holds no functions.
 const OWN_IMPORTS: [&str; 3] = ["types", "log", "events"];
 /// WASI 0.2. Linked as a whole since toolchains import all of it; the interfaces lead nowhere but to HTTP.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// How often the epoch advances: the grain of CPU accounting, and how long a spinning guest can keep a thread from other
 /// conversations.
-pub const TICK: Duration = Duration::from_millis(5);
+pub(super) const TICK: Duration = Duration::from_millis(5);
 
 const MIB: usize = 1024 * 1024;
 

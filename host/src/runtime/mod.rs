@@ -29,7 +29,6 @@ pub use self::{
     load::Store as CodeStore,
     state::{Events, LimitReached},
 };
-pub(crate) use self::output::scrub;
 use self::{bindings::ContractPre, state::State};
 use crate::{Class, Error, Result, report};
 

@@ -15,6 +15,7 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
 use super::bindings::log::Level;
+use crate::scrub;
 
 /// One line at most, in the log and in an error.
 const LINE: usize = 2_000;
@@ -58,7 +59,7 @@ impl Output {
         if !self.take(message.len() + target.len()) {
             return;
         }
-        let (part, message) = (scrub(target, 100), scrub(message, LINE));
+        let (part, message) = (scrub::line(target, 100), scrub::line(message, LINE));
         match level {
             Level::Trace => tracing::trace!(target: "component", part, "{message}"),
             Level::Debug => tracing::debug!(target: "component", part, "{message}"),
@@ -80,7 +81,7 @@ impl Output {
             }
         }
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
-            tracing::debug!(target: "component", "{}", scrub(line, LINE));
+            tracing::debug!(target: "component", "{}", scrub::line(line, LINE));
         }
     }
 
@@ -88,21 +89,8 @@ impl Output {
     pub(super) fn last_words(&self) -> Option<String> {
         let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
         let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-        (!words.is_empty()).then(|| scrub(&words, 500))
+        (!words.is_empty()).then(|| scrub::line(&words, 500))
     }
-}
-
-/// Replaces control characters and what reorders text, and cuts at `most` characters.
-pub(crate) fn scrub(text: &str, most: usize) -> String {
-    let harmless = |c: char| {
-        let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || reorders { '\u{fffd}' } else { c }
-    };
-    let mut scrubbed: String = text.chars().take(most).map(harmless).collect();
-    if text.chars().nth(most).is_some() {
-        scrubbed.push('…');
-    }
-    scrubbed
 }
 
 /// A guest's stdout or stderr.
@@ -141,17 +129,6 @@ impl AsyncWrite for Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn control_characters_and_direction_marks_never_pass() {
-        assert_eq!(scrub("a\x1b[31mb\r\n\u{202e}c", 100), "a\u{fffd}[31mb\u{fffd}\u{fffd}\u{fffd}c");
-    }
-
-    #[test]
-    fn a_long_text_is_cut_and_says_so() {
-        assert_eq!(scrub("äöü", 2), "äö…");
-        assert_eq!(scrub("äö", 2), "äö");
-    }
 
     #[test]
     fn the_budget_ends_and_stays_ended() {

@@ -74,6 +74,15 @@ impl FileSnapshots {
         let file = pflow_folder.join("gateway").join("snapshots").join(format!("{}.json", file_name(&config.name)));
         Self { file, made_for: format!("{} {:?} {:?}", config.url, config.services, config.filter) }
     }
+
+    /// Deletes the snapshot, if there is one.
+    pub fn forget(&self) {
+        if let Err(error) = std::fs::remove_file(&self.file)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(file = %self.file.display(), %error, "the snapshot could not be deleted");
+        }
+    }
 }
 
 impl Snapshots for FileSnapshots {

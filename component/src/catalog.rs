@@ -1,0 +1,227 @@
+//! A catalogue: all tools of a gateway with their services, and what is odd about them.
+//! Takes what was listed and what the gateway reports; gives the contract's catalogue, sorted by name.
+//! Must not drop or rename a tool: duplicates are kept and reported.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::{
+    attribution::Ladder,
+    gateways::{Product, Report},
+    mcp::paging::Listing,
+    model::{
+        Attribution, Catalog, Concern, Confidence, DeclaredService, Service, Status, Tool, Warning,
+    },
+    text,
+};
+
+/// Puts a catalogue together.
+#[must_use]
+pub fn build(
+    listing: Listing,
+    mut report: Report,
+    product: &dyn Product,
+    declared: &[DeclaredService],
+) -> Catalog {
+    for meta in &listing.metas {
+        outcomes(meta, &mut report);
+    }
+    let ladder = Ladder::new(product, declared, &report, &listing.tools);
+    let mut tools: Vec<Tool> = listing
+        .tools
+        .into_iter()
+        .map(|listed| {
+            let provenance = ladder.climb(&listed);
+            Tool {
+                name: listed.name,
+                title: listed.title,
+                description: listed.description,
+                input_schema: listed.input_schema,
+                output_schema: listed.output_schema,
+                annotations: listed.annotations,
+                icons: listed.icons,
+                meta: listed.meta,
+                provenance,
+            }
+        })
+        .collect();
+    tools.sort_by(|a, b| a.name.cmp(&b.name));
+    let services = services(&tools, &report, declared);
+    let mut warnings = listing.warnings;
+    warnings.append(&mut report.warnings);
+    warnings.extend(findings(&tools, &services, declared));
+    Catalog {
+        tools,
+        services,
+        warnings,
+        pages: listing.pages,
+        ttl_ms: listing.ttl_ms,
+    }
+}
+
+/// `litellm.ai/server_outcomes` of a list result: what became of each service.
+fn outcomes(meta: &str, report: &mut Report) {
+    #[derive(Deserialize)]
+    struct Meta {
+        #[serde(default, rename = "litellm.ai/server_outcomes")]
+        outcomes: BTreeMap<String, serde_json::Value>,
+    }
+    const SOURCE: &str = "_meta[\"litellm.ai/server_outcomes\"]";
+    let Ok(meta) = serde_json::from_str::<Meta>(meta) else {
+        return;
+    };
+    for (name, outcome) in meta.outcomes {
+        let words = outcome
+            .get("status")
+            .and_then(serde_json::Value::as_str)
+            .or_else(|| outcome.as_str())
+            .unwrap_or_default();
+        let status = match words {
+            "ok" => Status::Ok,
+            "auth_required" => Status::AuthRequired,
+            "forbidden" => Status::Forbidden,
+            "rate_limited" => Status::RateLimited,
+            "timeout" => Status::Timeout,
+            "unreachable" => Status::Unreachable,
+            "upstream_error" | "internal" => Status::UpstreamError,
+            _ => Status::Unknown,
+        };
+        let count = outcome
+            .get("tool_count")
+            .and_then(serde_json::Value::as_u64);
+        let count = count
+            .map(|count| format!(", {count} tools"))
+            .unwrap_or_default();
+        let evidence = format!("{SOURCE}: {}{count}", text::clean(words));
+        report
+            .services
+            .insert(text::clean(&name), (status, evidence));
+    }
+}
+
+fn services(tools: &[Tool], report: &Report, declared: &[DeclaredService]) -> Vec<Service> {
+    let mut services: BTreeMap<&str, Service> = BTreeMap::new();
+    for tool in tools {
+        let provenance = &tool.provenance;
+        let Some(name) = &provenance.service else {
+            continue;
+        };
+        let service = services.entry(name).or_insert_with(|| Service {
+            name: name.clone(),
+            tools: 0,
+            attribution: provenance.attribution,
+            confidence: provenance.confidence,
+            status: Status::Unknown,
+            evidence: Vec::new(),
+        });
+        service.tools = service.tools.saturating_add(1);
+        service.attribution = service.attribution.max(provenance.attribution);
+        service.confidence = service.confidence.max(provenance.confidence);
+        if service.evidence.len() < EVIDENCE && !service.evidence.contains(&provenance.evidence) {
+            service.evidence.push(provenance.evidence.clone());
+        }
+    }
+    for (name, (status, evidence)) in &report.services {
+        let service = services.entry(name).or_insert_with(|| Service {
+            name: name.clone(),
+            tools: 0,
+            attribution: Attribution::Reported,
+            confidence: Confidence::Certain,
+            status: Status::Unknown,
+            evidence: Vec::new(),
+        });
+        service.status = *status;
+        if !service.evidence.contains(evidence) {
+            service.evidence.insert(0, evidence.clone());
+        }
+    }
+    for DeclaredService { name, .. } in declared {
+        services.entry(name).or_insert_with(|| Service {
+            name: name.clone(),
+            tools: 0,
+            attribution: Attribution::Declared,
+            confidence: Confidence::Certain,
+            status: Status::Unknown,
+            evidence: vec!["declared, but none of its tools is listed".to_owned()],
+        });
+    }
+    services.into_values().collect()
+}
+
+/// Phrases of evidence per service.
+const EVIDENCE: usize = 4;
+
+/// Sizes at which gateways were seen to cut a catalogue, silently.
+const ROUND: &[usize] = &[50, 100];
+
+fn findings(tools: &[Tool], services: &[Service], declared: &[DeclaredService]) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    if tools.is_empty() {
+        warnings.push(Warning {
+            concern: Concern::NoTools,
+            subject: None,
+            message: "the gateway lists no tools; some answer so when they fail or when the credential may see none".to_owned(),
+        });
+    }
+    for pair in tools
+        .chunk_by(|a, b| a.name == b.name)
+        .filter(|same| same.len() > 1)
+    {
+        let Some(tool) = pair.first() else { continue };
+        let name = text::clean(&tool.name);
+        warnings.push(Warning {
+            concern: Concern::DuplicateName,
+            message: format!(
+                "{} tools are named \"{name}\"; most gateways refuse to call any of them",
+                pair.len()
+            ),
+            subject: Some(name),
+        });
+    }
+    if ROUND.contains(&tools.len()) {
+        warnings.push(Warning {
+            concern: Concern::RoundNumber,
+            subject: None,
+            message: format!(
+                "the gateway lists exactly {} tools; the list may have been cut",
+                tools.len()
+            ),
+        });
+    }
+    for service in services
+        .iter()
+        .filter(|service| usize::try_from(service.tools).is_ok_and(|count| ROUND.contains(&count)))
+    {
+        let name = text::clean(&service.name);
+        warnings.push(Warning {
+            concern: Concern::RoundNumber,
+            message: format!(
+                "\"{name}\" has exactly {} tools; several gateways read only the first page of a service",
+                service.tools
+            ),
+            subject: Some(name),
+        });
+    }
+    for DeclaredService { name, prefix } in declared {
+        if !tools.is_empty()
+            && services
+                .iter()
+                .any(|service| service.name == *name && service.tools == 0)
+        {
+            let name = text::clean(name);
+            let hint = match prefix {
+                Some(prefix) => format!("no tool's name starts with \"{}\"", text::clean(prefix)),
+                None => format!(
+                    "no tool's name starts with it; if all tools are from it, declare it as \"{name}=\""
+                ),
+            };
+            warnings.push(Warning {
+                concern: Concern::Other,
+                message: format!("the declared service \"{name}\" has no tools: {hint}"),
+                subject: Some(name),
+            });
+        }
+    }
+    warnings
+}

@@ -1,0 +1,427 @@
+//! What a failure means: judged by status, headers, body and text together, never by one code.
+//! Takes what came back; gives a result or one error of the contract, with an honest word on delivery.
+//! Must not know products (they are asked), and must not repeat anything.
+
+use crate::{
+    gateways::{Judgement, Product},
+    http::{Failure, FailureKind, Headers, Sent},
+    mcp::{
+        exchange::{Problem, Reply},
+        json_rpc::{Answer, RpcFault},
+    },
+    model::{
+        Delivery, Error, ForeignAnswer, Json, ProtocolProblem, RateLimit, Refusal, Result,
+        RpcError, SessionLoss, Status, TransportFailure, UpstreamFailure,
+    },
+    text::{self, contains},
+};
+
+/// What was asked, and of whom.
+pub struct Context<'a> {
+    /// The MCP method.
+    pub method: &'a str,
+    /// Whether the request carried a session id.
+    pub session: SessionSent,
+    /// The product, as far as known.
+    pub product: &'a dyn Product,
+    /// The service that the tool is from, when a tool was called.
+    pub service: Option<&'a str>,
+}
+
+/// Whether a request carried `Mcp-Session-Id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionSent {
+    /// It did.
+    Yes,
+    /// There is none.
+    No,
+}
+
+/// A failure below HTTP.
+#[must_use]
+pub fn transport(failure: Failure) -> Error {
+    let delivery = match failure.sent {
+        Sent::No => Delivery::NotDelivered,
+        Sent::Maybe => Delivery::MaybeDelivered,
+    };
+    let detail = text::clean(&failure.detail);
+    match failure.kind {
+        FailureKind::NotHttp => Error::NotMcp(ForeignAnswer {
+            http_status: 0,
+            content_type: None,
+            problem: format!("what answers does not speak HTTP: {detail}"),
+            body: String::new(),
+        }),
+        FailureKind::Denied => Error::EgressDenied(TransportFailure {
+            detail,
+            delivery: Delivery::NotDelivered,
+        }),
+        FailureKind::Dns => Error::Dns(TransportFailure {
+            detail,
+            delivery: Delivery::NotDelivered,
+        }),
+        FailureKind::Tls => Error::Tls(TransportFailure {
+            detail,
+            delivery: Delivery::NotDelivered,
+        }),
+        FailureKind::Unreachable => Error::Unreachable(TransportFailure { detail, delivery }),
+        FailureKind::Timeout => Error::Timeout(TransportFailure { detail, delivery }),
+        FailureKind::Limit => Error::Limit(TransportFailure { detail, delivery }),
+    }
+}
+
+/// The result, or what the answer means instead.
+///
+/// # Errors
+///
+/// Everything that is no result.
+pub fn reply(reply: Reply, context: &Context<'_>) -> Result<Json> {
+    match reply.answer {
+        Ok(Answer::Result(result)) => Ok(result),
+        Ok(Answer::Error(fault)) => {
+            // Statuses that mean the same with any body come first.
+            if let Some(error) = by_status(reply.status, &reply.headers, &reply.body, context) {
+                return Err(error);
+            }
+            Err(by_fault(&fault, reply.status, context))
+        }
+        Err(problem) => Err(
+            by_status(reply.status, &reply.headers, &reply.body, context).unwrap_or_else(|| {
+                without_answer(problem, reply.status, &reply.headers, reply.body, context)
+            }),
+        ),
+    }
+}
+
+/// What an HTTP answer without JSON-RPC means, for products' own APIs too. None: the status alone says nothing.
+#[must_use]
+pub fn by_status(
+    status: u16,
+    headers: &Headers,
+    body: &str,
+    context: &Context<'_>,
+) -> Option<Error> {
+    let refusal = || Refusal {
+        http_status: status,
+        challenge: headers.get("www-authenticate").map(text::clean),
+        body: body.to_owned(),
+        delivery: Delivery::NotDelivered,
+    };
+    let transport = |words: &str| TransportFailure {
+        detail: format!(
+            "HTTP {status}{words}{}{body}",
+            if body.is_empty() { "" } else { ": " }
+        ),
+        delivery: Delivery::MaybeDelivered,
+    };
+    Some(match status {
+        401 => {
+            let refusal = refusal();
+            let expired = |text: &str| {
+                contains(text, "token expired")
+                    || contains(text, "token has expired")
+                    || contains(text, "token is expired")
+            };
+            if expired(body) || refusal.challenge.as_deref().is_some_and(expired) {
+                Error::TokenExpired(refusal)
+            } else {
+                Error::AuthRequired(refusal)
+            }
+        }
+        403 => Error::Forbidden(refusal()),
+        429 => Error::RateLimited(RateLimit {
+            http_status: status,
+            retry_after: retry_after(headers, body),
+            body: body.to_owned(),
+        }),
+        404 if context.session == SessionSent::Yes => {
+            session_lost(status, body, Delivery::NotDelivered)
+        }
+        400 | 404 | 409 | 410 | 422 | 500 | 503 if is_session_text(body) => {
+            session_lost(status, body, Delivery::NotDelivered)
+        }
+        408 | 504 => Error::Timeout(transport("")),
+        413 | 431 => Error::Limit(TransportFailure {
+            delivery: Delivery::NotDelivered,
+            ..transport(", the request is too large for the gateway")
+        }),
+        500..=599 => Error::Upstream(UpstreamFailure {
+            service: None,
+            status: if status == 502 || status == 503 {
+                Status::Unreachable
+            } else {
+                Status::UpstreamError
+            },
+            message: transport("").detail,
+            delivery: Delivery::MaybeDelivered,
+        }),
+        _ => return None,
+    })
+}
+
+fn session_lost(status: u16, body: &str, delivery: Delivery) -> Error {
+    Error::SessionLost(SessionLoss {
+        http_status: status,
+        body: body.to_owned(),
+        delivery,
+    })
+}
+
+/// Texts with which servers say that they do not know the session. Measured ones, and those of user reports (`facts/`).
+const SESSION_TEXTS: &[&str] = &[
+    "session not found",
+    "no valid session id",
+    "missing session id",
+    "invalid session id",
+    "invalid or missing session",
+    "invalid during session initialization",
+    "unknown session",
+    "session expired",
+    "session has expired",
+    "session terminated",
+    "session has been terminated",
+    "session does not exist",
+    "session is closed",
+    "client is closing",
+    "server not initialized",
+];
+
+fn is_session_text(text: &str) -> bool {
+    SESSION_TEXTS.iter().any(|known| contains(text, known))
+}
+
+fn without_answer(
+    problem: Problem,
+    status: u16,
+    headers: &Headers,
+    body: String,
+    context: &Context<'_>,
+) -> Error {
+    let method = context.method.to_owned();
+    match problem {
+        Problem::Protocol(problem) => Error::Protocol(ProtocolProblem {
+            method,
+            problem,
+            delivery: Delivery::MaybeDelivered,
+        }),
+        Problem::Foreign(_) if context.product.refuses_method(status, &body) => {
+            Error::Rejected(RpcError {
+                method,
+                code: -32601,
+                message: body,
+                data: None,
+            })
+        }
+        Problem::Foreign(_) if status == 400 && contains(&body, "protocol version") => {
+            Error::Protocol(ProtocolProblem {
+                method,
+                problem: body,
+                delivery: Delivery::NotDelivered,
+            })
+        }
+        Problem::Foreign(problem) => {
+            let problem = match (status, headers.get("location")) {
+                (300..=399, Some(location)) => {
+                    format!(
+                        "HTTP {status}, a redirect to {}, which is not followed",
+                        text::clean(location)
+                    )
+                }
+                _ => problem,
+            };
+            let content_type = headers.get("content-type").map(text::clean);
+            Error::NotMcp(ForeignAnswer {
+                http_status: status,
+                content_type,
+                problem,
+                body,
+            })
+        }
+    }
+}
+
+/// What a JSON-RPC error means.
+#[must_use]
+pub fn by_fault(fault: &RpcFault, status: u16, context: &Context<'_>) -> Error {
+    let message = text::clean(&fault.message);
+    let calling = context.method == "tools/call";
+    let upstream = |status, delivery| {
+        Error::Upstream(UpstreamFailure {
+            service: context.service.map(text::clean),
+            status,
+            message: message.clone(),
+            delivery,
+        })
+    };
+    let refusal = |delivery| Refusal {
+        http_status: status,
+        challenge: None,
+        body: message.clone(),
+        delivery,
+    };
+    match context.product.judge_fault(fault) {
+        Some(Judgement::Service(status, delivery)) => return upstream(status, delivery),
+        Some(Judgement::Session(delivery)) => return session_lost(status, &message, delivery),
+        Some(Judgement::Refused(delivery)) => return Error::Forbidden(refusal(delivery)),
+        None => {}
+    }
+    if is_session_text(&message) && !is_about_the_request(fault.code) {
+        // Said by the gateway itself, before anything was passed on; products know their exceptions.
+        return session_lost(status, &message, Delivery::NotDelivered);
+    }
+    if let Some(words) = words_of_failure(fault) {
+        return match words {
+            _ if calling => upstream(words, delivery_of(words, &message)),
+            Status::AuthRequired => Error::AuthRequired(refusal(Delivery::NotDelivered)),
+            Status::Forbidden => Error::Forbidden(refusal(Delivery::NotDelivered)),
+            Status::RateLimited => Error::RateLimited(RateLimit {
+                http_status: status,
+                retry_after: None,
+                body: message.clone(),
+            }),
+            _ => upstream(words, Delivery::NotDelivered),
+        };
+    }
+    let data = fault
+        .data
+        .as_ref()
+        .map(|data| data.get().to_owned())
+        .filter(|data| crate::mcp::json_rpc::is_json(data));
+    Error::Rejected(RpcError {
+        method: context.method.to_owned(),
+        code: fault.code,
+        message,
+        data,
+    })
+}
+
+/// Codes with which a server complains about the request, whatever else the text says.
+fn is_about_the_request(code: i64) -> bool {
+    matches!(code, -32_700 | -32_602 | -32_601)
+}
+
+/// The status of a service that a JSON-RPC error tells of, by its words: codes of gateways say little.
+fn words_of_failure(fault: &RpcFault) -> Option<Status> {
+    match fault.code {
+        401 => return Some(Status::AuthRequired),
+        403 => return Some(Status::Forbidden),
+        429 => return Some(Status::RateLimited),
+        408 | 504 => return Some(Status::Timeout),
+        502 | 503 => return Some(Status::Unreachable),
+        500..=599 => return Some(Status::UpstreamError),
+        // 0 and the ranges that the specification leaves to servers; the others are about the request.
+        0 | -32_603 | -32_099..=-32_000 => {}
+        _ => return None,
+    }
+    words(&fault.message)
+}
+
+const WORDS: &[(Status, &[&str])] = &[
+    (
+        Status::AuthRequired,
+        &[
+            "unauthorized",
+            "authentication required",
+            "invalid token",
+            "token expired",
+            "invalid credentials",
+        ],
+    ),
+    (
+        Status::Forbidden,
+        &["forbidden", "access denied", "permission denied"],
+    ),
+    (Status::RateLimited, &["rate limit", "too many requests"]),
+    (
+        Status::Unreachable,
+        &[
+            "connection refused",
+            "connection attempts failed",
+            "no such host",
+            "connection reset",
+            "dial tcp",
+            "unreachable",
+            "econnrefused",
+            "enotfound",
+            "name or service not known",
+            "broken pipe",
+            "connection closed",
+            "failed to connect",
+        ],
+    ),
+    (
+        Status::Timeout,
+        &["timed out", "timeout", "deadline exceeded"],
+    ),
+    (
+        Status::Offline,
+        &["offline", "is down", "not running", " down"],
+    ),
+    (
+        Status::UpstreamError,
+        &["upstream", "bad gateway", "service unavailable", "backend"],
+    ),
+];
+
+/// The state that the words of a gateway tell of.
+#[must_use]
+pub fn words(text: &str) -> Option<Status> {
+    WORDS
+        .iter()
+        .find(|(_, words)| words.iter().any(|word| contains(text, word)))
+        .map(|(status, _)| *status)
+}
+
+/// Whether a call with this outcome can have run.
+#[must_use]
+pub fn delivery_of(status: Status, message: &str) -> Delivery {
+    let before_sending = [
+        "connection refused",
+        "no such host",
+        "econnrefused",
+        "enotfound",
+        "failed to connect",
+        "attempts failed",
+    ];
+    match status {
+        Status::AuthRequired
+        | Status::Forbidden
+        | Status::RateLimited
+        | Status::Disabled
+        | Status::Offline => Delivery::NotDelivered,
+        Status::Unreachable if before_sending.iter().any(|words| contains(message, words)) => {
+            Delivery::NotDelivered
+        }
+        _ => Delivery::MaybeDelivered,
+    }
+}
+
+/// Seconds to wait: `Retry-After`, or what products say instead.
+fn retry_after(headers: &Headers, body: &str) -> Option<u32> {
+    let number = |text: &str| {
+        text.trim()
+            .parse::<f64>()
+            .ok()
+            .filter(|seconds| (0.0..1e9).contains(seconds))
+    };
+    let seconds = headers
+        .get("retry-after")
+        .and_then(number)
+        .or_else(|| headers.get("x-lockout-remaining").and_then(number))
+        .or_else(|| field(body, "reset_in_seconds"))
+        .or_else(|| field(body, "retry_after"))?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked above: 0 to 10⁹"
+    )]
+    Some(seconds.ceil() as u32)
+}
+
+fn field(body: &str, name: &str) -> Option<f64> {
+    let value: serde_json::Value = serde_json::from_str(body).ok()?;
+    value
+        .get(name)?
+        .as_f64()
+        .filter(|seconds| (0.0..1e9).contains(seconds))
+}

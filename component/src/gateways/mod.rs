@@ -1,0 +1,148 @@
+//! The products. One file each; what differs between products lives only here.
+//! Takes what was seen on the wire; gives which product it is, what it knows of its services, what its errors mean.
+//! Must not guess: a product that says nothing yields nothing.
+
+pub mod context_forge;
+pub mod docker;
+pub mod generic;
+
+use std::collections::BTreeMap;
+
+use crate::{
+    http::{Headers, Outside},
+    mcp::json_rpc::RpcFault,
+    model::{Delivery, Implementation, Kind, Result, Service, ServiceHealth, Status, Warning},
+};
+
+/// What a product adds to plain MCP.
+pub trait Product {
+    /// Whether a tool, by its exact name, controls the gateway itself.
+    fn is_control_tool(&self, _name: &str) -> bool {
+        false
+    }
+
+    /// Whether a non-JSON answer is this product's way to say "method not found".
+    fn refuses_method(&self, _status: u16, _body: &str) -> bool {
+        false
+    }
+
+    /// What a JSON-RPC error of this product means, where it needs this product's knowledge.
+    fn judge_fault(&self, _fault: &RpcFault) -> Option<Judgement> {
+        None
+    }
+
+    /// The gateway's own failure in the text of an `isError` result.
+    fn failure_in_text(&self, _text: &str, _tool: &str) -> Option<TextFailure> {
+        None
+    }
+
+    /// What the gateway's own API says of its tools and services.
+    fn report(&self, _peer: &Peer<'_>) -> Report {
+        Report::default()
+    }
+
+    /// What the gateway's own API says of its services' health. None: it has none.
+    fn health(&self, _peer: &Peer<'_>, _known: &[Service]) -> Result<Option<Vec<ServiceHealth>>> {
+        Ok(None)
+    }
+
+    /// Why there is no health of services, in one phrase.
+    fn no_health(&self) -> &'static str {
+        "the gateway reports no health of its services"
+    }
+
+    /// Whether a shared part before this separator hints at a service, when nothing better is known.
+    fn infers_at(&self, separator: &str) -> bool {
+        separator != "_"
+    }
+}
+
+/// Where a product's own API is, and the way to it.
+pub struct Peer<'a> {
+    /// The way out.
+    pub outside: &'a dyn Outside,
+    /// The configured MCP URL.
+    pub url: &'a str,
+}
+
+/// What a JSON-RPC error means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// A service behind the gateway failed.
+    Service(Status, Delivery),
+    /// The session is lost, or useless.
+    Session(Delivery),
+    /// The gateway itself refuses this call.
+    Refused(Delivery),
+}
+
+/// The gateway's failure inside a good answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextFailure {
+    /// The state it tells of.
+    pub status: Status,
+    /// Whether the tool can have run.
+    pub delivery: Delivery,
+    /// Who is to blame.
+    pub culprit: Culprit,
+}
+
+/// Who is to blame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Culprit {
+    /// The service of the tool.
+    Service,
+    /// The gateway.
+    Gateway,
+}
+
+/// What a gateway's API told.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// By the tool's name on the wire.
+    pub tools: BTreeMap<String, Reported>,
+    /// Services by name, with their state and what it rests on.
+    pub services: BTreeMap<String, (Status, String)>,
+    /// What could not be had.
+    pub warnings: Vec<Warning>,
+}
+
+/// What is told of one tool.
+#[derive(Clone, Debug)]
+pub struct Reported {
+    /// The service's name.
+    pub service: String,
+    /// The tool's name there.
+    pub original_name: Option<String>,
+    /// Where it is said.
+    pub evidence: String,
+}
+
+/// What detection looks at.
+pub struct Seen<'a> {
+    /// The configured MCP URL.
+    pub url: &'a str,
+    /// The headers of the first MCP answer.
+    pub headers: &'a Headers,
+    /// `serverInfo`.
+    pub server: &'a Implementation,
+}
+
+/// The product, and why.
+#[must_use]
+pub fn detect(seen: &Seen<'_>) -> (Kind, String) {
+    docker::recognise(seen)
+        .map(|evidence| (Kind::Docker, evidence))
+        .or_else(|| context_forge::recognise(seen).map(|evidence| (Kind::ContextForge, evidence)))
+        .unwrap_or_else(|| (Kind::Generic, "nothing tells of a known product".to_owned()))
+}
+
+/// The product's knowledge.
+#[must_use]
+pub fn product(kind: Kind) -> &'static dyn Product {
+    match kind {
+        Kind::Docker => &docker::Docker,
+        Kind::ContextForge => &context_forge::ContextForge,
+        Kind::Generic => &generic::Generic,
+    }
+}

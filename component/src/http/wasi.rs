@@ -1,0 +1,252 @@
+//! `wasi:http` and the host's own interfaces, behind the [`Outside`] trait.
+//! Takes requests and gives what the host answers, error codes told apart. Exists in the sandbox only.
+//! Uses waki's bindings rather than its client: the client hides why a body broke, and reports a refused connection as a failed write.
+
+use std::time::Duration;
+
+use waki::bindings::wasi::{
+    http::{
+        outgoing_handler,
+        types::{self as http, ErrorCode, Fields, OutgoingBody, OutgoingRequest, Scheme},
+    },
+    io::streams::StreamError,
+};
+
+use super::{Body, Failure, FailureKind, Headers, Level, Method, Outside, Request, Response, Sent};
+use crate::bindings::{
+    pflow::gateway::{events, log},
+    wasi::clocks::{monotonic_clock, wall_clock},
+};
+
+/// The host.
+pub struct Host;
+
+/// Bytes asked for at a time.
+const CHUNK: u64 = 256 * 1024;
+
+impl Outside for Host {
+    fn send(&self, request: Request) -> Result<Response, Failure> {
+        let (scheme, authority, path) =
+            split(&request.url).ok_or_else(|| invalid("the URL is not absolute http or https"))?;
+        let fields: Vec<(String, Vec<u8>)> = request
+            .headers
+            .into_iter()
+            .map(|(name, value)| (name, value.into_bytes()))
+            .collect();
+        let fields = Fields::from_list(&fields)
+            .map_err(|error| invalid(&format!("a header is invalid: {error:?}")))?;
+        let outgoing = OutgoingRequest::new(fields);
+        let method = match request.method {
+            Method::Post => http::Method::Post,
+            Method::Get => http::Method::Get,
+            Method::Delete => http::Method::Delete,
+        };
+        let set = outgoing
+            .set_method(&method)
+            .and_then(|()| outgoing.set_scheme(Some(&scheme)))
+            .and_then(|()| outgoing.set_authority(Some(authority)))
+            .and_then(|()| outgoing.set_path_with_query(Some(path)));
+        set.map_err(|()| invalid("the URL is invalid"))?;
+        let body = outgoing
+            .body()
+            .map_err(|()| invalid("the request has no body"))?;
+        let future =
+            outgoing_handler::handle(outgoing, None).map_err(|code| failure(code, Sent::No))?;
+        // A write fails when the connection does; why, only the answer knows.
+        let written = write(body, &request.body);
+        future.subscribe().block();
+        let answer = future
+            .get()
+            .and_then(Result::ok)
+            .unwrap_or(Err(ErrorCode::InternalError(None)));
+        let incoming = answer.map_err(|code| failure(code, Sent::Maybe))?;
+        drop(future);
+        if let Err(problem) = written {
+            self.log(
+                Level::Debug,
+                "http",
+                &format!("the body was not written to the end: {problem}"),
+            );
+        }
+        let status = incoming.status();
+        let pairs = incoming
+            .headers()
+            .entries()
+            .into_iter()
+            .map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()))
+            .collect();
+        let body = incoming
+            .consume()
+            .map_err(|()| invalid("the answer has no body"))?;
+        let stream = body
+            .stream()
+            .map_err(|()| invalid("the answer's body has no stream"))?;
+        Ok(Response {
+            status,
+            headers: Headers::new(pairs),
+            body: Box::new(Incoming {
+                stream,
+                _body: body,
+            }),
+        })
+    }
+
+    fn sleep(&self, duration: Duration) {
+        let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        monotonic_clock::subscribe_duration(nanoseconds).block();
+    }
+
+    fn now(&self) -> u64 {
+        wall_clock::now().seconds
+    }
+
+    fn progress(&self, request_id: u64, progress: f64, total: Option<f64>, message: Option<&str>) {
+        events::progress(request_id, progress, total, message);
+    }
+
+    fn message(&self, level: &str, logger: Option<&str>, data: &str) {
+        events::message(level, logger, data);
+    }
+
+    fn tools_changed(&self) {
+        events::tools_changed();
+    }
+
+    fn log(&self, level: Level, target: &str, message: &str) {
+        let level = match level {
+            Level::Debug => log::Level::Debug,
+            Level::Warn => log::Level::Warn,
+        };
+        log::log(level, target, message);
+    }
+}
+
+struct Incoming {
+    /// A child of the body: dropped first.
+    stream: waki::bindings::wasi::io::streams::InputStream,
+    _body: http::IncomingBody,
+}
+
+impl Body for Incoming {
+    fn chunk(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        match self.stream.blocking_read(CHUNK) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(StreamError::Closed) => Ok(None),
+            Err(StreamError::LastOperationFailed(error)) => {
+                Err(match http::http_error_code(&error) {
+                    Some(code) => failure(code, Sent::Maybe),
+                    None => Failure {
+                        kind: FailureKind::Unreachable,
+                        detail: error.to_debug_string(),
+                        sent: Sent::Maybe,
+                    },
+                })
+            }
+        }
+    }
+}
+
+fn write(body: OutgoingBody, mut bytes: &[u8]) -> Result<(), String> {
+    if !bytes.is_empty() {
+        let out = body.write().map_err(|()| "no stream".to_owned())?;
+        while !bytes.is_empty() {
+            out.subscribe().block();
+            let permit = usize::try_from(out.check_write().map_err(|error| error.to_string())?)
+                .unwrap_or(usize::MAX);
+            let (now, later) = bytes.split_at(bytes.len().min(permit));
+            out.write(now).map_err(|error| error.to_string())?;
+            bytes = later;
+        }
+        out.blocking_flush().map_err(|error| error.to_string())?;
+    }
+    OutgoingBody::finish(body, None).map_err(|error| error.to_string())
+}
+
+/// Scheme, authority, and path with query.
+fn split(url: &str) -> Option<(Scheme, &str, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let scheme = match scheme.to_ascii_lowercase().as_str() {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        _ => return None,
+    };
+    let rest = rest.split('#').next().unwrap_or_default();
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let path = if path.is_empty() { "/" } else { path };
+    (!authority.is_empty() && path.starts_with('/')).then_some((scheme, authority, path))
+}
+
+fn invalid(problem: &str) -> Failure {
+    Failure {
+        kind: FailureKind::Denied,
+        detail: problem.to_owned(),
+        sent: Sent::No,
+    }
+}
+
+fn failure(code: ErrorCode, sent: Sent) -> Failure {
+    let detail = describe(&code);
+    let (kind, sent) = match code {
+        ErrorCode::DnsTimeout | ErrorCode::DnsError(_) => (FailureKind::Dns, Sent::No),
+        ErrorCode::DestinationNotFound
+        | ErrorCode::DestinationUnavailable
+        | ErrorCode::DestinationIpUnroutable
+        | ErrorCode::ConnectionRefused => (FailureKind::Unreachable, Sent::No),
+        ErrorCode::DestinationIpProhibited | ErrorCode::HttpRequestDenied => {
+            (FailureKind::Denied, Sent::No)
+        }
+        ErrorCode::ConnectionTimeout => (FailureKind::Timeout, Sent::No),
+        ErrorCode::ConnectionReadTimeout
+        | ErrorCode::ConnectionWriteTimeout
+        | ErrorCode::HttpResponseTimeout => (FailureKind::Timeout, sent),
+        ErrorCode::TlsProtocolError
+        | ErrorCode::TlsCertificateError
+        | ErrorCode::TlsAlertReceived(_) => (FailureKind::Tls, Sent::No),
+        ErrorCode::ConnectionLimitReached
+        | ErrorCode::HttpRequestBodySize(_)
+        | ErrorCode::HttpRequestHeaderSectionSize(_)
+        | ErrorCode::HttpRequestHeaderSize(_)
+        | ErrorCode::HttpRequestTrailerSectionSize(_)
+        | ErrorCode::HttpRequestTrailerSize(_)
+        | ErrorCode::HttpResponseHeaderSectionSize(_)
+        | ErrorCode::HttpResponseHeaderSize(_)
+        | ErrorCode::HttpResponseBodySize(_)
+        | ErrorCode::HttpResponseTrailerSectionSize(_)
+        | ErrorCode::HttpResponseTrailerSize(_) => (FailureKind::Limit, sent),
+        ErrorCode::HttpProtocolError | ErrorCode::HttpUpgradeFailed => (FailureKind::NotHttp, sent),
+        ErrorCode::HttpRequestUriInvalid
+        | ErrorCode::HttpRequestMethodInvalid
+        | ErrorCode::HttpRequestUriTooLong
+        | ErrorCode::HttpRequestLengthRequired
+        | ErrorCode::LoopDetected
+        | ErrorCode::ConfigurationError => (FailureKind::Denied, Sent::No),
+        ErrorCode::ConnectionTerminated
+        | ErrorCode::HttpResponseIncomplete
+        | ErrorCode::HttpResponseTransferCoding(_)
+        | ErrorCode::HttpResponseContentCoding(_)
+        | ErrorCode::InternalError(_) => (FailureKind::Unreachable, sent),
+    };
+    Failure { kind, detail, sent }
+}
+
+/// What the host says, in words: its own text where it gives one.
+fn describe(code: &ErrorCode) -> String {
+    match code {
+        ErrorCode::InternalError(Some(detail)) => detail.clone(),
+        ErrorCode::DnsError(payload) => payload
+            .rcode
+            .clone()
+            .unwrap_or_else(|| "the name has no address".to_owned()),
+        ErrorCode::TlsAlertReceived(payload) => {
+            format!(
+                "TLS alert: {}",
+                payload
+                    .alert_message
+                    .clone()
+                    .unwrap_or_else(|| "no reason given".to_owned())
+            )
+        }
+        other => other.to_string(),
+    }
+}

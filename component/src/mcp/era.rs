@@ -1,0 +1,149 @@
+//! The two eras of MCP: what each request carries, and which one the peer speaks.
+//! Takes an answer to a modern request; gives the verdict of the specification's detection. Must not send anything.
+
+use serde::Deserialize;
+
+use super::{
+    exchange::Reply,
+    json_rpc::{Answer, RpcFault, quote},
+};
+use crate::model::{Era, Implementation, Session};
+
+/// The modern revision that is spoken here.
+pub const MODERN: &str = "2026-07-28";
+/// The legacy revision that is offered.
+pub const OFFERED: &str = "2025-11-25";
+/// Legacy revisions, newest first.
+pub const LEGACY: &[&str] = &["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+
+/// HTTP 400: the headers and the body disagree.
+pub const HEADER_MISMATCH: i64 = -32_020;
+/// HTTP 400: the peer needs a capability that was not declared.
+pub const MISSING_CAPABILITY: i64 = -32_021;
+/// HTTP 400: the revision is not spoken; `data.supported` lists the ones that are.
+pub const UNSUPPORTED_VERSION: i64 = -32_022;
+
+/// What the answer to a first modern request says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The peer is modern, and this is its `server/discover` result.
+    Modern(String),
+    /// The peer is modern, and has no `server/discover`.
+    ModernWithoutDiscovery,
+    /// The peer is modern and wants another revision.
+    OtherVersion(Vec<String>),
+    /// The peer is modern and refuses the request as such.
+    ModernRefusal,
+    /// Everything else: do the handshake.
+    Legacy,
+    /// The answer has nothing to do with eras: no credential, too many requests.
+    Unrelated,
+}
+
+/// Judges the answer to `server/discover`.
+#[must_use]
+pub fn judge(reply: &Reply) -> Verdict {
+    match (&reply.answer, reply.status) {
+        (_, 401 | 429) => Verdict::Unrelated,
+        (Ok(Answer::Result(result)), _) if is_discovery(result) => Verdict::Modern(result.clone()),
+        (Ok(Answer::Error(fault)), 404) if fault.code == -32_601 => Verdict::ModernWithoutDiscovery,
+        (Ok(Answer::Error(fault)), _) if fault.code == UNSUPPORTED_VERSION => {
+            Verdict::OtherVersion(supported(fault))
+        }
+        (Ok(Answer::Error(fault)), 400)
+            if matches!(fault.code, HEADER_MISMATCH | MISSING_CAPABILITY) =>
+        {
+            Verdict::ModernRefusal
+        }
+        _ => Verdict::Legacy,
+    }
+}
+
+/// A lenient legacy server may answer anything with an empty result; discovery names versions, a server or capabilities.
+fn is_discovery(result: &str) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Discovery {
+        #[serde(default)]
+        supported_versions: Option<Vec<String>>,
+        #[serde(default)]
+        capabilities: Option<serde_json::Map<String, serde_json::Value>>,
+    }
+    serde_json::from_str::<Discovery>(result).is_ok_and(|discovery| {
+        discovery.supported_versions.is_some() || discovery.capabilities.is_some()
+    })
+}
+
+/// `data.supported` of an UnsupportedProtocolVersion error.
+#[must_use]
+pub fn supported(fault: &RpcFault) -> Vec<String> {
+    #[derive(Deserialize)]
+    struct Data {
+        #[serde(default)]
+        supported: Vec<String>,
+    }
+    fault
+        .data
+        .as_ref()
+        .and_then(|data| serde_json::from_str::<Data>(data.get()).ok())
+        .map(|data| data.supported)
+        .unwrap_or_default()
+}
+
+/// The `_meta` members of every modern request, without braces. No capability is declared: nobody is there to answer.
+#[must_use]
+pub fn modern_meta(client: &Implementation) -> String {
+    format!(
+        concat!(
+            r#""io.modelcontextprotocol/protocolVersion":{},"io.modelcontextprotocol/clientCapabilities":{{}},"#,
+            r#""io.modelcontextprotocol/clientInfo":{{"name":{},"version":{}}}"#
+        ),
+        quote(MODERN),
+        quote(&client.name),
+        quote(&client.version)
+    )
+}
+
+/// Params of a request: the members given, and `_meta` as the era wants it. Both are members without braces.
+#[must_use]
+pub fn params(era: Era, client: &Implementation, members: &str, meta: &str) -> String {
+    let own = match era {
+        Era::Legacy => String::new(),
+        Era::Modern => modern_meta(client),
+    };
+    let comma = if own.is_empty() || meta.is_empty() {
+        ""
+    } else {
+        ","
+    };
+    let meta = format!("{own}{comma}{meta}");
+    match (members.is_empty(), meta.is_empty()) {
+        (true, true) => "{}".to_owned(),
+        (false, true) => format!("{{{members}}}"),
+        (true, false) => format!("{{\"_meta\":{{{meta}}}}}"),
+        (false, false) => format!("{{{members},\"_meta\":{{{meta}}}}}"),
+    }
+}
+
+/// The headers of a request after the era is agreed. `name` is what `Mcp-Name` repeats.
+#[must_use]
+pub fn headers(session: &Session, method: &str, name: Option<&str>) -> Vec<(String, String)> {
+    let mut headers = vec![(
+        "MCP-Protocol-Version".to_owned(),
+        session.protocol_version.clone(),
+    )];
+    match session.era {
+        Era::Legacy => {
+            if let Some(id) = &session.session_id {
+                headers.push(("Mcp-Session-Id".to_owned(), id.clone()));
+            }
+        }
+        Era::Modern => {
+            headers.push(("Mcp-Method".to_owned(), method.to_owned()));
+            if let Some(name) = name {
+                headers.push(("Mcp-Name".to_owned(), super::param_headers::encode(name)));
+            }
+        }
+    }
+    headers
+}

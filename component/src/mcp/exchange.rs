@@ -1,0 +1,498 @@
+//! One question, one answer: POST a request, read JSON or a stream until its response is there.
+//! Takes a request that is ready; gives the response, or what came instead. On the way it answers pings and passes events on.
+//! Must not judge what an answer means (that is `classify`), and must never repeat a request.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    json_rpc::{self, Answer, Incoming, Malformed},
+    sse,
+};
+use crate::{
+    http::{Body, Failure, FailureKind, Headers, Level, Method, Outside, Request, Response, Sent},
+    text,
+};
+
+/// A JSON-RPC request, and how to treat its answer.
+pub struct Ask<'a> {
+    /// The MCP URL.
+    pub url: &'a str,
+    /// The MCP method, for messages.
+    pub method: &'a str,
+    /// The JSON-RPC id.
+    pub id: u64,
+    /// The message.
+    pub body: Vec<u8>,
+    /// Everything but `Accept` and `Content-Type`.
+    pub headers: Vec<(String, String)>,
+    /// Whether the peer's requests may be answered and a broken stream may be resumed: not since 2026-07-28.
+    pub dialogue: Dialogue,
+    /// Whether `notifications/progress` for this id are wanted.
+    pub progress: Progress,
+}
+
+/// What the era allows besides question and answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialogue {
+    /// Legacy: both sides may ask, streams may be resumed.
+    Both,
+    /// Modern: only answers come.
+    AnswersOnly,
+}
+
+/// Whether progress was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Pass it on.
+    Wanted,
+    /// Ignore it.
+    Unwanted,
+}
+
+/// What came back over HTTP.
+#[derive(Debug)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: Headers,
+    /// The start of the body, clean, when there was no result.
+    pub body: String,
+    /// The JSON-RPC answer, or why there is none.
+    pub answer: Result<Answer, Problem>,
+}
+
+/// Why an HTTP answer held no JSON-RPC answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// It is something else: HTML, a product's own error body.
+    Foreign(String),
+    /// It is MCP, but against the rules.
+    Protocol(String),
+}
+
+/// Bytes of a body that is no result: enough for a message, not enough to hurt.
+const ERROR_BODY: usize = 64 * 1024;
+/// How often a stream is resumed without a new event.
+const FRUITLESS_RESUMES: u32 = 3;
+/// How often a stream is resumed at all.
+const RESUMES: u32 = 100;
+/// How long to wait before resuming, when the server does not say.
+const DEFAULT_RETRY: Duration = Duration::from_secs(1);
+/// The longest wait that a server can ask for; the host's deadline usually ends it before.
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+/// Asks, and reads until the answer is there.
+///
+/// # Errors
+///
+/// The transport failed, or the host stopped it.
+pub fn ask(outside: &dyn Outside, ask: &Ask<'_>) -> Result<Reply, Failure> {
+    let mut headers = vec![
+        ("Content-Type".to_owned(), "application/json".to_owned()),
+        (
+            "Accept".to_owned(),
+            "application/json, text/event-stream".to_owned(),
+        ),
+    ];
+    headers.extend(ask.headers.iter().cloned());
+    let request = Request {
+        method: Method::Post,
+        url: ask.url.to_owned(),
+        headers,
+        body: ask.body.clone(),
+    };
+    let mut response = outside.send(request)?;
+    let media_type = response.headers.media_type();
+    if (200..300).contains(&response.status) && media_type.as_deref() == Some("text/event-stream") {
+        return read_stream(outside, ask, response);
+    }
+    let status = response.status;
+    let headers = std::mem::take(&mut response.headers);
+    if (200..300).contains(&status) {
+        let bytes = response.body.rest().map_err(after_sending)?;
+        let answer = read_body(outside, ask, media_type.as_deref(), &bytes);
+        let body = if matches!(answer, Ok(Answer::Result(_))) {
+            String::new()
+        } else {
+            text::clean_bytes(&bytes)
+        };
+        return Ok(Reply {
+            status,
+            headers,
+            body,
+            answer,
+        });
+    }
+    let bytes = start_of(response.body.as_mut());
+    let answer = match std::str::from_utf8(&bytes).ok().map(json_rpc::read) {
+        Some(Ok(messages)) => messages
+            .into_iter()
+            .find_map(|message| match message {
+                Incoming::Response {
+                    answer: answer @ Answer::Error(_),
+                    ..
+                } => Some(Ok(answer)),
+                _ => None,
+            })
+            .unwrap_or_else(|| Err(Problem::Foreign(format!("HTTP {status} without an error")))),
+        _ => Err(Problem::Foreign(format!("HTTP {status}"))),
+    };
+    Ok(Reply {
+        status,
+        headers,
+        body: text::clean_bytes(&bytes),
+        answer,
+    })
+}
+
+/// Once the head of an answer is there, the request was received.
+fn after_sending(failure: Failure) -> Failure {
+    Failure {
+        sent: Sent::Maybe,
+        ..failure
+    }
+}
+
+/// The start of a body that is only for a message; what breaks it is not interesting.
+pub fn start_of(body: &mut dyn Body) -> Vec<u8> {
+    let mut start = Vec::new();
+    while start.len() < ERROR_BODY {
+        match body.chunk() {
+            Ok(Some(chunk)) => start.extend_from_slice(&chunk),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    start.truncate(ERROR_BODY);
+    start
+}
+
+fn read_body(
+    outside: &dyn Outside,
+    ask: &Ask<'_>,
+    media_type: Option<&str>,
+    bytes: &[u8],
+) -> Result<Answer, Problem> {
+    let declared_json =
+        media_type.is_some_and(|media| media == "application/json" || media.ends_with("+json"));
+    if bytes.trim_ascii().is_empty() {
+        return Err(Problem::Foreign(
+            "an empty answer where a JSON-RPC response was expected".to_owned(),
+        ));
+    }
+    if !declared_json
+        && media_type.is_some_and(|media| media == "text/html" || media.ends_with("xml"))
+    {
+        let media = media_type.unwrap_or_default();
+        return Err(Problem::Foreign(format!(
+            "{} instead of JSON",
+            text::clean(media)
+        )));
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return Err(unreadable(declared_json, "not UTF-8"));
+    };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let messages = match json_rpc::read(text) {
+        Ok(messages) => messages,
+        Err(Malformed::Json(problem)) => return Err(unreadable(declared_json, &problem)),
+        Err(Malformed::Shape(problem)) => {
+            return Err(Problem::Foreign(format!(
+                "JSON, but not JSON-RPC: {problem}"
+            )));
+        }
+    };
+    let alone = messages.len() == 1;
+    let mut found = None;
+    for message in messages {
+        found = found.or(take(outside, ask, message, alone));
+    }
+    found.unwrap_or_else(|| {
+        Err(Problem::Protocol(
+            "the answer does not hold the response to this request".to_owned(),
+        ))
+    })
+}
+
+fn unreadable(declared_json: bool, problem: &str) -> Problem {
+    if declared_json {
+        Problem::Protocol(format!("broken JSON: {}", text::clean(problem)))
+    } else {
+        Problem::Foreign(format!("not JSON: {}", text::clean(problem)))
+    }
+}
+
+/// Handles one message; gives the answer if it is the one that is waited for.
+fn take(
+    outside: &dyn Outside,
+    ask: &Ask<'_>,
+    message: Incoming<'_>,
+    alone: bool,
+) -> Option<Result<Answer, Problem>> {
+    match message {
+        Incoming::Response { id, answer } => {
+            let ours = match (&id, &answer) {
+                (Some(id), _) if id.is(ask.id) => true,
+                // A peer that could not read the id answers with null or with its own.
+                (None, Answer::Error(_)) => true,
+                (Some(_), Answer::Error(_)) => alone,
+                (_, Answer::Result(_)) => false,
+            };
+            ours.then_some(Ok(answer))
+        }
+        Incoming::Request { id, method } => {
+            if ask.dialogue == Dialogue::Both {
+                let _ = tell(outside, ask.url, &ask.headers, json_rpc::reply(id, &method));
+            }
+            None
+        }
+        Incoming::Notification { method, params } => {
+            notified(outside, ask, &method, params);
+            None
+        }
+    }
+}
+
+/// POSTs a notification or a response. The status is what came back.
+///
+/// # Errors
+///
+/// The transport failed, or the host stopped it.
+pub fn tell(
+    outside: &dyn Outside,
+    url: &str,
+    headers: &[(String, String)],
+    body: Vec<u8>,
+) -> Result<(u16, Headers, String), Failure> {
+    let mut all = vec![
+        ("Content-Type".to_owned(), "application/json".to_owned()),
+        (
+            "Accept".to_owned(),
+            "application/json, text/event-stream".to_owned(),
+        ),
+    ];
+    all.extend(headers.iter().cloned());
+    let mut response = outside.send(Request {
+        method: Method::Post,
+        url: url.to_owned(),
+        headers: all,
+        body,
+    })?;
+    if response.status == 202 || response.status == 204 {
+        return Ok((response.status, response.headers, String::new()));
+    }
+    let stream = response.headers.media_type().as_deref() == Some("text/event-stream");
+    // A stream may stay open for ever, and says nothing about a notification.
+    let body = if stream {
+        String::new()
+    } else {
+        text::clean_bytes(&start_of(response.body.as_mut()))
+    };
+    Ok((response.status, response.headers, body))
+}
+
+#[derive(Deserialize)]
+struct ProgressParams<'a> {
+    #[serde(borrow, rename = "progressToken")]
+    token: &'a RawValue,
+    progress: f64,
+    #[serde(default)]
+    total: Option<f64>,
+    #[serde(default)]
+    message: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct LogParams<'a> {
+    level: String,
+    #[serde(default)]
+    logger: Option<String>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+}
+
+fn notified(outside: &dyn Outside, ask: &Ask<'_>, method: &str, params: Option<&RawValue>) {
+    let params = params.map_or("{}", RawValue::get);
+    match method {
+        "notifications/progress" if ask.progress == Progress::Wanted => {
+            let Ok(params) = serde_json::from_str::<ProgressParams<'_>>(params) else {
+                return;
+            };
+            if params.token.get().trim_matches('"').parse() == Ok(ask.id) {
+                outside.progress(
+                    ask.id,
+                    params.progress,
+                    params.total,
+                    params.message.as_deref(),
+                );
+            }
+        }
+        "notifications/message" => {
+            let Ok(params) = serde_json::from_str::<LogParams<'_>>(params) else {
+                return;
+            };
+            let data = params.data.map_or("null", RawValue::get);
+            if json_rpc::is_json(data) {
+                outside.message(&params.level, params.logger.as_deref(), data);
+            }
+        }
+        "notifications/tools/list_changed" => outside.tools_changed(),
+        _ => {}
+    }
+}
+
+/// How one connection of a stream ended.
+enum End {
+    Answered(Result<Answer, Problem>),
+    Closed { events: bool },
+    Broken(Failure, bool),
+}
+
+fn read_stream(outside: &dyn Outside, ask: &Ask<'_>, response: Response) -> Result<Reply, Failure> {
+    let status = response.status;
+    let headers = response.headers;
+    let mut parser = sse::Parser::new();
+    let mut body = response.body;
+    let mut fruitless = 0_u32;
+    let mut resumed = 0_u32;
+    let no_answer = || Problem::Protocol("the stream ended before the response".to_owned());
+    loop {
+        let (failure, events) = match read_connection(outside, ask, &mut parser, body.as_mut()) {
+            End::Answered(answer) => {
+                // What was said is in the answer itself.
+                let body = match &answer {
+                    Ok(Answer::Error(fault)) => text::clean(&fault.message),
+                    _ => String::new(),
+                };
+                return Ok(Reply {
+                    status,
+                    headers,
+                    body,
+                    answer,
+                });
+            }
+            End::Closed { events } => (None, events),
+            End::Broken(failure, events) => (Some(after_sending(failure)), events),
+        };
+        drop(body);
+        let stopped = failure
+            .as_ref()
+            .is_some_and(|failure| failure.kind != FailureKind::Unreachable);
+        fruitless = if events { 0 } else { fruitless + 1 };
+        resumed += 1;
+        let give_up = ask.dialogue == Dialogue::AnswersOnly
+            || stopped
+            || fruitless > FRUITLESS_RESUMES
+            || resumed > RESUMES;
+        let Some(last_id) = parser.last_id().filter(|_| !give_up).map(str::to_owned) else {
+            return failure.map_or_else(
+                || {
+                    Ok(Reply {
+                        status,
+                        headers,
+                        body: String::new(),
+                        answer: Err(no_answer()),
+                    })
+                },
+                Err,
+            );
+        };
+        outside.sleep(parser.retry().unwrap_or(DEFAULT_RETRY).min(LONGEST_RETRY));
+        outside.log(Level::Debug, "sse", "resuming a stream");
+        match resume(outside, ask, &last_id)? {
+            Ok(next) => {
+                parser = parser.reconnected();
+                body = next;
+            }
+            Err(problem) => {
+                return Ok(Reply {
+                    status,
+                    headers,
+                    body: String::new(),
+                    answer: Err(problem),
+                });
+            }
+        }
+    }
+}
+
+fn read_connection(
+    outside: &dyn Outside,
+    ask: &Ask<'_>,
+    parser: &mut sse::Parser,
+    body: &mut dyn Body,
+) -> End {
+    let mut events = false;
+    loop {
+        let (batch, last) = match body.chunk() {
+            Ok(Some(bytes)) => (parser.push(&bytes), false),
+            Ok(None) => (parser.finish().into_iter().collect(), true),
+            Err(failure) => return End::Broken(failure, events),
+        };
+        for event in batch {
+            if let Some(answer) = take_event(outside, ask, &event) {
+                return End::Answered(answer);
+            }
+            events = events || !event.data.is_empty();
+        }
+        if last {
+            return End::Closed { events };
+        }
+    }
+}
+
+fn take_event(
+    outside: &dyn Outside,
+    ask: &Ask<'_>,
+    event: &sse::Event,
+) -> Option<Result<Answer, Problem>> {
+    // Priming events are empty; kinds other than `message` are not MCP's.
+    if event.data.trim().is_empty() || !matches!(event.kind.as_str(), "" | "message") {
+        return None;
+    }
+    match json_rpc::read(&event.data) {
+        Ok(messages) => {
+            let mut found = None;
+            for message in messages {
+                found = found.or(take(outside, ask, message, false));
+            }
+            found
+        }
+        Err(problem) => Some(Err(Problem::Protocol(format!(
+            "an event of the stream is broken: {}",
+            text::clean(&problem.to_string())
+        )))),
+    }
+}
+
+/// GET with `Last-Event-ID`: the stream goes on, or it does not.
+fn resume(
+    outside: &dyn Outside,
+    ask: &Ask<'_>,
+    last_id: &str,
+) -> Result<Result<Box<dyn Body>, Problem>, Failure> {
+    let mut headers = vec![
+        ("Accept".to_owned(), "text/event-stream".to_owned()),
+        ("Last-Event-ID".to_owned(), last_id.to_owned()),
+    ];
+    headers.extend(ask.headers.iter().cloned());
+    let request = Request {
+        method: Method::Get,
+        url: ask.url.to_owned(),
+        headers,
+        body: Vec::new(),
+    };
+    let response = outside.send(request).map_err(after_sending)?;
+    if response.status == 200
+        && response.headers.media_type().as_deref() == Some("text/event-stream")
+    {
+        return Ok(Ok(response.body));
+    }
+    Ok(Err(Problem::Protocol(format!(
+        "the stream ended before the response, and resuming it gave HTTP {}",
+        response.status
+    ))))
+}

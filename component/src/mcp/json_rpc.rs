@@ -1,0 +1,411 @@
+//! JSON-RPC 2.0 messages, as far as a client meets them.
+//! Takes and gives text; what is open in MCP (params, results) stays text. Must never panic on what a peer wrote.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, de};
+use serde_json::value::RawValue;
+
+use crate::model::Json;
+
+/// A message from the peer.
+#[derive(Debug)]
+pub enum Incoming<'a> {
+    /// The answer to a request of ours.
+    Response {
+        /// The id it answers. None: the peer could not read ours.
+        id: Option<Id<'a>>,
+        /// What it says.
+        answer: Answer,
+    },
+    /// The peer asks something.
+    Request {
+        /// To be repeated in the answer, as it came.
+        id: &'a RawValue,
+        /// What it asks.
+        method: Cow<'a, str>,
+    },
+    /// The peer tells something.
+    Notification {
+        /// What it tells.
+        method: Cow<'a, str>,
+        /// The details.
+        params: Option<&'a RawValue>,
+    },
+}
+
+/// A result, or an error.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// The result, an object, as text.
+    Result(Json),
+    /// The error.
+    Error(RpcFault),
+}
+
+/// The `error` member.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RpcFault {
+    /// By the specification an integer. Anything else counts as 0.
+    #[serde(default, deserialize_with = "lenient_code")]
+    pub code: i64,
+    /// What the peer says. Some leave it out.
+    #[serde(default)]
+    pub message: String,
+    /// More, open.
+    #[serde(default)]
+    pub data: Option<Box<RawValue>>,
+}
+
+/// An id, as text of JSON.
+#[derive(Clone, Debug)]
+pub struct Id<'a>(&'a RawValue);
+
+impl Id<'_> {
+    /// Whether it is the id of our request. We send numbers; some servers answer with the number as a string or as `3.0`.
+    #[must_use]
+    pub fn is(&self, ours: u64) -> bool {
+        let text = self.0.get().trim_matches('"');
+        text.parse::<u64>().map_or_else(
+            |_| {
+                text.strip_suffix(".0")
+                    .and_then(|whole| whole.parse::<u64>().ok())
+                    == Some(ours)
+            },
+            |theirs| theirs == ours,
+        )
+    }
+}
+
+#[derive(Deserialize)]
+struct Shape<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    result: Option<&'a RawValue>,
+    #[serde(default)]
+    error: Option<RpcFault>,
+}
+
+fn present<'de, D: de::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+fn lenient_code<'de, D: de::Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let code = serde_json::Value::deserialize(deserializer)?;
+    Ok(code
+        .as_i64()
+        .or_else(|| code.as_str().and_then(|text| text.parse().ok()))
+        .unwrap_or(0))
+}
+
+/// Why a text is no JSON-RPC message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// Not JSON at all.
+    #[error("invalid JSON: {0}")]
+    Json(String),
+    /// JSON, and something else.
+    #[error("JSON, but not JSON-RPC: {0}")]
+    Shape(&'static str),
+}
+
+/// Reads a body or the data of an event: one message, or a batch (2025-03-26 only).
+///
+/// # Errors
+///
+/// The text is not JSON, or a message is neither response, request nor notification.
+pub fn read(text: &str) -> Result<Vec<Incoming<'_>>, Malformed> {
+    if text.trim_start().starts_with('[') {
+        let batch: Vec<&RawValue> =
+            serde_json::from_str(text).map_err(|error| Malformed::Json(error.to_string()))?;
+        return batch
+            .into_iter()
+            .map(|message| one(message.get()))
+            .collect();
+    }
+    one(text).map(|message| vec![message])
+}
+
+fn one(text: &str) -> Result<Incoming<'_>, Malformed> {
+    let shape: Shape<'_> = serde_json::from_str(text).map_err(|error| {
+        if error.is_data() && is_json(text) {
+            Malformed::Shape("its members have other types")
+        } else {
+            Malformed::Json(error.to_string())
+        }
+    })?;
+    let id = shape.id.filter(|id| id.get() != "null");
+    if let Some(method) = shape.method {
+        return Ok(match id {
+            Some(id) => Incoming::Request { id, method },
+            None => Incoming::Notification {
+                method,
+                params: shape.params,
+            },
+        });
+    }
+    // An empty `error` beside a result is what some servers send.
+    let answer = match (shape.result, shape.error) {
+        (Some(result), None) => object(result)?,
+        (Some(result), Some(fault)) if fault.code == 0 && fault.message.is_empty() => {
+            object(result)?
+        }
+        (_, Some(fault)) => Answer::Error(fault),
+        (None, None) => return Err(Malformed::Shape("it has no method, no result and no error")),
+    };
+    Ok(Incoming::Response {
+        id: id.map(Id),
+        answer,
+    })
+}
+
+fn object(result: &RawValue) -> Result<Answer, Malformed> {
+    if !result.get().starts_with('{') {
+        return Err(Malformed::Shape("its result is not an object"));
+    }
+    if !is_json(result.get()) {
+        return Err(Malformed::Shape(
+            "its result holds an invalid string or is nested too deeply",
+        ));
+    }
+    Ok(Answer::Result(result.get().to_owned()))
+}
+
+/// Whether the text is one JSON value that every parser accepts: `RawValue` lets lone surrogates and any depth pass.
+#[must_use]
+pub fn is_json(text: &str) -> bool {
+    serde_json::from_str::<Walked>(text).is_ok()
+}
+
+/// Whether the text is a JSON object that every parser accepts.
+#[must_use]
+pub fn is_object(text: &str) -> bool {
+    text.trim_start().starts_with('{') && is_json(text)
+}
+
+/// A request.
+#[must_use]
+pub fn request(id: u64, method: &str, params: &str) -> Vec<u8> {
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"method":{},"params":{params}}}"#,
+        quote(method)
+    )
+    .into_bytes()
+}
+
+/// A notification.
+#[must_use]
+pub fn notification(method: &str, params: Option<&str>) -> Vec<u8> {
+    match params {
+        Some(params) => format!(
+            r#"{{"jsonrpc":"2.0","method":{},"params":{params}}}"#,
+            quote(method)
+        ),
+        None => format!(r#"{{"jsonrpc":"2.0","method":{}}}"#, quote(method)),
+    }
+    .into_bytes()
+}
+
+/// The answer to a request of the peer: `ping` is answered, everything else is refused (-32601).
+#[must_use]
+pub fn reply(id: &RawValue, method: &str) -> Vec<u8> {
+    let id = id.get();
+    if method == "ping" {
+        return format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#).into_bytes();
+    }
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32601,"message":"this client does not support it"}}}}"#)
+        .into_bytes()
+}
+
+/// A JSON string.
+#[must_use]
+pub fn quote(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Walks a value without keeping it.
+struct Walked;
+
+impl<'de> Deserialize<'de> for Walked {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> de::Visitor<'de> for Walked {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self, A::Error> {
+        while seq.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        while map.next_entry::<Cow<'de, str>, Self>()?.is_some() {}
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn answer(text: &str) -> Answer {
+        match read(text).unwrap().remove(0) {
+            Incoming::Response { answer, .. } => answer,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_result_keeps_its_text() {
+        let Answer::Result(text) =
+            answer(r#"{"jsonrpc":"2.0","id":1,"result":{"b":1.50,"a":"\u00e4"}}"#)
+        else {
+            unreachable!()
+        };
+        assert_eq!(text, r#"{"b":1.50,"a":"\u00e4"}"#);
+    }
+
+    #[test]
+    fn ids_are_recognised_as_number_string_or_whole_float() {
+        for text in ["7", "\"7\"", "7.0"] {
+            let raw: Box<RawValue> = serde_json::from_str(text).unwrap();
+            assert!(Id(&raw).is(7), "{text}");
+            assert!(!Id(&raw).is(8), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_without_code_or_message_is_still_an_error() {
+        let Answer::Error(fault) = answer(r#"{"jsonrpc":"2.0","id":null,"error":{"code":"x"}}"#)
+        else {
+            unreachable!()
+        };
+        assert_eq!((fault.code, fault.message.as_str()), (0, ""));
+    }
+
+    #[test]
+    fn a_null_error_beside_a_result_is_no_error() {
+        assert!(matches!(
+            answer(r#"{"id":1,"result":{},"error":null}"#),
+            Answer::Result(_)
+        ));
+    }
+
+    #[test]
+    fn a_batch_is_read_message_by_message() {
+        let text =
+            r#"[{"method":"notifications/x"},{"id":"p","method":"ping"},{"id":1,"result":{}}]"#;
+        let batch = read(text).unwrap();
+        assert!(matches!(
+            batch.as_slice(),
+            [
+                Incoming::Notification { .. },
+                Incoming::Request { .. },
+                Incoming::Response { .. }
+            ]
+        ));
+    }
+
+    #[test]
+    fn what_is_not_json_rpc_is_told_from_what_is_not_json() {
+        assert!(matches!(
+            read(r#"{"status":"ok"}"#),
+            Err(Malformed::Shape(_))
+        ));
+        assert!(matches!(read(r#""hello""#), Err(Malformed::Shape(_))));
+        assert!(matches!(
+            read(r#"{"id":1,"result":[]}"#),
+            Err(Malformed::Shape(_))
+        ));
+        assert!(matches!(read("<html>"), Err(Malformed::Json(_))));
+        assert!(matches!(
+            read(r#"{"id":1,"result":{"#),
+            Err(Malformed::Json(_))
+        ));
+    }
+
+    #[test]
+    fn results_that_other_parsers_refuse_are_refused() {
+        assert!(read(r#"{"id":1,"result":{"a":"\ud800"}}"#).is_err());
+        let deep = format!(
+            r#"{{"id":1,"result":{{"a":{}{}}}}}"#,
+            "[".repeat(200),
+            "]".repeat(200)
+        );
+        assert!(read(&deep).is_err());
+    }
+
+    #[test]
+    fn replies_repeat_the_id_as_it_came() {
+        let id: Box<RawValue> = serde_json::from_str("\"a-1\"").unwrap();
+        assert_eq!(
+            reply(&id, "ping"),
+            br#"{"jsonrpc":"2.0","id":"a-1","result":{}}"#
+        );
+        assert!(
+            String::from_utf8(reply(&id, "roots/list"))
+                .unwrap()
+                .contains("-32601")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_survived(text in ".{0,200}") {
+            let _ = read(&text);
+        }
+
+        #[test]
+        fn almost_messages_are_survived(text in r#"[\[{"]?(\{|\}|"id"|"result"|"error"|"method"|:|,|1|null|"x"|\[|\]| ){0,30}"#) {
+            let _ = read(&text);
+        }
+
+        #[test]
+        fn requests_are_json(id: u64, method in ".{0,20}") {
+            let text = request(id, &method, "{}");
+            let value: serde_json::Value = serde_json::from_slice(&text).unwrap();
+            prop_assert_eq!(value.get("method").and_then(|m| m.as_str()), Some(method.as_str()));
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! What was typed.
+//! Takes words; gives typed arguments, or clap's own message. Knows nothing of what they mean: that is `context` and the commands.
+
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
+use http::HeaderName;
+
+use crate::{
+    config::{DeclaredService, Filter},
+    egress::Origin,
+    report::Kind,
+};
+
+/// MCP gateways for pflow: add them, see what is behind them, run workflows through them.
+#[derive(Debug, Parser)]
+#[command(version, no_binary_name = true, disable_help_subcommand = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = "TARGET is a name in pflow's mcp-servers.json, or a URL.\n\
+    Exit codes: 0 good, 1 failed or unhealthy, 2 usage or configuration, 130 interrupted.")]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// Flags of every command, before or after its name.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Everywhere")]
+pub(super) struct Global {
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// pflow's server file [default: ~/.pflow/mcp-servers.json]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) config: Option<PathBuf>,
+    /// Run this component instead of the built-in one
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) component: Option<PathBuf>,
+    /// Give every operation this long, in seconds
+    #[arg(long, global = true, value_name = "SECS", value_parser = seconds)]
+    pub(super) timeout: Option<Duration>,
+    /// Say more on stderr; -vv and -vvv say still more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(super) verbose: u8,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Write a gateway into pflow's mcp-servers.json, after testing it
+    Add(Add),
+    /// Find a gateway, ask what is needed, test it and write it
+    Setup(Setup),
+    /// Turn a plain HTTP entry into a gateway entry
+    Adopt(Adopt),
+    /// Take a gateway out of pflow's mcp-servers.json
+    Remove(Remove),
+    /// List the gateways
+    List,
+    /// Go through connecting step by step and say what fails
+    Test(Look),
+    /// List the services behind a gateway
+    Services(Look),
+    /// List the tools of a gateway with their services
+    Tools(Tools),
+    /// Say how gateways and the services behind them are
+    Health(Health),
+    /// Call one tool
+    Call(Call),
+    /// Serve a gateway over stdio; this is what pflow starts
+    Serve(Serve),
+    /// Look at the component that knows gateways
+    Component(Component),
+    /// Run a gateway of three made-up services on this machine
+    Demo(Demo),
+}
+
+/// `add`.
+#[derive(Args, Debug)]
+pub(super) struct Add {
+    /// Name of the entry; pflow's tools will be called mcp-NAME-TOOL
+    pub(super) name: String,
+    /// The gateway's MCP URL
+    pub(super) url: String,
+    #[command(flatten)]
+    pub(super) entry: Entry,
+    #[command(flatten)]
+    pub(super) auth: Auth,
+    /// Write one entry per service, called NAME_SERVICE
+    #[arg(long)]
+    pub(super) per_service: bool,
+    /// Write the entry without testing the gateway
+    #[arg(long)]
+    pub(super) no_test: bool,
+    /// Overwrite an entry of this name
+    #[arg(long)]
+    pub(super) replace: bool,
+}
+
+/// What `add`, `setup` and `adopt` write besides name, URL and credential.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct Entry {
+    /// The product; found out when not said
+    #[arg(long, value_enum)]
+    pub(super) kind: Option<KindName>,
+    /// A service behind the gateway, and what its tools' names start with; may be repeated
+    #[arg(long = "service", value_name = "NAME[=PREFIX]", value_parser = declared)]
+    pub(super) services: Vec<DeclaredService>,
+    #[command(flatten)]
+    pub(super) pick: Pick,
+    /// Keep only these services (glob); may be repeated
+    #[arg(long = "include-service", value_name = "GLOB")]
+    pub(super) include_services: Vec<String>,
+    /// Let the component reach this origin too, like https://login.example.com; may be repeated
+    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    pub(super) allow_origins: Vec<Origin>,
+}
+
+/// Which tools to keep.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct Pick {
+    /// Keep only these tools (glob on the whole name); may be repeated
+    #[arg(long = "include", value_name = "GLOB")]
+    pub(super) include_tools: Vec<String>,
+    /// Leave out these tools (glob on the whole name); may be repeated
+    #[arg(long = "exclude", value_name = "GLOB")]
+    pub(super) exclude_tools: Vec<String>,
+    /// Leave out these services (glob); may be repeated
+    #[arg(long = "exclude-service", value_name = "GLOB")]
+    pub(super) exclude_services: Vec<String>,
+    /// Keep only tools that are marked as read-only
+    #[arg(long)]
+    pub(super) read_only: bool,
+    /// Leave out tools that may destroy something
+    #[arg(long)]
+    pub(super) no_destructive: bool,
+    /// Keep the gateway's own control tools
+    #[arg(long)]
+    pub(super) control_tools: bool,
+}
+
+impl Pick {
+    /// As a filter that keeps only these services, too.
+    pub(super) fn filter(&self, include_services: &[String]) -> Filter {
+        Filter {
+            include_services: include_services.to_vec(),
+            exclude_services: self.exclude_services.clone(),
+            include_tools: self.include_tools.clone(),
+            exclude_tools: self.exclude_tools.clone(),
+            read_only: self.read_only,
+            no_destructive: self.no_destructive,
+            control_tools: self.control_tools,
+        }
+    }
+}
+
+/// How to authenticate at the gateway. Values stay in the environment: only the variables' names are written.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Credential")]
+pub(super) struct Auth {
+    /// Send the token in this environment variable as `Authorization: Bearer`
+    #[arg(long, value_name = "VAR", value_parser = variable, group = "credential")]
+    pub(super) bearer_env: Option<String>,
+    /// Send the key in this environment variable in a header
+    #[arg(long, value_name = "VAR", value_parser = variable, group = "credential")]
+    pub(super) api_key_env: Option<String>,
+    /// The header for --api-key-env
+    #[arg(long, value_name = "HEADER", requires = "api_key_env", default_value = "X-API-Key")]
+    pub(super) api_key_header: HeaderName,
+    /// Send user and password in these environment variables as `Authorization: Basic`
+    #[arg(long, num_args = 2, value_names = ["USER_VAR", "PASS_VAR"], value_parser = variable, group = "credential")]
+    pub(super) basic_env: Option<Vec<String>>,
+    /// Send what this command prints as `Authorization: Bearer`; run without a shell
+    #[arg(long, value_name = "CMD", group = "credential")]
+    pub(super) token_command: Option<String>,
+    /// A further header; VALUE may hold ${VAR}; may be repeated
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = header)]
+    pub(super) headers: Vec<(HeaderName, String)>,
+    /// Trust the certificates in this PEM file too
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) ca_file: Option<PathBuf>,
+}
+
+/// `setup`.
+#[derive(Args, Debug)]
+pub(super) struct Setup {
+    /// Which product
+    #[arg(value_enum)]
+    pub(super) product: Option<KindName>,
+    /// Name of the entry
+    #[arg(long)]
+    pub(super) name: Option<String>,
+    /// The gateway's MCP URL; looked for on this machine when not said
+    #[arg(long)]
+    pub(super) url: Option<String>,
+    #[command(flatten)]
+    pub(super) auth: Auth,
+    /// Services to keep, or `all`; may be repeated
+    #[arg(long = "include-service", value_name = "GLOB")]
+    pub(super) services: Vec<String>,
+    #[command(flatten)]
+    pub(super) pick: Pick,
+    /// Write one entry per service, called NAME_SERVICE
+    #[arg(long)]
+    pub(super) per_service: bool,
+    /// Overwrite an entry of this name
+    #[arg(long)]
+    pub(super) replace: bool,
+    /// Run `pflow mcp sync` afterwards
+    #[arg(long, conflicts_with = "no_sync")]
+    pub(super) sync: bool,
+    /// Do not offer to run `pflow mcp sync`
+    #[arg(long)]
+    pub(super) no_sync: bool,
+    /// Ask nothing: take the flags, and the usual answers for the rest
+    #[arg(long, short = 'y')]
+    pub(super) yes: bool,
+}
+
+/// `adopt`.
+#[derive(Args, Debug)]
+pub(super) struct Adopt {
+    /// Name of the entry
+    pub(super) name: String,
+    /// Turn it back into a plain HTTP entry
+    #[arg(long, conflicts_with_all = ["include_tools", "exclude_tools", "services", "include_services"])]
+    pub(super) undo: bool,
+    #[command(flatten)]
+    pub(super) entry: Entry,
+    /// Change the entry without testing the gateway
+    #[arg(long)]
+    pub(super) no_test: bool,
+}
+
+/// `remove`.
+#[derive(Args, Debug)]
+pub(super) struct Remove {
+    /// Name of the entry
+    pub(super) name: String,
+}
+
+/// `test` and `services`.
+#[derive(Args, Debug)]
+pub(super) struct Look {
+    /// A name, or a URL
+    pub(super) target: String,
+    #[command(flatten)]
+    pub(super) auth: Auth,
+}
+
+/// `tools`.
+#[derive(Args, Debug)]
+pub(super) struct Tools {
+    /// A name, or a URL
+    pub(super) target: String,
+    /// Only tools of these services (glob); may be repeated
+    #[arg(long = "service", visible_alias = "include-service", value_name = "GLOB")]
+    pub(super) services: Vec<String>,
+    #[command(flatten)]
+    pub(super) pick: Pick,
+    #[command(flatten)]
+    pub(super) auth: Auth,
+}
+
+/// `health`.
+#[derive(Args, Debug)]
+pub(super) struct Health {
+    /// Names or URLs; all gateways when none is given
+    pub(super) targets: Vec<String>,
+    #[command(flatten)]
+    pub(super) auth: Auth,
+}
+
+/// `call`.
+#[derive(Args, Debug)]
+pub(super) struct Call {
+    /// A name, or a URL
+    pub(super) target: String,
+    /// The tool's exact name at the gateway
+    pub(super) tool: String,
+    /// The arguments, a JSON object; - reads them from stdin
+    #[arg(long, value_name = "JSON", default_value = "{}", allow_hyphen_values = true)]
+    pub(super) args: String,
+    #[command(flatten)]
+    pub(super) auth: Auth,
+}
+
+/// `serve`.
+#[derive(Args, Debug)]
+pub(super) struct Serve {
+    /// A name, or a URL
+    pub(super) target: String,
+}
+
+/// `component`.
+#[derive(Args, Debug)]
+pub(super) struct Component {
+    #[command(subcommand)]
+    pub(super) action: ComponentAction,
+}
+
+/// What to do with components.
+#[derive(Debug, Subcommand)]
+pub(super) enum ComponentAction {
+    /// Say which component runs, and what it is held to
+    Show,
+    /// Say whether a file fits
+    Check {
+        /// A component
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// Write the built-in component's machine code, to be shipped beside the program
+    Precompile {
+        /// Where to [default: gateway.cwasm beside the program]
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        output: Option<PathBuf>,
+    },
+}
+
+/// `demo`.
+#[derive(Args, Debug)]
+pub(super) struct Demo {
+    /// Loopback address; port 0 takes any free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub(super) listen: SocketAddr,
+    /// Want the token in this environment variable, instead of one made up
+    #[arg(long, value_name = "VAR", value_parser = variable)]
+    pub(super) token_env: Option<String>,
+    /// Tools on one page
+    #[arg(long, value_name = "TOOLS", default_value = "20")]
+    pub(super) page_size: NonZeroUsize,
+    /// Write URL and token to this file, as JSON, once it listens
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) ready_file: Option<PathBuf>,
+}
+
+/// A product, as typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum KindName {
+    /// Docker MCP Gateway
+    Docker,
+    /// IBM ContextForge
+    ContextForge,
+    /// Any other
+    Generic,
+}
+
+impl From<KindName> for Kind {
+    fn from(name: KindName) -> Self {
+        match name {
+            KindName::Docker => Self::Docker,
+            KindName::ContextForge => Self::ContextForge,
+            KindName::Generic => Self::Generic,
+        }
+    }
+}
+
+/// Zero and less make no deadline, and a day is longer than anyone means.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "a number of seconds, like 30 or 2.5".to_owned())?;
+    if !(0.001..=86_400.0).contains(&number) {
+        return Err("a number of seconds from 0.001 to 86400".to_owned());
+    }
+    Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
+}
+
+/// What pflow takes for a variable's name. A token pasted here is refused, and not repeated.
+fn variable(text: &str) -> Result<String, String> {
+    let bare = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
+    let mut letters = bare.chars();
+    let starts = letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
+    if starts && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_') {
+        Ok(bare.to_owned())
+    } else {
+        Err("the name of an environment variable, like GATEWAY_TOKEN; never the value itself".to_owned())
+    }
+}
+
+fn header(text: &str) -> Result<(HeaderName, String), String> {
+    let (name, value) = text.split_once('=').ok_or("NAME=VALUE, like X-Tenant=acme")?;
+    let name = HeaderName::from_bytes(name.trim().as_bytes()).map_err(|_| format!("\"{name}\" is no header name"))?;
+    Ok((name, value.to_owned()))
+}
+
+fn declared(text: &str) -> Result<DeclaredService, String> {
+    text.parse()
+}

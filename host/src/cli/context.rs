@@ -1,0 +1,129 @@
+//! What the words mean: files, gateways, credentials.
+//! Takes typed arguments; gives [`GatewayConfig`]s and [`Gateway`]s. Never touches the network by itself, never reads a token.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use super::args;
+use crate::{
+    Error, Gateway, Result,
+    config::{Auth, ConfigFile, GatewayConfig, Method, Template},
+    runtime::Runtime,
+};
+
+/// What all commands share.
+pub(super) struct Context {
+    /// As it appears in help and in commands to type next.
+    pub(super) program: String,
+    config: Option<PathBuf>,
+    pub(super) component: Option<PathBuf>,
+    pub(super) timeout: Option<Duration>,
+    runtimes: Mutex<HashMap<Option<PathBuf>, Arc<Runtime>>>,
+}
+
+impl Context {
+    pub(super) fn new(program: &str, global: &args::Global) -> Self {
+        Self {
+            program: program.to_owned(),
+            config: global.config.clone(),
+            component: global.component.clone(),
+            timeout: global.timeout,
+            runtimes: Mutex::default(),
+        }
+    }
+
+    /// pflow's server file.
+    pub(super) fn path(&self) -> Result<PathBuf> {
+        self.config.clone().map_or_else(ConfigFile::default_path, Ok)
+    }
+
+    /// The server file that was chosen, if it is not pflow's own.
+    pub(super) fn chosen_file(&self) -> Option<PathBuf> {
+        self.config.clone()
+    }
+
+    /// pflow's server file, read now.
+    pub(super) fn file(&self) -> Result<ConfigFile> {
+        ConfigFile::load(&self.path()?)
+    }
+
+    /// The folder of pflow's server file.
+    pub(super) fn folder(&self) -> Result<PathBuf> {
+        let path = self.path()?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        Ok(parent.map_or_else(|| PathBuf::from("."), Path::to_path_buf))
+    }
+
+    /// The gateway of this name or URL, with the flags of this command applied.
+    pub(super) fn gateway(&self, target: &str, auth: &args::Auth) -> Result<Gateway> {
+        let mut config = self.file()?.find(target)?;
+        if let Some(given) = credential(auth)? {
+            config.auth = given;
+        }
+        if let Some(ca_file) = &auth.ca_file {
+            config.ca_file = Some(ca_file.clone());
+        }
+        self.open(config)
+    }
+
+    /// A gateway that is configured so, on the component that these flags ask for.
+    pub(super) fn open(&self, mut config: GatewayConfig) -> Result<Gateway> {
+        if let Some(timeout) = self.timeout {
+            config.timeout = timeout;
+        }
+        if let Some(component) = &self.component {
+            config.component = Some(component.clone());
+        }
+        Ok(Gateway::new(self.runtime(config.component.as_deref())?, config))
+    }
+
+    /// The sandbox for a component, made once.
+    fn runtime(&self, component: Option<&Path>) -> Result<Arc<Runtime>> {
+        let mut runtimes = self.runtimes.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = component.map(Path::to_path_buf);
+        if let Some(runtime) = runtimes.get(&key) {
+            return Ok(Arc::clone(runtime));
+        }
+        let runtime = Runtime::new(component)?;
+        runtimes.insert(key, Arc::clone(&runtime));
+        Ok(runtime)
+    }
+}
+
+/// The credential that the flags describe; none when they are silent.
+pub(super) fn credential(flags: &args::Auth) -> Result<Option<Auth>> {
+    let method = if let Some(variable) = &flags.bearer_env {
+        Method::Bearer { token: Template::variable(variable) }
+    } else if let Some(variable) = &flags.api_key_env {
+        Method::ApiKey { header: flags.api_key_header.clone(), key: Template::variable(variable) }
+    } else if let Some([username, password]) = flags.basic_env.as_deref() {
+        Method::Basic { username: Template::variable(username), password: Template::variable(password) }
+    } else if let Some(command) = &flags.token_command {
+        let argv = shlex::split(command).filter(|argv| !argv.is_empty()).ok_or_else(|| {
+            Error::config("--token-command is empty or has a quote that does not end")
+                .with_hint("Write it as in a shell, like --token-command 'vault read -field=token mcp'. It runs without one.")
+        })?;
+        Method::Command { argv }
+    } else {
+        Method::None
+    };
+    let mut headers = Vec::new();
+    for (name, value) in &flags.headers {
+        let template = Template::new(value.clone());
+        if names_a_secret(name.as_str()) && template.names().next().is_none() {
+            return Err(Error::config(format!("--header {name} holds its value in plain text"))
+                .with_hint(format!("Keep the value in a variable and name that, in single quotes: --header '{name}=${{VAR}}'")));
+        }
+        headers.push((name.clone(), template));
+    }
+    Ok((method != Method::None || !headers.is_empty()).then_some(Auth { method, headers }))
+}
+
+/// Whether a header of this name is for credentials. Such a value is never written to a file.
+fn names_a_secret(header: &str) -> bool {
+    ["auth", "token", "key", "secret", "password", "cookie", "session"].iter().any(|word| header.contains(word))
+}

@@ -1,0 +1,279 @@
+//! `add`, `adopt`, `remove` and `list`: pflow's mcp-servers.json.
+//! Takes flags; writes entries, or takes them out. Writes nothing before the gateway has answered, unless told so.
+
+use serde_json::{Value, json};
+
+use super::{
+    args,
+    context::{Context, credential},
+    render,
+    screen::{Reply, say, yes},
+};
+use crate::{
+    Class, Error, Gateway, Result,
+    config::{ConfigFile, Filter, GatewayConfig, Launcher, NewGateway, Replace},
+    report,
+    serve::{FileSnapshots, Snapshots},
+};
+
+/// One entry, or one per service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Split {
+    Whole,
+    PerService,
+}
+
+/// Whether the gateway must answer before anything is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    Tested,
+    Untested,
+}
+
+/// A gateway to write.
+pub(super) struct Plan {
+    pub(super) new: NewGateway,
+    pub(super) split: Split,
+    pub(super) replace: Replace,
+}
+
+/// What was written.
+pub(super) struct Written {
+    pub(super) names: Vec<String>,
+    pub(super) entries: serde_json::Map<String, Value>,
+}
+
+impl Plan {
+    /// From the flags that `add`, `setup` and `adopt` share.
+    pub(super) fn new(context: &Context, name: &str, url: &str, entry: &args::Entry, auth: &args::Auth) -> Result<Self> {
+        let absolute = |file: &std::path::PathBuf| {
+            std::path::absolute(file).map_err(|error| Error::config(format!("{}: {error}", file.display())))
+        };
+        let pick = &entry.pick;
+        let new = NewGateway {
+            name: name.to_owned(),
+            url: GatewayConfig::for_url(url)?.url,
+            kind: entry.kind.map(Into::into),
+            auth: credential(auth)?.unwrap_or_default(),
+            services: entry.services.clone(),
+            filter: pick.filter(&entry.include_services),
+            timeout: context.timeout,
+            ca_file: auth.ca_file.as_ref().map(absolute).transpose()?,
+            allow_origins: entry.allow_origins.clone(),
+            launcher: Launcher::current()?,
+            config_file: context.chosen_file().map(|file| absolute(&file)).transpose()?,
+        };
+        // Says now what is wrong with a name, not after a test that took a minute.
+        new.entry()?;
+        Ok(Self { new, split: Split::Whole, replace: Replace::No })
+    }
+
+    /// Refuses a name that is taken.
+    pub(super) fn check_free(&self, file: &ConfigFile) -> Result<()> {
+        if self.replace == Replace::No && file.contains(&self.new.name) {
+            return Err(Error::config(format!("{} has an entry \"{}\" already", file.path().display(), self.new.name))
+                .with_hint("Choose another name, or overwrite it with --replace."));
+        }
+        Ok(())
+    }
+
+    /// Opens the gateway as it will be.
+    pub(super) fn open(&self, context: &Context) -> Result<Gateway> {
+        context.open(self.new.to_config()?)
+    }
+
+    /// The services to make entries for: those that the filter keeps.
+    async fn services(&self, gateway: &Gateway) -> Result<Vec<String>> {
+        let tools = gateway.tools(&Filter::default()).await?;
+        let kept: std::collections::BTreeSet<String> = tools
+            .tools
+            .into_iter()
+            .filter(|tool| tool.attribution != report::Attribution::Control)
+            .filter_map(|tool| tool.service)
+            .collect();
+        if kept.is_empty() {
+            return Err(Error::config(format!("{} does not tell which services are behind it", self.new.name))
+                .with_hint("Declare them with --service NAME=PREFIX, or leave out --per-service."));
+        }
+        Ok(kept.into_iter().collect())
+    }
+
+    /// The entries, and the services that they are of.
+    async fn entries(&self, gateway: Option<&Gateway>) -> Result<Vec<(String, Value)>> {
+        match (self.split, gateway) {
+            (Split::Whole, _) => Ok(vec![self.new.entry()?]),
+            (Split::PerService, Some(gateway)) => self.new.entries_per_service(&self.services(gateway).await?),
+            (Split::PerService, None) => {
+                let declared: Vec<String> = self.new.services.iter().map(|service| service.name.clone()).collect();
+                if declared.is_empty() {
+                    return Err(Error::config("--per-service needs the gateway's answer, and --no-test forbids to ask")
+                        .with_hint("Leave out --no-test, or declare the services with --service."));
+                }
+                self.new.entries_per_service(&declared)
+            }
+        }
+    }
+
+    /// Writes the entries. Reads the file anew: a test may have taken a while.
+    pub(super) async fn write(&self, context: &Context, gateway: Option<&Gateway>) -> Result<Written> {
+        let entries = self.entries(gateway).await?;
+        let mut file = context.file()?;
+        let names = entries.iter().map(|(name, _)| name.clone()).collect();
+        let shown = entries.iter().cloned().collect();
+        file.put(entries, self.replace)?;
+        file.save()?;
+        Ok(Written { names, entries: shown })
+    }
+}
+
+/// `add`.
+pub(super) async fn add(context: &Context, add: &args::Add) -> Reply {
+    let shape = json!({"gateway": add.name, "added": [], "entries": {}, "test": null});
+    let plan = Plan::new(context, &add.name, &add.url, &add.entry, &add.auth).and_then(|mut plan| {
+        plan.split = if add.per_service { Split::PerService } else { Split::Whole };
+        plan.replace = if add.replace { Replace::Yes } else { Replace::No };
+        plan.check_free(&context.file()?)?;
+        Ok(plan)
+    });
+    let proof = if add.no_test { Proof::Untested } else { Proof::Tested };
+    match plan {
+        Ok(plan) => carry_out(context, &plan, proof, "Added").await,
+        Err(error) => Reply::failed(shape, error),
+    }
+}
+
+/// Tests, writes, and says what to do next.
+pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done: &str) -> Reply {
+    let name = plan.new.name.clone();
+    let mut shape = json!({"gateway": name, "added": [], "entries": {}, "test": null});
+    let gateway = match (proof, plan.open(context)) {
+        (Proof::Untested, _) => None,
+        (Proof::Tested, Ok(gateway)) => Some(gateway),
+        (Proof::Tested, Err(error)) => return Reply::failed(shape, error),
+    };
+    let mut text = String::new();
+    if let Some(gateway) = &gateway {
+        let report = gateway.test().await;
+        text.push_str(&render::test(&report));
+        if let Some(members) = shape.as_object_mut() {
+            members.insert("test".to_owned(), serde_json::to_value(&report).unwrap_or_default());
+        }
+        if !report.ok {
+            gateway.close().await;
+            let error = report.error.unwrap_or_else(|| Error::new(Class::UpstreamError, "the test failed"));
+            let hint = error.hint.clone().map_or_else(String::new, |hint| format!("{} ", hint.trim_end()));
+            let error = error.with_hint(format!("{hint}Nothing was written; --no-test writes the entry all the same."));
+            return Reply { text, ..Reply::failed(shape, error) };
+        }
+    }
+    let written = plan.write(context, gateway.as_ref()).await;
+    if let Some(gateway) = &gateway {
+        gateway.close().await;
+    }
+    match (written, context.path()) {
+        (Ok(written), Ok(path)) => {
+            let next: Vec<String> = written.names.iter().map(|name| format!("pflow mcp sync {name}")).collect();
+            text.push_str(&format!("{} {done} {} to {}\n", yes(), written.names.join(", "), path.display()));
+            for next in &next {
+                text.push_str(&format!("  → {next}\n"));
+            }
+            if let Some(members) = shape.as_object_mut() {
+                members.insert("added".to_owned(), written.names.into());
+                members.insert("entries".to_owned(), Value::Object(written.entries));
+                members.insert("file".to_owned(), path.display().to_string().into());
+                members.insert("next".to_owned(), next.into());
+                members.insert("error".to_owned(), Value::Null);
+            }
+            Reply::good(text, &shape)
+        }
+        (Err(error), _) | (_, Err(error)) => Reply { text, ..Reply::failed(shape, error) },
+    }
+}
+
+/// `remove`.
+pub(super) fn remove(context: &Context, remove: &args::Remove) -> Reply {
+    let shape = json!({"gateway": remove.name, "removed": []});
+    match take_out(context, &remove.name) {
+        Ok(path) => {
+            let text = format!(
+                "{} Removed {} from {path}\n  → pflow mcp sync --all takes its tools out of pflow's registry\n",
+                yes(),
+                remove.name
+            );
+            Reply::good(text, &json!({"gateway": remove.name, "removed": [remove.name], "file": path, "error": null}))
+        }
+        Err(error) => Reply::failed(shape, error),
+    }
+}
+
+fn take_out(context: &Context, name: &str) -> Result<String> {
+    let mut file = context.file()?;
+    // Only gateways: other servers are pflow's own business. An entry that is broken may go.
+    let known = file.gateways().into_iter().find(|(known, _)| known == name);
+    let Some((_, config)) = known else {
+        return Err(file.find(name).err().unwrap_or_else(|| {
+            Error::config(format!("\"{name}\" is not the name of an entry in {}", file.path().display()))
+        }));
+    };
+    file.remove(name);
+    file.save()?;
+    if let (Ok(config), Ok(folder)) = (config, context.folder()) {
+        FileSnapshots::new(&folder, &config).forget();
+    }
+    Ok(file.path().display().to_string())
+}
+
+/// `list`.
+pub(super) fn list(context: &Context) -> Reply {
+    let file = match context.file() {
+        Ok(file) => file,
+        Err(error) => return Reply::failed(json!({"gateways": []}), error),
+    };
+    let folder = context.folder().ok();
+    let mut rows = Vec::new();
+    let mut gateways = Vec::new();
+    for (name, config) in file.gateways() {
+        match config {
+            Ok(config) => {
+                let last = folder.as_ref().and_then(|folder| FileSnapshots::new(folder, &config).load());
+                let seen = last.as_ref().map(|snapshot| {
+                    let services: std::collections::BTreeSet<&str> =
+                        snapshot.tools.tools.iter().filter_map(|tool| tool.service.as_deref()).collect();
+                    (snapshot.tools.tools.len(), services.len())
+                });
+                rows.push(row(&name, &config, seen));
+                gateways.push(json!({
+                    "gateway": name, "kind": config.kind, "url": config.url.as_str(), "auth": config.auth.describe(),
+                    "plain": config.plain, "tools": seen.map(|(tools, _)| tools), "services": seen.map(|(_, services)| services),
+                    "error": null,
+                }));
+            }
+            Err(error) => {
+                gateways.push(json!({"gateway": name, "kind": null, "url": null, "error": error}));
+                let nothing = String::new;
+                rows.push(render::Listed { name, kind: nothing(), url: nothing(), facts: nothing(), problem: Some(error) });
+            }
+        }
+    }
+    if rows.is_empty() {
+        say(&format!("No gateways in {}\n  → {} add NAME URL\n", file.path().display(), context.program));
+    }
+    Reply::good(render::list(&rows), &json!({"file": file.path().display().to_string(), "gateways": gateways}))
+}
+
+fn row(name: &str, config: &GatewayConfig, seen: Option<(usize, usize)>) -> render::Listed {
+    let mut facts = vec![config.auth.describe()];
+    if let Some((tools, services)) = seen {
+        facts.push(format!("{} of {}", render::count(tools, "tool"), render::count(services, "service")));
+    }
+    if config.plain {
+        facts.push("pflow talks to it directly; `adopt` changes that".to_owned());
+    }
+    render::Listed {
+        name: name.to_owned(),
+        kind: config.kind.map_or_else(|| "-".to_owned(), |kind| kind.to_string()),
+        url: config.url.to_string(),
+        facts: facts.join(", "),
+        problem: None,
+    }
+}

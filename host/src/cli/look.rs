@@ -1,0 +1,214 @@
+//! `test`, `services`, `tools`, `health` and `call`: one question to a gateway.
+//! Takes a target; gives a [`Reply`]. Ends the session that it opened.
+
+use std::io::Read as _;
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    args,
+    context::Context,
+    render,
+    screen::Reply,
+};
+use crate::{
+    CallOptions, Class, Error, Gateway, Result,
+    report::{self, Health, Status},
+};
+
+/// Asks, then says goodbye; the farewell never changes the answer.
+async fn ask<T>(gateway: &Gateway, question: impl Future<Output = T>) -> T {
+    let answer = question.await;
+    gateway.close().await;
+    answer
+}
+
+/// `test`.
+pub(super) async fn test(context: &Context, look: &args::Look) -> Reply {
+    let gateway = match context.gateway(&look.target, &look.auth) {
+        Ok(gateway) => gateway,
+        Err(error) => return Reply::failed(json!({"gateway": look.target, "ok": false, "checks": []}), error),
+    };
+    let report = ask(&gateway, gateway.test()).await;
+    let error = failure(report.ok, report.error.as_ref(), "the test failed");
+    Reply::judged(render::test(&report), &report, error)
+}
+
+/// The report's error; one of its own if the report has none and is not good.
+fn failure(ok: bool, error: Option<&Error>, otherwise: &str) -> Option<Error> {
+    error.cloned().or_else(|| (!ok).then(|| Error::new(Class::UpstreamError, otherwise)))
+}
+
+/// `services`.
+pub(super) async fn services(context: &Context, look: &args::Look) -> Reply {
+    let shape = json!({"gateway": look.target, "services": [], "unattributed": 0, "warnings": []});
+    let answer = match context.gateway(&look.target, &look.auth) {
+        Ok(gateway) => ask(&gateway, gateway.services()).await,
+        Err(error) => Err(error),
+    };
+    match answer {
+        Ok(report) => Reply::good(render::services(&report), &report),
+        Err(error) => Reply::failed(shape, error),
+    }
+}
+
+/// `tools`.
+pub(super) async fn tools(context: &Context, tools: &args::Tools) -> Reply {
+    let shape = json!({"gateway": tools.target, "total": 0, "pages": 0, "filtered_out": 0, "tools": [], "warnings": []});
+    let narrow = tools.pick.filter(&tools.services);
+    let answer = match context.gateway(&tools.target, &tools.auth) {
+        Ok(gateway) => ask(&gateway, gateway.tools(&narrow)).await,
+        Err(error) => Err(error),
+    };
+    match answer {
+        Ok(report) => Reply::good(render::tools(&report), &report),
+        Err(error) => Reply::failed(shape, error),
+    }
+}
+
+/// `health`.
+pub(super) async fn health(context: &Context, health: &args::Health) -> Reply {
+    match look_at_all(context, health).await {
+        Ok(report) => {
+            let mut reply = Reply::good(render::health(&report), &report);
+            reply.code = match (report.status, report.gateways.as_slice()) {
+                (Status::Ok, _) => 0,
+                // The only one, and it is the configuration that is wrong.
+                (_, [only]) => only.error.as_ref().map_or(1, Error::exit_code),
+                _ => 1,
+            };
+            reply
+        }
+        Err(error) => Reply::failed(json!({"status": Status::Unknown, "gateways": []}), error),
+    }
+}
+
+async fn look_at_all(context: &Context, health: &args::Health) -> Result<Health> {
+    let mut targets = health.targets.clone();
+    if targets.is_empty() {
+        let file = context.file()?;
+        targets = file.gateways().into_iter().map(|(name, _)| name).collect();
+        if targets.is_empty() {
+            return Err(Error::config(format!("there is no gateway in {}", file.path().display()))
+                .with_hint(format!("Add one: {} add NAME URL", context.program)));
+        }
+    }
+    // Side by side: one that hangs costs the others nothing. The order stays as asked.
+    let mut looks = tokio::task::JoinSet::new();
+    let mut reports: Vec<Option<report::GatewayHealth>> = vec![None; targets.len()];
+    for (at, target) in targets.iter().enumerate() {
+        match context.gateway(target, &health.auth) {
+            Ok(gateway) => {
+                looks.spawn(async move { (at, ask(&gateway, gateway.health()).await) });
+            }
+            // One broken entry among several is a finding; the only one is a usage error.
+            Err(error) if targets.len() == 1 => return Err(error),
+            Err(error) => {
+                if let Some(report) = reports.get_mut(at) {
+                    *report = Some(unreadable(target, error));
+                }
+            }
+        }
+    }
+    while let Some(look) = looks.join_next().await {
+        let (at, health) = look.map_err(|error| Error::new(Class::Internal, error.to_string()))?;
+        if let Some(report) = reports.get_mut(at) {
+            *report = Some(health);
+        }
+    }
+    let gateways: Vec<report::GatewayHealth> = reports.into_iter().flatten().collect();
+    let status = gateways.iter().map(|gateway| gateway.status).max_by_key(|status| severity(*status)).unwrap_or(Status::Unknown);
+    Ok(Health { status, gateways })
+}
+
+fn unreadable(target: &str, error: Error) -> report::GatewayHealth {
+    report::GatewayHealth {
+        gateway: target.to_owned(),
+        status: Status::Unknown,
+        latency_ms: None,
+        tools: None,
+        services: Vec::new(),
+        vanished: Vec::new(),
+        appeared: Vec::new(),
+        checked_at: String::new(),
+        error: Some(error),
+    }
+}
+
+/// How bad a state is; the worst of all gateways is the whole's.
+fn severity(status: Status) -> u8 {
+    match status {
+        Status::Ok => 0,
+        Status::Disabled => 1,
+        Status::Unknown => 2,
+        Status::Degraded => 3,
+        Status::RateLimited => 4,
+        Status::Timeout => 5,
+        Status::UpstreamError => 6,
+        Status::Forbidden => 7,
+        Status::AuthRequired => 8,
+        Status::Unreachable => 9,
+        Status::Offline => 10,
+    }
+}
+
+/// `call`.
+pub(super) async fn call(context: &Context, call: &args::Call) -> Reply {
+    let shape = json!({"gateway": call.target, "tool": call.tool, "service": null, "ok": false, "result": null});
+    let ready = arguments(&call.args).and_then(|arguments| Ok((arguments, context.gateway(&call.target, &call.auth)?)));
+    let (arguments, gateway) = match ready {
+        Ok(ready) => ready,
+        Err(error) => return Reply::failed(shape, error),
+    };
+    let options = CallOptions { timeout: context.timeout, ..CallOptions::default() };
+    let report = ask(&gateway, gateway.call(&call.tool, arguments, options)).await;
+    let text = report.result.as_ref().map_or_else(String::new, render::result);
+    let error = if report.result.is_some() && report.error.is_none() && !report.ok {
+        // The tool's own words are on stdout already.
+        Some(Error::new(Class::UpstreamError, format!("the tool {} reports an error", call.tool)).with_service(report.service.clone()))
+    } else {
+        failure(report.ok, report.error.as_ref(), "the call failed")
+    };
+    Reply::judged(text, &report, error)
+}
+
+/// A JSON object, as typed or from stdin.
+fn arguments(text: &str) -> Result<Map<String, Value>> {
+    let wrong = |why: &str| {
+        Error::config(format!("--args {why}")).with_hint("Give a JSON object in single quotes, like --args '{\"city\": \"Lisbon\"}'.")
+    };
+    let mut from_stdin = String::new();
+    let text = if text == "-" {
+        let read = std::io::stdin().lock().read_to_string(&mut from_stdin);
+        read.map_err(|error| wrong(&format!("cannot be read from stdin: {error}")))?;
+        from_stdin.as_str()
+    } else {
+        text
+    };
+    match serde_json::from_str(text) {
+        Ok(Value::Object(arguments)) => Ok(arguments),
+        Ok(_) => Err(wrong("is no JSON object")),
+        Err(error) => Err(wrong(&format!("is no JSON: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_one_json_object() {
+        assert_eq!(arguments("{\"a\": 1}").unwrap().len(), 1);
+        for wrong in ["", "[1]", "{\"a\": }", "7"] {
+            let error = arguments(wrong).unwrap_err();
+            assert_eq!((error.class, error.hint.is_some()), (Class::Config, true), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_state_but_ok_is_worse_than_ok() {
+        assert!(Status::ALL.iter().all(|status| *status == Status::Ok || severity(*status) > severity(Status::Ok)));
+    }
+}

@@ -1,0 +1,308 @@
+//! Reports as people read them.
+//! Takes the shapes of [`report`]; gives text in pflow's manner. Whatever a gateway wrote is scrubbed and bounded first.
+
+use std::fmt::Write as _;
+
+use super::screen::{BOLD, DIM, GREEN, RED, YELLOW, careful, no, styled, yes};
+use crate::{
+    report::{Attribution, Component, Confidence, GatewayHealth, Health, Services, Status, Test, Tools},
+    scrub,
+};
+
+/// Names, details and warnings on the screen, in characters.
+const NAME: usize = 100;
+const DETAIL: usize = 300;
+
+/// `1 tool`, `2 tools`.
+pub(super) fn count(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
+/// Lines of columns, each as wide as its widest cell. The last one is not padded.
+struct Table {
+    rows: Vec<Vec<(String, &'static str)>>,
+}
+
+impl Table {
+    fn new() -> Self {
+        Self { rows: Vec::new() }
+    }
+
+    fn row<const N: usize>(&mut self, cells: [(String, &'static str); N]) {
+        self.rows.push(cells.into());
+    }
+
+    fn print(&self, indent: &str, text: &mut String) {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
+        let width = |at: usize| self.rows.iter().filter_map(|row| row.get(at)).map(|(cell, _)| cell.chars().count()).max();
+        let widths: Vec<usize> = (0..columns).map(|at| width(at).unwrap_or_default()).collect();
+        for row in &self.rows {
+            text.push_str(indent);
+            let filled = row.iter().rposition(|(cell, _)| !cell.is_empty()).map_or(0, |last| last.saturating_add(1));
+            for (at, ((cell, style), width)) in row.iter().zip(&widths).enumerate().take(filled) {
+                let padding = if at.saturating_add(1) == filled { 0 } else { width.saturating_sub(cell.chars().count()).saturating_add(2) };
+                text.push_str(&if style.is_empty() { cell.clone() } else { styled(style, cell) });
+                text.extend(std::iter::repeat_n(' ', padding));
+            }
+            text.push('\n');
+        }
+    }
+}
+
+fn plain(text: impl Into<String>) -> (String, &'static str) {
+    (text.into(), "")
+}
+
+fn dim(text: impl Into<String>) -> (String, &'static str) {
+    (text.into(), DIM)
+}
+
+fn colour(status: Status) -> &'static str {
+    match status {
+        Status::Ok => GREEN,
+        Status::Unknown | Status::Disabled => DIM,
+        Status::Degraded | Status::RateLimited => YELLOW,
+        _ => RED,
+    }
+}
+
+fn warnings(all: &[String], text: &mut String) {
+    for warning in all {
+        let _ = writeln!(text, "{} {}", careful(), scrub::line(warning, DETAIL));
+    }
+}
+
+fn milliseconds(ms: Option<f64>) -> String {
+    ms.map_or_else(String::new, |ms| if ms < 10.0 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") })
+}
+
+/// `test`.
+pub(super) fn test(report: &Test) -> String {
+    let name = scrub::line(&report.gateway, NAME);
+    let mut text = styled(BOLD, &name);
+    if report.gateway != report.url {
+        let _ = write!(text, "  {}", scrub::line(&report.url, DETAIL));
+    }
+    text.push('\n');
+    let mut table = Table::new();
+    for check in &report.checks {
+        let (mark, style) = match check.ok {
+            Some(true) => ("✓", GREEN),
+            Some(false) => ("✗", RED),
+            None => ("-", DIM),
+        };
+        let detail = scrub::line(&check.detail, DETAIL);
+        let detail = if check.ok.is_none() { dim(detail) } else { plain(detail) };
+        table.row([(mark.to_owned(), style), plain(check.name), (milliseconds(check.ms), DIM), detail]);
+    }
+    table.print("  ", &mut text);
+    if report.ok {
+        let kind = report.kind.map_or_else(String::new, |kind| format!(" ({kind})"));
+        let behind = report.services.map_or_else(String::new, |services| format!(" of {}", count(services, "service")));
+        let tools = report.tools.map_or_else(|| "it answers".to_owned(), |tools| count(tools, "tool"));
+        let _ = writeln!(text, "{} {name}{kind} works: {tools}{behind}", yes());
+    } else {
+        let _ = writeln!(text, "{} {name} does not work", no());
+    }
+    text
+}
+
+/// How sure an attribution is, in words; nothing when it is certain.
+fn doubt(attribution: Attribution, confidence: Confidence) -> &'static str {
+    match (attribution, confidence) {
+        (Attribution::Inferred, _) | (_, Confidence::Low) => "a guess",
+        (_, Confidence::None) => "not known",
+        _ => "",
+    }
+}
+
+/// `services`.
+pub(super) fn services(report: &Services) -> String {
+    let name = scrub::line(&report.gateway, NAME);
+    let mut text = String::new();
+    if report.services.is_empty() {
+        let _ = writeln!(text, "{} {name} does not tell which services are behind it", careful());
+    } else {
+        let _ = writeln!(text, "{}", styled(BOLD, &format!("{} behind {name}", count(report.services.len(), "service"))));
+    }
+    let mut table = Table::new();
+    for service in &report.services {
+        let known = match doubt(service.attribution, service.confidence) {
+            "" => format!("{} ({})", service.attribution, service.confidence),
+            doubt => format!("{} ({doubt})", service.attribution),
+        };
+        table.row([
+            plain(scrub::line(&service.name, NAME)),
+            plain(count(service.tools, "tool")),
+            (service.status.to_string(), colour(service.status)),
+            dim(known),
+            dim(service.evidence.first().map_or_else(String::new, |evidence| scrub::line(evidence, DETAIL))),
+        ]);
+    }
+    table.print("  ", &mut text);
+    if report.unattributed > 0 {
+        let _ = writeln!(text, "  {} of no known service", count(report.unattributed, "tool"));
+    }
+    warnings(&report.warnings, &mut text);
+    text
+}
+
+/// `tools`: one block per service, those of no known service last.
+pub(super) fn tools(report: &Tools) -> String {
+    let mut text = String::new();
+    let mut blocks: std::collections::BTreeMap<(bool, &str), Vec<&crate::report::Tool>> = std::collections::BTreeMap::new();
+    for tool in &report.tools {
+        let service = tool.service.as_deref();
+        blocks.entry((service.is_none(), service.unwrap_or_default())).or_default().push(tool);
+    }
+    for ((unknown, service), tools) in &blocks {
+        let title = if *unknown { "of no known service".to_owned() } else { scrub::line(service, NAME) };
+        let sure = tools.iter().map(|tool| doubt(tool.attribution, tool.confidence)).find(|doubt| !doubt.is_empty());
+        let sure = sure.filter(|_| !unknown).map_or_else(String::new, |doubt| format!(", {doubt}"));
+        let _ = writeln!(text, "{} {}", styled(BOLD, &title), styled(DIM, &format!("({}{sure})", count(tools.len(), "tool"))));
+        let mut table = Table::new();
+        for tool in tools {
+            let about = tool.description.as_deref().or(tool.title.as_deref()).unwrap_or_default();
+            table.row([plain(scrub::line(&tool.name, NAME)), dim(scrub::line(about, 100))]);
+        }
+        table.print("  ", &mut text);
+    }
+    let shown = count(report.tools.len(), "tool");
+    let pages = usize::try_from(report.pages).unwrap_or(usize::MAX);
+    if report.filtered_out == 0 {
+        let _ = writeln!(text, "{shown}, read in {}", count(pages, "page"));
+    } else {
+        let _ = writeln!(text, "{shown} of {}, read in {}", report.total, count(pages, "page"));
+        let why: Vec<String> =
+            report.filtered_because.iter().map(|(reason, tools)| format!("{tools} {}", reason.replace('_', " "))).collect();
+        let why = if why.is_empty() { String::new() } else { format!(": {}", why.join(", ")) };
+        let _ = writeln!(text, "  {} left out{why}", report.filtered_out);
+    }
+    warnings(&report.warnings, &mut text);
+    text
+}
+
+/// `health`.
+pub(super) fn health(report: &Health) -> String {
+    let mut text = String::new();
+    for gateway in &report.gateways {
+        one_health(gateway, &mut text);
+    }
+    text
+}
+
+fn one_health(gateway: &GatewayHealth, text: &mut String) {
+    let mark = match gateway.status {
+        Status::Ok => yes(),
+        Status::Degraded | Status::Unknown | Status::RateLimited | Status::Disabled => careful(),
+        _ => no(),
+    };
+    let mut facts = vec![styled(colour(gateway.status), gateway.status.as_str())];
+    facts.extend(gateway.tools.map(|tools| count(tools, "tool")));
+    facts.extend(gateway.latency_ms.map(|ms| milliseconds(Some(ms))));
+    let _ = writeln!(text, "{mark} {}  {}", styled(BOLD, &scrub::line(&gateway.gateway, NAME)), facts.join("  "));
+    if let Some(error) = &gateway.error {
+        let _ = writeln!(text, "  {}", scrub::line(&error.message, DETAIL));
+        if let Some(hint) = &error.hint {
+            let _ = writeln!(text, "  → {}", scrub::line(hint, DETAIL));
+        }
+    }
+    let mut table = Table::new();
+    for service in &gateway.services {
+        table.row([
+            plain(scrub::line(&service.name, NAME)),
+            (service.status.to_string(), colour(service.status)),
+            plain(count(service.tools, "tool")),
+            dim(service.evidence.first().map_or_else(String::new, |evidence| scrub::line(evidence, DETAIL))),
+        ]);
+    }
+    table.print("  ", text);
+    for (names, what) in [(&gateway.vanished, "gone since the last look"), (&gateway.appeared, "new since the last look")] {
+        if !names.is_empty() {
+            let names: Vec<String> = names.iter().map(|name| scrub::line(name, NAME)).collect();
+            let _ = writeln!(text, "  {} {what}: {}", careful(), names.join(", "));
+        }
+    }
+}
+
+/// `component show`.
+pub(super) fn component(report: &Component) -> String {
+    let mut text = String::new();
+    let mut table = Table::new();
+    for (name, value) in [
+        ("source", report.source.clone()),
+        ("contract", format!("{}@{}", report.package, report.version)),
+        ("sha256", report.sha256.clone()),
+        ("size", format!("{} bytes", report.size)),
+    ] {
+        table.row([dim(name), plain(scrub::line(&value, DETAIL))]);
+    }
+    table.print("", &mut text);
+    for (title, names) in [("offers", &report.exports), ("asks for", &report.imports)] {
+        let _ = writeln!(text, "{}", styled(DIM, title));
+        for name in names {
+            let _ = writeln!(text, "  {}", scrub::line(name, DETAIL));
+        }
+    }
+    let _ = writeln!(text, "{}", styled(DIM, "is held to"));
+    let mut table = Table::new();
+    for (name, limit) in &report.limits {
+        table.row([plain(name.clone()), plain(limit.to_string())]);
+    }
+    table.print("  ", &mut text);
+    text
+}
+
+/// One row of `list`.
+pub(super) struct Listed {
+    pub(super) name: String,
+    pub(super) kind: String,
+    pub(super) url: String,
+    pub(super) facts: String,
+    pub(super) problem: Option<crate::Error>,
+}
+
+/// `list`.
+pub(super) fn list(rows: &[Listed]) -> String {
+    let mut text = String::new();
+    let mut table = Table::new();
+    for row in rows {
+        let (mark, style) = if row.problem.is_some() { ("✗", RED) } else { ("•", DIM) };
+        let last = row.problem.as_ref().map_or_else(|| dim(&row.facts), |error| (scrub::line(&error.message, DETAIL), RED));
+        table.row([(mark.to_owned(), style), plain(scrub::line(&row.name, NAME)), plain(&row.kind), plain(scrub::line(&row.url, DETAIL)), last]);
+    }
+    table.print("", &mut text);
+    text
+}
+
+/// `call`: the texts of a `CallToolResult`; what is no text is named.
+pub(super) fn result(result: &serde_json::Value) -> String {
+    use serde_json::Value;
+
+    let mut text = String::new();
+    let blocks = result.get("content").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    for block in blocks {
+        let kind = block.get("type").and_then(Value::as_str).unwrap_or("unknown");
+        match block.get("text").and_then(Value::as_str) {
+            Some(words) if kind == "text" => text.push_str(scrub::text(&indented(words)).trim_end()),
+            _ => {
+                let what = ["mimeType", "uri", "name"].iter().find_map(|name| block.get(name).and_then(Value::as_str));
+                let _ = write!(text, "[{}{}]", scrub::line(kind, NAME), what.map_or_else(String::new, |what| format!(": {}", scrub::line(what, DETAIL))));
+            }
+        }
+        text.push('\n');
+    }
+    if blocks.is_empty() {
+        let structured = result.get("structuredContent").unwrap_or(result);
+        let _ = writeln!(text, "{}", scrub::text(&format!("{structured:#}")));
+    }
+    text
+}
+
+/// Tools often answer in JSON on one line; a person reads it better on several.
+fn indented(words: &str) -> String {
+    match serde_json::from_str::<serde_json::Value>(words) {
+        Ok(value) if value.is_object() || value.is_array() => format!("{value:#}"),
+        _ => words.to_owned(),
+    }
+}

@@ -1,0 +1,157 @@
+//! `serve`, `demo` and `component`: what runs until it is ended, and what runs in the sandbox.
+
+use std::{io::Write as _, path::Path, sync::Arc};
+
+use serde_json::json;
+
+use super::{
+    args,
+    context::Context,
+    render,
+    screen::{Format, Reply, print, say, yes},
+};
+use crate::{
+    Class, Error, Result,
+    demo::{self, Demo},
+    runtime::Runtime,
+    serve::{self, FileSnapshots, NoSnapshots, Snapshots},
+};
+
+/// `serve`. Says nothing on stdout: that is the protocol's.
+pub(super) async fn serve(context: &Context, target: &args::Serve) -> Result<()> {
+    let gateway = context.gateway(&target.target, &args::Auth::default())?;
+    let snapshots: Arc<dyn Snapshots> = match context.folder() {
+        Ok(folder) => Arc::new(FileSnapshots::new(&folder, gateway.config())),
+        Err(_) => Arc::new(NoSnapshots),
+    };
+    serve::serve(gateway, snapshots).await
+}
+
+/// `demo`. Says where it listens, then runs until it is asked to end.
+pub(super) async fn demo(context: &Context, demo: &args::Demo, format: Format) -> Result<()> {
+    let token = match &demo.token_env {
+        None => demo::random_token("demo-"),
+        Some(variable) => std::env::var(variable).ok().filter(|token| !token.trim().is_empty()).ok_or_else(|| {
+            Error::config(format!("the variable {variable} is not set")).with_hint(format!("export {variable}=…"))
+        })?,
+    };
+    let options = demo::Options { listen: demo.listen, token: token.clone(), page_size: demo.page_size };
+    let running = Demo::start(options).await?;
+    let tools: usize = running.services().iter().map(|service| service.tools).sum();
+    let services: Vec<_> = running
+        .services()
+        .iter()
+        .map(|service| json!({"name": service.name, "tools": service.tools, "credential": service.credential}))
+        .collect();
+    // A token that the caller chose is not repeated.
+    let shown = demo.token_env.is_none().then_some(&token);
+    let ready = json!({
+        "url": running.url(), "token": shown, "token_env": demo.token_env, "pid": std::process::id(), "tools": tools, "services": services,
+    });
+    if let Some(file) = &demo.ready_file {
+        write_ready(file, &format!("{ready}\n"))?;
+    }
+    let told = match format {
+        Format::Json => print(&format!("{ready}\n")),
+        Format::Text => print(&introduction(context, demo, &running, shown)),
+    };
+    if let Err(error) = told {
+        say(&format!("⚠ nobody could be told where the demo gateway listens: {error}\n"));
+    }
+    end_requested().await;
+    running.stop().await;
+    Ok(())
+}
+
+fn introduction(context: &Context, demo: &args::Demo, running: &Demo, token: Option<&String>) -> String {
+    let url = running.url();
+    let services: Vec<String> =
+        running.services().iter().map(|of| format!("{} ({}, {})", of.name, render::count(of.tools, "tool"), of.credential)).collect();
+    let variable = demo.token_env.as_deref().unwrap_or("DEMO_TOKEN");
+    let export = token.map_or_else(String::new, |token| format!("    export {variable}={token}\n"));
+    let gateway = if context.program == "pflow-gateway" { "pflow mcp gateway" } else { context.program.as_str() };
+    format!(
+        "{} Demo gateway at {url}\n  Behind it: {}\n\n  Now, in another terminal:\n{export}    \
+         {gateway} add demo {url} --bearer-env {variable}\n    {gateway} services demo\n    \
+         {gateway} call demo weather_get_current --args '{{\"city\": \"Lisbon\"}}'\n    pflow mcp sync demo\n    \
+         pflow mcp list demo\n\n  Ctrl-C ends it.\n",
+        yes(),
+        services.join(", "),
+    )
+}
+
+/// Whole or not at all, and for this user alone: it may hold the token.
+fn write_ready(file: &Path, text: &str) -> Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut ready| {
+        ready.write_all(text.as_bytes())?;
+        ready.persist(file).map_err(std::io::Error::from)
+    });
+    written.map(drop).map_err(|error| Error::config(format!("cannot write {}: {error}", file.display())))
+}
+
+/// Resolves when the process is asked to end.
+pub(super) async fn end_requested() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+        if let (Ok(mut interrupt), Ok(mut terminate)) = signals {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// `component`.
+pub(super) fn component(context: &Context, action: &args::ComponentAction) -> Reply {
+    match action {
+        args::ComponentAction::Show => show(context.component.as_deref()),
+        args::ComponentAction::Check { file } => match Runtime::new(Some(file)) {
+            Ok(runtime) => {
+                let report = runtime.describe();
+                let text = format!("{} {} fits: {}@{}\n", yes(), file.display(), report.package, report.version);
+                let mut json = serde_json::to_value(&report).unwrap_or_default();
+                if let Some(members) = json.as_object_mut() {
+                    members.insert("ok".to_owned(), true.into());
+                    members.insert("error".to_owned(), serde_json::Value::Null);
+                }
+                Reply::good(text, &json)
+            }
+            Err(error) => Reply::failed(json!({"source": file.display().to_string(), "ok": false}), error),
+        },
+        args::ComponentAction::Precompile { output } => {
+            let file = output.clone().map_or_else(beside_the_program, Ok);
+            match file.and_then(|file| Runtime::precompile(&file).map(|()| file.display().to_string())) {
+                Ok(file) => Reply::good(format!("{} Wrote {file}\n", yes()), &json!({"file": file, "error": null})),
+                Err(error) => Reply::failed(json!({"file": null}), error),
+            }
+        }
+    }
+}
+
+/// Where `Runtime` looks first.
+fn beside_the_program() -> Result<std::path::PathBuf> {
+    let program = std::env::current_exe().map_err(|error| Error::new(Class::Internal, format!("where is this program? {error}")))?;
+    Ok(program.with_file_name("gateway.cwasm"))
+}
+
+fn show(file: Option<&Path>) -> Reply {
+    match Runtime::new(file) {
+        Ok(runtime) => {
+            let report = runtime.describe();
+            Reply::good(render::component(&report), &report)
+        }
+        Err(error) => {
+            let source = file.map_or_else(|| "built-in".to_owned(), |file| file.display().to_string());
+            Reply::failed(json!({"source": source}), error)
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The two streams of a command: results on stdout, everything else on stderr.
+//! Takes text with ANSI styles; they are dropped where nobody sees colours. A closed pipe is nobody's error.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::{Error, scrub};
+
+pub(super) const GREEN: &str = "\x1b[32m";
+pub(super) const RED: &str = "\x1b[31m";
+pub(super) const YELLOW: &str = "\x1b[33m";
+pub(super) const DIM: &str = "\x1b[2m";
+pub(super) const BOLD: &str = "\x1b[1m";
+pub(super) const PLAIN: &str = "\x1b[0m";
+
+/// `✓`, `✗`, `⚠`, `→`, as in pflow.
+pub(super) fn yes() -> String {
+    format!("{GREEN}✓{PLAIN}")
+}
+
+pub(super) fn no() -> String {
+    format!("{RED}✗{PLAIN}")
+}
+
+pub(super) fn careful() -> String {
+    format!("{YELLOW}⚠{PLAIN}")
+}
+
+/// Text in a style.
+pub(super) fn styled(style: &str, text: &str) -> String {
+    format!("{style}{text}{PLAIN}")
+}
+
+/// An error as a person reads it.
+pub(super) fn explain(error: &Error) -> String {
+    let mut text = format!("{RED}Error:{PLAIN} {}\n", scrub::line(&error.message, 1_000));
+    if let Some(hint) = &error.hint {
+        text.push_str(&format!("  → {}\n", scrub::line(hint, 1_000)));
+    }
+    text
+}
+
+/// What a command has to say at its end.
+pub(super) struct Reply {
+    /// For people.
+    pub(super) text: String,
+    /// For programs.
+    pub(super) json: serde_json::Value,
+    /// Told on stderr.
+    pub(super) error: Option<Error>,
+    /// The exit code.
+    pub(super) code: u8,
+}
+
+impl Reply {
+    /// All is well.
+    pub(super) fn good(text: String, json: &impl Serialize) -> Self {
+        Self { text, json: value(json), error: None, code: 0 }
+    }
+
+    /// As the report says: good without an error, else with the error's exit code.
+    pub(super) fn judged(text: String, json: &impl Serialize, error: Option<Error>) -> Self {
+        let code = error.as_ref().map_or(0, Error::exit_code);
+        Self { text, json: value(json), error, code }
+    }
+
+    /// No report at all: the error, in the shape that the command has.
+    pub(super) fn failed(mut shape: serde_json::Value, error: Error) -> Self {
+        if let Some(members) = shape.as_object_mut() {
+            members.insert("error".to_owned(), value(&error));
+        }
+        let code = error.exit_code();
+        Self { text: String::new(), json: shape, error: Some(error), code }
+    }
+}
+
+/// The shapes of `report` always serialize.
+fn value(report: &impl Serialize) -> serde_json::Value {
+    serde_json::to_value(report).unwrap_or_default()
+}
+
+/// Where a command's words go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Prints the end of a command and gives its exit code.
+pub(super) fn finish(reply: &Reply, format: Format) -> u8 {
+    let written = match format {
+        Format::Text => print(&reply.text),
+        Format::Json => print(&format!("{:#}\n", reply.json)),
+    };
+    if let Some(error) = &reply.error {
+        say(&explain(error));
+    }
+    match written {
+        Err(error) => {
+            say(&explain(&Error::config(format!("cannot write the result: {error}"))));
+            1
+        }
+        Ok(()) => reply.code,
+    }
+}
+
+/// To stdout, at once. A reader that has gone is fine.
+pub(super) fn print(text: &str) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    forgive(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// To stderr, at once; there is nobody to tell when that fails.
+pub(super) fn say(text: &str) {
+    let mut err = anstream::stderr().lock();
+    let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+}
+
+fn forgive(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}

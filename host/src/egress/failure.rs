@@ -1,0 +1,376 @@
+//! Why a request did not leave, or its answer did not arrive.
+//! Takes what policy, connector and client saw; gives the sandbox's error code and the user's sentence. Never holds a credential.
+
+use std::{fmt, net::IpAddr, time::Duration};
+
+use super::{AddressClass, Origin};
+use crate::{Class, Error};
+
+/// Why a request did not leave, or its answer did not arrive: the typed reason behind the coarse code that the sandbox sees.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EgressFailure {
+    /// The policy does not allow this origin.
+    #[error("{origin} is not allowed: {why}")]
+    Denied {
+        /// As the guest wrote it, bounded; or the canonical origin.
+        origin: String,
+        /// Why it is not.
+        why: Denial,
+        /// The setting that would allow it.
+        setting: Option<String>,
+    },
+    /// A method that could be used for something else than a request to this origin.
+    #[error("the method {method} is not allowed")]
+    MethodDenied {
+        /// `CONNECT` or `TRACE`.
+        method: String,
+    },
+    /// The name leads to an address that is not allowed.
+    #[error("{origin} leads to {address}, a {class} address")]
+    AddressDenied {
+        /// Where the request was for.
+        origin: Origin,
+        /// The address that it leads to.
+        address: IpAddr,
+        /// What is wrong with it.
+        class: AddressClass,
+    },
+    /// The name has no address.
+    #[error("{host} has no address: {detail}")]
+    Dns {
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        detail: String,
+    },
+    /// Nothing accepts connections there.
+    #[error("cannot connect to {origin}: {detail}")]
+    Unreachable {
+        /// Where the request was for.
+        origin: Origin,
+        /// What the system said, of the last address tried.
+        detail: String,
+    },
+    /// TLS failed.
+    #[error("TLS with {origin} failed: {detail}")]
+    Tls {
+        /// Where the request was for.
+        origin: Origin,
+        /// What kind of failure.
+        problem: TlsProblem,
+        /// What the library said.
+        detail: String,
+    },
+    /// It took too long.
+    #[error("{origin} {phase} within {} s", after.as_secs_f64())]
+    Timeout {
+        /// Where the request was for.
+        origin: Origin,
+        /// What it was doing.
+        phase: Phase,
+        /// How long was allowed.
+        after: Duration,
+    },
+    /// The answer's headers are too large.
+    #[error("{origin} answered with more than {limit} bytes or {count} lines of headers")]
+    HeaderTooLarge {
+        /// Who answered.
+        origin: Origin,
+        /// Bytes allowed.
+        limit: usize,
+        /// Headers allowed.
+        count: usize,
+    },
+    /// The answer's body is too large.
+    #[error("{origin} answered with more than {limit} bytes")]
+    BodyTooLarge {
+        /// Who answered.
+        origin: Origin,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// All answers of one operation together are too large.
+    #[error("the answers of one operation are more than {limit} bytes")]
+    OperationTooLarge {
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// The request's body is too large.
+    #[error("the request is larger than {limit} bytes")]
+    RequestTooLarge {
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// Too many requests during one operation.
+    #[error("more than {limit} requests in one operation")]
+    TooManyRequests {
+        /// Requests allowed.
+        limit: u32,
+    },
+    /// Too many answers open at the same time.
+    #[error("more than {limit} answers open at the same time")]
+    TooManyOpen {
+        /// Answers allowed.
+        limit: u32,
+    },
+    /// The connection broke after the request was written.
+    #[error("{origin} closed the connection {when}")]
+    Reset {
+        /// Who closed it.
+        origin: Origin,
+        /// How far the answer was.
+        when: Progress,
+    },
+    /// What came back is not HTTP.
+    #[error("{origin} does not speak HTTP: {detail}")]
+    NotHttp {
+        /// Who answered.
+        origin: Origin,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The request that the guest built is none.
+    #[error("the request is not valid HTTP: {detail}")]
+    BadRequest {
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+/// Why the policy says no.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// A proper origin that nobody configured.
+    NotListed,
+    /// No origin at all.
+    NotAnOrigin(super::OriginError),
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotListed => f.write_str("it is neither the gateway's own origin nor in allow_origins"),
+            Self::NotAnOrigin(error) => error.fmt(f),
+        }
+    }
+}
+
+/// What kind of TLS failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsProblem {
+    /// The certificate is signed by nobody that is trusted here.
+    UnknownIssuer,
+    /// The certificate is not valid any more, or not yet.
+    Expired,
+    /// The certificate is for another name.
+    WrongName,
+    /// Something else about the certificate.
+    Certificate,
+    /// The peer refused: protocol version, cipher, a client certificate.
+    Refused,
+    /// The peer does not speak TLS.
+    NotTls,
+    /// There is nothing to trust: no platform roots and no `ca_file`.
+    NoRoots,
+    /// Anything else.
+    Protocol,
+}
+
+/// What took too long. Displayed after the origin: `http://… did not answer`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Looking the name up.
+    Resolve,
+    /// Setting up TCP.
+    Connect,
+    /// Setting up TLS.
+    Tls,
+    /// Waiting for the status line and headers.
+    FirstByte,
+    /// Waiting for more of the body.
+    Body,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Resolve => "was not resolved",
+            Self::Connect => "did not accept a connection",
+            Self::Tls => "did not complete TLS",
+            Self::FirstByte => "did not answer",
+            Self::Body => "stopped in the middle of its answer and sent nothing more",
+        })
+    }
+}
+
+/// How far an answer was when the connection broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing had come.
+    NoAnswer,
+    /// This many bytes of the body had come.
+    Body(u64),
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAnswer => f.write_str("without an answer"),
+            Self::Body(bytes) => write!(f, "after {bytes} bytes of its answer"),
+        }
+    }
+}
+
+/// Whether a request can have had an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// It never left.
+    NotDelivered,
+    /// It may have arrived.
+    MaybeDelivered,
+}
+
+impl EgressFailure {
+    /// Whether the request can have had an effect.
+    #[must_use]
+    pub fn delivery(&self) -> Delivery {
+        match self {
+            Self::Denied { .. }
+            | Self::MethodDenied { .. }
+            | Self::AddressDenied { .. }
+            | Self::Dns { .. }
+            | Self::Unreachable { .. }
+            | Self::Tls { .. }
+            | Self::TooManyRequests { .. }
+            | Self::TooManyOpen { .. }
+            | Self::BadRequest { .. }
+            | Self::Timeout { phase: Phase::Resolve | Phase::Connect | Phase::Tls, .. } => Delivery::NotDelivered,
+            _ => Delivery::MaybeDelivered,
+        }
+    }
+
+    /// The class for programs.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Denied { .. } | Self::MethodDenied { .. } | Self::AddressDenied { .. } => Class::EgressDenied,
+            Self::Dns { .. } => Class::Dns,
+            Self::Unreachable { .. } | Self::Reset { .. } => Class::Unreachable,
+            Self::Tls { .. } => Class::Tls,
+            Self::Timeout { .. } => Class::Timeout,
+            Self::NotHttp { .. } => Class::NotMcp,
+            Self::BadRequest { .. } => Class::Component,
+            Self::HeaderTooLarge { .. }
+            | Self::BodyTooLarge { .. }
+            | Self::OperationTooLarge { .. }
+            | Self::RequestTooLarge { .. }
+            | Self::TooManyRequests { .. }
+            | Self::TooManyOpen { .. } => Class::Limit,
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Denied { setting, .. } => {
+                return setting.as_ref().map(|setting| format!("to allow it, add {setting} to the entry's \"gateway\""));
+            }
+            Self::AddressDenied { origin, address, .. } if origin.literal().is_none() => {
+                format!("if this is meant, put the address itself into the entry's url instead of {}: {address}", origin.host())
+            }
+            Self::Dns { host, .. } => format!("check the spelling of {host}, and that this machine can resolve it"),
+            Self::Unreachable { origin, .. } => {
+                format!("check that the gateway is running and that {} is its host and port", origin.authority())
+            }
+            Self::Tls { origin, problem, .. } => problem.hint(origin),
+            Self::Timeout { phase: Phase::FirstByte | Phase::Body, .. } => {
+                "allow more time with \"timeout\" in the entry's \"gateway\" or --timeout, or look into the gateway's log".into()
+            }
+            Self::Timeout { .. } => "check the host, the port and any firewall in between".into(),
+            Self::Reset { .. } => "the gateway restarted or failed: look into its log".into(),
+            Self::NotHttp { origin, .. } => {
+                format!("check the port, and whether it should be https:// instead: {}", origin.authority())
+            }
+            Self::HeaderTooLarge { .. } | Self::BodyTooLarge { .. } | Self::OperationTooLarge { .. } => {
+                "check that the URL is that of an MCP endpoint; if it is, ask the tool for less".into()
+            }
+            Self::RequestTooLarge { .. } => "send smaller arguments".into(),
+            Self::MethodDenied { .. }
+            | Self::AddressDenied { .. }
+            | Self::TooManyRequests { .. }
+            | Self::TooManyOpen { .. }
+            | Self::BadRequest { .. } => return None,
+        })
+    }
+
+    /// What the sandbox is told: no more than the kind of failure.
+    pub(super) fn to_wasi(&self) -> wasmtime_wasi_http::Error {
+        use wasmtime_wasi_http::Error as Wasi;
+        match self {
+            Self::Denied { why: Denial::NotListed, .. } => Wasi::HttpRequestDenied,
+            Self::Denied { why: Denial::NotAnOrigin(_), .. } => Wasi::HttpRequestUriInvalid,
+            Self::MethodDenied { .. } => Wasi::HttpRequestMethodInvalid,
+            Self::AddressDenied { .. } => Wasi::DestinationIpProhibited,
+            Self::Dns { .. } => Wasi::DnsError { rcode: None, info_code: None },
+            Self::Unreachable { .. } => Wasi::ConnectionRefused,
+            Self::Tls { problem, .. } => match problem {
+                TlsProblem::UnknownIssuer
+                | TlsProblem::Expired
+                | TlsProblem::WrongName
+                | TlsProblem::Certificate
+                | TlsProblem::NoRoots => Wasi::TlsCertificateError,
+                TlsProblem::Refused => Wasi::TlsAlertReceived { alert_id: None, alert_message: None },
+                TlsProblem::NotTls | TlsProblem::Protocol => Wasi::TlsProtocolError,
+            },
+            Self::Timeout { phase, .. } => match phase {
+                Phase::Resolve => Wasi::DnsTimeout,
+                Phase::Connect | Phase::Tls => Wasi::ConnectionTimeout,
+                Phase::FirstByte => Wasi::HttpResponseTimeout,
+                Phase::Body => Wasi::ConnectionReadTimeout,
+            },
+            Self::HeaderTooLarge { limit, .. } => Wasi::HttpResponseHeaderSectionSize(u32::try_from(*limit).ok()),
+            Self::BodyTooLarge { limit, .. } | Self::OperationTooLarge { limit } => {
+                Wasi::HttpResponseBodySize(Some(*limit))
+            }
+            Self::RequestTooLarge { limit } => Wasi::HttpRequestBodySize(Some(*limit)),
+            Self::TooManyRequests { .. } | Self::TooManyOpen { .. } => Wasi::ConnectionLimitReached,
+            Self::Reset { when: Progress::NoAnswer, .. } => Wasi::ConnectionTerminated,
+            Self::Reset { .. } => Wasi::HttpResponseIncomplete,
+            Self::NotHttp { .. } => Wasi::HttpProtocolError,
+            Self::BadRequest { .. } => Wasi::HttpRequestUriInvalid,
+        }
+    }
+}
+
+impl TlsProblem {
+    fn hint(self, origin: &Origin) -> String {
+        match self {
+            Self::UnknownIssuer => {
+                "if the gateway uses a private authority, name its certificate: --ca-file FILE (\"ca_file\" in the entry's \"gateway\")".into()
+            }
+            Self::Expired => "renew the gateway's certificate, and check this machine's clock".into(),
+            Self::WrongName => format!("use the name that the certificate is for, instead of {}", origin.host()),
+            Self::NotTls => format!("the port speaks no TLS; if it speaks plain HTTP, write http://{}", origin.authority()),
+            Self::NoRoots => "install the system's ca-certificates, or name a root with --ca-file FILE".into(),
+            Self::Refused | Self::Certificate | Self::Protocol => {
+                "check the gateway's TLS settings: it must offer TLS 1.2 or 1.3 and ask for no client certificate".into()
+            }
+        }
+    }
+}
+
+impl From<&EgressFailure> for Error {
+    fn from(failure: &EgressFailure) -> Self {
+        Self { class: failure.class(), message: failure.to_string(), hint: failure.hint(), service: None }
+    }
+}
+
+impl From<EgressFailure> for Error {
+    fn from(failure: EgressFailure) -> Self {
+        Self::from(&failure)
+    }
+}

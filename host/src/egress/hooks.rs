@@ -1,0 +1,89 @@
+//! Where wasmtime hands over the guest's requests.
+//! Takes a request and gives a response, by way of [`Egress::send`]. Never lets a guest set a header that is the host's.
+
+use std::{future::Future, sync::Arc};
+
+use http::{HeaderName, header, uri::Scheme};
+use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
+
+use super::{Egress, Visit};
+
+/// The hooks of one conversation.
+#[derive(Clone, Debug)]
+pub struct EgressHooks {
+    egress: Egress,
+    visit: Arc<Visit>,
+}
+
+impl EgressHooks {
+    /// Requests leave by `egress`, on account of `visit`.
+    #[must_use]
+    pub fn new(egress: Egress, visit: Arc<Visit>) -> Self {
+        Self { egress, visit }
+    }
+
+    /// The account.
+    #[must_use]
+    pub fn visit(&self) -> &Arc<Visit> {
+        &self.visit
+    }
+}
+
+/// Whether a header is the host's: it authenticates, addresses or frames a message. A guest may not set it, and does not
+/// see it in answers.
+#[must_use]
+pub fn is_host_header(name: &HeaderName) -> bool {
+    const FURTHER: [HeaderName; 11] = [
+        header::AUTHORIZATION,
+        header::COOKIE,
+        header::SET_COOKIE,
+        header::EXPECT,
+        header::FORWARDED,
+        // Gateways judge by it whether a browser is asking (DNS rebinding); we are none.
+        header::ORIGIN,
+        header::REFERER,
+        header::TE,
+        header::TRAILER,
+        header::VIA,
+        header::PROXY_AUTHENTICATE,
+    ];
+    DEFAULT_FORBIDDEN_HEADERS.contains(name)
+        || FURTHER.contains(name)
+        || name.as_str().starts_with("proxy-")
+        || name.as_str().starts_with("x-forwarded-")
+        // Say whose request it is, in place of the authority or the address.
+        || matches!(name.as_str(), "x-real-ip" | "x-original-url" | "x-rewrite-url" | "x-http-method-override")
+}
+
+type Boxed<T> = Box<dyn Future<Output = Result<T, wasmtime_wasi_http::Error>> + Send>;
+
+impl WasiHttpHooks for EgressHooks {
+    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        let egress = self.egress.clone();
+        Arc::new(move |name| is_host_header(name) || egress.adds(name))
+    }
+
+    fn is_supported_scheme(&mut self, _: &Scheme) -> bool {
+        // The policy says no, and says why.
+        true
+    }
+
+    fn set_host_header(&mut self) -> bool {
+        // Set from the canonical origin.
+        false
+    }
+
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _: Boxed<()>,
+    ) -> Boxed<(http::Response<WasiBody>, Boxed<()>)> {
+        let (egress, visit) = (self.egress.clone(), Arc::clone(&self.visit));
+        Box::new(async move {
+            let response = egress.send(request, options, &visit).await?;
+            // The connection is driven by the pool; nothing is left to wait for.
+            Ok((response, Box::new(async { Ok(()) }) as Boxed<()>))
+        })
+    }
+}

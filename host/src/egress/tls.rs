@@ -1,0 +1,219 @@
+//! Whom to trust, and what TLS agreed on or failed at.
+//! Takes the platform's roots and the user's `ca_file`; gives a client configuration. Never turns verification off.
+
+use std::{
+    error::Error as StdError,
+    io,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
+
+use rustls::{CertificateError, ClientConfig, ClientConnection, ProtocolVersion, RootCertStore};
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use tokio::sync::OnceCell;
+
+use super::{EgressFailure, Origin, failure::TlsProblem};
+use crate::{Error, Result};
+
+/// What TLS agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TlsInfo {
+    /// `TLS 1.3`.
+    pub version: String,
+    /// Who signed the peer's certificate: common name, or organisation. For people; control characters removed.
+    pub issuer: Option<String>,
+}
+
+/// Makes client configurations. The platform's roots are read when TLS is first needed, once in a process.
+#[derive(Default)]
+pub(super) struct Tls {
+    further: Vec<CertificateDer<'static>>,
+    config: OnceCell<Arc<ClientConfig>>,
+}
+
+impl Tls {
+    /// Reads the user's further roots.
+    pub(super) fn new(ca_file: Option<&Path>) -> Result<Self> {
+        let further = ca_file.map_or(Ok(Vec::new()), read_roots)?;
+        Ok(Self { further, config: OnceCell::new() })
+    }
+
+    pub(super) async fn client_config(&self, origin: &Origin) -> Result<Arc<ClientConfig>, EgressFailure> {
+        let failed = |problem, detail: String| EgressFailure::Tls { origin: origin.clone(), problem, detail };
+        let made = self.config.get_or_try_init(|| async {
+            let further = self.further.clone();
+            // Reads some hundred files on some platforms.
+            tokio::task::spawn_blocking(move || client_config(further))
+                .await
+                .unwrap_or_else(|error| Err((TlsProblem::Protocol, error.to_string())))
+        });
+        made.await.cloned().map_err(|(problem, detail)| failed(problem, detail))
+    }
+}
+
+fn client_config(further: Vec<CertificateDer<'static>>) -> Result<Arc<ClientConfig>, (TlsProblem, String)> {
+    let mut roots = platform_roots().clone();
+    // They were accepted when they were read.
+    roots.add_parsable_certificates(further);
+    if roots.is_empty() {
+        return Err((TlsProblem::NoRoots, "there is no root certificate on this machine".into()));
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| (TlsProblem::Protocol, error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn platform_roots() -> &'static RootCertStore {
+    static ROOTS: OnceLock<RootCertStore> = OnceLock::new();
+    ROOTS.get_or_init(|| {
+        let loaded = rustls_native_certs::load_native_certs();
+        for error in &loaded.errors {
+            tracing::warn!(%error, "a root certificate of the platform cannot be read");
+        }
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(loaded.certs);
+        roots
+    })
+}
+
+fn read_roots(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let shown = file.display();
+    let hint = "ca_file is a PEM file with the certificates of further authorities";
+    let pem = std::fs::read(file)
+        .map_err(|error| Error::config(format!("ca_file {shown} cannot be read: {error}")).with_hint(hint))?;
+    let mut roots = Vec::new();
+    let mut probe = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate
+            .map_err(|error| Error::config(format!("ca_file {shown} is not PEM: {error}")).with_hint(hint))?;
+        probe.add(certificate.clone()).map_err(|error| {
+            Error::config(format!("ca_file {shown} holds a certificate that cannot be trusted: {error}"))
+        })?;
+        roots.push(certificate);
+    }
+    if roots.is_empty() {
+        return Err(Error::config(format!("ca_file {shown} holds no certificate")).with_hint(hint));
+    }
+    Ok(roots)
+}
+
+/// What kind of failure a handshake's error is.
+pub(super) fn problem_of(error: &(dyn StdError + 'static)) -> (TlsProblem, String) {
+    let Some(found) = find::<rustls::Error>(error) else {
+        let eof = find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof);
+        let detail =
+            if eof { "the peer closed the connection during the handshake".to_owned() } else { error.to_string() };
+        return (TlsProblem::Protocol, detail);
+    };
+    let problem = match found {
+        rustls::Error::InvalidCertificate(error) => match error {
+            CertificateError::UnknownIssuer => TlsProblem::UnknownIssuer,
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => TlsProblem::Expired,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                TlsProblem::WrongName
+            }
+            _ => TlsProblem::Certificate,
+        },
+        rustls::Error::NoCertificatesPresented | rustls::Error::UnsupportedNameType => TlsProblem::Certificate,
+        rustls::Error::AlertReceived(_) | rustls::Error::PeerIncompatible(_) => TlsProblem::Refused,
+        rustls::Error::InvalidMessage(_) => TlsProblem::NotTls,
+        _ => TlsProblem::Protocol,
+    };
+    let detail = match problem {
+        TlsProblem::UnknownIssuer => "its certificate is signed by an authority that is not trusted here".to_owned(),
+        TlsProblem::NotTls => "it answered with something that is not TLS".to_owned(),
+        _ => found.to_string(),
+    };
+    (problem, detail)
+}
+
+/// The error of a type, in a chain of errors. `io::Error` hides what it wraps from `source`.
+pub(super) fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+impl TlsInfo {
+    pub(super) fn of(connection: &ClientConnection) -> Self {
+        let version = match connection.protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => "TLS 1.2".to_owned(),
+            Some(ProtocolVersion::TLSv1_3) => "TLS 1.3".to_owned(),
+            Some(other) => format!("{other:?}"),
+            None => "unknown".to_owned(),
+        };
+        let issuer =
+            connection.peer_certificates().and_then(<[_]>::first).and_then(|certificate| issuer_of(certificate));
+        Self { version, issuer }
+    }
+}
+
+/// The issuer's common name, or organisation, of a certificate (RFC 5280 section 4.1). Only what is needed for that.
+fn issuer_of(certificate: &[u8]) -> Option<String> {
+    const SEQUENCE: u8 = 0x30;
+    const COMMON_NAME: &[u8] = &[0x55, 4, 3];
+    const ORGANISATION: &[u8] = &[0x55, 4, 10];
+
+    let (_, certificate, _) = der(certificate)?;
+    let (_, mut rest, _) = der(certificate)?;
+    // Version (optional), serial number, signature algorithm; then the issuer.
+    let mut sequences = 0;
+    let issuer = loop {
+        let (tag, value, after) = der(rest)?;
+        rest = after;
+        if tag == SEQUENCE {
+            sequences += 1;
+            if sequences == 2 {
+                break value;
+            }
+        }
+    };
+    let (mut names, mut organisation) = (issuer, None);
+    while let Some((_, set, after)) = der(names) {
+        names = after;
+        let (_, attribute, _) = der(set)?;
+        let (_, kind, value) = der(attribute)?;
+        let (_, text, _) = der(value)?;
+        let text: String = String::from_utf8_lossy(text).chars().filter(|c| !c.is_control()).take(100).collect();
+        match kind {
+            COMMON_NAME => return Some(text),
+            ORGANISATION => organisation = Some(text),
+            _ => {}
+        }
+    }
+    organisation
+}
+
+/// The first element of DER: its tag, its content, and what follows.
+fn der(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (tag, rest) = bytes.split_first()?;
+    let (first, mut rest) = rest.split_first()?;
+    let length = match usize::from(*first) {
+        short @ ..0x80 => short,
+        long => {
+            let (digits, after) =
+                rest.split_at_checked(long & 0x7f).filter(|(digits, _)| (1..=3).contains(&digits.len()))?;
+            rest = after;
+            digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit))
+        }
+    };
+    let (content, after) = rest.split_at_checked(length)?;
+    Some((*tag, content, after))
+}
