@@ -58,7 +58,7 @@ pub(crate) fn dist() -> Result<Dist> {
     copy(&target().join("release/pflow-gateway"), &program)?;
     copy(&component, &folder.join("gateway.wasm"))?;
     let code = folder.join("gateway.cwasm");
-    run(command(&program).args(["component", "precompile"]).arg(&code))?;
+    run(command(&program).args(["component", "precompile", "--output"]).arg(&code))?;
 
     say("The wheel");
     let wheel = wheel(&component, &code, &folder)?;
