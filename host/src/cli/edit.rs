@@ -45,7 +45,13 @@ pub(super) struct Written {
 
 impl Plan {
     /// From the flags that `add`, `setup` and `adopt` share.
-    pub(super) fn new(context: &Context, name: &str, url: &str, entry: &args::Entry, auth: &args::Auth) -> Result<Self> {
+    pub(super) fn new(
+        context: &Context,
+        name: &str,
+        url: &str,
+        entry: &args::Entry,
+        auth: &args::Auth,
+    ) -> Result<Self> {
         let absolute = |file: &std::path::PathBuf| {
             std::path::absolute(file).map_err(|error| Error::config(format!("{}: {error}", file.display())))
         };
@@ -106,8 +112,10 @@ impl Plan {
             (Split::PerService, None) => {
                 let declared: Vec<String> = self.new.services.iter().map(|service| service.name.clone()).collect();
                 if declared.is_empty() {
-                    return Err(Error::config("--per-service needs the gateway's answer, and --no-test forbids to ask")
-                        .with_hint("Leave out --no-test, or declare the services with --service."));
+                    return Err(Error::config(
+                        "--per-service needs the gateway's answer, and --no-test forbids to ask",
+                    )
+                    .with_hint("Leave out --no-test, or declare the services with --service."));
                 }
                 self.new.entries_per_service(&declared)
             }
@@ -251,7 +259,13 @@ pub(super) fn list(context: &Context) -> Reply {
             Err(error) => {
                 gateways.push(json!({"gateway": name, "kind": null, "url": null, "error": error}));
                 let nothing = String::new;
-                rows.push(render::Listed { name, kind: nothing(), url: nothing(), facts: nothing(), problem: Some(error) });
+                rows.push(render::Listed {
+                    name,
+                    kind: nothing(),
+                    url: nothing(),
+                    facts: nothing(),
+                    problem: Some(error),
+                });
             }
         }
     }
