@@ -178,7 +178,7 @@ impl Auth {
                 add(credentials, header::AUTHORIZATION, &value, username.place())
             }
             AuthMethod::Command { argv, place } => {
-                let token = run(argv, place, variables).await?;
+                let token = run(argv, place, variables, COMMAND_TIMEOUT).await?;
                 add(credentials, header::AUTHORIZATION, &bearer(&token), place)
             }
         }
@@ -224,7 +224,12 @@ fn not_a_header_value(place: &str) -> Error {
 }
 
 /// Runs a token command. Its output is a secret; its error output may quote it, so only the exit status is told.
-async fn run(argv: &[String], place: &str, variables: &Variables) -> Result<SecretString> {
+pub(super) async fn run(
+    argv: &[String],
+    place: &str,
+    variables: &Variables,
+    timeout: Duration,
+) -> Result<SecretString> {
     let failed = |what: String| {
         let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
         Error::config(format!("{place}the token command {what}"))
@@ -246,7 +251,7 @@ async fn run(argv: &[String], place: &str, variables: &Variables) -> Result<Secr
             failed(format!("{program} cannot be started: {error}"))
                 .with_hint("give the program's absolute path: pflow starts servers with a small PATH")
         })?;
-    let finished = tokio::time::timeout(COMMAND_TIMEOUT, async {
+    let finished = tokio::time::timeout(timeout, async {
         let mut output = Zeroizing::new(Vec::with_capacity(4096));
         if let Some(stdout) = child.stdout.take() {
             stdout.take(COMMAND_OUTPUT + 1).read_to_end(&mut output).await?;
@@ -259,7 +264,7 @@ async fn run(argv: &[String], place: &str, variables: &Variables) -> Result<Secr
     })
     .await;
     let (output, status) = match finished {
-        Err(_) => return Err(failed(format!("{program} did not finish within {} s", COMMAND_TIMEOUT.as_secs()))),
+        Err(_) => return Err(failed(format!("{program} did not finish within {} s", timeout.as_secs_f64()))),
         Ok(Err(error)) => return Err(failed(format!("{program} failed: {error}"))),
         Ok(Ok(finished)) => finished,
     };

@@ -7,6 +7,8 @@ mod edit;
 mod entry;
 mod file;
 mod new;
+#[cfg(test)]
+mod tests;
 mod variables;
 
 use std::{path::PathBuf, time::Duration};
