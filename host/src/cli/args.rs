@@ -165,9 +165,9 @@ pub(super) struct Auth {
     /// Send the key in this environment variable in a header
     #[arg(long, value_name = "VAR", value_parser = variable, group = "credential")]
     pub(super) api_key_env: Option<String>,
-    /// The header for --api-key-env
-    #[arg(long, value_name = "HEADER", requires = "api_key_env", default_value = "X-API-Key")]
-    pub(super) api_key_header: HeaderName,
+    /// The header for --api-key-env [default: X-API-Key]
+    #[arg(long, value_name = "HEADER", requires = "api_key_env")]
+    pub(super) api_key_header: Option<HeaderName>,
     /// Send user and password in these environment variables as `Authorization: Basic`
     #[arg(long, num_args = 2, value_names = ["USER_VAR", "PASS_VAR"], value_parser = variable, group = "credential")]
     pub(super) basic_env: Option<Vec<String>>,

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use http::HeaderName;
+
 use super::args;
 use crate::{
     Error, Gateway, Result,
@@ -99,7 +101,8 @@ pub(super) fn credential(flags: &args::Auth) -> Result<Option<Auth>> {
     let method = if let Some(variable) = &flags.bearer_env {
         Method::Bearer { token: Template::variable(variable) }
     } else if let Some(variable) = &flags.api_key_env {
-        Method::ApiKey { header: flags.api_key_header.clone(), key: Template::variable(variable) }
+        let header = flags.api_key_header.clone().unwrap_or_else(|| HeaderName::from_static("x-api-key"));
+        Method::ApiKey { header, key: Template::variable(variable) }
     } else if let Some([username, password]) = flags.basic_env.as_deref() {
         Method::Basic { username: Template::variable(username), password: Template::variable(password) }
     } else if let Some(command) = &flags.token_command {

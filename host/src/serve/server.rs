@@ -233,6 +233,7 @@ async fn recover<U: Upstream>(inner: std::sync::Weak<Inner<U>>, peer: Peer<RoleS
 }
 
 impl<U: Upstream> Service<RoleServer> for Server<U> {
+    #[expect(deprecated, reason = "logging/setLevel is deprecated from 2026-07-28 on, and pflow speaks 2025-11-25")]
     async fn handle_request(
         &self,
         request: ClientRequest,
