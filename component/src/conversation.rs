@@ -442,7 +442,7 @@ impl Conversation {
                 body: json_rpc::request(question.id, question.method, &params),
                 headers,
                 dialogue: match self.session.era {
-                    Era::Legacy => Dialogue::Both,
+                    Era::Legacy => Dialogue::Both(session::offer(&self.endpoint)),
                     Era::Modern => Dialogue::AnswersOnly,
                 },
                 progress: question.progress,

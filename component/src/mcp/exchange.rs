@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
+    elicitation::{self, Offer},
     json_rpc::{self, Answer, Incoming, Malformed},
     sse,
 };
@@ -38,7 +39,7 @@ pub struct Ask<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialogue {
     /// Legacy: both sides may ask, streams may be resumed.
-    Both,
+    Both(Offer),
     /// Modern: only answers come.
     AnswersOnly,
 }
@@ -243,9 +244,17 @@ fn take(
             };
             ours.then_some(Ok(answer))
         }
-        Incoming::Request { id, method } => {
-            if ask.dialogue == Dialogue::Both {
-                let _ = tell(outside, ask.url, &ask.headers, json_rpc::reply(id, &method));
+        Incoming::Request { id, method, params } => {
+            if let Dialogue::Both(offer) = ask.dialogue {
+                let params = params.map_or("{}", RawValue::get);
+                let reply = match (method.as_ref(), offer) {
+                    ("ping", _) => json_rpc::reply(id, "{}"),
+                    ("elicitation/create", Offer::Defaults) => {
+                        json_rpc::reply(id, &elicitation::answer(params))
+                    }
+                    _ => json_rpc::refuse(id),
+                };
+                let _ = tell(outside, ask.url, &ask.headers, reply);
             }
             None
         }
