@@ -52,8 +52,11 @@ impl discovery::GuestConversation for Handle {
         endpoint: wit::Endpoint,
         attach: Option<wit::Session>,
     ) -> Result<discovery::Conversation, wit::Error> {
-        let conversation =
-            Conversation::open(Rc::new(Host), endpoint.into(), attach.map(Into::into))?;
+        let conversation = Conversation::open(
+            Rc::new(Host::default()),
+            endpoint.into(),
+            attach.map(Into::into),
+        )?;
         Ok(discovery::Conversation::new(Self(RefCell::new(
             conversation,
         ))))

@@ -13,7 +13,9 @@ use super::{
     sse,
 };
 use crate::{
-    http::{Body, Failure, FailureKind, Headers, Level, Method, Outside, Request, Response, Sent},
+    http::{
+        Body, Failure, FailureKind, Headers, Heard, Level, Method, Outside, Request, Response, Sent,
+    },
     text,
 };
 
@@ -364,28 +366,30 @@ fn read_stream(outside: &dyn Outside, ask: &Ask<'_>, response: Response) -> Resu
     let status = response.status;
     let headers = response.headers;
     let mut parser = sse::Parser::new();
+    let mut beside = sse::Parser::new();
     let mut body = response.body;
     let mut fruitless = 0_u32;
     let mut resumed = 0_u32;
     let no_answer = || Problem::Protocol("the stream ended before the response".to_owned());
     loop {
-        let (failure, events) = match read_connection(outside, ask, &mut parser, body.as_mut()) {
-            End::Answered(answer) => {
-                // What was said is in the answer itself.
-                let body = match &answer {
-                    Ok(Answer::Error(fault)) => text::clean(&fault.message),
-                    _ => String::new(),
-                };
-                return Ok(Reply {
-                    status,
-                    headers,
-                    body,
-                    answer,
-                });
-            }
-            End::Closed { events } => (None, events),
-            End::Broken(failure, events) => (Some(after_sending(failure)), events),
-        };
+        let (failure, events) =
+            match read_connection(outside, ask, &mut parser, &mut beside, body.as_mut()) {
+                End::Answered(answer) => {
+                    // What was said is in the answer itself.
+                    let body = match &answer {
+                        Ok(Answer::Error(fault)) => text::clean(&fault.message),
+                        _ => String::new(),
+                    };
+                    return Ok(Reply {
+                        status,
+                        headers,
+                        body,
+                        answer,
+                    });
+                }
+                End::Closed { events } => (None, events),
+                End::Broken(failure, events) => (Some(after_sending(failure)), events),
+            };
         drop(body);
         let stopped = failure
             .as_ref()
@@ -432,13 +436,18 @@ fn read_connection(
     outside: &dyn Outside,
     ask: &Ask<'_>,
     parser: &mut sse::Parser,
+    beside: &mut sse::Parser,
     body: &mut dyn Body,
 ) -> End {
     let mut events = false;
     loop {
-        let (batch, last) = match body.chunk() {
-            Ok(Some(bytes)) => (parser.push(&bytes), false),
-            Ok(None) => (parser.finish().into_iter().collect(), true),
+        let (batch, last) = match body.hear() {
+            Ok(Heard::Here(Some(bytes))) => (parser.push(&bytes), false),
+            Ok(Heard::Here(None)) => (parser.finish().into_iter().collect(), true),
+            Ok(Heard::Beside(bytes)) => {
+                overhear(outside, ask, &beside.push(&bytes));
+                continue;
+            }
             Err(failure) => return End::Broken(failure, events),
         };
         for event in batch {
@@ -453,13 +462,28 @@ fn read_connection(
     }
 }
 
+/// What came on the stream beside this one: requests and notifications, but never our answer.
+fn overhear(outside: &dyn Outside, ask: &Ask<'_>, events: &[sse::Event]) {
+    for event in events.iter().filter(|event| is_message(event)) {
+        for message in json_rpc::read(&event.data).unwrap_or_default() {
+            if !matches!(message, Incoming::Response { .. }) {
+                take(outside, ask, message, false);
+            }
+        }
+    }
+}
+
+/// Priming events are empty; kinds other than `message` are not MCP's.
+fn is_message(event: &sse::Event) -> bool {
+    !event.data.trim().is_empty() && matches!(event.kind.as_str(), "" | "message")
+}
+
 fn take_event(
     outside: &dyn Outside,
     ask: &Ask<'_>,
     event: &sse::Event,
 ) -> Option<Result<Answer, Problem>> {
-    // Priming events are empty; kinds other than `message` are not MCP's.
-    if event.data.trim().is_empty() || !matches!(event.kind.as_str(), "" | "message") {
+    if !is_message(event) {
         return None;
     }
     match json_rpc::read(&event.data) {
@@ -474,6 +498,19 @@ fn take_event(
             "an event of the stream is broken: {}",
             text::clean(&problem.to_string())
         )))),
+    }
+}
+
+/// The GET that opens a stream on which a server may ask.
+#[must_use]
+pub fn listening(url: &str, session: &[(String, String)]) -> Request {
+    let mut headers = vec![("Accept".to_owned(), "text/event-stream".to_owned())];
+    headers.extend(session.iter().cloned());
+    Request {
+        method: Method::Get,
+        url: url.to_owned(),
+        headers,
+        body: Vec::new(),
     }
 }
 
