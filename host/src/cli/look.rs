@@ -113,7 +113,8 @@ async fn look_at_all(context: &Context, health: &args::Health) -> Result<Health>
         }
     }
     let gateways: Vec<report::GatewayHealth> = reports.into_iter().flatten().collect();
-    let status = gateways.iter().map(|gateway| gateway.status).max_by_key(|status| severity(*status)).unwrap_or(Status::Unknown);
+    let status =
+        gateways.iter().map(|gateway| gateway.status).max_by_key(|status| severity(*status)).unwrap_or(Status::Unknown);
     Ok(Health { status, gateways, history_off: None })
 }
 

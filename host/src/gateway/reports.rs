@@ -117,7 +117,10 @@ fn expiry(pool: &Pool) -> Option<String> {
 
 fn from_catalog(service: &types::Service) -> report::ServiceHealth {
     let service = convert::service(service);
-    report::ServiceHealth { evidence: service.evidence, ..report::ServiceHealth::new(service.name, service.status, service.tools) }
+    report::ServiceHealth {
+        evidence: service.evidence,
+        ..report::ServiceHealth::new(service.name, service.status, service.tools)
+    }
 }
 
 pub(super) async fn test(pool: &Pool) -> report::Test {
