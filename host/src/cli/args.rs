@@ -14,7 +14,13 @@ use crate::{
 
 /// MCP gateways for pflow: add them, see what is behind them, run workflows through them.
 #[derive(Debug, Parser)]
-#[command(version, no_binary_name = true, disable_help_subcommand = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    version,
+    no_binary_name = true,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 #[command(after_help = "TARGET is a name in pflow's mcp-servers.json, or a URL.\n\
     Exit codes: 0 good, 1 failed or unhealthy, 2 usage or configuration, 130 interrupted.")]
 pub(super) struct Cli {

@@ -107,8 +107,9 @@ pub(super) fn credential(flags: &args::Auth) -> Result<Option<Auth>> {
         Method::Basic { username: Template::variable(username), password: Template::variable(password) }
     } else if let Some(command) = &flags.token_command {
         let argv = shlex::split(command).filter(|argv| !argv.is_empty()).ok_or_else(|| {
-            Error::config("--token-command is empty or has a quote that does not end")
-                .with_hint("Write it as in a shell, like --token-command 'vault read -field=token mcp'. It runs without one.")
+            Error::config("--token-command is empty or has a quote that does not end").with_hint(
+                "write it as in a shell, like --token-command 'vault read -field=token mcp'; it runs without one",
+            )
         })?;
         Method::Command { argv }
     } else {
@@ -118,8 +119,9 @@ pub(super) fn credential(flags: &args::Auth) -> Result<Option<Auth>> {
     for (name, value) in &flags.headers {
         let template = Template::new(value.clone());
         if names_a_secret(name.as_str()) && template.names().next().is_none() {
-            return Err(Error::config(format!("--header {name} holds its value in plain text"))
-                .with_hint(format!("Keep the value in a variable and name that, in single quotes: --header '{name}=${{VAR}}'")));
+            return Err(Error::config(format!("--header {name} holds its value in plain text")).with_hint(format!(
+                "keep the value in a variable and name that, in single quotes: --header '{name}=${{VAR}}'"
+            )));
         }
         headers.push((name.clone(), template));
     }

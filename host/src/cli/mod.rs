@@ -1,6 +1,7 @@
 //! The command line, for the binary, for Python's console script and for `pflow mcp gateway …`.
 //! Takes the words after the program's name; gives an exit code. Results go to stdout, everything else to stderr; never ends the process.
 
+mod adopt;
 mod args;
 mod context;
 mod edit;
@@ -122,7 +123,8 @@ async fn once(context: &Context, command: &Command) -> Reply {
         Command::Call(call) => look::call(context, call).await,
         Command::Component(component) => run::component(context, &component.action),
         Command::Serve(_) | Command::Demo(_) => Reply::good(String::new(), &json!({})),
-        Command::Setup(_) | Command::Adopt(_) => Reply::failed(json!({}), Error::new(Class::Internal, "not there yet")),
+        Command::Adopt(adopt) => adopt::adopt(context, adopt).await,
+        Command::Setup(_) => Reply::failed(json!({}), Error::new(Class::Internal, "not there yet")),
     }
 }
 
