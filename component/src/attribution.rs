@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    gateways::{Product, Report},
+    gateways::{Product, Report, Reported},
     mcp::tools::Listed,
     model::{Attribution, Confidence, DeclaredService, Provenance},
     text,
@@ -140,18 +140,19 @@ impl<'a> Ladder<'a> {
     }
 
     fn reported(&self, tool: &Listed) -> Option<Provenance> {
-        let (service, original_name, evidence) = match self.report.tools.get(&tool.name) {
-            Some(reported) => (
-                reported.service.clone(),
-                reported.original_name.clone(),
-                reported.evidence.clone(),
-            ),
-            None => {
+        let (service, original_name, evidence) =
+            if let Some(reported) = self.report.tools.get(&tool.name) {
+                let Reported {
+                    service,
+                    original_name,
+                    evidence,
+                } = reported.clone();
+                (service, original_name, evidence)
+            } else {
                 let (service, original, member) = service_in_meta(tool.meta.as_deref())?;
                 let evidence = format!("{member} says \"{}\"", text::clean(&service));
                 (service, original, evidence)
-            }
-        };
+            };
         Some(Provenance {
             service: Some(service),
             attribution: Attribution::Reported,

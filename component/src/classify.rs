@@ -39,7 +39,7 @@ pub enum SessionSent {
 
 /// A failure below HTTP.
 #[must_use]
-pub fn transport(failure: Failure) -> Error {
+pub fn transport(failure: &Failure) -> Error {
     let delivery = match failure.sent {
         Sent::No => Delivery::NotDelivered,
         Sent::Maybe => Delivery::MaybeDelivered,

@@ -145,7 +145,7 @@ impl Conversation {
     fn read_pages(&mut self) -> Result<Listing> {
         const METHOD: &str = "tools/list";
         paging::read_all(self.endpoint.max_pages, |cursor| {
-            let id = self.ids.next();
+            let id = self.ids.hand_out();
             let result = self
                 .ask(Question {
                     method: METHOD,
@@ -260,7 +260,7 @@ impl Conversation {
                 Some(more) => input = more,
             }
             // By the specification a retry is a new request.
-            id = self.ids.next();
+            id = self.ids.hand_out();
         }
         Err(Error::Protocol(ProtocolProblem {
             method: METHOD.to_owned(),
@@ -345,10 +345,11 @@ impl Conversation {
         }
         let mut members = String::new();
         if !answers.is_empty() {
-            members.push_str(&format!(r#","inputResponses":{{{}}}"#, answers.join(",")));
+            members = format!(r#","inputResponses":{{{}}}"#, answers.join(","));
         }
         if let Some(state) = typed.request_state {
-            members.push_str(&format!(r#","requestState":{}"#, state.get()));
+            members.push_str(r#","requestState":"#);
+            members.push_str(state.get());
         }
         Ok(Some(members))
     }
@@ -418,7 +419,7 @@ impl Conversation {
         let body = json_rpc::notification(METHOD, Some(&params));
         let (status, headers, body) =
             exchange::tell(self.outside.as_ref(), &self.endpoint.url, &headers, body)
-                .map_err(classify::transport)?;
+                .map_err(|failure| classify::transport(&failure))?;
         classify::by_status(status, &headers, &body, &self.context(METHOD, None))
             .map_or(Ok(()), Err)
     }
@@ -447,7 +448,7 @@ impl Conversation {
                 progress: question.progress,
             },
         )
-        .map_err(classify::transport)?;
+        .map_err(|failure| classify::transport(&failure))?;
         classify::reply(reply, &self.context(question.method, question.service))
     }
 

@@ -72,13 +72,13 @@ pub async fn send(
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(request.as_bytes()).await?;
     let mut raw = Vec::new();
-    let ended = timeout(wait, read(&mut stream, &mut raw)).await;
+    let ended = timeout(wait, read(&mut stream, &mut raw, method == "HEAD")).await;
     parse(&raw, ended.is_err()).ok_or_else(|| io::ErrorKind::TimedOut.into())
 }
 
-async fn read(stream: &mut TcpStream, raw: &mut Vec<u8>) {
+async fn read(stream: &mut TcpStream, raw: &mut Vec<u8>, head_only: bool) {
     loop {
-        if parse(raw, false).is_some_and(|response| !response.open) {
+        if parse(raw, false).is_some_and(|response| head_only || !response.open) {
             return;
         }
         if !matches!(stream.read_buf(raw).await, Ok(n) if n > 0) {

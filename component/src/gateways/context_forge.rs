@@ -1,4 +1,4 @@
-//! IBM ContextForge: its fingerprint, its REST API for exact services and their health, and the texts of its errors.
+//! IBM `ContextForge`: its fingerprint, its REST API for exact services and their health, and the texts of its errors.
 //! Takes what the real gateway (1.0.7) was seen to send. Must ignore its `Link` headers (they lead to a 404), must not probe after
 //! a 429 (five lock the address out for 15 minutes), and reads only.
 
@@ -15,7 +15,7 @@ use crate::{
     text::{self, contains},
 };
 
-/// IBM ContextForge.
+/// IBM `ContextForge`.
 pub struct ContextForge;
 
 const HEADER: &str = "x-contextforge-mcp-";
@@ -37,7 +37,7 @@ pub(super) fn recognise(seen: &Seen<'_>) -> Option<String> {
     })
 }
 
-/// The parts of a ContextForge URL.
+/// The parts of a `ContextForge` URL.
 struct Place<'a> {
     base: &'a str,
     /// The virtual server; none for the root `/mcp`.
@@ -157,7 +157,7 @@ fn get<T: for<'de> Deserialize<'de>>(peer: &Peer<'_>, url: String) -> Result<Vec
     } = peer
         .outside
         .send(request)
-        .map_err(|failure| Rest::Lost(classify::transport(failure)))?;
+        .map_err(|failure| Rest::Lost(classify::transport(&failure)))?;
     if status != 200 {
         let body = text::clean_bytes(&exchange::start_of(body.as_mut()));
         let context = Context {
@@ -173,7 +173,7 @@ fn get<T: for<'de> Deserialize<'de>>(peer: &Peer<'_>, url: String) -> Result<Vec
     }
     let bytes = body
         .rest()
-        .map_err(|failure| Rest::Lost(classify::transport(failure)))?;
+        .map_err(|failure| Rest::Lost(classify::transport(&failure)))?;
     serde_json::from_slice::<Rows<T>>(&bytes)
         .map(Rows::into_inner)
         .map_err(|error| Rest::Unreadable(text::clean(&error.to_string())))
@@ -323,11 +323,17 @@ impl Product for ContextForge {
             peer,
             format!("{}/v1/gateways?include_inactive=true", place.base),
         ) {
-            Ok(rows) => return Ok(Some(from_gateways(rows, &place, known, peer.outside.now()))),
+            Ok(rows) => {
+                return Ok(Some(from_gateways(
+                    &rows,
+                    &place,
+                    known,
+                    peer.outside.now(),
+                )));
+            }
             // A token for one server is not allowed to; the tools of that server tell less, but enough.
-            Err(Rest::Status(403 | 404, _) | Rest::Unreadable(_)) => {}
+            Err(Rest::Status(403 | 404, _) | Rest::Status(_, None) | Rest::Unreadable(_)) => {}
             Err(Rest::Status(_, Some(error)) | Rest::Lost(error)) => return Err(error),
-            Err(Rest::Status(_, None)) => {}
         }
         match tool_rows(peer, &place) {
             Ok((rows, path)) => Ok(Some(from_tools(rows, &path, known))),
@@ -349,7 +355,7 @@ const STALE_BESIDE_OTHERS: u64 = 120;
 const STALE_ALONE: u64 = 300;
 
 fn from_gateways(
-    rows: Vec<GatewayRow>,
+    rows: &[GatewayRow],
     place: &Place<'_>,
     known: &[Service],
     now: u64,
@@ -373,7 +379,7 @@ fn from_gateways(
         .filter_map(age)
         .min();
     let mut health: BTreeMap<String, ServiceHealth> = BTreeMap::new();
-    for row in &rows {
+    for row in rows {
         let Some(name) = row
             .slug
             .as_deref()

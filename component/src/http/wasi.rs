@@ -51,7 +51,7 @@ impl Outside for Host {
             .body()
             .map_err(|()| invalid("the request has no body"))?;
         let future =
-            outgoing_handler::handle(outgoing, None).map_err(|code| failure(code, Sent::No))?;
+            outgoing_handler::handle(outgoing, None).map_err(|code| failure(&code, Sent::No))?;
         // A write fails when the connection does; why, only the answer knows.
         let written = write(body, &request.body);
         future.subscribe().block();
@@ -59,7 +59,7 @@ impl Outside for Host {
             .get()
             .and_then(Result::ok)
             .unwrap_or(Err(ErrorCode::InternalError(None)));
-        let incoming = answer.map_err(|code| failure(code, Sent::Maybe))?;
+        let incoming = answer.map_err(|code| failure(&code, Sent::Maybe))?;
         drop(future);
         if let Err(problem) = written {
             self.log(
@@ -134,7 +134,7 @@ impl Body for Incoming {
             Err(StreamError::Closed) => Ok(None),
             Err(StreamError::LastOperationFailed(error)) => {
                 Err(match http::http_error_code(&error) {
-                    Some(code) => failure(code, Sent::Maybe),
+                    Some(code) => failure(&code, Sent::Maybe),
                     None => Failure {
                         kind: FailureKind::Unreachable,
                         detail: error.to_debug_string(),
@@ -185,8 +185,8 @@ fn invalid(problem: &str) -> Failure {
     }
 }
 
-fn failure(code: ErrorCode, sent: Sent) -> Failure {
-    let detail = describe(&code);
+fn failure(code: &ErrorCode, sent: Sent) -> Failure {
+    let detail = describe(code);
     let (kind, sent) = match code {
         ErrorCode::DnsTimeout | ErrorCode::DnsError(_) => (FailureKind::Dns, Sent::No),
         ErrorCode::DestinationNotFound
@@ -203,8 +203,8 @@ fn failure(code: ErrorCode, sent: Sent) -> Failure {
         ErrorCode::TlsProtocolError
         | ErrorCode::TlsCertificateError
         | ErrorCode::TlsAlertReceived(_) => (FailureKind::Tls, Sent::No),
-        ErrorCode::ConnectionLimitReached
-        | ErrorCode::HttpRequestBodySize(_)
+        ErrorCode::ConnectionLimitReached => (FailureKind::Limit, Sent::No),
+        ErrorCode::HttpRequestBodySize(_)
         | ErrorCode::HttpRequestHeaderSectionSize(_)
         | ErrorCode::HttpRequestHeaderSize(_)
         | ErrorCode::HttpRequestTrailerSectionSize(_)

@@ -74,7 +74,7 @@ fn is_discovery(result: &str) -> bool {
     })
 }
 
-/// `data.supported` of an UnsupportedProtocolVersion error.
+/// `data.supported` of an `UnsupportedProtocolVersion` error.
 #[must_use]
 pub fn supported(fault: &RpcFault) -> Vec<String> {
     #[derive(Deserialize)]

@@ -83,7 +83,7 @@ const RESUMES: u32 = 100;
 /// How long to wait before resuming, when the server does not say.
 const DEFAULT_RETRY: Duration = Duration::from_secs(1);
 /// The longest wait that a server can ask for; the host's deadline usually ends it before.
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
+const LONGEST_RETRY: Duration = Duration::from_mins(1);
 
 /// Asks, and reads until the answer is there.
 ///

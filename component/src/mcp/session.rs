@@ -31,7 +31,7 @@ impl Ids {
     }
 
     /// The next one.
-    pub fn next(&mut self) -> u64 {
+    pub fn hand_out(&mut self) -> u64 {
         let id = self.0;
         self.0 = self.0.saturating_add(1);
         id
@@ -120,7 +120,7 @@ fn discover(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids) -> Result
             server: Implementation::default(),
             announces_tool_changes: false,
         };
-        let id = ids.next();
+        let id = ids.hand_out();
         let reply = exchange::ask(
             outside,
             &Ask {
@@ -137,7 +137,7 @@ fn discover(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids) -> Result
                 progress: Progress::Unwanted,
             },
         )
-        .map_err(classify::transport)?;
+        .map_err(|failure| classify::transport(&failure))?;
         let verdict = era::judge(&reply);
         match verdict {
             Verdict::Modern(result) => {
@@ -156,7 +156,7 @@ fn discover(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids) -> Result
             Verdict::OtherVersion(versions)
                 if again && versions.iter().any(|version| version == era::MODERN) =>
             {
-                again = false
+                again = false;
             }
             Verdict::OtherVersion(versions)
                 if versions
@@ -212,7 +212,7 @@ fn handshake(
 ) -> Result<Session, Handshake> {
     let mut offered = era::OFFERED;
     let reply = loop {
-        let reply = initialize(outside, endpoint, ids.next(), offered)?;
+        let reply = initialize(outside, endpoint, ids.hand_out(), offered)?;
         let Ok(json_rpc::Answer::Error(fault)) = &reply.answer else {
             break reply;
         };
@@ -291,7 +291,7 @@ fn initialize(outside: &dyn Outside, endpoint: &Endpoint, id: u64, offered: &str
             progress: Progress::Unwanted,
         },
     )
-    .map_err(classify::transport)
+    .map_err(|failure| classify::transport(&failure))
 }
 
 fn accept(endpoint: &Endpoint, status: u16, headers: &Headers, result: &str) -> Result<Session> {
@@ -366,7 +366,7 @@ fn confirm(outside: &dyn Outside, endpoint: &Endpoint, session: &Session) -> Res
         &headers,
         json_rpc::notification(METHOD, None),
     )
-    .map_err(classify::transport)?;
+    .map_err(|failure| classify::transport(&failure))?;
     if matches!(status, 401 | 403 | 404 | 429) {
         let context = Context {
             method: METHOD,
@@ -439,5 +439,5 @@ pub fn end(outside: &dyn Outside, url: &str, session: &Session) -> Result<()> {
     outside
         .send(request)
         .map(|_| ())
-        .map_err(classify::transport)
+        .map_err(|failure| classify::transport(&failure))
 }

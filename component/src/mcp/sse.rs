@@ -225,8 +225,8 @@ mod tests {
             cuts.sort_unstable();
             let mut parser = Parser::new();
             let mut events = Vec::new();
-            for pair in cuts.windows(2) {
-                events.extend(parser.push(bytes.get(pair[0]..pair[1]).unwrap_or_default()));
+            for (start, end) in cuts.iter().zip(cuts.iter().skip(1)) {
+                events.extend(parser.push(bytes.get(*start..*end).unwrap_or_default()));
             }
             events.extend(parser.finish());
             prop_assert_eq!(events, all(bytes));

@@ -262,10 +262,14 @@ impl Egress {
         for name in foreign {
             headers.remove(name);
         }
-        let host = HeaderValue::try_from(origin.authority()).map_err(|error| EgressFailure::BadRequest { detail: error.to_string() })?;
+        let host = HeaderValue::try_from(origin.authority())
+            .map_err(|error| EgressFailure::BadRequest { detail: error.to_string() })?;
         headers.insert(header::HOST, host);
         if !headers.contains_key(header::USER_AGENT) {
-            headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("pflow-gateway/", env!("CARGO_PKG_VERSION"))));
+            headers.insert(
+                header::USER_AGENT,
+                HeaderValue::from_static(concat!("pflow-gateway/", env!("CARGO_PKG_VERSION"))),
+            );
         }
         if standing == Standing::Own {
             for (name, value) in credentials.headers() {
@@ -294,7 +298,10 @@ impl Egress {
 
 impl fmt::Debug for Egress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Egress").field("policy", &self.inner.policy).field("credentials", &self.credentials()).finish_non_exhaustive()
+        f.debug_struct("Egress")
+            .field("policy", &self.inner.policy)
+            .field("credentials", &self.credentials())
+            .finish_non_exhaustive()
     }
 }
 
@@ -303,7 +310,9 @@ fn canonical(origin: &Origin, target: &http::Uri) -> Result<http::Uri, EgressFai
     let path = target.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     // A target without a leading slash would be another form of request (RFC 9112 section 3.2).
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    format!("{origin}{path}").parse().map_err(|error: http::uri::InvalidUri| EgressFailure::BadRequest { detail: error.to_string() })
+    format!("{origin}{path}")
+        .parse()
+        .map_err(|error: http::uri::InvalidUri| EgressFailure::BadRequest { detail: error.to_string() })
 }
 
 fn trace_of(parts: &http::request::Parts, origin: &Origin) -> RequestTrace {
