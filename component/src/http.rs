@@ -45,10 +45,7 @@ impl Headers {
     /// The first value of a header.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.trim())
+        self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 
     /// Whether any header's name starts with `prefix`.
@@ -56,10 +53,7 @@ impl Headers {
     pub fn any_starts_with(&self, prefix: &str) -> Option<&str> {
         self.0
             .iter()
-            .find(|(key, _)| {
-                key.get(..prefix.len())
-                    .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-            })
+            .find(|(key, _)| key.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix)))
             .map(|(key, _)| key.as_str())
     }
 
@@ -67,14 +61,7 @@ impl Headers {
     #[must_use]
     pub fn media_type(&self) -> Option<String> {
         let value = self.get("content-type")?;
-        Some(
-            value
-                .split(';')
-                .next()
-                .unwrap_or_default()
-                .trim()
-                .to_ascii_lowercase(),
-        )
+        Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
     }
 }
 

@@ -28,13 +28,9 @@ impl Outside for Host {
     fn send(&self, request: Request) -> Result<Response, Failure> {
         let (scheme, authority, path) =
             split(&request.url).ok_or_else(|| invalid("the URL is not absolute http or https"))?;
-        let fields: Vec<(String, Vec<u8>)> = request
-            .headers
-            .into_iter()
-            .map(|(name, value)| (name, value.into_bytes()))
-            .collect();
-        let fields = Fields::from_list(&fields)
-            .map_err(|error| invalid(&format!("a header is invalid: {error:?}")))?;
+        let fields: Vec<(String, Vec<u8>)> =
+            request.headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
+        let fields = Fields::from_list(&fields).map_err(|error| invalid(&format!("a header is invalid: {error:?}")))?;
         let outgoing = OutgoingRequest::new(fields);
         let method = match request.method {
             Method::Post => http::Method::Post,
@@ -47,26 +43,16 @@ impl Outside for Host {
             .and_then(|()| outgoing.set_authority(Some(authority)))
             .and_then(|()| outgoing.set_path_with_query(Some(path)));
         set.map_err(|()| invalid("the URL is invalid"))?;
-        let body = outgoing
-            .body()
-            .map_err(|()| invalid("the request has no body"))?;
-        let future =
-            outgoing_handler::handle(outgoing, None).map_err(|code| failure(&code, Sent::No))?;
+        let body = outgoing.body().map_err(|()| invalid("the request has no body"))?;
+        let future = outgoing_handler::handle(outgoing, None).map_err(|code| failure(&code, Sent::No))?;
         // A write fails when the connection does; why, only the answer knows.
         let written = write(body, &request.body);
         future.subscribe().block();
-        let answer = future
-            .get()
-            .and_then(Result::ok)
-            .unwrap_or(Err(ErrorCode::InternalError(None)));
+        let answer = future.get().and_then(Result::ok).unwrap_or(Err(ErrorCode::InternalError(None)));
         let incoming = answer.map_err(|code| failure(&code, Sent::Maybe))?;
         drop(future);
         if let Err(problem) = written {
-            self.log(
-                Level::Debug,
-                "http",
-                &format!("the body was not written to the end: {problem}"),
-            );
+            self.log(Level::Debug, "http", &format!("the body was not written to the end: {problem}"));
         }
         let status = incoming.status();
         let pairs = incoming
@@ -75,20 +61,9 @@ impl Outside for Host {
             .into_iter()
             .map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()))
             .collect();
-        let body = incoming
-            .consume()
-            .map_err(|()| invalid("the answer has no body"))?;
-        let stream = body
-            .stream()
-            .map_err(|()| invalid("the answer's body has no stream"))?;
-        Ok(Response {
-            status,
-            headers: Headers::new(pairs),
-            body: Box::new(Incoming {
-                stream,
-                _body: body,
-            }),
-        })
+        let body = incoming.consume().map_err(|()| invalid("the answer has no body"))?;
+        let stream = body.stream().map_err(|()| invalid("the answer's body has no stream"))?;
+        Ok(Response { status, headers: Headers::new(pairs), body: Box::new(Incoming { stream, _body: body }) })
     }
 
     fn sleep(&self, duration: Duration) {
@@ -132,16 +107,10 @@ impl Body for Incoming {
         match self.stream.blocking_read(CHUNK) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(StreamError::Closed) => Ok(None),
-            Err(StreamError::LastOperationFailed(error)) => {
-                Err(match http::http_error_code(&error) {
-                    Some(code) => failure(&code, Sent::Maybe),
-                    None => Failure {
-                        kind: FailureKind::Unreachable,
-                        detail: error.to_debug_string(),
-                        sent: Sent::Maybe,
-                    },
-                })
-            }
+            Err(StreamError::LastOperationFailed(error)) => Err(match http::http_error_code(&error) {
+                Some(code) => failure(&code, Sent::Maybe),
+                None => Failure { kind: FailureKind::Unreachable, detail: error.to_debug_string(), sent: Sent::Maybe },
+            }),
         }
     }
 }
@@ -151,8 +120,7 @@ fn write(body: OutgoingBody, mut bytes: &[u8]) -> Result<(), String> {
         let out = body.write().map_err(|()| "no stream".to_owned())?;
         while !bytes.is_empty() {
             out.subscribe().block();
-            let permit = usize::try_from(out.check_write().map_err(|error| error.to_string())?)
-                .unwrap_or(usize::MAX);
+            let permit = usize::try_from(out.check_write().map_err(|error| error.to_string())?).unwrap_or(usize::MAX);
             let (now, later) = bytes.split_at(bytes.len().min(permit));
             out.write(now).map_err(|error| error.to_string())?;
             bytes = later;
@@ -178,11 +146,7 @@ fn split(url: &str) -> Option<(Scheme, &str, &str)> {
 }
 
 fn invalid(problem: &str) -> Failure {
-    Failure {
-        kind: FailureKind::Denied,
-        detail: problem.to_owned(),
-        sent: Sent::No,
-    }
+    Failure { kind: FailureKind::Denied, detail: problem.to_owned(), sent: Sent::No }
 }
 
 fn failure(code: &ErrorCode, sent: Sent) -> Failure {
@@ -193,16 +157,14 @@ fn failure(code: &ErrorCode, sent: Sent) -> Failure {
         | ErrorCode::DestinationUnavailable
         | ErrorCode::DestinationIpUnroutable
         | ErrorCode::ConnectionRefused => (FailureKind::Unreachable, Sent::No),
-        ErrorCode::DestinationIpProhibited | ErrorCode::HttpRequestDenied => {
-            (FailureKind::Denied, Sent::No)
-        }
+        ErrorCode::DestinationIpProhibited | ErrorCode::HttpRequestDenied => (FailureKind::Denied, Sent::No),
         ErrorCode::ConnectionTimeout => (FailureKind::Timeout, Sent::No),
-        ErrorCode::ConnectionReadTimeout
-        | ErrorCode::ConnectionWriteTimeout
-        | ErrorCode::HttpResponseTimeout => (FailureKind::Timeout, sent),
-        ErrorCode::TlsProtocolError
-        | ErrorCode::TlsCertificateError
-        | ErrorCode::TlsAlertReceived(_) => (FailureKind::Tls, Sent::No),
+        ErrorCode::ConnectionReadTimeout | ErrorCode::ConnectionWriteTimeout | ErrorCode::HttpResponseTimeout => {
+            (FailureKind::Timeout, sent)
+        }
+        ErrorCode::TlsProtocolError | ErrorCode::TlsCertificateError | ErrorCode::TlsAlertReceived(_) => {
+            (FailureKind::Tls, Sent::No)
+        }
         ErrorCode::ConnectionLimitReached => (FailureKind::Limit, Sent::No),
         ErrorCode::HttpRequestBodySize(_)
         | ErrorCode::HttpRequestHeaderSectionSize(_)
@@ -234,18 +196,9 @@ fn failure(code: &ErrorCode, sent: Sent) -> Failure {
 fn describe(code: &ErrorCode) -> String {
     match code {
         ErrorCode::InternalError(Some(detail)) => detail.clone(),
-        ErrorCode::DnsError(payload) => payload
-            .rcode
-            .clone()
-            .unwrap_or_else(|| "the name has no address".to_owned()),
+        ErrorCode::DnsError(payload) => payload.rcode.clone().unwrap_or_else(|| "the name has no address".to_owned()),
         ErrorCode::TlsAlertReceived(payload) => {
-            format!(
-                "TLS alert: {}",
-                payload
-                    .alert_message
-                    .clone()
-                    .unwrap_or_else(|| "no reason given".to_owned())
-            )
+            format!("TLS alert: {}", payload.alert_message.clone().unwrap_or_else(|| "no reason given".to_owned()))
         }
         other => other.to_string(),
     }

@@ -93,18 +93,10 @@ const LONGEST_RETRY: Duration = Duration::from_mins(1);
 pub fn ask(outside: &dyn Outside, ask: &Ask<'_>) -> Result<Reply, Failure> {
     let mut headers = vec![
         ("Content-Type".to_owned(), "application/json".to_owned()),
-        (
-            "Accept".to_owned(),
-            "application/json, text/event-stream".to_owned(),
-        ),
+        ("Accept".to_owned(), "application/json, text/event-stream".to_owned()),
     ];
     headers.extend(ask.headers.iter().cloned());
-    let request = Request {
-        method: Method::Post,
-        url: ask.url.to_owned(),
-        headers,
-        body: ask.body.clone(),
-    };
+    let request = Request { method: Method::Post, url: ask.url.to_owned(), headers, body: ask.body.clone() };
     let mut response = outside.send(request)?;
     let media_type = response.headers.media_type();
     if (200..300).contains(&response.status) && media_type.as_deref() == Some("text/event-stream") {
@@ -115,46 +107,26 @@ pub fn ask(outside: &dyn Outside, ask: &Ask<'_>) -> Result<Reply, Failure> {
     if (200..300).contains(&status) {
         let bytes = response.body.rest().map_err(after_sending)?;
         let answer = read_body(outside, ask, media_type.as_deref(), &bytes);
-        let body = if matches!(answer, Ok(Answer::Result(_))) {
-            String::new()
-        } else {
-            text::clean_bytes(&bytes)
-        };
-        return Ok(Reply {
-            status,
-            headers,
-            body,
-            answer,
-        });
+        let body = if matches!(answer, Ok(Answer::Result(_))) { String::new() } else { text::clean_bytes(&bytes) };
+        return Ok(Reply { status, headers, body, answer });
     }
     let bytes = start_of(response.body.as_mut());
     let answer = match std::str::from_utf8(&bytes).ok().map(json_rpc::read) {
         Some(Ok(messages)) => messages
             .into_iter()
             .find_map(|message| match message {
-                Incoming::Response {
-                    answer: answer @ Answer::Error(_),
-                    ..
-                } => Some(Ok(answer)),
+                Incoming::Response { answer: answer @ Answer::Error(_), .. } => Some(Ok(answer)),
                 _ => None,
             })
             .unwrap_or_else(|| Err(Problem::Foreign(format!("HTTP {status} without an error")))),
         _ => Err(Problem::Foreign(format!("HTTP {status}"))),
     };
-    Ok(Reply {
-        status,
-        headers,
-        body: text::clean_bytes(&bytes),
-        answer,
-    })
+    Ok(Reply { status, headers, body: text::clean_bytes(&bytes), answer })
 }
 
 /// Once the head of an answer is there, the request was received.
 fn after_sending(failure: Failure) -> Failure {
-    Failure {
-        sent: Sent::Maybe,
-        ..failure
-    }
+    Failure { sent: Sent::Maybe, ..failure }
 }
 
 /// The start of a body that is only for a message; what breaks it is not interesting.
@@ -170,27 +142,14 @@ pub fn start_of(body: &mut dyn Body) -> Vec<u8> {
     start
 }
 
-fn read_body(
-    outside: &dyn Outside,
-    ask: &Ask<'_>,
-    media_type: Option<&str>,
-    bytes: &[u8],
-) -> Result<Answer, Problem> {
-    let declared_json =
-        media_type.is_some_and(|media| media == "application/json" || media.ends_with("+json"));
+fn read_body(outside: &dyn Outside, ask: &Ask<'_>, media_type: Option<&str>, bytes: &[u8]) -> Result<Answer, Problem> {
+    let declared_json = media_type.is_some_and(|media| media == "application/json" || media.ends_with("+json"));
     if bytes.trim_ascii().is_empty() {
-        return Err(Problem::Foreign(
-            "an empty answer where a JSON-RPC response was expected".to_owned(),
-        ));
+        return Err(Problem::Foreign("an empty answer where a JSON-RPC response was expected".to_owned()));
     }
-    if !declared_json
-        && media_type.is_some_and(|media| media == "text/html" || media.ends_with("xml"))
-    {
+    if !declared_json && media_type.is_some_and(|media| media == "text/html" || media.ends_with("xml")) {
         let media = media_type.unwrap_or_default();
-        return Err(Problem::Foreign(format!(
-            "{} instead of JSON",
-            text::clean(media)
-        )));
+        return Err(Problem::Foreign(format!("{} instead of JSON", text::clean(media))));
     }
     let Ok(text) = std::str::from_utf8(bytes) else {
         return Err(unreadable(declared_json, "not UTF-8"));
@@ -200,9 +159,7 @@ fn read_body(
         Ok(messages) => messages,
         Err(Malformed::Json(problem)) => return Err(unreadable(declared_json, &problem)),
         Err(Malformed::Shape(problem)) => {
-            return Err(Problem::Foreign(format!(
-                "JSON, but not JSON-RPC: {problem}"
-            )));
+            return Err(Problem::Foreign(format!("JSON, but not JSON-RPC: {problem}")));
         }
     };
     let alone = messages.len() == 1;
@@ -210,11 +167,7 @@ fn read_body(
     for message in messages {
         found = found.or(take(outside, ask, message, alone));
     }
-    found.unwrap_or_else(|| {
-        Err(Problem::Protocol(
-            "the answer does not hold the response to this request".to_owned(),
-        ))
-    })
+    found.unwrap_or_else(|| Err(Problem::Protocol("the answer does not hold the response to this request".to_owned())))
 }
 
 fn unreadable(declared_json: bool, problem: &str) -> Problem {
@@ -226,12 +179,7 @@ fn unreadable(declared_json: bool, problem: &str) -> Problem {
 }
 
 /// Handles one message; gives the answer if it is the one that is waited for.
-fn take(
-    outside: &dyn Outside,
-    ask: &Ask<'_>,
-    message: Incoming<'_>,
-    alone: bool,
-) -> Option<Result<Answer, Problem>> {
+fn take(outside: &dyn Outside, ask: &Ask<'_>, message: Incoming<'_>, alone: bool) -> Option<Result<Answer, Problem>> {
     match message {
         Incoming::Response { id, answer } => {
             let ours = match (&id, &answer) {
@@ -269,28 +217,16 @@ pub fn tell(
 ) -> Result<(u16, Headers, String), Failure> {
     let mut all = vec![
         ("Content-Type".to_owned(), "application/json".to_owned()),
-        (
-            "Accept".to_owned(),
-            "application/json, text/event-stream".to_owned(),
-        ),
+        ("Accept".to_owned(), "application/json, text/event-stream".to_owned()),
     ];
     all.extend(headers.iter().cloned());
-    let mut response = outside.send(Request {
-        method: Method::Post,
-        url: url.to_owned(),
-        headers: all,
-        body,
-    })?;
+    let mut response = outside.send(Request { method: Method::Post, url: url.to_owned(), headers: all, body })?;
     if response.status == 202 || response.status == 204 {
         return Ok((response.status, response.headers, String::new()));
     }
     let stream = response.headers.media_type().as_deref() == Some("text/event-stream");
     // A stream may stay open for ever, and says nothing about a notification.
-    let body = if stream {
-        String::new()
-    } else {
-        text::clean_bytes(&start_of(response.body.as_mut()))
-    };
+    let body = if stream { String::new() } else { text::clean_bytes(&start_of(response.body.as_mut())) };
     Ok((response.status, response.headers, body))
 }
 
@@ -322,12 +258,7 @@ fn notified(outside: &dyn Outside, ask: &Ask<'_>, method: &str, params: Option<&
                 return;
             };
             if params.token.get().trim_matches('"').parse() == Ok(ask.id) {
-                outside.progress(
-                    ask.id,
-                    params.progress,
-                    params.total,
-                    params.message.as_deref(),
-                );
+                outside.progress(ask.id, params.progress, params.total, params.message.as_deref());
             }
         }
         "notifications/message" => {
@@ -367,38 +298,20 @@ fn read_stream(outside: &dyn Outside, ask: &Ask<'_>, response: Response) -> Resu
                     Ok(Answer::Error(fault)) => text::clean(&fault.message),
                     _ => String::new(),
                 };
-                return Ok(Reply {
-                    status,
-                    headers,
-                    body,
-                    answer,
-                });
+                return Ok(Reply { status, headers, body, answer });
             }
             End::Closed { events } => (None, events),
             End::Broken(failure, events) => (Some(after_sending(failure)), events),
         };
         drop(body);
-        let stopped = failure
-            .as_ref()
-            .is_some_and(|failure| failure.kind != FailureKind::Unreachable);
+        let stopped = failure.as_ref().is_some_and(|failure| failure.kind != FailureKind::Unreachable);
         fruitless = if events { 0 } else { fruitless + 1 };
         resumed += 1;
-        let give_up = ask.dialogue == Dialogue::AnswersOnly
-            || stopped
-            || fruitless > FRUITLESS_RESUMES
-            || resumed > RESUMES;
+        let give_up =
+            ask.dialogue == Dialogue::AnswersOnly || stopped || fruitless > FRUITLESS_RESUMES || resumed > RESUMES;
         let Some(last_id) = parser.last_id().filter(|_| !give_up).map(str::to_owned) else {
-            return failure.map_or_else(
-                || {
-                    Ok(Reply {
-                        status,
-                        headers,
-                        body: String::new(),
-                        answer: Err(no_answer()),
-                    })
-                },
-                Err,
-            );
+            return failure
+                .map_or_else(|| Ok(Reply { status, headers, body: String::new(), answer: Err(no_answer()) }), Err);
         };
         outside.sleep(parser.retry().unwrap_or(DEFAULT_RETRY).min(LONGEST_RETRY));
         outside.log(Level::Debug, "sse", "resuming a stream");
@@ -408,23 +321,13 @@ fn read_stream(outside: &dyn Outside, ask: &Ask<'_>, response: Response) -> Resu
                 body = next;
             }
             Err(problem) => {
-                return Ok(Reply {
-                    status,
-                    headers,
-                    body: String::new(),
-                    answer: Err(problem),
-                });
+                return Ok(Reply { status, headers, body: String::new(), answer: Err(problem) });
             }
         }
     }
 }
 
-fn read_connection(
-    outside: &dyn Outside,
-    ask: &Ask<'_>,
-    parser: &mut sse::Parser,
-    body: &mut dyn Body,
-) -> End {
+fn read_connection(outside: &dyn Outside, ask: &Ask<'_>, parser: &mut sse::Parser, body: &mut dyn Body) -> End {
     let mut events = false;
     loop {
         let (batch, last) = match body.chunk() {
@@ -444,11 +347,7 @@ fn read_connection(
     }
 }
 
-fn take_event(
-    outside: &dyn Outside,
-    ask: &Ask<'_>,
-    event: &sse::Event,
-) -> Option<Result<Answer, Problem>> {
+fn take_event(outside: &dyn Outside, ask: &Ask<'_>, event: &sse::Event) -> Option<Result<Answer, Problem>> {
     // Priming events are empty; kinds other than `message` are not MCP's.
     if event.data.trim().is_empty() || !matches!(event.kind.as_str(), "" | "message") {
         return None;
@@ -469,26 +368,13 @@ fn take_event(
 }
 
 /// GET with `Last-Event-ID`: the stream goes on, or it does not.
-fn resume(
-    outside: &dyn Outside,
-    ask: &Ask<'_>,
-    last_id: &str,
-) -> Result<Result<Box<dyn Body>, Problem>, Failure> {
-    let mut headers = vec![
-        ("Accept".to_owned(), "text/event-stream".to_owned()),
-        ("Last-Event-ID".to_owned(), last_id.to_owned()),
-    ];
+fn resume(outside: &dyn Outside, ask: &Ask<'_>, last_id: &str) -> Result<Result<Box<dyn Body>, Problem>, Failure> {
+    let mut headers =
+        vec![("Accept".to_owned(), "text/event-stream".to_owned()), ("Last-Event-ID".to_owned(), last_id.to_owned())];
     headers.extend(ask.headers.iter().cloned());
-    let request = Request {
-        method: Method::Get,
-        url: ask.url.to_owned(),
-        headers,
-        body: Vec::new(),
-    };
+    let request = Request { method: Method::Get, url: ask.url.to_owned(), headers, body: Vec::new() };
     let response = outside.send(request).map_err(after_sending)?;
-    if response.status == 200
-        && response.headers.media_type().as_deref() == Some("text/event-stream")
-    {
+    if response.status == 200 && response.headers.media_type().as_deref() == Some("text/event-stream") {
         return Ok(Ok(response.body));
     }
     Ok(Err(Problem::Protocol(format!(
