@@ -86,7 +86,7 @@ async fn look_at_all(context: &Context, health: &args::Health) -> Result<Health>
         targets = file.gateways().into_iter().map(|(name, _)| name).collect();
         if targets.is_empty() {
             return Err(Error::config(format!("there is no gateway in {}", file.path().display()))
-                .with_hint(format!("Add one: {} add NAME URL", context.program)));
+                .with_hint(format!("add one: {} add NAME URL", context.program)));
         }
     }
     // Side by side: one that hangs costs the others nothing. The order stays as asked.
@@ -166,7 +166,7 @@ pub(super) async fn call(context: &Context, call: &args::Call) -> Reply {
 fn arguments(text: &str) -> Result<Map<String, Value>> {
     let wrong = |why: &str| {
         Error::config(format!("--args {why}"))
-            .with_hint("Give a JSON object in single quotes, like --args '{\"city\": \"Lisbon\"}'.")
+            .with_hint("give a JSON object in single quotes, like --args '{\"city\": \"Lisbon\"}'")
     };
     let mut from_stdin = String::new();
     let text = if text == "-" {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     args,
-    context::Context,
+    context::{Context, variable_name},
     render,
     screen::{Format, Reply, print, say, yes},
 };
@@ -31,9 +31,11 @@ pub(super) async fn serve(context: &Context, target: &args::Serve) -> Result<()>
 pub(super) async fn demo(context: &Context, demo: &args::Demo, format: Format) -> Result<()> {
     let token = match &demo.token_env {
         None => demo::random_token("demo-"),
-        Some(variable) => std::env::var(variable).ok().filter(|token| !token.trim().is_empty()).ok_or_else(|| {
-            Error::config(format!("the variable {variable} is not set")).with_hint(format!("export {variable}=…"))
-        })?,
+        Some(variable) => {
+            std::env::var(variable_name(variable)?).ok().filter(|token| !token.trim().is_empty()).ok_or_else(|| {
+                Error::config(format!("the variable {variable} is not set")).with_hint(format!("export {variable}=…"))
+            })?
+        }
     };
     let options = demo::Options { listen: demo.listen, token: token.clone(), page_size: demo.page_size };
     let running = Demo::start(options).await?;
