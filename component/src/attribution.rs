@@ -253,3 +253,72 @@ fn infer(product: &dyn Product, tools: &[Listed]) -> BTreeMap<String, usize> {
     };
     shared.iter().filter(|(prefix, _)| enough(prefix)).map(|(prefix, tools)| (prefix.clone(), *tools)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{gateways, model::Kind};
+
+    fn listed(name: &str) -> Listed {
+        Listed {
+            name: name.to_owned(),
+            title: None,
+            description: None,
+            input_schema: "{}".to_owned(),
+            output_schema: None,
+            annotations: None,
+            icons: None,
+            meta: None,
+        }
+    }
+
+    fn declared(names: &[String]) -> Vec<DeclaredService> {
+        names.iter().map(|name| DeclaredService { name: name.clone(), prefix: None }).collect()
+    }
+
+    const KINDS: [Kind; 3] = [Kind::Docker, Kind::ContextForge, Kind::Generic];
+
+    proptest! {
+        #[test]
+        fn a_service_is_named_if_and_only_if_there_is_a_rung(
+            names in proptest::collection::vec("[a-c]{0,2}(_|__|-|\\.|:|/)?[a-c]{0,3}", 0..12),
+            services in proptest::collection::vec("[a-c]{0,2}", 0..4),
+            kind in 0_usize..3,
+        ) {
+            let tools: Vec<Listed> = names.iter().map(|name| listed(name)).collect();
+            let declared = declared(&services);
+            let report = Report::default();
+            let kind = KINDS.get(kind).copied().unwrap_or(Kind::Generic);
+            let ladder = Ladder::new(gateways::product(kind), &declared, &report, &tools);
+            for tool in &tools {
+                let provenance = ladder.climb(tool);
+                prop_assert_eq!(provenance.service.is_none(), provenance.attribution == Attribution::None);
+                prop_assert_eq!(provenance.service.is_none(), provenance.confidence == Confidence::None);
+                prop_assert!(!provenance.evidence.is_empty());
+                if provenance.attribution == Attribution::Inferred {
+                    prop_assert_eq!(provenance.confidence, Confidence::Low);
+                    prop_assert!(INFERENCE.iter().any(|separator| tool.name.contains(separator)), "never on _ alone");
+                }
+            }
+        }
+
+        #[test]
+        fn the_longest_declared_prefix_wins_in_any_order(mut services in proptest::collection::vec("[ab]{1,3}(-[ab]{1,2})?", 1..6), tool in "[ab]{1,2}") {
+            services.sort();
+            services.dedup();
+            let longest = services.iter().max_by_key(|service| service.len()).cloned().unwrap_or_default();
+            let tools = [listed(&format!("{longest}-{tool}"))];
+            let report = Report::default();
+            let forwards = declared(&services);
+            services.reverse();
+            let backwards = declared(&services);
+            for declared in [&forwards, &backwards] {
+                let ladder = Ladder::new(gateways::product(Kind::Generic), declared, &report, &tools);
+                let found = tools.first().map(|tool| ladder.climb(tool)).and_then(|provenance| provenance.service);
+                prop_assert_eq!(found.as_deref().map(str::len), Some(longest.len()));
+            }
+        }
+    }
+}

@@ -136,24 +136,20 @@ fn get<T: for<'de> Deserialize<'de>>(peer: &Peer<'_>, url: String) -> Result<Vec
         .map_err(|error| Rest::Unreadable(text::clean(&error.to_string())))
 }
 
-/// The rows of this endpoint's tools, and the path that gave them.
-fn tool_rows(peer: &Peer<'_>, place: &Place<'_>) -> Result<(Vec<ToolRow>, String), (Rest, String)> {
+/// The rows of this endpoint's tools, those of services that are switched off too, and the path that gave them.
+fn tool_rows(peer: &Peer<'_>, place: &Place<'_>) -> Result<(Vec<ToolRow>, &'static str), (Rest, &'static str)> {
+    const ALL: &str = "/v1/tools";
+    const SERVER: &str = "/v1/servers/…/tools";
+    const OLD: &str = "/servers/…/tools";
+    let base = place.base;
+    let rows = |path: &'static str, url: String| get(peer, url).map(|rows| (rows, path)).map_err(|rest| (rest, path));
     let Some(id) = place.server else {
         // Without the parameters the answer is cut at 50 rows, silently.
-        let path = "/v1/tools".to_owned();
-        let url = format!("{}{path}?include_pagination=true&limit=0", place.base);
-        return get(peer, url).map(|rows| (rows, path.clone())).map_err(|rest| (rest, path));
+        return rows(ALL, format!("{base}/v1/tools?include_pagination=true&limit=0&include_inactive=true"));
     };
-    let path = format!("/v1/servers/{id}/tools");
-    match get(peer, format!("{}{path}", place.base)) {
-        Ok(rows) => Ok((rows, "/v1/servers/…/tools".to_owned())),
-        Err(Rest::Status(404, _)) => {
-            let shown = "/servers/…/tools".to_owned();
-            get(peer, format!("{}/servers/{id}/tools", place.base))
-                .map(|rows| (rows, shown.clone()))
-                .map_err(|rest| (rest, shown))
-        }
-        Err(rest) => Err((rest, "/v1/servers/…/tools".to_owned())),
+    match rows(SERVER, format!("{base}/v1/servers/{id}/tools?include_inactive=true")) {
+        Err((Rest::Status(404, _), _)) => rows(OLD, format!("{base}/servers/{id}/tools?include_inactive=true")),
+        other => other,
     }
 }
 
@@ -255,7 +251,7 @@ impl Product for ContextForge {
             Err(Rest::Status(_, Some(error)) | Rest::Lost(error)) => return Err(error),
         }
         match tool_rows(peer, &place) {
-            Ok((rows, path)) => Ok(Some(from_tools(rows, &path, known))),
+            Ok((rows, path)) => Ok(Some(from_tools(rows, path, known))),
             Err((Rest::Status(403 | 404, _) | Rest::Status(_, None) | Rest::Unreadable(_), _)) => Ok(None),
             Err((Rest::Status(_, Some(error)) | Rest::Lost(error), _)) => Err(error),
         }
