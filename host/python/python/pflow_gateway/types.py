@@ -160,6 +160,8 @@ class Health(TypedDict):
 
     status: Status
     gateways: list[GatewayHealth]
+    history_off: str | None
+    """Why nothing is remembered; None when it is."""
 
 
 class Call(TypedDict):
