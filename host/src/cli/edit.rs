@@ -46,6 +46,14 @@ pub(super) struct Written {
 }
 
 impl Plan {
+    /// The same, with the product that answered when the user named none: `pflow mcp list` shows it without asking. Generic is
+    /// no evidence of anything, and stays open.
+    fn with_seen(&self, kind: Option<report::Kind>) -> Self {
+        let kind = self.new.kind.or(kind.filter(|kind| *kind != report::Kind::Generic));
+        let new = NewGateway { kind, ..self.new.clone() };
+        Self { new, split: self.split, replace: self.replace, keep: self.keep.clone() }
+    }
+
     /// From the flags that `add`, `setup` and `adopt` share.
     pub(super) fn new(
         context: &Context,
@@ -165,8 +173,10 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
         (Proof::Tested, Err(error)) => return Reply::failed(shape, error),
     };
     let mut text = String::new();
+    let mut seen = None;
     if let Some(gateway) = &gateway {
         let report = gateway.test().await;
+        seen = report.kind;
         text.push_str(&render::test(&report));
         if let Some(members) = shape.as_object_mut() {
             members.insert("test".to_owned(), serde_json::to_value(&report).unwrap_or_default());
@@ -180,7 +190,7 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
             return Reply { text, ..Reply::failed(shape, error) };
         }
     }
-    let written = plan.write(context, gateway.as_ref()).await;
+    let written = plan.with_seen(seen).write(context, gateway.as_ref()).await;
     if let Some(gateway) = &gateway {
         gateway.close().await;
     }
