@@ -13,6 +13,7 @@ use crate::{
     gateways::{self, Culprit, Peer, Product},
     http::Outside,
     mcp::{
+        elicitation::Offer,
         era,
         exchange::{self, Ask, Dialogue, Progress},
         json_rpc::{self, quote},
@@ -187,6 +188,29 @@ impl Conversation {
             Some(_) => return Err(invalid("_meta is not a JSON object")),
         };
         let headers = self.param_headers(call, arguments);
+        let listening = self.listen();
+        let outcome = self.rounds(call, arguments, &meta, &headers);
+        if listening {
+            self.outside.stop_listening();
+        }
+        outcome
+    }
+
+    /// A server that was offered elicitation may ask on a stream of its own (2025-11-25, "listening for messages").
+    fn listen(&self) -> bool {
+        if self.session.era == Era::Modern
+            || self.session.session_id.is_none()
+            || session::offer(&self.endpoint) == Offer::Nothing
+        {
+            return false;
+        }
+        let headers = era::headers(&self.session, "", None);
+        self.outside.listen(exchange::listening(&self.endpoint.url, &headers))
+    }
+
+    /// One request; in the modern era more, while the peer wants input.
+    fn rounds(&mut self, call: &Call, arguments: &str, meta: &str, headers: &[(String, String)]) -> Result<Outcome> {
+        const METHOD: &str = "tools/call";
         let mut id = call.request_id;
         let mut input = String::new();
         for _ in 0..ROUNDS {
@@ -199,7 +223,7 @@ impl Conversation {
                 meta: format!("{token}{comma}{meta}"),
                 id,
                 progress: if call.progress { Progress::Wanted } else { Progress::Unwanted },
-                headers: headers.clone(),
+                headers: headers.to_vec(),
                 service: call.service.as_deref(),
             })?;
             match self.more_input(&result)? {
@@ -354,7 +378,7 @@ impl Conversation {
                 body: json_rpc::request(question.id, question.method, &params),
                 headers,
                 dialogue: match self.session.era {
-                    Era::Legacy => Dialogue::Both,
+                    Era::Legacy => Dialogue::Both(session::offer(&self.endpoint)),
                     Era::Modern => Dialogue::AnswersOnly,
                 },
                 progress: question.progress,

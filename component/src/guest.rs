@@ -46,7 +46,7 @@ impl discovery::Guest for Component {
 
 impl discovery::GuestConversation for Handle {
     fn open(endpoint: wit::Endpoint, attach: Option<wit::Session>) -> Result<discovery::Conversation, wit::Error> {
-        let conversation = Conversation::open(Rc::new(Host), endpoint.into(), attach.map(Into::into))?;
+        let conversation = Conversation::open(Rc::new(Host::default()), endpoint.into(), attach.map(Into::into))?;
         Ok(discovery::Conversation::new(Self(RefCell::new(conversation))))
     }
 

@@ -80,6 +80,11 @@ pub trait Body {
     /// The next bytes; none at the end.
     fn chunk(&mut self) -> Result<Option<Vec<u8>>, Failure>;
 
+    /// The next bytes, or what came meanwhile on the stream that [`Outside::listen`] opened.
+    fn hear(&mut self) -> Result<Heard, Failure> {
+        self.chunk().map(Heard::Here)
+    }
+
     /// Everything that is left.
     fn rest(&mut self) -> Result<Vec<u8>, Failure> {
         let mut all = self.chunk()?.unwrap_or_default();
@@ -88,6 +93,15 @@ pub trait Body {
         }
         Ok(all)
     }
+}
+
+/// Where bytes came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// From this body; none at its end.
+    Here(Option<Vec<u8>>),
+    /// From the stream beside it.
+    Beside(Vec<u8>),
 }
 
 /// What went wrong below HTTP, or was stopped by the host.
@@ -133,6 +147,11 @@ pub enum Sent {
 pub trait Outside {
     /// Sends a request and waits for the head of the answer.
     fn send(&self, request: Request) -> Result<Response, Failure>;
+    /// Opens an event stream beside the requests that follow, until [`Outside::stop_listening`]. Servers may ask on it
+    /// what they need for an answer. False: there is none, or it did not open soon.
+    fn listen(&self, request: Request) -> bool;
+    /// Closes that stream.
+    fn stop_listening(&self);
     /// Waits.
     fn sleep(&self, duration: Duration);
     /// Seconds since 1970-01-01 UTC.

@@ -8,11 +8,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
+    elicitation::{self, Offer},
     json_rpc::{self, Answer, Incoming, Malformed},
     sse,
 };
 use crate::{
-    http::{Body, Failure, FailureKind, Headers, Level, Method, Outside, Request, Response, Sent},
+    http::{Body, Failure, FailureKind, Headers, Heard, Level, Method, Outside, Request, Response, Sent},
     text,
 };
 
@@ -38,7 +39,7 @@ pub struct Ask<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialogue {
     /// Legacy: both sides may ask, streams may be resumed.
-    Both,
+    Both(Offer),
     /// Modern: only answers come.
     AnswersOnly,
 }
@@ -191,9 +192,15 @@ fn take(outside: &dyn Outside, ask: &Ask<'_>, message: Incoming<'_>, alone: bool
             };
             ours.then_some(Ok(answer))
         }
-        Incoming::Request { id, method } => {
-            if ask.dialogue == Dialogue::Both {
-                let _ = tell(outside, ask.url, &ask.headers, json_rpc::reply(id, &method));
+        Incoming::Request { id, method, params } => {
+            if let Dialogue::Both(offer) = ask.dialogue {
+                let params = params.map_or("{}", RawValue::get);
+                let reply = match (method.as_ref(), offer) {
+                    ("ping", _) => json_rpc::reply(id, "{}"),
+                    ("elicitation/create", Offer::Defaults) => json_rpc::reply(id, &elicitation::answer(params)),
+                    _ => json_rpc::refuse(id),
+                };
+                let _ = tell(outside, ask.url, &ask.headers, reply);
             }
             None
         }
@@ -286,12 +293,13 @@ fn read_stream(outside: &dyn Outside, ask: &Ask<'_>, response: Response) -> Resu
     let status = response.status;
     let headers = response.headers;
     let mut parser = sse::Parser::new();
+    let mut beside = sse::Parser::new();
     let mut body = response.body;
     let mut fruitless = 0_u32;
     let mut resumed = 0_u32;
     let no_answer = || Problem::Protocol("the stream ended before the response".to_owned());
     loop {
-        let (failure, events) = match read_connection(outside, ask, &mut parser, body.as_mut()) {
+        let (failure, events) = match read_connection(outside, ask, &mut parser, &mut beside, body.as_mut()) {
             End::Answered(answer) => {
                 // What was said is in the answer itself.
                 let body = match &answer {
@@ -327,12 +335,22 @@ fn read_stream(outside: &dyn Outside, ask: &Ask<'_>, response: Response) -> Resu
     }
 }
 
-fn read_connection(outside: &dyn Outside, ask: &Ask<'_>, parser: &mut sse::Parser, body: &mut dyn Body) -> End {
+fn read_connection(
+    outside: &dyn Outside,
+    ask: &Ask<'_>,
+    parser: &mut sse::Parser,
+    beside: &mut sse::Parser,
+    body: &mut dyn Body,
+) -> End {
     let mut events = false;
     loop {
-        let (batch, last) = match body.chunk() {
-            Ok(Some(bytes)) => (parser.push(&bytes), false),
-            Ok(None) => (parser.finish().into_iter().collect(), true),
+        let (batch, last) = match body.hear() {
+            Ok(Heard::Here(Some(bytes))) => (parser.push(&bytes), false),
+            Ok(Heard::Here(None)) => (parser.finish().into_iter().collect(), true),
+            Ok(Heard::Beside(bytes)) => {
+                overhear(outside, ask, &beside.push(&bytes));
+                continue;
+            }
             Err(failure) => return End::Broken(failure, events),
         };
         for event in batch {
@@ -347,9 +365,24 @@ fn read_connection(outside: &dyn Outside, ask: &Ask<'_>, parser: &mut sse::Parse
     }
 }
 
+/// What came on the stream beside this one: requests and notifications, but never our answer.
+fn overhear(outside: &dyn Outside, ask: &Ask<'_>, events: &[sse::Event]) {
+    for event in events.iter().filter(|event| is_message(event)) {
+        for message in json_rpc::read(&event.data).unwrap_or_default() {
+            if !matches!(message, Incoming::Response { .. }) {
+                take(outside, ask, message, false);
+            }
+        }
+    }
+}
+
+/// Priming events are empty; kinds other than `message` are not MCP's.
+fn is_message(event: &sse::Event) -> bool {
+    !event.data.trim().is_empty() && matches!(event.kind.as_str(), "" | "message")
+}
+
 fn take_event(outside: &dyn Outside, ask: &Ask<'_>, event: &sse::Event) -> Option<Result<Answer, Problem>> {
-    // Priming events are empty; kinds other than `message` are not MCP's.
-    if event.data.trim().is_empty() || !matches!(event.kind.as_str(), "" | "message") {
+    if !is_message(event) {
         return None;
     }
     match json_rpc::read(&event.data) {
@@ -365,6 +398,14 @@ fn take_event(outside: &dyn Outside, ask: &Ask<'_>, event: &sse::Event) -> Optio
             text::clean(&problem.to_string())
         )))),
     }
+}
+
+/// The GET that opens a stream on which a server may ask.
+#[must_use]
+pub fn listening(url: &str, session: &[(String, String)]) -> Request {
+    let mut headers = vec![("Accept".to_owned(), "text/event-stream".to_owned())];
+    headers.extend(session.iter().cloned());
+    Request { method: Method::Get, url: url.to_owned(), headers, body: Vec::new() }
 }
 
 /// GET with `Last-Event-ID`: the stream goes on, or it does not.

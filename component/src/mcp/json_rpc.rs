@@ -24,6 +24,8 @@ pub enum Incoming<'a> {
         id: &'a RawValue,
         /// What it asks.
         method: Cow<'a, str>,
+        /// The details.
+        params: Option<&'a RawValue>,
     },
     /// The peer tells something.
     Notification {
@@ -131,7 +133,7 @@ fn one(text: &str) -> Result<Incoming<'_>, Malformed> {
     let id = shape.id.filter(|id| id.get() != "null");
     if let Some(method) = shape.method {
         return Ok(match id {
-            Some(id) => Incoming::Request { id, method },
+            Some(id) => Incoming::Request { id, method, params: shape.params },
             None => Incoming::Notification { method, params: shape.params },
         });
     }
@@ -183,13 +185,16 @@ pub fn notification(method: &str, params: Option<&str>) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The answer to a request of the peer: `ping` is answered, everything else is refused (-32601).
+/// The answer to a request of the peer.
 #[must_use]
-pub fn reply(id: &RawValue, method: &str) -> Vec<u8> {
+pub fn reply(id: &RawValue, result: &str) -> Vec<u8> {
+    format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, id.get()).into_bytes()
+}
+
+/// The refusal of a request of the peer (-32601).
+#[must_use]
+pub fn refuse(id: &RawValue) -> Vec<u8> {
     let id = id.get();
-    if method == "ping" {
-        return format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#).into_bytes();
-    }
     format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32601,"message":"this client does not support it"}}}}"#)
         .into_bytes()
 }
@@ -325,8 +330,8 @@ mod tests {
     #[test]
     fn replies_repeat_the_id_as_it_came() {
         let id: Box<RawValue> = serde_json::from_str("\"a-1\"").unwrap();
-        assert_eq!(reply(&id, "ping"), br#"{"jsonrpc":"2.0","id":"a-1","result":{}}"#);
-        assert!(String::from_utf8(reply(&id, "roots/list")).unwrap().contains("-32601"));
+        assert_eq!(reply(&id, "{}"), br#"{"jsonrpc":"2.0","id":"a-1","result":{}}"#);
+        assert!(String::from_utf8(refuse(&id)).unwrap().contains("-32601"));
     }
 
     proptest! {

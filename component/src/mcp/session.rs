@@ -1,9 +1,10 @@
 //! Agreeing with a peer: discovery in the modern era, the handshake in the legacy one, and the end of a session.
-//! Takes an endpoint and the way out; gives a session. Must not offer what nobody is there to answer (elicitation, sampling, roots).
+//! Takes an endpoint and the way out; gives a session. Must not offer what nobody is there to answer (sampling, roots, and elicitation but for defaults).
 
 use serde::Deserialize;
 
 use super::{
+    elicitation::Offer,
     era::{self, Verdict},
     exchange::{self, Ask, Dialogue, Progress, Reply},
     json_rpc::{self, quote},
@@ -228,14 +229,21 @@ fn context(endpoint: &Endpoint) -> Context<'static> {
     Context { method: "initialize", session: SessionSent::No, product: known_product(endpoint), service: None }
 }
 
+/// What is offered to this peer: elicitation only where the user said that it is a plain MCP server.
+#[must_use]
+pub fn offer(endpoint: &Endpoint) -> Offer {
+    if endpoint.kind == Some(Kind::Generic) { Offer::Defaults } else { Offer::Nothing }
+}
+
 fn known_product(endpoint: &Endpoint) -> &'static dyn Product {
     gateways::product(endpoint.kind.unwrap_or(Kind::Generic))
 }
 
 fn initialize(outside: &dyn Outside, endpoint: &Endpoint, id: u64, offered: &str) -> Result<Reply> {
     let params = format!(
-        r#"{{"protocolVersion":{},"capabilities":{{}},"clientInfo":{{"name":{},"version":{}}}}}"#,
+        r#"{{"protocolVersion":{},"capabilities":{},"clientInfo":{{"name":{},"version":{}}}}}"#,
         quote(offered),
+        offer(endpoint).capabilities(),
         quote(&endpoint.client.name),
         quote(&endpoint.client.version)
     );
@@ -247,7 +255,7 @@ fn initialize(outside: &dyn Outside, endpoint: &Endpoint, id: u64, offered: &str
             id,
             body: json_rpc::request(id, "initialize", &params),
             headers: Vec::new(),
-            dialogue: Dialogue::Both,
+            dialogue: Dialogue::Both(offer(endpoint)),
             progress: Progress::Unwanted,
         },
     )

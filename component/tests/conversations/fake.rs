@@ -8,7 +8,7 @@ use std::{
 
 use pflow_gateway_component::{
     conversation::Conversation,
-    http::{Body, Failure, FailureKind, Headers, Level, Method, Outside, Request, Response, Sent},
+    http::{Body, Failure, FailureKind, Headers, Heard, Level, Method, Outside, Request, Response, Sent},
     model::{Call, Endpoint, Implementation, Result},
 };
 use serde_json::{Value, json};
@@ -127,6 +127,7 @@ pub(crate) struct Fake {
     pub(crate) events: RefCell<Vec<String>>,
     pub(crate) slept: RefCell<Vec<Duration>>,
     pub(crate) now: Cell<u64>,
+    beside: Rc<RefCell<Option<Vec<u8>>>>,
 }
 
 impl Fake {
@@ -136,6 +137,7 @@ impl Fake {
             seen: RefCell::default(),
             events: RefCell::default(),
             slept: RefCell::default(),
+            beside: Rc::default(),
             now: Cell::new(1_800_000_000),
         })
     }
@@ -181,7 +183,25 @@ impl Outside for Fake {
             canned.body.chunks(cut).map(|chunk| Ok(chunk.to_vec())).collect();
         chunks.extend(canned.broken.map(Err));
         chunks.reverse();
-        Ok(Response { status: canned.status, headers: Headers::new(canned.headers), body: Box::new(Chunks(chunks)) })
+        Ok(Response {
+            status: canned.status,
+            headers: Headers::new(canned.headers),
+            body: Box::new(Chunks { rest: chunks, beside: Rc::clone(&self.beside) }),
+        })
+    }
+
+    fn listen(&self, request: Request) -> bool {
+        match self.send(request) {
+            Ok(mut response) if response.status == 200 => {
+                *self.beside.borrow_mut() = Some(response.body.rest().unwrap());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn stop_listening(&self) {
+        self.events.borrow_mut().push("stopped listening".to_owned());
     }
 
     fn sleep(&self, duration: Duration) {
@@ -207,11 +227,21 @@ impl Outside for Fake {
     fn log(&self, _: Level, _: &str, _: &str) {}
 }
 
-struct Chunks(Vec<Result<Vec<u8>, Failure>>);
+struct Chunks {
+    rest: Vec<Result<Vec<u8>, Failure>>,
+    beside: Rc<RefCell<Option<Vec<u8>>>>,
+}
 
 impl Body for Chunks {
     fn chunk(&mut self) -> Result<Option<Vec<u8>>, Failure> {
-        self.0.pop().transpose()
+        self.rest.pop().transpose()
+    }
+
+    fn hear(&mut self) -> Result<Heard, Failure> {
+        match self.beside.take() {
+            Some(bytes) => Ok(Heard::Beside(bytes)),
+            None => self.chunk().map(Heard::Here),
+        }
     }
 }
 

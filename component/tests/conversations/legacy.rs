@@ -239,6 +239,35 @@ fn what_a_server_sends_before_the_answer_is_handled() {
 }
 
 #[test]
+fn a_peer_that_the_user_calls_generic_may_ask_for_defaults_on_its_own_stream() {
+    let fake = Fake::scripted(|seen: &Seen| {
+        if seen.rpc() == "initialize" {
+            let offered = json!({"elicitation": {"form": {"applyDefaults": true}}});
+            assert_eq!(seen.body["params"]["capabilities"], offered);
+        }
+        if let Some(canned) = hello(seen) {
+            return Ok(canned.header("mcp-session-id", "s1"));
+        }
+        let form = json!({"type": "object", "properties": {"age": {"type": "integer", "default": 30}}});
+        let ask = json!({"jsonrpc": "2.0", "id": 0, "method": "elicitation/create", "params": {"message": "?", "requestedSchema": form}});
+        Ok(match seen.method {
+            Method::Get => Canned::stream(format!("data: {ask}\n\ndata: {{\"id\":null,\"error\":{{}}}}\n\n")),
+            _ if seen.rpc().is_empty() => Canned::empty(202),
+            _ => Canned::result(seen, &json!({"content": []})).into_stream(),
+        })
+    });
+    let mut wanted = endpoint(URL);
+    wanted.kind = Some(Kind::Generic);
+    let mut conversation = Conversation::open(fake.clone(), wanted, None).unwrap();
+    conversation.call_tool(&call("a")).unwrap();
+    let wire = fake.wire();
+    assert_eq!(wire[3..], ["GET /mcp", "POST tools/call", "POST a response"]);
+    let answer = fake.seen.borrow().last().unwrap().body.clone();
+    assert_eq!(answer["result"], json!({"action": "accept", "content": {"age": 30}}));
+    assert_eq!(*fake.events.borrow(), ["stopped listening"]);
+}
+
+#[test]
 fn a_stream_that_ends_after_an_event_id_is_resumed_after_the_time_asked_for() {
     let fake = Fake::scripted(|seen: &Seen| {
         if let Some(canned) = hello(seen) {

@@ -115,21 +115,11 @@ async fn look_at_all(context: &Context, health: &args::Health) -> Result<Health>
     let gateways: Vec<report::GatewayHealth> = reports.into_iter().flatten().collect();
     let status =
         gateways.iter().map(|gateway| gateway.status).max_by_key(|status| severity(*status)).unwrap_or(Status::Unknown);
-    Ok(Health { status, gateways })
+    Ok(Health { status, gateways, history_off: None })
 }
 
 fn unreadable(target: &str, error: Error) -> report::GatewayHealth {
-    report::GatewayHealth {
-        gateway: target.to_owned(),
-        status: Status::Unknown,
-        latency_ms: None,
-        tools: None,
-        services: Vec::new(),
-        vanished: Vec::new(),
-        appeared: Vec::new(),
-        checked_at: String::new(),
-        error: Some(error),
-    }
+    report::GatewayHealth { error: Some(error), ..report::GatewayHealth::new(target, Status::Unknown, String::new()) }
 }
 
 /// How bad a state is; the worst of all gateways is the whole's.

@@ -118,33 +118,9 @@ impl Auth {
                         "the user name in {username} holds a colon, which Basic cannot carry"
                     )));
                 }
-<<<<<<< HEAD
                 let both = SecretString::from(format!("{}:{}", user.expose_secret(), password.expose_secret()));
                 let value = format!("Basic {}", BASE64_STANDARD.encode(both.expose_secret()));
                 headers.push((http::header::AUTHORIZATION, value.into()));
-=======
-                add(credentials, header.clone(), &value, key.place())
-            }
-            AuthMethod::Basic { username, password } => {
-                let (user, pass) = (username.resolve(variables)?, password.resolve(variables)?);
-                if is_empty(&user, username) || is_empty(&pass, password) {
-                    return Ok(credentials);
-                }
-                for (value, template) in [(&user, username), (&pass, password)] {
-                    // Encoded, a line break would not be noticed by whoever checks header values.
-                    if value.expose_secret().chars().any(|c| c.is_ascii_control()) {
-                        return Err(not_a_header_value(template.place()));
-                    }
-                }
-                let pair = Zeroizing::new(format!("{}:{}", user.expose_secret(), pass.expose_secret()));
-                let encoded = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
-                let value = SecretString::from(format!("Basic {}", encoded.as_str()));
-                add(credentials, header::AUTHORIZATION, &value, username.place())
-            }
-            AuthMethod::Command { argv, place } => {
-                let token = run(argv, place, variables, COMMAND_TIMEOUT).await?;
-                add(credentials, header::AUTHORIZATION, &bearer(&token), place)
->>>>>>> egress
             }
             Method::Command { argv } => headers.push((http::header::AUTHORIZATION, bearer(&printed(argv).await?))),
         }
@@ -175,47 +151,12 @@ fn clean(value: &SecretString, from: &Template) -> Result<SecretString> {
     Ok(trimmed.into())
 }
 
-<<<<<<< HEAD
 /// The first line that a program prints.
 async fn printed(argv: &[String]) -> Result<SecretString> {
     let failed = |why: String| {
         let program = argv.first().map_or("", String::as_str);
         Error::config(format!("the token command {program} {why}"))
             .with_hint("run it in a terminal; it must print the token and nothing else")
-=======
-fn bearer(token: &SecretString) -> SecretString {
-    SecretString::from(format!("Bearer {}", token.expose_secret()))
-}
-
-fn is_empty(value: &SecretString, template: &Template) -> bool {
-    let empty = value.expose_secret().is_empty();
-    if empty {
-        tracing::warn!(template = %template, place = template.place(), "the credential is empty and is not sent");
-    }
-    empty
-}
-
-fn add(credentials: Credentials, name: HeaderName, value: &SecretString, place: &str) -> Result<Credentials> {
-    credentials.with(name, value).map_err(|_| not_a_header_value(place))
-}
-
-fn not_a_header_value(place: &str) -> Error {
-    let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
-    Error::config(format!("{place}the value contains a line break or another control character, so it cannot be sent"))
-        .with_hint("look for a line break at the end of the variable's value")
-}
-
-/// Runs a token command. Its output is a secret; its error output may quote it, so only the exit status is told.
-pub(super) async fn run(
-    argv: &[String],
-    place: &str,
-    variables: &Variables,
-    timeout: Duration,
-) -> Result<SecretString> {
-    let failed = |what: String| {
-        let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
-        Error::config(format!("{place}the token command {what}"))
->>>>>>> egress
     };
     let (program, arguments) = argv.split_first().ok_or_else(|| failed("is empty".into()))?;
     let mut child = Command::new(program)
@@ -225,40 +166,20 @@ pub(super) async fn run(
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-<<<<<<< HEAD
         .map_err(|e| failed(format!("cannot be run: {e}")))?;
     let mut text = String::new();
     let finished = tokio::time::timeout(COMMAND_TIME, async {
-=======
-        .map_err(|error| {
-            failed(format!("{program} cannot be started: {error}"))
-                .with_hint("give the program's absolute path: pflow starts servers with a small PATH")
-        })?;
-    let finished = tokio::time::timeout(timeout, async {
-        let mut output = Zeroizing::new(Vec::with_capacity(4096));
->>>>>>> egress
         if let Some(stdout) = child.stdout.take() {
             stdout.take(COMMAND_OUTPUT).read_to_string(&mut text).await?;
         }
         child.wait().await
     })
-<<<<<<< HEAD
     .await
     .map_err(|_| failed(format!("took more than {} s", COMMAND_TIME.as_secs())))?
     .map_err(|e| failed(format!("cannot be read: {e}")))?;
     let text = SecretString::from(text);
     if !finished.success() {
         return Err(failed(format!("ended with {finished}")));
-=======
-    .await;
-    let (output, status) = match finished {
-        Err(_) => return Err(failed(format!("{program} did not finish within {} s", timeout.as_secs_f64()))),
-        Ok(Err(error)) => return Err(failed(format!("{program} failed: {error}"))),
-        Ok(Ok(finished)) => finished,
-    };
-    if output.len() as u64 > COMMAND_OUTPUT {
-        return Err(failed(format!("{program} printed more than {COMMAND_OUTPUT} bytes")));
->>>>>>> egress
     }
     let token = text.expose_secret().trim();
     if token.is_empty() || token.chars().any(char::is_control) {

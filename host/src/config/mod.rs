@@ -7,8 +7,6 @@ mod entry;
 mod file;
 mod member;
 mod new;
-#[cfg(test)]
-mod tests;
 mod variables;
 
 use std::{path::PathBuf, time::Duration};
@@ -26,12 +24,6 @@ use crate::{egress::Origin, report::Kind};
 /// How long one operation may take when nothing else is said: what pflow gives an MCP tool call.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
-<<<<<<< HEAD
-=======
-/// The longest timeout that pflow accepts.
-pub const MAX_TIMEOUT: Duration = Duration::from_mins(10);
-
->>>>>>> egress
 /// A gateway, ready to be used: one entry of `mcp-servers.json`, or a URL from the command line.
 #[derive(Clone, Debug)]
 pub struct GatewayConfig {

@@ -110,27 +110,11 @@ fn pieces(mut rest: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
-<<<<<<< HEAD
 fn variable(text: &str) -> Option<(Piece<'_>, &str)> {
     let (inside, after) = text.strip_prefix("${")?.split_once('}')?;
     let (name, default) = match inside.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (inside, None),
-=======
-/// The reference that a text starts with, and what follows it.
-fn reference(text: &str) -> Option<(Part<'_>, &str)> {
-    let inner = text.strip_prefix("${")?;
-    let end = inner.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(inner.len());
-    let (name, tail) = inner.split_at(end);
-    if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
-        return None;
-    }
-    let (default, after) = if let Some(after) = tail.strip_prefix('}') {
-        (None, after)
-    } else {
-        let (default, after) = tail.strip_prefix(":-")?.split_once('}')?;
-        (Some(default), after)
->>>>>>> egress
     };
     let mut letters = name.chars();
     let starts = letters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');

@@ -364,7 +364,13 @@ impl TlsProblem {
 
 impl From<&EgressFailure> for Error {
     fn from(failure: &EgressFailure) -> Self {
-        Self { class: failure.class(), message: failure.to_string(), hint: failure.hint(), service: None }
+        Self {
+            class: failure.class(),
+            message: failure.to_string(),
+            hint: failure.hint(),
+            service: None,
+            retry_after: None,
+        }
     }
 }
 

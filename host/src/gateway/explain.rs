@@ -57,6 +57,7 @@ fn judged(
                 format!("{} asks to slow down (HTTP {}){}", who(config), limit.http_status, said(&limit.body)),
             )
             .with_hint(format!("wait {wait}; asking again before that can lock the address out"))
+            .with_retry_after(limit.retry_after)
         }
         types::Error::Timeout(lost) => transport(Class::Timeout, "did not answer in time", &lost, seen, config),
         types::Error::Unreachable(lost) => transport(Class::Unreachable, "cannot be reached", &lost, seen, config),

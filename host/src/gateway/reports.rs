@@ -61,28 +61,25 @@ pub(super) async fn tools(pool: &Pool, narrow: &Filter) -> Result<report::Tools>
 
 pub(super) async fn health(pool: &Pool) -> report::GatewayHealth {
     let started = Instant::now();
-    let mut health = report::GatewayHealth {
-        gateway: pool.config().name.clone(),
-        status: Status::Ok,
-        latency_ms: None,
-        tools: None,
-        services: Vec::new(),
-        vanished: Vec::new(),
-        appeared: Vec::new(),
-        checked_at: now(),
-        error: None,
-    };
+    let mut health = report::GatewayHealth::new(pool.config().name.clone(), Status::Ok, now());
     let listed = match pool.list().await {
         Ok(listed) => listed,
         Err(error) => {
             health.status = status_of(error.class);
             health.latency_ms = Some(millis(started.elapsed()));
             health.error = Some(error);
+            health.expires_at = expiry(pool);
             return health;
         }
     };
     health.latency_ms = Some(millis(listed.took));
     health.tools = Some(listed.catalog.tools.len());
+    health.warnings = warnings(&listed);
+    health.expires_at = expiry(pool);
+    if let Some(session) = pool.session() {
+        health.kind = Some(kind_of(&session));
+        health.protocol = Some(convert::phrase(&session.protocol_version));
+    }
     match checked(pool, &listed).await {
         Ok(services) => health.services = services,
         Err(error) => {
@@ -112,13 +109,17 @@ async fn checked(pool: &Pool, listed: &Listed) -> Result<Vec<report::ServiceHeal
     Ok(services.into_iter().map(convert::service_health).collect())
 }
 
+/// When the credential ends, if it says so.
+fn expiry(pool: &Pool) -> Option<String> {
+    let at = chrono::DateTime::<chrono::Utc>::from(pool.credential_expiry()?);
+    Some(at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
+}
+
 fn from_catalog(service: &types::Service) -> report::ServiceHealth {
     let service = convert::service(service);
     report::ServiceHealth {
-        name: service.name,
-        status: service.status,
-        tools: service.tools,
         evidence: service.evidence,
+        ..report::ServiceHealth::new(service.name, service.status, service.tools)
     }
 }
 
