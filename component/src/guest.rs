@@ -34,10 +34,7 @@ fn busy() -> wit::Error {
 }
 
 impl Handle {
-    fn with<T>(
-        &self,
-        work: impl FnOnce(&mut Conversation) -> model::Result<T>,
-    ) -> Result<T, wit::Error> {
+    fn with<T>(&self, work: impl FnOnce(&mut Conversation) -> model::Result<T>) -> Result<T, wit::Error> {
         let mut conversation = self.0.try_borrow_mut().map_err(|_| busy())?;
         work(&mut conversation).map_err(wit::Error::from)
     }
@@ -48,15 +45,9 @@ impl discovery::Guest for Component {
 }
 
 impl discovery::GuestConversation for Handle {
-    fn open(
-        endpoint: wit::Endpoint,
-        attach: Option<wit::Session>,
-    ) -> Result<discovery::Conversation, wit::Error> {
-        let conversation =
-            Conversation::open(Rc::new(Host), endpoint.into(), attach.map(Into::into))?;
-        Ok(discovery::Conversation::new(Self(RefCell::new(
-            conversation,
-        ))))
+    fn open(endpoint: wit::Endpoint, attach: Option<wit::Session>) -> Result<discovery::Conversation, wit::Error> {
+        let conversation = Conversation::open(Rc::new(Host::default()), endpoint.into(), attach.map(Into::into))?;
+        Ok(discovery::Conversation::new(Self(RefCell::new(conversation))))
     }
 
     fn session(&self) -> wit::Session {
@@ -83,13 +74,8 @@ impl filter::Guest for Component {
     ) -> Result<Vec<Option<filter::Reason>>, filter::PatternError> {
         let candidates: Vec<model::Candidate> = candidates.into_iter().map(Into::into).collect();
         match crate::filter::select(&rules.into(), &candidates) {
-            Ok(verdicts) => Ok(verdicts
-                .into_iter()
-                .map(|verdict| verdict.map(Into::into))
-                .collect()),
-            Err(model::PatternError { pattern, problem }) => {
-                Err(filter::PatternError { pattern, problem })
-            }
+            Ok(verdicts) => Ok(verdicts.into_iter().map(|verdict| verdict.map(Into::into)).collect()),
+            Err(model::PatternError { pattern, problem }) => Err(filter::PatternError { pattern, problem }),
         }
     }
 }
@@ -100,76 +86,31 @@ impl health::Guest for Component {
         known: Vec<wit::Service>,
     ) -> Result<Vec<health::ServiceHealth>, wit::Error> {
         let known: Vec<model::Service> = known.into_iter().map(Into::into).collect();
-        let told = conversation
-            .get::<Handle>()
-            .with(|conversation| conversation.health(&known))?;
+        let told = conversation.get::<Handle>().with(|conversation| conversation.health(&known))?;
         Ok(told
             .into_iter()
-            .map(
-                |model::ServiceHealth {
-                     name,
-                     status,
-                     tools,
-                     evidence,
-                     last_seen,
-                 }| health::ServiceHealth {
-                    name,
-                    status: status.into(),
-                    tools,
-                    evidence,
-                    last_seen,
-                },
-            )
+            .map(|model::ServiceHealth { name, status, tools, evidence, last_seen }| health::ServiceHealth {
+                name,
+                status: status.into(),
+                tools,
+                evidence,
+                last_seen,
+            })
             .collect())
     }
 }
 
 impl calls::Guest for Component {
-    fn call_tool(
-        conversation: calls::ConversationBorrow<'_>,
-        call: calls::Call,
-    ) -> Result<calls::Outcome, wit::Error> {
-        let calls::Call {
-            tool,
-            input_schema,
-            service,
-            arguments,
-            request_id,
-            progress,
-            meta,
-        } = call;
-        let call = model::Call {
-            tool,
-            input_schema,
-            service,
-            arguments,
-            request_id,
-            progress,
-            meta,
-        };
-        let outcome = conversation
-            .get::<Handle>()
-            .with(|conversation| conversation.call_tool(&call))?;
-        let model::Outcome {
-            result,
-            failed,
-            failure,
-        } = outcome;
-        Ok(calls::Outcome {
-            result,
-            failed,
-            failure: failure.map(Into::into),
-        })
+    fn call_tool(conversation: calls::ConversationBorrow<'_>, call: calls::Call) -> Result<calls::Outcome, wit::Error> {
+        let calls::Call { tool, input_schema, service, arguments, request_id, progress, meta } = call;
+        let call = model::Call { tool, input_schema, service, arguments, request_id, progress, meta };
+        let outcome = conversation.get::<Handle>().with(|conversation| conversation.call_tool(&call))?;
+        let model::Outcome { result, failed, failure } = outcome;
+        Ok(calls::Outcome { result, failed, failure: failure.map(Into::into) })
     }
 
-    fn cancel(
-        conversation: calls::ConversationBorrow<'_>,
-        request_id: u64,
-        reason: String,
-    ) -> Result<(), wit::Error> {
-        conversation
-            .get::<Handle>()
-            .with(|conversation| conversation.cancel(request_id, &reason))
+    fn cancel(conversation: calls::ConversationBorrow<'_>, request_id: u64, reason: String) -> Result<(), wit::Error> {
+        conversation.get::<Handle>().with(|conversation| conversation.cancel(request_id, &reason))
     }
 }
 

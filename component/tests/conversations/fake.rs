@@ -8,7 +8,7 @@ use std::{
 
 use pflow_gateway_component::{
     conversation::Conversation,
-    http::{Body, Failure, FailureKind, Headers, Level, Method, Outside, Request, Response, Sent},
+    http::{Body, Failure, FailureKind, Headers, Heard, Level, Method, Outside, Request, Response, Sent},
     model::{Call, Endpoint, Implementation, Result},
 };
 use serde_json::{Value, json};
@@ -55,18 +55,8 @@ pub(crate) struct Canned {
 
 impl Canned {
     pub(crate) fn text(status: u16, media: &str, body: impl Into<Vec<u8>>) -> Self {
-        let headers = if media.is_empty() {
-            vec![]
-        } else {
-            vec![("content-type".to_owned(), media.to_owned())]
-        };
-        Self {
-            status,
-            headers,
-            body: body.into(),
-            cut: 0,
-            broken: None,
-        }
+        let headers = if media.is_empty() { vec![] } else { vec![("content-type".to_owned(), media.to_owned())] };
+        Self { status, headers, body: body.into(), cut: 0, broken: None }
     }
 
     pub(crate) fn empty(status: u16) -> Self {
@@ -79,18 +69,12 @@ impl Canned {
 
     /// A JSON-RPC result.
     pub(crate) fn result(seen: &Seen, result: &Value) -> Self {
-        Self::json(
-            200,
-            &json!({"jsonrpc": "2.0", "id": seen.id(), "result": result}),
-        )
+        Self::json(200, &json!({"jsonrpc": "2.0", "id": seen.id(), "result": result}))
     }
 
     /// A JSON-RPC error.
     pub(crate) fn error(status: u16, seen: &Seen, code: i64, message: &str) -> Self {
-        Self::json(
-            status,
-            &json!({"jsonrpc": "2.0", "id": seen.id(), "error": {"code": code, "message": message}}),
-        )
+        Self::json(status, &json!({"jsonrpc": "2.0", "id": seen.id(), "error": {"code": code, "message": message}}))
     }
 
     pub(crate) fn stream(body: impl Into<Vec<u8>>) -> Self {
@@ -99,10 +83,7 @@ impl Canned {
 
     /// The same message as an event stream.
     pub(crate) fn into_stream(self) -> Self {
-        let body = format!(
-            "event: message\ndata: {}\n\n",
-            String::from_utf8(self.body).unwrap()
-        );
+        let body = format!("event: message\ndata: {}\n\n", String::from_utf8(self.body).unwrap());
         Self {
             headers: vec![("Content-Type".to_owned(), "text/event-stream".to_owned())],
             body: body.into_bytes(),
@@ -120,15 +101,9 @@ impl Canned {
     }
 
     pub(crate) fn broken(self) -> Self {
-        let failure = Failure {
-            kind: FailureKind::Unreachable,
-            detail: "connection reset".to_owned(),
-            sent: Sent::Maybe,
-        };
-        Self {
-            broken: Some(failure),
-            ..self
-        }
+        let failure =
+            Failure { kind: FailureKind::Unreachable, detail: "connection reset".to_owned(), sent: Sent::Maybe };
+        Self { broken: Some(failure), ..self }
     }
 }
 
@@ -152,6 +127,7 @@ pub(crate) struct Fake {
     pub(crate) events: RefCell<Vec<String>>,
     pub(crate) slept: RefCell<Vec<Duration>>,
     pub(crate) now: Cell<u64>,
+    beside: Rc<RefCell<Option<Vec<u8>>>>,
 }
 
 impl Fake {
@@ -161,13 +137,12 @@ impl Fake {
             seen: RefCell::default(),
             events: RefCell::default(),
             slept: RefCell::default(),
+            beside: Rc::default(),
             now: Cell::new(1_800_000_000),
         })
     }
 
-    pub(crate) fn scripted(
-        answer: impl FnMut(&Seen) -> Result<Canned, Failure> + 'static,
-    ) -> Rc<Self> {
+    pub(crate) fn scripted(answer: impl FnMut(&Seen) -> Result<Canned, Failure> + 'static) -> Rc<Self> {
         Self::new(Script(answer))
     }
 
@@ -190,58 +165,43 @@ impl Fake {
     }
 
     pub(crate) fn last(&self, rpc: &str) -> Seen {
-        self.seen
-            .borrow()
-            .iter()
-            .rev()
-            .find(|seen| seen.rpc() == rpc)
-            .cloned()
-            .unwrap()
+        self.seen.borrow().iter().rev().find(|seen| seen.rpc() == rpc).cloned().unwrap()
     }
 }
 
 impl Outside for Fake {
     fn send(&self, request: Request) -> Result<Response, Failure> {
         let (_, rest) = request.url.split_once("://").unwrap();
-        let path = rest
-            .split_once('/')
-            .map_or_else(|| "/".to_owned(), |(_, path)| format!("/{path}"));
-        let body = if request.body.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_slice(&request.body).unwrap()
-        };
-        let header_names = request
-            .headers
-            .iter()
-            .map(|(name, _)| name.clone())
-            .collect();
-        let seen = Seen {
-            method: request.method,
-            path,
-            headers: Headers::new(request.headers),
-            header_names,
-            body,
-        };
+        let path = rest.split_once('/').map_or_else(|| "/".to_owned(), |(_, path)| format!("/{path}"));
+        let body = if request.body.is_empty() { Value::Null } else { serde_json::from_slice(&request.body).unwrap() };
+        let header_names = request.headers.iter().map(|(name, _)| name.clone()).collect();
+        let seen = Seen { method: request.method, path, headers: Headers::new(request.headers), header_names, body };
         self.seen.borrow_mut().push(seen.clone());
         let canned = self.peer.borrow_mut().answer(&seen)?;
-        let cut = if canned.cut == 0 {
-            canned.body.len().max(1)
-        } else {
-            canned.cut
-        };
-        let mut chunks: Vec<Result<Vec<u8>, Failure>> = canned
-            .body
-            .chunks(cut)
-            .map(|chunk| Ok(chunk.to_vec()))
-            .collect();
+        let cut = if canned.cut == 0 { canned.body.len().max(1) } else { canned.cut };
+        let mut chunks: Vec<Result<Vec<u8>, Failure>> =
+            canned.body.chunks(cut).map(|chunk| Ok(chunk.to_vec())).collect();
         chunks.extend(canned.broken.map(Err));
         chunks.reverse();
         Ok(Response {
             status: canned.status,
             headers: Headers::new(canned.headers),
-            body: Box::new(Chunks(chunks)),
+            body: Box::new(Chunks { rest: chunks, beside: Rc::clone(&self.beside) }),
         })
+    }
+
+    fn listen(&self, request: Request) -> bool {
+        match self.send(request) {
+            Ok(mut response) if response.status == 200 => {
+                *self.beside.borrow_mut() = Some(response.body.rest().unwrap());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn stop_listening(&self) {
+        self.events.borrow_mut().push("stopped listening".to_owned());
     }
 
     fn sleep(&self, duration: Duration) {
@@ -253,15 +213,11 @@ impl Outside for Fake {
     }
 
     fn progress(&self, request_id: u64, progress: f64, total: Option<f64>, message: Option<&str>) {
-        self.events.borrow_mut().push(format!(
-            "progress {request_id} {progress} {total:?} {message:?}"
-        ));
+        self.events.borrow_mut().push(format!("progress {request_id} {progress} {total:?} {message:?}"));
     }
 
     fn message(&self, level: &str, logger: Option<&str>, data: &str) {
-        self.events
-            .borrow_mut()
-            .push(format!("message {level} {logger:?} {data}"));
+        self.events.borrow_mut().push(format!("message {level} {logger:?} {data}"));
     }
 
     fn tools_changed(&self) {
@@ -271,11 +227,21 @@ impl Outside for Fake {
     fn log(&self, _: Level, _: &str, _: &str) {}
 }
 
-struct Chunks(Vec<Result<Vec<u8>, Failure>>);
+struct Chunks {
+    rest: Vec<Result<Vec<u8>, Failure>>,
+    beside: Rc<RefCell<Option<Vec<u8>>>>,
+}
 
 impl Body for Chunks {
     fn chunk(&mut self) -> Result<Option<Vec<u8>>, Failure> {
-        self.0.pop().transpose()
+        self.rest.pop().transpose()
+    }
+
+    fn hear(&mut self) -> Result<Heard, Failure> {
+        match self.beside.take() {
+            Some(bytes) => Ok(Heard::Beside(bytes)),
+            None => self.chunk().map(Heard::Here),
+        }
     }
 }
 
@@ -286,10 +252,7 @@ pub(crate) fn endpoint(url: &str) -> Endpoint {
         url: url.to_owned(),
         kind: None,
         services: vec![],
-        client: Implementation {
-            name: "pflow-gateway".to_owned(),
-            version: "0.1.0".to_owned(),
-        },
+        client: Implementation { name: "pflow-gateway".to_owned(), version: "0.1.0".to_owned() },
         era: None,
         max_pages: 100,
         first_request_id: 1000,

@@ -30,7 +30,8 @@ fn class(error: &Error) -> &'static str {
 }
 
 fn hello(seen: &Seen) -> Option<Canned> {
-    let result = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "s", "version": "1"}});
+    let result =
+        json!({"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "s", "version": "1"}});
     match seen.rpc() {
         "server/discover" => Some(Canned::error(200, seen, -32_601, "Method not found")),
         "initialize" => Some(Canned::result(seen, &result)),
@@ -41,9 +42,7 @@ fn hello(seen: &Seen) -> Option<Canned> {
 
 /// Connecting to a peer that answers everything so.
 fn opening(canned: Canned) -> Error {
-    open(&Fake::scripted(move |_| Ok(canned.clone())))
-        .err()
-        .unwrap()
+    open(&Fake::scripted(move |_| Ok(canned.clone()))).err().unwrap()
 }
 
 /// Calling a tool of a peer that connects well and answers so.
@@ -57,103 +56,37 @@ fn calling(canned: impl Fn(&Seen) -> Canned + 'static) -> Error {
 #[test]
 fn answers_to_the_first_request_have_their_class() {
     let cases: Vec<(&str, Canned)> = vec![
-        (
-            "auth_required",
-            Canned::text(401, "text/plain", "Unauthorized"),
-        ),
-        (
-            "auth_required",
-            Canned::json(
-                401,
-                &json!({"detail": "Invalid authentication credentials"}),
-            ),
-        ),
-        (
-            "auth_required",
-            Canned::json(401, &json!({"detail": "Token has been revoked"})),
-        ),
+        ("auth_required", Canned::text(401, "text/plain", "Unauthorized")),
+        ("auth_required", Canned::json(401, &json!({"detail": "Invalid authentication credentials"}))),
+        ("auth_required", Canned::json(401, &json!({"detail": "Token has been revoked"}))),
+        ("token_expired", Canned::json(401, &json!({"error": "token has expired"}))),
         (
             "token_expired",
-            Canned::json(401, &json!({"error": "token has expired"})),
+            Canned::text(401, "", "")
+                .header("www-authenticate", "Bearer error=\"invalid_token\", error_description=\"The token expired\""),
         ),
-        (
-            "token_expired",
-            Canned::text(401, "", "").header(
-                "www-authenticate",
-                "Bearer error=\"invalid_token\", error_description=\"The token expired\"",
-            ),
-        ),
-        (
-            "forbidden",
-            Canned::json(403, &json!({"detail": "Access denied"})),
-        ),
-        (
-            "forbidden",
-            Canned::json(
-                403,
-                &json!({"detail": "CSRF validation failed", "code": "CSRF_TOKEN_INVALID"}),
-            ),
-        ),
-        (
-            "rate_limited",
-            Canned::json(429, &json!({"error": "Account locked"})).header("retry-after", "900"),
-        ),
-        (
-            "not_mcp",
-            Canned::text(404, "text/html", "<html><body>Not Found</body></html>"),
-        ),
-        (
-            "not_mcp",
-            Canned::text(200, "text/html", "<!doctype html><title>Welcome</title>"),
-        ),
+        ("forbidden", Canned::json(403, &json!({"detail": "Access denied"}))),
+        ("forbidden", Canned::json(403, &json!({"detail": "CSRF validation failed", "code": "CSRF_TOKEN_INVALID"}))),
+        ("rate_limited", Canned::json(429, &json!({"error": "Account locked"})).header("retry-after", "900")),
+        ("not_mcp", Canned::text(404, "text/html", "<html><body>Not Found</body></html>")),
+        ("not_mcp", Canned::text(200, "text/html", "<!doctype html><title>Welcome</title>")),
         ("not_mcp", Canned::json(200, &json!({"status": "ok"}))),
         ("not_mcp", Canned::empty(200)),
         ("not_mcp", Canned::empty(204)),
-        (
-            "not_mcp",
-            Canned::text(307, "", "").header("location", "https://elsewhere.test/mcp"),
-        ),
+        ("not_mcp", Canned::text(307, "", "").header("location", "https://elsewhere.test/mcp")),
         ("not_mcp", Canned::text(405, "", "")),
-        (
-            "not_mcp",
-            Canned::text(406, "application/json", r#"{"message":"Not Acceptable"}"#),
-        ),
-        (
-            "not_mcp",
-            Canned::text(415, "text/plain", "Content-Type must be 'application/json'"),
-        ),
-        (
-            "protocol_error",
-            Canned::text(200, "application/json", r#"{"jsonrpc":"2.0","id":10"#),
-        ),
+        ("not_mcp", Canned::text(406, "application/json", r#"{"message":"Not Acceptable"}"#)),
+        ("not_mcp", Canned::text(415, "text/plain", "Content-Type must be 'application/json'")),
+        ("protocol_error", Canned::text(200, "application/json", r#"{"jsonrpc":"2.0","id":10"#)),
         ("protocol_error", Canned::stream("data: {broken\n\n")),
-        (
-            "limit",
-            Canned::text(431, "text/plain", "headers too large"),
-        ),
-        (
-            "timeout",
-            Canned::text(504, "text/html", "<html>Gateway Time-out</html>"),
-        ),
-        (
-            "upstream_error",
-            Canned::text(500, "text/plain", "Internal Server Error"),
-        ),
-        (
-            "upstream_error",
-            Canned::text(502, "text/html", "<html>Bad Gateway</html>"),
-        ),
-        (
-            "upstream_error",
-            Canned::text(503, "text/plain", "overloaded").header("retry-after", "5"),
-        ),
+        ("limit", Canned::text(431, "text/plain", "headers too large")),
+        ("timeout", Canned::text(504, "text/html", "<html>Gateway Time-out</html>")),
+        ("upstream_error", Canned::text(500, "text/plain", "Internal Server Error")),
+        ("upstream_error", Canned::text(502, "text/html", "<html>Bad Gateway</html>")),
+        ("upstream_error", Canned::text(503, "text/plain", "overloaded").header("retry-after", "5")),
     ];
     for (expected, canned) in cases {
-        let shown = format!(
-            "{} {}",
-            canned.status,
-            String::from_utf8_lossy(&canned.body)
-        );
+        let shown = format!("{} {}", canned.status, String::from_utf8_lossy(&canned.body));
         assert_eq!(class(&opening(canned)), expected, "{shown}");
     }
 }
@@ -163,55 +96,24 @@ fn answers_to_a_call_have_their_class() {
     type Case = (&'static str, fn(&Seen) -> Canned);
     let cases: &[Case] = &[
         ("auth_required", |_| Canned::text(401, "", "")),
-        ("forbidden", |_| {
-            Canned::json(403, &json!({"detail": "Access denied"}))
-        }),
+        ("forbidden", |_| Canned::json(403, &json!({"detail": "Access denied"}))),
         ("rate_limited", |_| Canned::text(429, "", "")),
         ("upstream_error", |_| Canned::text(500, "", "")),
         ("timeout", |_| Canned::text(504, "", "")),
         ("limit", |_| Canned::text(413, "", "")),
         ("not_mcp", |_| Canned::text(200, "text/html", "<html>")),
-        ("protocol_error", |_| {
-            Canned::json(200, &json!({"jsonrpc": "2.0", "id": 99, "result": {}}))
-        }),
-        ("protocol_error", |_| {
-            Canned::text(200, "application/json", "{")
-        }),
-        ("protocol_error", |_| {
-            Canned::text(200, "application/json", b"{\"a\":\"\xff\"}".to_vec())
-        }),
-        ("rejected", |seen| {
-            Canned::error(200, seen, -32_602, "unknown tool \"a\"")
-        }),
-        ("rejected", |seen| {
-            Canned::error(400, seen, -32_602, "Invalid arguments for tool a")
-        }),
-        ("rejected", |seen| {
-            Canned::error(200, seen, -32_601, "Method not found: tools/call")
-        }),
-        ("rejected", |seen| {
-            Canned::error(200, seen, -32_000, "the moon is full")
-        }),
-        ("upstream_error", |seen| {
-            Canned::error(200, seen, -32_000, "upstream jira down")
-        }),
-        ("upstream_error", |seen| {
-            Canned::error(200, seen, -32_603, "connect ECONNREFUSED 127.0.0.1:9101")
-        }),
-        ("upstream_error", |seen| {
-            Canned::error(200, seen, -32_001, "Request timed out")
-        }),
-        ("session_lost", |seen| {
-            Canned::error(200, seen, -32_600, "Session not found")
-        }),
-        ("session_lost", |seen| {
-            Canned::error(
-                400,
-                seen,
-                -32_000,
-                "Bad Request: No valid session ID provided",
-            )
-        }),
+        ("protocol_error", |_| Canned::json(200, &json!({"jsonrpc": "2.0", "id": 99, "result": {}}))),
+        ("protocol_error", |_| Canned::text(200, "application/json", "{")),
+        ("protocol_error", |_| Canned::text(200, "application/json", b"{\"a\":\"\xff\"}".to_vec())),
+        ("rejected", |seen| Canned::error(200, seen, -32_602, "unknown tool \"a\"")),
+        ("rejected", |seen| Canned::error(400, seen, -32_602, "Invalid arguments for tool a")),
+        ("rejected", |seen| Canned::error(200, seen, -32_601, "Method not found: tools/call")),
+        ("rejected", |seen| Canned::error(200, seen, -32_000, "the moon is full")),
+        ("upstream_error", |seen| Canned::error(200, seen, -32_000, "upstream jira down")),
+        ("upstream_error", |seen| Canned::error(200, seen, -32_603, "connect ECONNREFUSED 127.0.0.1:9101")),
+        ("upstream_error", |seen| Canned::error(200, seen, -32_001, "Request timed out")),
+        ("session_lost", |seen| Canned::error(200, seen, -32_600, "Session not found")),
+        ("session_lost", |seen| Canned::error(400, seen, -32_000, "Bad Request: No valid session ID provided")),
     ];
     for (number, (expected, canned)) in cases.iter().enumerate() {
         assert_eq!(class(&calling(canned)), *expected, "case {number}");
@@ -225,28 +127,15 @@ fn delivery_is_honest() {
     else {
         panic!()
     };
-    assert_eq!(
-        (refused.status, refused.delivery),
-        (Status::Unreachable, Delivery::NotDelivered)
-    );
-    let Error::Upstream(reset) =
-        calling(|seen| Canned::error(200, seen, -32_603, "connection reset by peer"))
-    else {
+    assert_eq!((refused.status, refused.delivery), (Status::Unreachable, Delivery::NotDelivered));
+    let Error::Upstream(reset) = calling(|seen| Canned::error(200, seen, -32_603, "connection reset by peer")) else {
         panic!()
     };
-    assert_eq!(
-        (reset.status, reset.delivery),
-        (Status::Unreachable, Delivery::MaybeDelivered)
-    );
-    let Error::Upstream(timeout) =
-        calling(|seen| Canned::error(200, seen, -32_001, "Request timed out"))
-    else {
+    assert_eq!((reset.status, reset.delivery), (Status::Unreachable, Delivery::MaybeDelivered));
+    let Error::Upstream(timeout) = calling(|seen| Canned::error(200, seen, -32_001, "Request timed out")) else {
         panic!()
     };
-    assert_eq!(
-        (timeout.status, timeout.delivery),
-        (Status::Timeout, Delivery::MaybeDelivered)
-    );
+    assert_eq!((timeout.status, timeout.delivery), (Status::Timeout, Delivery::MaybeDelivered));
 }
 
 #[test]
@@ -262,23 +151,14 @@ fn failures_below_http_keep_their_kind_their_words_and_their_delivery() {
         (FailureKind::NotHttp, Sent::Maybe, "not_mcp"),
     ];
     for (kind, sent, expected) in cases {
-        let failing = Failure {
-            kind,
-            detail: "why\u{7}".to_owned(),
-            sent,
-        };
+        let failing = Failure { kind, detail: "why\u{7}".to_owned(), sent };
         let fake = Fake::scripted(move |_| Err(failing.clone()));
         let error = open(&fake).err().unwrap();
         assert_eq!(class(&error), expected);
         assert_eq!(fake.wire().len(), 1, "not tried again");
-        if let Error::Unreachable(failure) | Error::Timeout(failure) | Error::Limit(failure) = error
-        {
+        if let Error::Unreachable(failure) | Error::Timeout(failure) | Error::Limit(failure) = error {
             assert_eq!(failure.detail, "why");
-            let delivery = if sent == Sent::No {
-                Delivery::NotDelivered
-            } else {
-                Delivery::MaybeDelivered
-            };
+            let delivery = if sent == Sent::No { Delivery::NotDelivered } else { Delivery::MaybeDelivered };
             assert_eq!(failure.delivery, delivery);
         }
     }
@@ -286,9 +166,7 @@ fn failures_below_http_keep_their_kind_their_words_and_their_delivery() {
 
 #[test]
 fn a_body_that_breaks_may_have_been_delivered() {
-    let Error::Unreachable(failure) =
-        calling(|seen| Canned::result(seen, &json!({"content": []})).broken())
-    else {
+    let Error::Unreachable(failure) = calling(|seen| Canned::result(seen, &json!({"content": []})).broken()) else {
         panic!()
     };
     assert_eq!(failure.delivery, Delivery::MaybeDelivered);
@@ -300,22 +178,10 @@ fn waiting_times_are_read_where_they_are() {
         Error::RateLimited(limit) => limit.retry_after,
         other => panic!("{other:?}"),
     };
-    assert_eq!(
-        wait(Canned::text(429, "", "").header("Retry-After", "17")),
-        Some(17)
-    );
-    assert_eq!(
-        wait(Canned::json(429, &json!({"reset_in_seconds": 12.2}))),
-        Some(13)
-    );
-    assert_eq!(
-        wait(Canned::text(429, "", "").header("x-lockout-remaining", "900")),
-        Some(900)
-    );
-    assert_eq!(
-        wait(Canned::text(429, "", "").header("retry-after", "-5")),
-        None
-    );
+    assert_eq!(wait(Canned::text(429, "", "").header("Retry-After", "17")), Some(17));
+    assert_eq!(wait(Canned::json(429, &json!({"reset_in_seconds": 12.2}))), Some(13));
+    assert_eq!(wait(Canned::text(429, "", "").header("x-lockout-remaining", "900")), Some(900));
+    assert_eq!(wait(Canned::text(429, "", "").header("retry-after", "-5")), None);
     assert_eq!(wait(Canned::text(429, "", "soon")), None);
 }
 
@@ -329,9 +195,7 @@ fn the_old_transport_gets_a_clear_message() {
             _ => Canned::text(405, "text/plain", "Method Not Allowed"),
         })
     });
-    let Err(Error::NotMcp(answer)) = open(&fake) else {
-        panic!()
-    };
+    let Err(Error::NotMcp(answer)) = open(&fake) else { panic!() };
     assert!(answer.problem.contains("HTTP+SSE"), "{}", answer.problem);
 }
 
@@ -341,15 +205,9 @@ fn what_a_peer_writes_is_bounded_and_clean_in_every_error() {
     for status in [400, 401, 403, 404, 429, 500, 200] {
         let shown = format!(
             "{:?}",
-            opening(
-                Canned::text(status, "text/plain", nasty.clone())
-                    .header("www-authenticate", "x\u{7}y")
-            )
+            opening(Canned::text(status, "text/plain", nasty.clone()).header("www-authenticate", "x\u{7}y"))
         );
         assert!(shown.len() < 3000, "HTTP {status}: {} bytes", shown.len());
-        assert!(
-            !shown.contains("\\u{1b}") && !shown.contains("\\u{7}"),
-            "HTTP {status}: {shown}"
-        );
+        assert!(!shown.contains("\\u{1b}") && !shown.contains("\\u{7}"), "HTTP {status}: {shown}");
     }
 }

@@ -22,10 +22,7 @@ fn list(result: Value, services: Vec<DeclaredService>) -> Catalog {
     });
     let mut endpoint = endpoint(URL);
     endpoint.services = services;
-    Conversation::open(fake, endpoint, None)
-        .unwrap()
-        .list_tools()
-        .unwrap()
+    Conversation::open(fake, endpoint, None).unwrap().list_tools().unwrap()
 }
 
 fn named(names: &[&str]) -> Value {
@@ -33,24 +30,14 @@ fn named(names: &[&str]) -> Value {
 }
 
 fn declare(name: &str, prefix: Option<&str>) -> DeclaredService {
-    DeclaredService {
-        name: name.to_owned(),
-        prefix: prefix.map(str::to_owned),
-    }
+    DeclaredService { name: name.to_owned(), prefix: prefix.map(str::to_owned) }
 }
 
 fn services(catalog: &Catalog) -> Vec<(&str, u32, Attribution, Confidence)> {
     catalog
         .services
         .iter()
-        .map(|service| {
-            (
-                service.name.as_str(),
-                service.tools,
-                service.attribution,
-                service.confidence,
-            )
-        })
+        .map(|service| (service.name.as_str(), service.tools, service.attribution, service.confidence))
         .collect()
 }
 
@@ -63,19 +50,9 @@ fn a_tools_own_metadata_names_its_service() {
     tools[3]["_meta"] = json!({"fastmcp": {"tags": ["github"]}, "com.example/owner": "team"});
     tools[4]["_meta"] = json!({"pflow.dev/service": 7});
     let catalog = list(json!({"tools": tools}), vec![]);
-    let found: Vec<_> = catalog
-        .tools
-        .iter()
-        .map(|tool| tool.provenance.service.as_deref())
-        .collect();
-    assert_eq!(
-        found,
-        [Some("github"), Some("slack"), Some("jira"), None, None]
-    );
-    assert_eq!(
-        catalog.tools[0].provenance.evidence,
-        "_meta[\"pflow.dev/service\"] says \"github\""
-    );
+    let found: Vec<_> = catalog.tools.iter().map(|tool| tool.provenance.service.as_deref()).collect();
+    assert_eq!(found, [Some("github"), Some("slack"), Some("jira"), None, None]);
+    assert_eq!(catalog.tools[0].provenance.evidence, "_meta[\"pflow.dev/service\"] says \"github\"");
     assert_eq!(catalog.tools[0].provenance.confidence, Confidence::Certain);
 }
 
@@ -96,99 +73,45 @@ fn the_outcomes_of_a_list_name_services_and_their_state() {
             ("odd", 0, Attribution::Reported, Confidence::Certain),
         ]
     );
-    let states: Vec<_> = catalog
-        .services
-        .iter()
-        .map(|service| service.status)
-        .collect();
+    let states: Vec<_> = catalog.services.iter().map(|service| service.status).collect();
     assert_eq!(states, [Status::Ok, Status::Timeout, Status::Unknown]);
-    assert_eq!(
-        catalog.services[1].evidence,
-        ["_meta[\"litellm.ai/server_outcomes\"]: timeout, 0 tools"]
-    );
+    assert_eq!(catalog.services[1].evidence, ["_meta[\"litellm.ai/server_outcomes\"]: timeout, 0 tools"]);
 }
 
 #[test]
 fn declared_services_win_and_the_longest_prefix_wins_among_them() {
     let catalog = list(
-        named(&[
-            "github_list",
-            "github-work-list",
-            "gh.x",
-            "post",
-            "GitHub Work",
-        ]),
-        vec![
-            declare("github", None),
-            declare("GitHub Work", None),
-            declare("short", Some("gh.")),
-        ],
+        named(&["github_list", "github-work-list", "gh.x", "post", "GitHub Work"]),
+        vec![declare("github", None), declare("GitHub Work", None), declare("short", Some("gh."))],
     );
-    let of = |name: &str| {
-        catalog
-            .tools
-            .iter()
-            .find(|tool| tool.name == name)
-            .unwrap()
-            .provenance
-            .service
-            .clone()
-    };
+    let of = |name: &str| catalog.tools.iter().find(|tool| tool.name == name).unwrap().provenance.service.clone();
     assert_eq!(of("github_list").as_deref(), Some("github"));
-    assert_eq!(
-        of("github-work-list").as_deref(),
-        Some("GitHub Work"),
-        "written as gateways write it"
-    );
+    assert_eq!(of("github-work-list").as_deref(), Some("GitHub Work"), "written as gateways write it");
     assert_eq!(of("gh.x").as_deref(), Some("short"));
     assert_eq!(of("post"), None);
-    assert_eq!(
-        of("GitHub Work"),
-        None,
-        "a name that is all prefix is no tool of it"
-    );
+    assert_eq!(of("GitHub Work"), None, "a name that is all prefix is no tool of it");
 }
 
 #[test]
 fn every_separator_is_understood() {
     for separator in ["__", "_", "-", ".", ":", "/"] {
-        let catalog = list(
-            named(&[&format!("svc{separator}tool")]),
-            vec![declare("svc", None)],
-        );
-        assert_eq!(
-            catalog.tools[0].provenance.service.as_deref(),
-            Some("svc"),
-            "{separator}"
-        );
+        let catalog = list(named(&[&format!("svc{separator}tool")]), vec![declare("svc", None)]);
+        assert_eq!(catalog.tools[0].provenance.service.as_deref(), Some("svc"), "{separator}");
     }
 }
 
 #[test]
 fn an_empty_prefix_declares_all_tools() {
     let catalog = list(named(&["a", "b"]), vec![declare("only", Some(""))]);
-    assert_eq!(
-        services(&catalog),
-        [("only", 2, Attribution::Declared, Confidence::Certain)]
-    );
-    assert_eq!(
-        catalog.tools[0].provenance.evidence,
-        "all tools are declared to be from \"only\""
-    );
+    assert_eq!(services(&catalog), [("only", 2, Attribution::Declared, Confidence::Certain)]);
+    assert_eq!(catalog.tools[0].provenance.evidence, "all tools are declared to be from \"only\"");
 }
 
 #[test]
 fn a_declared_service_without_tools_is_listed_and_warned_about() {
     let catalog = list(named(&["a"]), vec![declare("gone", None)]);
-    assert_eq!(
-        services(&catalog),
-        [("gone", 0, Attribution::Declared, Confidence::Certain)]
-    );
-    assert!(
-        catalog.warnings[0].message.contains("gone="),
-        "{}",
-        catalog.warnings[0].message
-    );
+    assert_eq!(services(&catalog), [("gone", 0, Attribution::Declared, Confidence::Certain)]);
+    assert!(catalog.warnings[0].message.contains("gone="), "{}", catalog.warnings[0].message);
 }
 
 #[test]
@@ -207,18 +130,13 @@ fn nothing_is_inferred_from_underscores_verbs_or_a_single_service() {
 
 #[test]
 fn shared_prefixes_of_several_services_are_inferred_and_labelled_as_guesses() {
-    for names in [
-        ["gh:a", "gh:b", "sl:a", "sl:b"],
-        ["gh__a", "gh__b", "sl__a", "sl__b"],
-        ["gh-a", "gh-b", "sl-a", "sl-b"],
-    ] {
+    for names in
+        [["gh:a", "gh:b", "sl:a", "sl:b"], ["gh__a", "gh__b", "sl__a", "sl__b"], ["gh-a", "gh-b", "sl-a", "sl-b"]]
+    {
         let catalog = list(named(&names), vec![]);
         assert_eq!(
             services(&catalog),
-            [
-                ("gh", 2, Attribution::Inferred, Confidence::Low),
-                ("sl", 2, Attribution::Inferred, Confidence::Low)
-            ],
+            [("gh", 2, Attribution::Inferred, Confidence::Low), ("sl", 2, Attribution::Inferred, Confidence::Low)],
             "{names:?}"
         );
     }

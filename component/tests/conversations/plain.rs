@@ -56,17 +56,10 @@ impl Plain {
     fn lost(&self, seen: &Seen) -> Canned {
         match self.loss {
             Loss::NotFound => Canned::text(404, "text/plain", "session not found\n"),
-            Loss::BadRequest => Canned::error(
-                400,
-                seen,
-                -32_000,
-                "Bad Request: No valid session ID provided",
-            ),
+            Loss::BadRequest => Canned::error(400, seen, -32_000, "Bad Request: No valid session ID provided"),
             Loss::MissingId => Canned::error(400, seen, -32_600, "Bad Request: Missing session ID"),
             Loss::GoodWithError => Canned::error(200, seen, -32_001, "Session not found"),
-            Loss::Unavailable => {
-                Canned::text(503, "application/json", r#"{"error":"Session expired"}"#)
-            }
+            Loss::Unavailable => Canned::text(503, "application/json", r#"{"error":"Session expired"}"#),
         }
     }
 
@@ -83,11 +76,7 @@ impl Plain {
         let mut result = json!({"tools": self.pages.get(at).cloned().unwrap_or_default()});
         if at + 1 < self.pages.len() {
             // The first cursor is the empty string: it is valid, and not the end.
-            result["nextCursor"] = if at == 0 {
-                json!("")
-            } else {
-                json!((at + 1).to_string())
-            };
+            result["nextCursor"] = if at == 0 { json!("") } else { json!((at + 1).to_string()) };
         }
         Canned::result(seen, &result)
     }
@@ -95,11 +84,7 @@ impl Plain {
 
 impl Peer for Plain {
     fn answer(&mut self, seen: &Seen) -> Result<Canned, Failure> {
-        assert_eq!(
-            seen.header("origin"),
-            None,
-            "an Origin makes gateways refuse"
-        );
+        assert_eq!(seen.header("origin"), None, "an Origin makes gateways refuse");
         if seen.method == Method::Delete {
             self.alive = None;
             return Ok(Canned::empty(405));
@@ -107,11 +92,7 @@ impl Peer for Plain {
         assert_eq!(seen.header("content-type"), Some("application/json"));
         let rpc = seen.rpc();
         if rpc == "initialize" {
-            assert_eq!(
-                seen.header("mcp-session-id"),
-                None,
-                "a new session starts without an id"
-            );
+            assert_eq!(seen.header("mcp-session-id"), None, "a new session starts without an id");
             assert_eq!(seen.body["params"]["capabilities"], json!({}));
             self.opened += 1;
             self.served = 0;
@@ -129,18 +110,11 @@ impl Peer for Plain {
             return Ok(canned.header("Mcp-Session-Id", &id));
         }
         if rpc == "server/discover" {
-            return Ok(Canned::error(
-                400,
-                seen,
-                -32_600,
-                "Bad Request: Server not initialized",
-            ));
+            return Ok(Canned::error(400, seen, -32_600, "Bad Request: Server not initialized"));
         }
         if self.sessions == Sessions::Used {
-            let known =
-                self.alive.is_some() && seen.header("mcp-session-id") == self.alive.as_deref();
-            let due =
-                !seen.id().is_null() && self.dies_after.is_some_and(|limit| self.served >= limit);
+            let known = self.alive.is_some() && seen.header("mcp-session-id") == self.alive.as_deref();
+            let due = !seen.id().is_null() && self.dies_after.is_some_and(|limit| self.served >= limit);
             if !known || due {
                 self.alive = None;
                 self.dies_after = None;
@@ -157,10 +131,7 @@ impl Peer for Plain {
                 let page = self.page(seen);
                 self.dress(page)
             }
-            "tools/call" => self.dress(Canned::result(
-                seen,
-                &json!({"content": [{"type": "text", "text": "ok"}]}),
-            )),
+            "tools/call" => self.dress(Canned::result(seen, &json!({"content": [{"type": "text", "text": "ok"}]}))),
             _ => Canned::error(200, seen, -32_601, "Method not found"),
         })
     }

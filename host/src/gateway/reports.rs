@@ -103,7 +103,8 @@ pub(super) async fn health(pool: &Pool) -> report::GatewayHealth {
 async fn checked(pool: &Pool, listed: &Listed) -> Result<Vec<report::ServiceHealth>> {
     let timeout = pool.config().timeout;
     let mut lent = pool.lend().await.map_err(|f| pool.explain(f))?;
-    let services = lent.conversation.check_health(&listed.catalog.services, timeout).await.map_err(|f| pool.explain(f))?;
+    let services =
+        lent.conversation.check_health(&listed.catalog.services, timeout).await.map_err(|f| pool.explain(f))?;
     pool.give_back(lent);
     Ok(services.into_iter().map(convert::service_health).collect())
 }
@@ -116,7 +117,10 @@ fn expiry(pool: &Pool) -> Option<String> {
 
 fn from_catalog(service: &types::Service) -> report::ServiceHealth {
     let service = convert::service(service);
-    report::ServiceHealth { evidence: service.evidence, ..report::ServiceHealth::new(service.name, service.status, service.tools) }
+    report::ServiceHealth {
+        evidence: service.evidence,
+        ..report::ServiceHealth::new(service.name, service.status, service.tools)
+    }
 }
 
 pub(super) async fn test(pool: &Pool) -> report::Test {
@@ -155,7 +159,9 @@ pub(super) async fn test(pool: &Pool) -> report::Test {
             if !test.ok {
                 test.error = Some(
                     Error::new(Class::UpstreamError, format!("{} lists no tools at all", pool.config().name))
-                        .with_hint("gateways also answer so when they fail inside, or when the credential may see nothing"),
+                        .with_hint(
+                            "gateways also answer so when they fail inside, or when the credential may see nothing",
+                        ),
                 );
             }
         }
@@ -236,7 +242,9 @@ fn checks(
                     ms: ms.or_else(|| Some(millis(started.elapsed()))),
                     detail: failure.map(|error| error.message.clone()).unwrap_or_default(),
                 },
-                _ => Check { name, ok: Some(true), ms, detail: text.unwrap_or_else(|| passed(pool, at, https, outcome)) },
+                _ => {
+                    Check { name, ok: Some(true), ms, detail: text.unwrap_or_else(|| passed(pool, at, https, outcome)) }
+                }
             }
         })
         .collect()

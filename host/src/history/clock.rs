@@ -88,7 +88,10 @@ mod tests {
         let (early, late) = (Moment::from_millis(1_000), Moment::from_millis(5_000));
         assert_eq!(early.age(late), Duration::from_secs(4));
         assert_eq!(late.age(early), Duration::ZERO);
-        assert_eq!(Moment::from_millis(i64::MIN).age(Moment::from_millis(i64::MAX)), Duration::from_millis(u64::try_from(i64::MAX).unwrap_or(0)));
+        assert_eq!(
+            Moment::from_millis(i64::MIN).age(Moment::from_millis(i64::MAX)),
+            Duration::from_millis(u64::try_from(i64::MAX).unwrap_or(0))
+        );
     }
 
     #[test]

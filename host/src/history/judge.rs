@@ -126,8 +126,10 @@ pub fn is_well(status: Status) -> bool {
 
 /// Completes the report.
 pub fn judge(health: &mut GatewayHealth, seen: &Seen, known: &Known, now: Moment) -> Verdict {
-    let mut verdict =
-        Verdict { reported: health.services.iter().map(|s| (s.name.clone(), s.status)).collect(), ..Verdict::default() };
+    let mut verdict = Verdict {
+        reported: health.services.iter().map(|s| (s.name.clone(), s.status)).collect(),
+        ..Verdict::default()
+    };
     token(health, now);
     match &seen.tools {
         None => from_memory(health, known, now),
@@ -165,7 +167,9 @@ fn token(health: &mut GatewayHealth, now: Moment) {
         Some(_) => {}
         None if health.error.is_none() => {
             let ago = span(ends.age(now));
-            health.warnings.push(format!("signals disagree: the token expired {ago} ago by its own date, and the gateway still takes it"));
+            health.warnings.push(format!(
+                "signals disagree: the token expired {ago} ago by its own date, and the gateway still takes it"
+            ));
         }
         // The error says it.
         None => {}
@@ -174,7 +178,8 @@ fn token(health: &mut GatewayHealth, now: Moment) {
 
 /// The gateway could not be asked: its services as they were known last.
 fn from_memory(health: &mut GatewayHealth, known: &Known, now: Moment) {
-    let listed: BTreeMap<&str, usize> = known.snapshot.iter().flat_map(by_service).map(|(name, tools)| (name, tools.len())).collect();
+    let listed: BTreeMap<&str, usize> =
+        known.snapshot.iter().flat_map(by_service).map(|(name, tools)| (name, tools.len())).collect();
     let names: BTreeSet<&str> = listed.keys().copied().chain(known.states.keys().map(String::as_str)).collect();
     for name in names {
         if name.is_empty() || health.services.iter().any(|service| service.name == name) {
@@ -229,10 +234,14 @@ fn compare(health: &mut GatewayHealth, tools: &[SnapshotTool], seen: &Seen, know
     let cut = tools.len() % ROUND == 0 && (shrunk || !missing.is_empty());
     if cut {
         let more = match snapshot {
-            Some(snapshot) if shrunk => format!("{} ago there were {}", span(snapshot.seen_at.age(now)), snapshot.tools.len()),
+            Some(snapshot) if shrunk => {
+                format!("{} ago there were {}", span(snapshot.seen_at.age(now)), snapshot.tools.len())
+            }
             _ => format!("nothing of {} is in it", list(&missing)),
         };
-        health.warnings.push(format!("the catalogue ends at exactly {} tools and may have been cut: {more}", tools.len()));
+        health
+            .warnings
+            .push(format!("the catalogue ends at exactly {} tools and may have been cut: {more}", tools.len()));
         health.status = worse(health.status);
     }
     let gone = if cut { Status::Degraded } else { Status::Offline };
@@ -266,7 +275,12 @@ fn vanished(
         }
         let service = entry(health, name);
         if current.contains(name) {
-            service.evidence.push(format!("{} of its {} tools are gone: {} (seen {ago} ago)", lost.len(), tools.len(), list(&lost)));
+            service.evidence.push(format!(
+                "{} of its {} tools are gone: {} (seen {ago} ago)",
+                lost.len(),
+                tools.len(),
+                list(&lost)
+            ));
             continue;
         }
         let words = format!("all its tools are gone: {} (seen {ago} ago)", list(&lost));
@@ -281,7 +295,12 @@ fn vanished(
             health.vanished.push(name.to_owned());
         }
     }
-    health.vanished_tools = snapshot.tools.iter().filter(|tool| !names.contains(tool.name.as_str())).map(|tool| tool.name.clone()).collect();
+    health.vanished_tools = snapshot
+        .tools
+        .iter()
+        .filter(|tool| !names.contains(tool.name.as_str()))
+        .map(|tool| tool.name.clone())
+        .collect();
     let orphans: Vec<&str> = snapshot
         .tools
         .iter()
@@ -298,7 +317,8 @@ fn appeared(health: &mut GatewayHealth, snapshot: &Snapshot, tools: &[SnapshotTo
     let names: BTreeSet<&str> = snapshot.tools.iter().map(|tool| tool.name.as_str()).collect();
     let services: BTreeSet<&str> = tools.iter().filter_map(|tool| tool.service.as_deref()).collect();
     health.appeared = services.into_iter().filter(|name| !before.contains_key(name)).map(str::to_owned).collect();
-    health.appeared_tools = tools.iter().filter(|tool| !names.contains(tool.name.as_str())).map(|tool| tool.name.clone()).collect();
+    health.appeared_tools =
+        tools.iter().filter(|tool| !names.contains(tool.name.as_str())).map(|tool| tool.name.clone()).collect();
 }
 
 /// The service's place in the report; a new one when the report does not mention it.
@@ -340,14 +360,20 @@ fn calls(service: &mut ServiceHealth, known: &Known, now: Moment) -> Forgive {
         let recovered = state.is_some_and(|state| !is_well(state.reported));
         let seen_since = service.last_seen.as_deref().and_then(Moment::parse).is_some_and(|seen| seen > at);
         if service.status == Status::Ok && (recovered || seen_since) {
-            service.evidence.push(format!("a call failed {} ago, before the gateway saw it well again", span(at.age(now))));
+            service
+                .evidence
+                .push(format!("a call failed {} ago, before the gateway saw it well again", span(at.age(now))));
             return Forgive::Yes;
         }
         let age = at.age(now);
         if age > FAILED_CALL {
             return Forgive::No;
         }
-        let times = if calls.failures > 1 { format!("{} calls in a row failed, the last", calls.failures) } else { "a call failed".into() };
+        let times = if calls.failures > 1 {
+            format!("{} calls in a row failed, the last", calls.failures)
+        } else {
+            "a call failed".into()
+        };
         let words = format!("{times} {} ago: {}", span(age), scrub::line(&calls.message, 300));
         let means = calls.status.unwrap_or(Status::Degraded);
         match service.status {

@@ -12,7 +12,10 @@ use super::{
     judge::{Probe, Seen, SnapshotTool, judge},
     write::{CallResult, Transition},
 };
-use crate::{CallOptions, Class, Gateway, report::{GatewayHealth, Status}};
+use crate::{
+    CallOptions, Class, Gateway,
+    report::{GatewayHealth, Status},
+};
 
 /// A harmless tool to call for certainty: `SERVICE=TOOL`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +34,10 @@ impl FromStr for ProbeOf {
             Some((service, tool)) if !service.trim().is_empty() && !tool.trim().is_empty() => {
                 Ok(Self { service: service.trim().into(), tool: tool.trim().into() })
             }
-            _ => Err("SERVICE=TOOL, like github=github_get_me; the tool must be harmless, it is called without arguments".into()),
+            _ => Err(
+                "SERVICE=TOOL, like github=github_get_me; the tool must be harmless, it is called without arguments"
+                    .into(),
+            ),
         }
     }
 }
@@ -64,9 +70,13 @@ impl Looker {
                 } else {
                     probed(gateway, &probe.tool).await
                 };
-                seen.probes.insert(probe.service.clone(), Probe { tool: probe.tool.clone(), status: outcome.0, message: outcome.1 });
+                seen.probes.insert(
+                    probe.service.clone(),
+                    Probe { tool: probe.tool.clone(), status: outcome.0, message: outcome.1 },
+                );
             }
-            let mut listed: Vec<_> = tools.into_iter().map(|tool| SnapshotTool { name: tool.name, service: tool.service }).collect();
+            let mut listed: Vec<_> =
+                tools.into_iter().map(|tool| SnapshotTool { name: tool.name, service: tool.service }).collect();
             listed.sort();
             seen.tools = Some(listed);
         }
@@ -77,7 +87,8 @@ impl Looker {
         match tokio::task::spawn_blocking(judged).await {
             Ok(judged) => judged,
             Err(error) => {
-                let mut health = GatewayHealth::new(gateway.config().name.clone(), Status::Unknown, Moment::now().rfc3339());
+                let mut health =
+                    GatewayHealth::new(gateway.config().name.clone(), Status::Unknown, Moment::now().rfc3339());
                 health.error = Some(crate::Error::new(Class::Internal, format!("the judgement failed: {error}")));
                 (health, Vec::new())
             }

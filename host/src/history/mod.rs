@@ -111,7 +111,10 @@ impl History {
                 None => match store::open(path) {
                     Ok(opened) => {
                         if let Some(moved) = opened.moved {
-                            state.notes.push(format!("the history was broken; it begins anew, and the old file is kept as {}", moved.display()));
+                            state.notes.push(format!(
+                                "the history was broken; it begins anew, and the old file is kept as {}",
+                                moved.display()
+                            ));
                         }
                         opened.connection
                     }

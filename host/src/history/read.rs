@@ -156,7 +156,10 @@ impl History {
     #[must_use]
     pub fn gateways(&self) -> Vec<String> {
         self.with(|connection| {
-            connection.prepare("SELECT gateway FROM gateways ORDER BY gateway")?.query_map([], |row| row.get(0))?.collect()
+            connection
+                .prepare("SELECT gateway FROM gateways ORDER BY gateway")?
+                .query_map([], |row| row.get(0))?
+                .collect()
         })
         .unwrap_or_default()
     }
@@ -263,12 +266,16 @@ fn last_service(row: &Row<'_>) -> rusqlite::Result<LastService> {
 
 fn last(connection: &Connection, gateway: &str, now: Moment) -> rusqlite::Result<Option<Last>> {
     let found = connection
-        .query_row("SELECT status, since, at, evidence FROM states WHERE gateway = ?1 AND service = ''", [gateway], |row| {
-            Ok((status(row, 0)?, moment(row, 1)?, moment(row, 2)?, row.get(3)?))
-        })
+        .query_row(
+            "SELECT status, since, at, evidence FROM states WHERE gateway = ?1 AND service = ''",
+            [gateway],
+            |row| Ok((status(row, 0)?, moment(row, 1)?, moment(row, 2)?, row.get(3)?)),
+        )
         .optional()?;
     let services: Vec<LastService> = connection
-        .prepare("SELECT service, status, since, evidence FROM states WHERE gateway = ?1 AND service <> '' ORDER BY service")?
+        .prepare(
+            "SELECT service, status, since, evidence FROM states WHERE gateway = ?1 AND service <> '' ORDER BY service",
+        )?
         .query_map([gateway], last_service)?
         .collect::<rusqlite::Result<_>>()?;
     Ok(found.map(|(status, since, at, evidence)| Last {
@@ -302,10 +309,17 @@ fn transition(row: &Row<'_>) -> rusqlite::Result<Transition> {
 /// Changes and errors shown of one gateway.
 const SHOWN: i64 = 100;
 
-fn history(connection: &Connection, gateway: &str, since: Moment, now: Moment, bars: usize) -> rusqlite::Result<GatewayHistory> {
+fn history(
+    connection: &Connection,
+    gateway: &str,
+    since: Moment,
+    now: Moment,
+    bars: usize,
+) -> rusqlite::Result<GatewayHistory> {
     let mut all = bars_of(connection, gateway, since, now, bars)?;
     let own = all.remove("").unwrap_or_else(|| vec![Bar::default(); bars]);
-    let services = all.into_iter().map(|(name, bars)| ServiceHistory { name, uptime: Bar::uptime(&bars), bars }).collect();
+    let services =
+        all.into_iter().map(|(name, bars)| ServiceHistory { name, uptime: Bar::uptime(&bars), bars }).collect();
     let mut transitions: Vec<Transition> = connection
         .prepare(&format!(
             "SELECT {TRANSITION} FROM transitions WHERE gateway = ?1 AND at >= ?2 ORDER BY id DESC LIMIT {SHOWN}"
@@ -322,10 +336,23 @@ fn history(connection: &Connection, gateway: &str, since: Moment, now: Moment, b
             Ok(ErrorSeen { at: moment(row, 0)?, class: row.get(1)?, message: row.get(2)? })
         })?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(GatewayHistory { gateway: gateway.to_owned(), uptime: Bar::uptime(&own), bars: own, services, transitions, errors })
+    Ok(GatewayHistory {
+        gateway: gateway.to_owned(),
+        uptime: Bar::uptime(&own),
+        bars: own,
+        services,
+        transitions,
+        errors,
+    })
 }
 
-fn bars_of(connection: &Connection, gateway: &str, since: Moment, now: Moment, bars: usize) -> rusqlite::Result<BTreeMap<String, Vec<Bar>>> {
+fn bars_of(
+    connection: &Connection,
+    gateway: &str,
+    since: Moment,
+    now: Moment,
+    bars: usize,
+) -> rusqlite::Result<BTreeMap<String, Vec<Bar>>> {
     let first = since.millis().div_euclid(SLOT);
     let last = now.millis().div_euclid(SLOT).max(first);
     let slots = usize::try_from(last - first + 1).unwrap_or(1);
@@ -368,6 +395,14 @@ pub fn stretch(text: &str) -> Result<Duration, String> {
         'd' => 86_400,
         _ => return Err(wrong()),
     };
-    let number: u64 = text.strip_suffix(unit).and_then(|number| number.parse().ok()).filter(|number| *number > 0).ok_or_else(wrong)?;
-    number.checked_mul(seconds).filter(|seconds| *seconds <= 90 * 86_400).map(Duration::from_secs).ok_or_else(|| format!("{text} is more than 90 days, and nothing is kept longer"))
+    let number: u64 = text
+        .strip_suffix(unit)
+        .and_then(|number| number.parse().ok())
+        .filter(|number| *number > 0)
+        .ok_or_else(wrong)?;
+    number
+        .checked_mul(seconds)
+        .filter(|seconds| *seconds <= 90 * 86_400)
+        .map(Duration::from_secs)
+        .ok_or_else(|| format!("{text} is more than 90 days, and nothing is kept longer"))
 }

@@ -1,4 +1,9 @@
-#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, reason = "a test that cannot go on shall stop")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on shall stop"
+)]
 
 use std::{
     collections::BTreeMap,
@@ -111,7 +116,10 @@ fn a_failed_call_makes_the_service_degraded_before_anybody_looks() {
         service: Some("s".into()),
         ok: false,
         result: None,
-        error: Some(Error::new(Class::UpstreamError, "the service s failed: All connection attempts failed").with_service(Some("s".into()))),
+        error: Some(
+            Error::new(Class::UpstreamError, "the service s failed: All connection attempts failed")
+                .with_service(Some("s".into())),
+        ),
     };
     let (service, result) = CallResult::of(&call).unwrap();
     history.record_call("gw", service, &result, at(5));
@@ -155,7 +163,15 @@ fn calls_that_say_nothing_of_a_service_are_not_held_against_it() {
         result: result.then(|| serde_json::json!({})),
         error,
     };
-    for class in [Class::Config, Class::Unreachable, Class::Dns, Class::EgressDenied, Class::AuthRequired, Class::Limit, Class::Component] {
+    for class in [
+        Class::Config,
+        Class::Unreachable,
+        Class::Dns,
+        Class::EgressDenied,
+        Class::AuthRequired,
+        Class::Limit,
+        Class::Component,
+    ] {
         assert_eq!(CallResult::of(&call(Some(Error::new(class, "no")), false)), None, "{class:?}");
     }
     assert_eq!(CallResult::of(&call(None, true)), Some(("s", CallResult::Answered)));
@@ -169,7 +185,9 @@ fn a_good_catalogue_stays_until_it_is_whole_again_or_the_user_accepts() {
     let folder = tempfile::tempdir().unwrap();
     let history = History::new(folder.path());
     let two = |names: &[&str]| Seen {
-        tools: Some(names.iter().map(|n| SnapshotTool { name: format!("{n}_t"), service: Some((*n).into()) }).collect()),
+        tools: Some(
+            names.iter().map(|n| SnapshotTool { name: format!("{n}_t"), service: Some((*n).into()) }).collect(),
+        ),
         ..Seen::default()
     };
     let gateway = |names: &[&str]| {
@@ -181,7 +199,10 @@ fn a_good_catalogue_stays_until_it_is_whole_again_or_the_user_accepts() {
     record(&history, gateway(&["a", "b"]), &two(&["a", "b"]), at(0));
     for n in 1..4 {
         let (health, _) = record(&history, gateway(&["a"]), &two(&["a"]), at(n * 60));
-        assert_eq!((health.vanished.as_slice(), health.vanished_tools.as_slice()), (&["b".to_owned()][..], &["b_t".to_owned()][..]));
+        assert_eq!(
+            (health.vanished.as_slice(), health.vanished_tools.as_slice()),
+            (&["b".to_owned()][..], &["b_t".to_owned()][..])
+        );
         assert_eq!(health.services[1].since.as_deref(), Some(at(60).rfc3339().as_str()));
     }
     let difference = history.difference("gw").unwrap();
@@ -233,7 +254,8 @@ fn a_clock_that_jumps_changes_neither_order_nor_makes_ages_negative() {
     let history = History::new(folder.path());
     let (far, back) = (at(50 * 365 * 86_400), at(-365 * 86_400));
     for (n, now) in [at(0), far, back, at(10)].into_iter().enumerate() {
-        let (health, transitions) = record(&history, look(if n % 2 == 0 { Status::Ok } else { Status::Offline }), &seen(), now);
+        let (health, transitions) =
+            record(&history, look(if n % 2 == 0 { Status::Ok } else { Status::Offline }), &seen(), now);
         assert_eq!(services(&transitions).len(), 1);
         assert!(health.services[0].since.is_some(), "{:?}", history.why_off());
     }
@@ -333,7 +355,13 @@ fn on_a_full_disk_health_still_reports() {
     let history = History::new(folder.path());
     record(&history, look(Status::Ok), &seen(), at(0));
     // SQLite's own limit: it fails as on a full disk.
-    history.with(|connection| connection.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0)).and_then(|pages| connection.pragma_update(None, "max_page_count", pages))).unwrap();
+    history
+        .with(|connection| {
+            connection
+                .pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0))
+                .and_then(|pages| connection.pragma_update(None, "max_page_count", pages))
+        })
+        .unwrap();
     let mut off = None;
     for n in 0..200 {
         let mut health = look(Status::Offline);
@@ -370,7 +398,8 @@ fn a_locked_database_is_waited_for_a_little_and_then_left_alone() {
 }
 
 fn broken_beside(folder: &Path) -> usize {
-    let names = fs::read_dir(folder.join("gateway")).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let names =
+        fs::read_dir(folder.join("gateway")).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.contains(".broken-") && !name.ends_with("-wal") && !name.ends_with("-shm")).count()
 }
 
@@ -405,7 +434,11 @@ fn a_database_that_breaks_in_the_middle_is_moved_aside_and_begun_anew() {
     drop(file);
     let history = History::new(folder.path());
     let (health, _) = record(&history, look(Status::Ok), &seen(), at(100));
-    let (health, _) = if health.services[0].since.is_some() { (health, Vec::new()) } else { record(&history, look(Status::Ok), &seen(), at(101)) };
+    let (health, _) = if health.services[0].since.is_some() {
+        (health, Vec::new())
+    } else {
+        record(&history, look(Status::Ok), &seen(), at(101))
+    };
     assert!(health.services[0].since.is_some(), "{:?}", history.why_off());
     assert_eq!(broken_beside(folder.path()), 1);
     assert!(history.last("gw", at(102)).is_some());
@@ -423,7 +456,10 @@ fn a_database_of_a_newer_program_or_of_another_is_left_alone() {
 
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("gateway")).unwrap();
-    Connection::open(folder.path().join("gateway/history.db")).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+    Connection::open(folder.path().join("gateway/history.db"))
+        .unwrap()
+        .execute_batch("CREATE TABLE theirs (x)")
+        .unwrap();
     still_reports(&History::new(folder.path()), "another program");
 }
 
@@ -488,7 +524,9 @@ fn nothing_that_was_acknowledged_is_lost_by_kill_9() {
         kills += 1;
         assert!(kills < 500, "it does not get on");
         let history = History::new(folder.path());
-        let kept: i64 = history.with(|c| c.query_row("SELECT count(*) FROM transitions WHERE service = 's'", [], |row| row.get(0))).unwrap();
+        let kept: i64 = history
+            .with(|c| c.query_row("SELECT count(*) FROM transitions WHERE service = 's'", [], |row| row.get(0)))
+            .unwrap();
         let status = history.last_service("gw", "s").unwrap().status;
         assert!(kept == next || kept == next + 1, "acknowledged {next}, kept {kept}");
         assert_eq!(status, if kept % 2 == 1 { Status::Ok } else { Status::Offline });

@@ -96,7 +96,14 @@ impl CallResult {
 
 impl History {
     /// Keeps a judged report and fills in since when. Gives what changed. Without a history: nothing, and no `since`.
-    pub fn record(&self, health: &mut GatewayHealth, url: &str, seen: &Seen, verdict: &Verdict, now: Moment) -> Vec<Transition> {
+    pub fn record(
+        &self,
+        health: &mut GatewayHealth,
+        url: &str,
+        seen: &Seen,
+        verdict: &Verdict,
+        now: Moment,
+    ) -> Vec<Transition> {
         let recorded = self.with(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let mut write = Write { transaction: &transaction, gateway: &health.gateway, now };
@@ -148,11 +155,19 @@ impl History {
 
     /// A failed call makes a service degraded at once, before anybody looks.
     fn suspect(&self, gateway: &str, service: &str, means: Status, message: &str, now: Moment) {
-        let status = if matches!(means, Status::AuthRequired | Status::Forbidden | Status::RateLimited) { means } else { Status::Degraded };
+        let status = if matches!(means, Status::AuthRequired | Status::Forbidden | Status::RateLimited) {
+            means
+        } else {
+            Status::Degraded
+        };
         self.with(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let before: Option<String> = transaction
-                .query_row("SELECT status FROM states WHERE gateway = ?1 AND service = ?2", params![gateway, service], |row| row.get(0))
+                .query_row(
+                    "SELECT status FROM states WHERE gateway = ?1 AND service = ?2",
+                    params![gateway, service],
+                    |row| row.get(0),
+                )
                 .optional()?;
             // Already known not to be well: no news.
             if before.as_deref().and_then(status_of).is_none_or(is_well) {
@@ -170,7 +185,11 @@ impl History {
         self.with(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let latest: Option<String> = transaction
-                .query_row("SELECT tools FROM snapshots WHERE gateway = ?1 AND kind = 'latest' ORDER BY id DESC LIMIT 1", [gateway], |row| row.get(0))
+                .query_row(
+                    "SELECT tools FROM snapshots WHERE gateway = ?1 AND kind = 'latest' ORDER BY id DESC LIMIT 1",
+                    [gateway],
+                    |row| row.get(0),
+                )
                 .optional()?;
             let Some(tools) = latest else { return Ok(None) };
             let mut write = Write { transaction: &transaction, gateway, now };
@@ -178,11 +197,15 @@ impl History {
             // What is gone on purpose is no service any more.
             let listed: Vec<SnapshotTool> = serde_json::from_str(&tools).unwrap_or_default();
             let services: Vec<String> = {
-                let mut rows = transaction.prepare("SELECT service FROM states WHERE gateway = ?1 AND service <> ''")?;
+                let mut rows =
+                    transaction.prepare("SELECT service FROM states WHERE gateway = ?1 AND service <> ''")?;
                 rows.query_map([gateway], |row| row.get(0))?.collect::<Result<_, _>>()?
             };
-            for service in services.iter().filter(|name| !listed.iter().any(|tool| tool.service.as_ref() == Some(*name))) {
-                transaction.execute("DELETE FROM states WHERE gateway = ?1 AND service = ?2", params![gateway, service])?;
+            for service in
+                services.iter().filter(|name| !listed.iter().any(|tool| tool.service.as_ref() == Some(*name)))
+            {
+                transaction
+                    .execute("DELETE FROM states WHERE gateway = ?1 AND service = ?2", params![gateway, service])?;
             }
             transaction.commit()?;
             Ok(Some(listed.len()))
@@ -217,7 +240,8 @@ impl Write<'_> {
         self.same_gateway(url)?;
         let mut transitions = Vec::new();
         let mut since = Vec::new();
-        let words: Vec<String> = health.error.iter().map(|error| error.message.clone()).chain(health.warnings.iter().cloned()).collect();
+        let words: Vec<String> =
+            health.error.iter().map(|error| error.message.clone()).chain(health.warnings.iter().cloned()).collect();
         let (changed, at) = self.state("", health.status, Some(health.status), &words)?;
         transitions.extend(changed);
         since.push((String::new(), at));
@@ -274,7 +298,11 @@ impl Write<'_> {
 
     fn since(&self, service: &str) -> rusqlite::Result<Option<Moment>> {
         self.transaction
-            .query_row("SELECT since FROM states WHERE gateway = ?1 AND service = ?2", params![self.gateway, service], |row| row.get(0))
+            .query_row(
+                "SELECT since FROM states WHERE gateway = ?1 AND service = ?2",
+                params![self.gateway, service],
+                |row| row.get(0),
+            )
             .optional()
             .map(|since| since.map(Moment::from_millis))
     }
@@ -373,7 +401,14 @@ impl Write<'_> {
         )
     }
 
-    fn transition(&self, service: &str, from: Option<Status>, to: Status, reason: &str, told: Told) -> rusqlite::Result<Transition> {
+    fn transition(
+        &self,
+        service: &str,
+        from: Option<Status>,
+        to: Status,
+        reason: &str,
+        told: Told,
+    ) -> rusqlite::Result<Transition> {
         let (announced, settled) = (told != Told::No, told == Told::Settled);
         self.transaction.execute(
             "INSERT INTO transitions (at, gateway, service, came_from, went_to, reason, announced, settled) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -397,24 +432,23 @@ impl Write<'_> {
         let (good, part) = (status == Status::Ok, status == Status::Degraded);
         let unknown = matches!(status, Status::Unknown | Status::Disabled);
         let latency = latency.filter(|_| good || part);
-        self.transaction
-            .execute(
-                "INSERT INTO slots (gateway, service, slot, good, part, bad, unknown, latency_sum, latency_count)
+        self.transaction.execute(
+            "INSERT INTO slots (gateway, service, slot, good, part, bad, unknown, latency_sum, latency_count)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
                  ON CONFLICT DO UPDATE SET good = good + ?4, part = part + ?5, bad = bad + ?6, unknown = unknown + ?7,
                      latency_sum = latency_sum + ?8, latency_count = latency_count + ?9",
-                params![
-                    self.gateway,
-                    service,
-                    self.now.millis().div_euclid(SLOT),
-                    of(good),
-                    of(part),
-                    of(!good && !part && !unknown),
-                    of(unknown),
-                    latency.unwrap_or_default(),
-                    of(latency.is_some()),
-                ],
-            )?;
+            params![
+                self.gateway,
+                service,
+                self.now.millis().div_euclid(SLOT),
+                of(good),
+                of(part),
+                of(!good && !part && !unknown),
+                of(unknown),
+                latency.unwrap_or_default(),
+                of(latency.is_some()),
+            ],
+        )?;
         Ok(())
     }
 
@@ -474,7 +508,8 @@ impl Write<'_> {
         }
         let report = serde_json::to_string(&shown).unwrap_or_default();
         let tools = health.tools.and_then(|tools| i64::try_from(tools).ok());
-        let (class, message) = health.error.as_ref().map(|error| (error.class.as_str(), without_queries(&error.message))).unzip();
+        let (class, message) =
+            health.error.as_ref().map(|error| (error.class.as_str(), without_queries(&error.message))).unzip();
         self.transaction.execute(
             "INSERT INTO reports (at, gateway, status, latency_ms, tools, error_class, error_message, report) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![self.now.millis(), self.gateway, health.status.as_str(), health.latency_ms, tools, class, message, without_queries(&report)],
@@ -496,7 +531,8 @@ fn clean_up(connection: &Connection, now: Moment) -> rusqlite::Result<()> {
         ("reports", KEEP_REPORTS, FEWEST_REPORTS, MOST_REPORTS),
         ("transitions", KEEP, FEWEST_TRANSITIONS, MOST_TRANSITIONS),
     ] {
-        let newest: i64 = connection.query_row(&format!("SELECT coalesce(max(id), 0) FROM {table}"), [], |row| row.get(0))?;
+        let newest: i64 =
+            connection.query_row(&format!("SELECT coalesce(max(id), 0) FROM {table}"), [], |row| row.get(0))?;
         connection.execute(
             &format!("DELETE FROM {table} WHERE (at < ?1 AND id <= ?2) OR id <= ?3"),
             params![now.before(keep).millis(), newest - fewest, newest - most],
@@ -525,7 +561,9 @@ pub(crate) fn without_queries(text: &str) -> String {
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at);
         clean.push_str(before);
-        let end = after.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | ')' | '\\')).unwrap_or(after.len());
+        let end = after
+            .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | ')' | '\\'))
+            .unwrap_or(after.len());
         let (url, others) = after.split_at(end);
         match url.split_once('?') {
             Some((plain, _)) => {

@@ -21,6 +21,7 @@ use wasmtime::{
     component::{HasSelf, Linker},
 };
 
+use self::{bindings::ContractPre, state::State};
 pub use self::{
     bindings::{calls, discovery, filter, health, types},
     conversation::{Conversation, Failure},
@@ -29,7 +30,6 @@ pub use self::{
     load::Store as CodeStore,
     state::{Events, LimitReached},
 };
-use self::{bindings::ContractPre, state::State};
 use crate::{Class, Error, Result, report};
 
 /// The component that is part of this program.
@@ -57,7 +57,10 @@ pub struct Runtime {
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runtime").field("source", &self.source).field("sha256", &self.anatomy.sha256).finish_non_exhaustive()
+        f.debug_struct("Runtime")
+            .field("source", &self.source)
+            .field("sha256", &self.anatomy.sha256)
+            .finish_non_exhaustive()
     }
 }
 

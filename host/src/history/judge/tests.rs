@@ -9,8 +9,10 @@ fn ago(seconds: u64) -> Moment {
 }
 
 fn tools(list: &[(&str, &str)]) -> Vec<SnapshotTool> {
-    let mut tools: Vec<_> =
-        list.iter().map(|(service, name)| SnapshotTool { name: (*name).into(), service: Some((*service).into()) }).collect();
+    let mut tools: Vec<_> = list
+        .iter()
+        .map(|(service, name)| SnapshotTool { name: (*name).into(), service: Some((*service).into()) })
+        .collect();
     tools.sort();
     tools
 }
@@ -38,7 +40,13 @@ fn listing(tools: Vec<SnapshotTool>) -> Seen {
 }
 
 fn failed(seconds: u64, status: Status) -> CallsSeen {
-    CallsSeen { last_bad: Some(ago(seconds)), failures: 1, status: Some(status), message: "All connection attempts failed".into(), ..CallsSeen::default() }
+    CallsSeen {
+        last_bad: Some(ago(seconds)),
+        failures: 1,
+        status: Some(status),
+        message: "All connection attempts failed".into(),
+        ..CallsSeen::default()
+    }
 }
 
 fn answered(seconds: u64) -> CallsSeen {
@@ -53,7 +61,9 @@ fn state(reported: Status, seconds: u64) -> StateSeen {
 /// called a disagreement.
 #[test]
 fn what_the_gateway_says_is_weighed_against_what_calls_tell() {
-    use Status::{AuthRequired, Degraded, Disabled, Forbidden, Offline, Ok, RateLimited, Timeout, Unknown, UpstreamError};
+    use Status::{
+        AuthRequired, Degraded, Disabled, Forbidden, Offline, Ok, RateLimited, Timeout, Unknown, UpstreamError,
+    };
     let nothing = CallsSeen::default;
     let cases = [
         // said, calls, said before, seen by the gateway seconds ago → verdict, disagreement
@@ -92,9 +102,16 @@ fn what_the_gateway_says_is_weighed_against_what_calls_tell() {
         judge(&mut health, &listing(tools(&[("s", "t")])), &known, NOW);
         let service = health.services.first().unwrap();
         assert_eq!(service.status, verdict, "row {row}: {service:?}");
-        assert_eq!(service.evidence.iter().any(|words| words.contains("signals disagree")), disagree, "row {row}: {service:?}");
+        assert_eq!(
+            service.evidence.iter().any(|words| words.contains("signals disagree")),
+            disagree,
+            "row {row}: {service:?}"
+        );
         assert_eq!(health.status, if is_well(verdict) { Ok } else { Degraded }, "row {row}");
-        assert!(service.evidence.iter().any(|words| words.contains(&format!("the gateway says {said}"))), "row {row}: nothing is dropped");
+        assert!(
+            service.evidence.iter().any(|words| words.contains(&format!("the gateway says {said}"))),
+            "row {row}: nothing is dropped"
+        );
     }
 }
 
@@ -103,7 +120,10 @@ fn a_vanished_service_is_named_with_its_tools() {
     let known = snapshot(tools(&[("github", "gh_a"), ("slack", "slack_post"), ("slack", "slack_list")]));
     let mut health = health(&[("github", Status::Ok)]);
     let verdict = judge(&mut health, &listing(tools(&[("github", "gh_a"), ("jira", "jira_x")])), &known, NOW);
-    assert_eq!((health.status, health.vanished.as_slice(), health.appeared.as_slice()), (Status::Degraded, &["slack".to_owned()][..], &["jira".to_owned()][..]));
+    assert_eq!(
+        (health.status, health.vanished.as_slice(), health.appeared.as_slice()),
+        (Status::Degraded, &["slack".to_owned()][..], &["jira".to_owned()][..])
+    );
     assert_eq!(health.vanished_tools, ["slack_list", "slack_post"]);
     assert_eq!(health.appeared_tools, ["jira_x"]);
     let slack = health.services.iter().find(|service| service.name == "slack").unwrap();
@@ -128,7 +148,9 @@ fn a_lost_tool_of_a_living_service_is_told_and_does_not_make_it_ill() {
     let mut health = health(&[("github", Status::Ok)]);
     let verdict = judge(&mut health, &listing(tools(&[("github", "gh_a")])), &known, NOW);
     assert_eq!((health.status, health.vanished_tools.as_slice()), (Status::Ok, &["gh_b".to_owned()][..]));
-    assert!(health.services.first().unwrap().evidence.iter().any(|words| words.contains("1 of its 2 tools are gone: gh_b")));
+    assert!(
+        health.services.first().unwrap().evidence.iter().any(|words| words.contains("1 of its 2 tools are gone: gh_b"))
+    );
     assert!(!verdict.good_catalogue);
 }
 
@@ -140,11 +162,20 @@ fn a_catalogue_of_exactly_a_hundred_is_suspect_when_more_is_known() {
     let mut one = health(&[("big", Status::Ok)]);
     assert!(!judge(&mut one, &cut(), &snapshot(full.clone()), NOW).good_catalogue);
     assert_eq!(one.status, Status::Degraded);
-    assert!(one.warnings.iter().any(|words| words == "the catalogue ends at exactly 100 tools and may have been cut: 4 minutes ago there were 150"), "{:?}", one.warnings);
+    assert!(
+        one.warnings.iter().any(|words| words
+            == "the catalogue ends at exactly 100 tools and may have been cut: 4 minutes ago there were 150"),
+        "{:?}",
+        one.warnings
+    );
     // Declared, and not there.
     let mut two = health(&[("big", Status::Ok)]);
     judge(&mut two, &Seen { declared: vec!["small".into()], ..cut() }, &Known::default(), NOW);
-    assert!(two.warnings.iter().any(|words| words.contains("may have been cut: nothing of small is in it")), "{:?}", two.warnings);
+    assert!(
+        two.warnings.iter().any(|words| words.contains("may have been cut: nothing of small is in it")),
+        "{:?}",
+        two.warnings
+    );
     assert_eq!(two.services.last().unwrap().status, Status::Degraded, "behind the cut, it may be well");
     // Nothing more is known: a round number alone says nothing.
     let mut three = health(&[("big", Status::Ok)]);
@@ -203,11 +234,16 @@ fn a_probe_outranks_what_is_said() {
         (Disabled, Offline, Disabled, true),
     ] {
         let mut health = health(&[("s", said)]);
-        let probes = BTreeMap::from([("s".to_owned(), Probe { tool: "s_me".into(), status: probe, message: "answer".into() })]);
+        let probes =
+            BTreeMap::from([("s".to_owned(), Probe { tool: "s_me".into(), status: probe, message: "answer".into() })]);
         judge(&mut health, &Seen { probes, ..listing(tools(&[("s", "t")])) }, &Known::default(), NOW);
         let service = health.services.first().unwrap();
         assert_eq!(service.status, verdict, "{said} {probe}");
-        assert_eq!(service.evidence.iter().any(|words| words.contains("disagree")), disagree, "{said} {probe} {service:?}");
+        assert_eq!(
+            service.evidence.iter().any(|words| words.contains("disagree")),
+            disagree,
+            "{said} {probe} {service:?}"
+        );
     }
 }
 
@@ -216,7 +252,11 @@ fn a_token_that_ends_soon_is_told_ahead_of_time() {
     for (ends, error, words) in [
         (NOW.millis() + 12 * 60_000, false, Some("the gateway's token expires in 12 minutes")),
         (NOW.millis() + 40 * 86_400_000, false, None),
-        (NOW.millis() - 240_000, false, Some("signals disagree: the token expired 4 minutes ago by its own date, and the gateway still takes it")),
+        (
+            NOW.millis() - 240_000,
+            false,
+            Some("signals disagree: the token expired 4 minutes ago by its own date, and the gateway still takes it"),
+        ),
         (NOW.millis() - 240_000, true, None),
     ] {
         let mut health = health(&[]);
@@ -234,8 +274,16 @@ fn a_clock_that_went_back_makes_no_negative_age() {
     health.services.first_mut().unwrap().last_seen = Some(later.rfc3339());
     let mut known = snapshot(tools(&[("gone", "g")]));
     known.snapshot.as_mut().unwrap().seen_at = later;
-    known.calls.insert("s".into(), CallsSeen { last_bad: Some(later), failures: 2, status: Some(Status::Timeout), ..CallsSeen::default() });
+    known.calls.insert(
+        "s".into(),
+        CallsSeen { last_bad: Some(later), failures: 2, status: Some(Status::Timeout), ..CallsSeen::default() },
+    );
     judge(&mut health, &listing(tools(&[("s", "t")])), &known, NOW);
     let all = format!("{health:?}");
-    assert!(all.contains("0 seconds ago") && !all.contains('-'.to_string().as_str().repeat(2).as_str()) && !all.contains(" -"), "{all}");
+    assert!(
+        all.contains("0 seconds ago")
+            && !all.contains('-'.to_string().as_str().repeat(2).as_str())
+            && !all.contains(" -"),
+        "{all}"
+    );
 }
