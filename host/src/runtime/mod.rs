@@ -32,8 +32,9 @@ pub use self::{
     meter::LimitReached,
     state::Events,
 };
+pub(crate) use self::inspect::sha256;
 use self::{bindings::ContractPre, state::State};
-use crate::{Class, Error, Result, report};
+use crate::{Class, Error, Result, components, report};
 
 /// The component that is part of this program.
 pub const BUILT_IN: &[u8] = include_bytes!(env!("BUILTIN_COMPONENT"));
@@ -84,6 +85,7 @@ impl Runtime {
             return Self::from_bytes(BUILT_IN, "built-in".into(), limits, code);
         };
         let bytes = read(file)?;
+        components::verify(file, &bytes)?;
         Self::from_bytes(&bytes, file.display().to_string(), limits, code)
     }
 

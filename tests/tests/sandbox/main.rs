@@ -9,6 +9,7 @@
 mod alone;
 mod appended;
 mod cache;
+mod components;
 mod contract;
 mod expect;
 mod fairness;
