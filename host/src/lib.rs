@@ -8,6 +8,7 @@
 //! the component knows MCP; and only [`egress`] touches the network.
 
 pub mod cli;
+pub mod components;
 pub mod config;
 pub mod demo;
 pub mod egress;

@@ -23,7 +23,7 @@ pub(super) fn is_credential(error: &types::Error) -> bool {
 pub(super) fn explain(failure: Failure, config: &GatewayConfig, expiry: Option<SystemTime>) -> Error {
     match failure {
         Failure::Host(error) => error,
-        Failure::Gateway(error, seen) => judged(error, seen.as_ref(), config, expiry),
+        Failure::Gateway(error, seen) => judged(error, seen.as_deref(), config, expiry),
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Error, Result,
     config::{GatewayConfig, Variables},
-    egress::{Credentials, Egress, EgressLimits},
+    egress::{Egress, EgressLimits},
     report::Attribution,
     runtime::{Conversation, Events, Failure, Runtime, filter, types},
 };
@@ -187,7 +187,9 @@ impl Pool {
                     return true;
                 }
                 Ok(_) => {}
-                Err(error) => tracing::warn!(gateway = %self.config.name, "the credential cannot be read again: {error}"),
+                Err(error) => {
+                    tracing::warn!(gateway = %self.config.name, "the credential cannot be read again: {error}")
+                }
             }
         }
         false
