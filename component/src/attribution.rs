@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    gateways::{Product, Report},
+    gateways::{Product, Report, Reported},
     mcp::tools::Listed,
     model::{Attribution, Confidence, DeclaredService, Provenance},
     text,
@@ -22,12 +22,11 @@ const INFERENCE: &[&str] = &["__", "/", ":", ".", "-"];
 
 /// First words of kebab-case names that are no services.
 const VERBS: &[&str] = &[
-    "add", "ask", "call", "check", "close", "convert", "copy", "count", "create", "delete",
-    "describe", "download", "edit", "execute", "export", "fetch", "find", "generate", "get",
-    "import", "insert", "list", "load", "lookup", "make", "merge", "move", "new", "open", "post",
-    "publish", "put", "query", "read", "remove", "rename", "resolve", "run", "save", "search",
-    "select", "send", "set", "show", "start", "stop", "submit", "sync", "test", "update", "upload",
-    "validate", "view", "write",
+    "add", "ask", "call", "check", "close", "convert", "copy", "count", "create", "delete", "describe", "download",
+    "edit", "execute", "export", "fetch", "find", "generate", "get", "import", "insert", "list", "load", "lookup",
+    "make", "merge", "move", "new", "open", "post", "publish", "put", "query", "read", "remove", "rename", "resolve",
+    "run", "save", "search", "select", "send", "set", "show", "start", "stop", "submit", "sync", "test", "update",
+    "upload", "validate", "view", "write",
 ];
 
 /// Everything that the ladder stands on.
@@ -50,31 +49,20 @@ impl<'a> Ladder<'a> {
         report: &'a Report,
         tools: &[Listed],
     ) -> Self {
-        let mut known: BTreeMap<String, String> = report
-            .services
-            .iter()
-            .map(|(name, (_, evidence))| (name.clone(), evidence.clone()))
-            .collect();
+        let mut known: BTreeMap<String, String> =
+            report.services.iter().map(|(name, (_, evidence))| (name.clone(), evidence.clone())).collect();
         for reported in report.tools.values() {
-            known
-                .entry(reported.service.clone())
-                .or_insert_with(|| reported.evidence.clone());
+            known.entry(reported.service.clone()).or_insert_with(|| reported.evidence.clone());
         }
         for listed in tools {
             if let Some((service, _, member)) = service_in_meta(listed.meta.as_deref()) {
-                known.entry(service).or_insert_with(|| {
-                    format!("{member} of the tool \"{}\"", text::clean(&listed.name))
-                });
+                known
+                    .entry(service)
+                    .or_insert_with(|| format!("{member} of the tool \"{}\"", text::clean(&listed.name)));
             }
         }
         let inferred = infer(product, tools);
-        Self {
-            product,
-            declared,
-            report,
-            known,
-            inferred,
-        }
+        Self { product, declared, report, known, inferred }
     }
 
     /// Where this tool is from.
@@ -104,32 +92,19 @@ impl<'a> Ladder<'a> {
             .iter()
             .filter_map(|service| {
                 let prefix = match &service.prefix {
-                    Some(prefix) => tool
-                        .name
-                        .starts_with(prefix.as_str())
-                        .then(|| prefix.clone()),
+                    Some(prefix) => tool.name.starts_with(prefix.as_str()).then(|| prefix.clone()),
                     None => prefix_of(&tool.name, &service.name),
                 };
                 prefix.map(|prefix| (service, prefix))
             })
             .max_by_key(|(_, prefix)| prefix.len())?;
         let evidence = if prefix.is_empty() {
-            format!(
-                "all tools are declared to be from \"{}\"",
-                text::clean(&service.name)
-            )
+            format!("all tools are declared to be from \"{}\"", text::clean(&service.name))
         } else {
-            format!(
-                "declared; the name starts with \"{}\"",
-                text::clean(&prefix)
-            )
+            format!("declared; the name starts with \"{}\"", text::clean(&prefix))
         };
         // What the gateway reports of the same tool tells its name there.
-        let original_name = self
-            .report
-            .tools
-            .get(&tool.name)
-            .and_then(|reported| reported.original_name.clone());
+        let original_name = self.report.tools.get(&tool.name).and_then(|reported| reported.original_name.clone());
         Some(Provenance {
             service: Some(service.name.clone()),
             attribution: Attribution::Declared,
@@ -140,17 +115,13 @@ impl<'a> Ladder<'a> {
     }
 
     fn reported(&self, tool: &Listed) -> Option<Provenance> {
-        let (service, original_name, evidence) = match self.report.tools.get(&tool.name) {
-            Some(reported) => (
-                reported.service.clone(),
-                reported.original_name.clone(),
-                reported.evidence.clone(),
-            ),
-            None => {
-                let (service, original, member) = service_in_meta(tool.meta.as_deref())?;
-                let evidence = format!("{member} says \"{}\"", text::clean(&service));
-                (service, original, evidence)
-            }
+        let (service, original_name, evidence) = if let Some(reported) = self.report.tools.get(&tool.name) {
+            let Reported { service, original_name, evidence } = reported.clone();
+            (service, original_name, evidence)
+        } else {
+            let (service, original, member) = service_in_meta(tool.meta.as_deref())?;
+            let evidence = format!("{member} says \"{}\"", text::clean(&service));
+            (service, original, evidence)
         };
         Some(Provenance {
             service: Some(service),
@@ -162,33 +133,26 @@ impl<'a> Ladder<'a> {
     }
 
     fn control(&self, tool: &Listed) -> Option<Provenance> {
-        self.product
-            .is_control_tool(&tool.name)
-            .then(|| Provenance {
-                service: Some(GATEWAY.to_owned()),
-                attribution: Attribution::Control,
-                confidence: Confidence::Certain,
-                evidence: "a control tool of the gateway, by its exact name".to_owned(),
-                original_name: None,
-            })
+        self.product.is_control_tool(&tool.name).then(|| Provenance {
+            service: Some(GATEWAY.to_owned()),
+            attribution: Attribution::Control,
+            confidence: Confidence::Certain,
+            evidence: "a control tool of the gateway, by its exact name".to_owned(),
+            original_name: None,
+        })
     }
 
     fn prefixed(&self, tool: &Listed) -> Option<Provenance> {
         let (service, source, prefix) = self
             .known
             .iter()
-            .filter_map(|(service, source)| {
-                prefix_of(&tool.name, service).map(|prefix| (service, source, prefix))
-            })
+            .filter_map(|(service, source)| prefix_of(&tool.name, service).map(|prefix| (service, source, prefix)))
             .max_by_key(|(_, _, prefix)| prefix.len())?;
         Some(Provenance {
             service: Some(service.clone()),
             attribution: Attribution::Prefix,
             confidence: Confidence::High,
-            evidence: format!(
-                "the name starts with \"{}\", a service known from {source}",
-                text::clean(&prefix)
-            ),
+            evidence: format!("the name starts with \"{}\", a service known from {source}", text::clean(&prefix)),
             original_name: tool.name.get(prefix.len()..).map(str::to_owned),
         })
     }
@@ -200,10 +164,7 @@ impl<'a> Ladder<'a> {
             service: Some(service.to_owned()),
             attribution: Attribution::Inferred,
             confidence: Confidence::Low,
-            evidence: format!(
-                "a guess: {tools} tools share the prefix \"{}\"",
-                text::clean(&prefix)
-            ),
+            evidence: format!("a guess: {tools} tools share the prefix \"{}\"", text::clean(&prefix)),
             original_name: None,
         })
     }
@@ -218,15 +179,8 @@ fn prefix_of(tool: &str, service: &str) -> Option<String> {
     SEPARATORS
         .iter()
         .flat_map(|separator| {
-            let slug_separator = if *separator == ":" || *separator == "/" {
-                "-"
-            } else {
-                separator
-            };
-            [
-                format!("{service}{separator}"),
-                format!("{}{separator}", slug(service, slug_separator)),
-            ]
+            let slug_separator = if *separator == ":" || *separator == "/" { "-" } else { separator };
+            [format!("{service}{separator}"), format!("{}{separator}", slug(service, slug_separator))]
         })
         .filter(|prefix| tool.starts_with(prefix.as_str()) && tool.len() > prefix.len())
         .max_by_key(String::len)
@@ -234,41 +188,27 @@ fn prefix_of(tool: &str, service: &str) -> Option<String> {
 
 fn slug(name: &str, separator: &str) -> String {
     let lower = name.to_lowercase();
-    lower
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join(separator)
+    lower.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(separator)
 }
 
 /// The service that a tool's `_meta` names, its name there, and the member that says so. Only members that mean just that.
 fn service_in_meta(meta: Option<&str>) -> Option<(String, Option<String>, &'static str)> {
     let meta: serde_json::Value = serde_json::from_str(meta?).ok()?;
     let text = |value: Option<&serde_json::Value>| {
-        value
-            .and_then(serde_json::Value::as_str)
-            .filter(|text| !text.is_empty())
-            .map(text::clean)
+        value.and_then(serde_json::Value::as_str).filter(|text| !text.is_empty()).map(text::clean)
     };
     let named = |value: Option<&serde_json::Value>| {
         let value = value?;
-        text(Some(value))
-            .or_else(|| text(value.get("name")))
-            .or_else(|| text(value.get("service")))
+        text(Some(value)).or_else(|| text(value.get("name"))).or_else(|| text(value.get("service")))
     };
     let original = text(meta.get("pflow.dev/original-name"));
     if let Some(service) = named(meta.get("pflow.dev/service")) {
         return Some((service, original, "_meta[\"pflow.dev/service\"]"));
     }
     if let Some(gateway) = meta.get("gateway").filter(|gateway| gateway.is_object())
-        && let Some(service) =
-            named(gateway.get("service")).or_else(|| named(gateway.get("server")))
+        && let Some(service) = named(gateway.get("service")).or_else(|| named(gateway.get("server")))
     {
-        return Some((
-            service,
-            original.or_else(|| text(gateway.get("original_name"))),
-            "_meta.gateway.service",
-        ));
+        return Some((service, original.or_else(|| text(gateway.get("original_name"))), "_meta.gateway.service"));
     }
     named(meta.get("gateway.service"))
         .map(|service| (service, "_meta[\"gateway.service\"]"))
@@ -278,10 +218,8 @@ fn service_in_meta(meta: Option<&str>) -> Option<(String, Option<String>, &'stat
 
 /// The part before the first separator at which one may infer, and that part with the separator.
 fn candidate<'t>(product: &dyn Product, tool: &'t str) -> Option<(&'t str, String)> {
-    let (service, separator) = INFERENCE
-        .iter()
-        .filter(|separator| product.infers_at(separator))
-        .find_map(|separator| {
+    let (service, separator) =
+        INFERENCE.iter().filter(|separator| product.infers_at(separator)).find_map(|separator| {
             let (before, after) = tool.split_once(separator)?;
             (!before.is_empty() && !after.is_empty()).then_some((before, *separator))
         })?;
@@ -293,25 +231,16 @@ fn candidate<'t>(product: &dyn Product, tool: &'t str) -> Option<(&'t str, Strin
 /// alike is one service with a habit.
 fn infer(product: &dyn Product, tools: &[Listed]) -> BTreeMap<String, usize> {
     let mut groups: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-    for tool in tools
-        .iter()
-        .filter(|tool| !product.is_control_tool(&tool.name))
-    {
+    for tool in tools.iter().filter(|tool| !product.is_control_tool(&tool.name)) {
         if let Some((_, prefix)) = candidate(product, &tool.name) {
             groups.entry(prefix).or_default().insert(&tool.name);
         }
     }
     groups.retain(|_, names| names.len() >= 2);
-    let shared: BTreeMap<String, usize> = groups
-        .into_iter()
-        .map(|(prefix, names)| (prefix, names.len()))
-        .collect();
+    let shared: BTreeMap<String, usize> = groups.into_iter().map(|(prefix, names)| (prefix, names.len())).collect();
     let mut by_separator: BTreeMap<&str, usize> = BTreeMap::new();
     for prefix in shared.keys() {
-        if let Some(separator) = INFERENCE
-            .iter()
-            .find(|separator| prefix.ends_with(**separator))
-        {
+        if let Some(separator) = INFERENCE.iter().find(|separator| prefix.ends_with(**separator)) {
             *by_separator.entry(separator).or_default() += 1;
         }
     }
@@ -320,15 +249,7 @@ fn infer(product: &dyn Product, tools: &[Listed]) -> BTreeMap<String, usize> {
             || INFERENCE
                 .iter()
                 .find(|separator| prefix.ends_with(**separator))
-                .is_some_and(|separator| {
-                    by_separator
-                        .get(separator)
-                        .is_some_and(|services| *services >= 2)
-                })
+                .is_some_and(|separator| by_separator.get(separator).is_some_and(|services| *services >= 2))
     };
-    shared
-        .iter()
-        .filter(|(prefix, _)| enough(prefix))
-        .map(|(prefix, tools)| (prefix.clone(), *tools))
-        .collect()
+    shared.iter().filter(|(prefix, _)| enough(prefix)).map(|(prefix, tools)| (prefix.clone(), *tools)).collect()
 }

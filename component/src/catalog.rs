@@ -10,20 +10,13 @@ use crate::{
     attribution::Ladder,
     gateways::{Product, Report},
     mcp::paging::Listing,
-    model::{
-        Attribution, Catalog, Concern, Confidence, DeclaredService, Service, Status, Tool, Warning,
-    },
+    model::{Attribution, Catalog, Concern, Confidence, DeclaredService, Service, Status, Tool, Warning},
     text,
 };
 
 /// Puts a catalogue together.
 #[must_use]
-pub fn build(
-    listing: Listing,
-    mut report: Report,
-    product: &dyn Product,
-    declared: &[DeclaredService],
-) -> Catalog {
+pub fn build(listing: Listing, mut report: Report, product: &dyn Product, declared: &[DeclaredService]) -> Catalog {
     for meta in &listing.metas {
         outcomes(meta, &mut report);
     }
@@ -51,13 +44,7 @@ pub fn build(
     let mut warnings = listing.warnings;
     warnings.append(&mut report.warnings);
     warnings.extend(findings(&tools, &services, declared));
-    Catalog {
-        tools,
-        services,
-        warnings,
-        pages: listing.pages,
-        ttl_ms: listing.ttl_ms,
-    }
+    Catalog { tools, services, warnings, pages: listing.pages, ttl_ms: listing.ttl_ms }
 }
 
 /// `litellm.ai/server_outcomes` of a list result: what became of each service.
@@ -72,11 +59,8 @@ fn outcomes(meta: &str, report: &mut Report) {
         return;
     };
     for (name, outcome) in meta.outcomes {
-        let words = outcome
-            .get("status")
-            .and_then(serde_json::Value::as_str)
-            .or_else(|| outcome.as_str())
-            .unwrap_or_default();
+        let words =
+            outcome.get("status").and_then(serde_json::Value::as_str).or_else(|| outcome.as_str()).unwrap_or_default();
         let status = match words {
             "ok" => Status::Ok,
             "auth_required" => Status::AuthRequired,
@@ -87,16 +71,10 @@ fn outcomes(meta: &str, report: &mut Report) {
             "upstream_error" | "internal" => Status::UpstreamError,
             _ => Status::Unknown,
         };
-        let count = outcome
-            .get("tool_count")
-            .and_then(serde_json::Value::as_u64);
-        let count = count
-            .map(|count| format!(", {count} tools"))
-            .unwrap_or_default();
+        let count = outcome.get("tool_count").and_then(serde_json::Value::as_u64);
+        let count = count.map(|count| format!(", {count} tools")).unwrap_or_default();
         let evidence = format!("{SOURCE}: {}{count}", text::clean(words));
-        report
-            .services
-            .insert(text::clean(&name), (status, evidence));
+        report.services.insert(text::clean(&name), (status, evidence));
     }
 }
 
@@ -161,21 +139,16 @@ fn findings(tools: &[Tool], services: &[Service], declared: &[DeclaredService]) 
         warnings.push(Warning {
             concern: Concern::NoTools,
             subject: None,
-            message: "the gateway lists no tools; some answer so when they fail or when the credential may see none".to_owned(),
+            message: "the gateway lists no tools; some answer so when they fail or when the credential may see none"
+                .to_owned(),
         });
     }
-    for pair in tools
-        .chunk_by(|a, b| a.name == b.name)
-        .filter(|same| same.len() > 1)
-    {
+    for pair in tools.chunk_by(|a, b| a.name == b.name).filter(|same| same.len() > 1) {
         let Some(tool) = pair.first() else { continue };
         let name = text::clean(&tool.name);
         warnings.push(Warning {
             concern: Concern::DuplicateName,
-            message: format!(
-                "{} tools are named \"{name}\"; most gateways refuse to call any of them",
-                pair.len()
-            ),
+            message: format!("{} tools are named \"{name}\"; most gateways refuse to call any of them", pair.len()),
             subject: Some(name),
         });
     }
@@ -183,15 +156,11 @@ fn findings(tools: &[Tool], services: &[Service], declared: &[DeclaredService]) 
         warnings.push(Warning {
             concern: Concern::RoundNumber,
             subject: None,
-            message: format!(
-                "the gateway lists exactly {} tools; the list may have been cut",
-                tools.len()
-            ),
+            message: format!("the gateway lists exactly {} tools; the list may have been cut", tools.len()),
         });
     }
-    for service in services
-        .iter()
-        .filter(|service| usize::try_from(service.tools).is_ok_and(|count| ROUND.contains(&count)))
+    for service in
+        services.iter().filter(|service| usize::try_from(service.tools).is_ok_and(|count| ROUND.contains(&count)))
     {
         let name = text::clean(&service.name);
         warnings.push(Warning {
@@ -204,17 +173,11 @@ fn findings(tools: &[Tool], services: &[Service], declared: &[DeclaredService]) 
         });
     }
     for DeclaredService { name, prefix } in declared {
-        if !tools.is_empty()
-            && services
-                .iter()
-                .any(|service| service.name == *name && service.tools == 0)
-        {
+        if !tools.is_empty() && services.iter().any(|service| service.name == *name && service.tools == 0) {
             let name = text::clean(name);
             let hint = match prefix {
                 Some(prefix) => format!("no tool's name starts with \"{}\"", text::clean(prefix)),
-                None => format!(
-                    "no tool's name starts with it; if all tools are from it, declare it as \"{name}=\""
-                ),
+                None => format!("no tool's name starts with it; if all tools are from it, declare it as \"{name}=\""),
             };
             warnings.push(Warning {
                 concern: Concern::Other,

@@ -10,8 +10,8 @@ use crate::{
         json_rpc::{Answer, RpcFault},
     },
     model::{
-        Delivery, Error, ForeignAnswer, Json, ProtocolProblem, RateLimit, Refusal, Result,
-        RpcError, SessionLoss, Status, TransportFailure, UpstreamFailure,
+        Delivery, Error, ForeignAnswer, Json, ProtocolProblem, RateLimit, Refusal, Result, RpcError, SessionLoss,
+        Status, TransportFailure, UpstreamFailure,
     },
     text::{self, contains},
 };
@@ -39,7 +39,7 @@ pub enum SessionSent {
 
 /// A failure below HTTP.
 #[must_use]
-pub fn transport(failure: Failure) -> Error {
+pub fn transport(failure: &Failure) -> Error {
     let delivery = match failure.sent {
         Sent::No => Delivery::NotDelivered,
         Sent::Maybe => Delivery::MaybeDelivered,
@@ -52,18 +52,9 @@ pub fn transport(failure: Failure) -> Error {
             problem: format!("what answers does not speak HTTP: {detail}"),
             body: String::new(),
         }),
-        FailureKind::Denied => Error::EgressDenied(TransportFailure {
-            detail,
-            delivery: Delivery::NotDelivered,
-        }),
-        FailureKind::Dns => Error::Dns(TransportFailure {
-            detail,
-            delivery: Delivery::NotDelivered,
-        }),
-        FailureKind::Tls => Error::Tls(TransportFailure {
-            detail,
-            delivery: Delivery::NotDelivered,
-        }),
+        FailureKind::Denied => Error::EgressDenied(TransportFailure { detail, delivery: Delivery::NotDelivered }),
+        FailureKind::Dns => Error::Dns(TransportFailure { detail, delivery: Delivery::NotDelivered }),
+        FailureKind::Tls => Error::Tls(TransportFailure { detail, delivery: Delivery::NotDelivered }),
         FailureKind::Unreachable => Error::Unreachable(TransportFailure { detail, delivery }),
         FailureKind::Timeout => Error::Timeout(TransportFailure { detail, delivery }),
         FailureKind::Limit => Error::Limit(TransportFailure { detail, delivery }),
@@ -85,22 +76,14 @@ pub fn reply(reply: Reply, context: &Context<'_>) -> Result<Json> {
             }
             Err(by_fault(&fault, reply.status, context))
         }
-        Err(problem) => Err(
-            by_status(reply.status, &reply.headers, &reply.body, context).unwrap_or_else(|| {
-                without_answer(problem, reply.status, &reply.headers, reply.body, context)
-            }),
-        ),
+        Err(problem) => Err(by_status(reply.status, &reply.headers, &reply.body, context)
+            .unwrap_or_else(|| without_answer(problem, reply.status, &reply.headers, reply.body, context))),
     }
 }
 
 /// What an HTTP answer without JSON-RPC means, for products' own APIs too. None: the status alone says nothing.
 #[must_use]
-pub fn by_status(
-    status: u16,
-    headers: &Headers,
-    body: &str,
-    context: &Context<'_>,
-) -> Option<Error> {
+pub fn by_status(status: u16, headers: &Headers, body: &str, context: &Context<'_>) -> Option<Error> {
     let refusal = || Refusal {
         http_status: status,
         challenge: headers.get("www-authenticate").map(text::clean),
@@ -108,10 +91,7 @@ pub fn by_status(
         delivery: Delivery::NotDelivered,
     };
     let transport = |words: &str| TransportFailure {
-        detail: format!(
-            "HTTP {status}{words}{}{body}",
-            if body.is_empty() { "" } else { ": " }
-        ),
+        detail: format!("HTTP {status}{words}{}{body}", if body.is_empty() { "" } else { ": " }),
         delivery: Delivery::MaybeDelivered,
     };
     Some(match status {
@@ -134,9 +114,7 @@ pub fn by_status(
             retry_after: retry_after(headers, body),
             body: body.to_owned(),
         }),
-        404 if context.session == SessionSent::Yes => {
-            session_lost(status, body, Delivery::NotDelivered)
-        }
+        404 if context.session == SessionSent::Yes => session_lost(status, body, Delivery::NotDelivered),
         400 | 404 | 409 | 410 | 422 | 500 | 503 if is_session_text(body) => {
             session_lost(status, body, Delivery::NotDelivered)
         }
@@ -147,11 +125,7 @@ pub fn by_status(
         }),
         500..=599 => Error::Upstream(UpstreamFailure {
             service: None,
-            status: if status == 502 || status == 503 {
-                Status::Unreachable
-            } else {
-                Status::UpstreamError
-            },
+            status: if status == 502 || status == 503 { Status::Unreachable } else { Status::UpstreamError },
             message: transport("").detail,
             delivery: Delivery::MaybeDelivered,
         }),
@@ -160,11 +134,7 @@ pub fn by_status(
 }
 
 fn session_lost(status: u16, body: &str, delivery: Delivery) -> Error {
-    Error::SessionLost(SessionLoss {
-        http_status: status,
-        body: body.to_owned(),
-        delivery,
-    })
+    Error::SessionLost(SessionLoss { http_status: status, body: body.to_owned(), delivery })
 }
 
 /// Texts with which servers say that they do not know the session. Measured ones, and those of user reports (`facts/`).
@@ -190,52 +160,27 @@ fn is_session_text(text: &str) -> bool {
     SESSION_TEXTS.iter().any(|known| contains(text, known))
 }
 
-fn without_answer(
-    problem: Problem,
-    status: u16,
-    headers: &Headers,
-    body: String,
-    context: &Context<'_>,
-) -> Error {
+fn without_answer(problem: Problem, status: u16, headers: &Headers, body: String, context: &Context<'_>) -> Error {
     let method = context.method.to_owned();
     match problem {
-        Problem::Protocol(problem) => Error::Protocol(ProtocolProblem {
-            method,
-            problem,
-            delivery: Delivery::MaybeDelivered,
-        }),
+        Problem::Protocol(problem) => {
+            Error::Protocol(ProtocolProblem { method, problem, delivery: Delivery::MaybeDelivered })
+        }
         Problem::Foreign(_) if context.product.refuses_method(status, &body) => {
-            Error::Rejected(RpcError {
-                method,
-                code: -32601,
-                message: body,
-                data: None,
-            })
+            Error::Rejected(RpcError { method, code: -32601, message: body, data: None })
         }
         Problem::Foreign(_) if status == 400 && contains(&body, "protocol version") => {
-            Error::Protocol(ProtocolProblem {
-                method,
-                problem: body,
-                delivery: Delivery::NotDelivered,
-            })
+            Error::Protocol(ProtocolProblem { method, problem: body, delivery: Delivery::NotDelivered })
         }
         Problem::Foreign(problem) => {
             let problem = match (status, headers.get("location")) {
                 (300..=399, Some(location)) => {
-                    format!(
-                        "HTTP {status}, a redirect to {}, which is not followed",
-                        text::clean(location)
-                    )
+                    format!("HTTP {status}, a redirect to {}, which is not followed", text::clean(location))
                 }
                 _ => problem,
             };
             let content_type = headers.get("content-type").map(text::clean);
-            Error::NotMcp(ForeignAnswer {
-                http_status: status,
-                content_type,
-                problem,
-                body,
-            })
+            Error::NotMcp(ForeignAnswer { http_status: status, content_type, problem, body })
         }
     }
 }
@@ -253,12 +198,7 @@ pub fn by_fault(fault: &RpcFault, status: u16, context: &Context<'_>) -> Error {
             delivery,
         })
     };
-    let refusal = |delivery| Refusal {
-        http_status: status,
-        challenge: None,
-        body: message.clone(),
-        delivery,
-    };
+    let refusal = |delivery| Refusal { http_status: status, challenge: None, body: message.clone(), delivery };
     match context.product.judge_fault(fault) {
         Some(Judgement::Service(status, delivery)) => return upstream(status, delivery),
         Some(Judgement::Session(delivery)) => return session_lost(status, &message, delivery),
@@ -274,25 +214,14 @@ pub fn by_fault(fault: &RpcFault, status: u16, context: &Context<'_>) -> Error {
             _ if calling => upstream(words, delivery_of(words, &message)),
             Status::AuthRequired => Error::AuthRequired(refusal(Delivery::NotDelivered)),
             Status::Forbidden => Error::Forbidden(refusal(Delivery::NotDelivered)),
-            Status::RateLimited => Error::RateLimited(RateLimit {
-                http_status: status,
-                retry_after: None,
-                body: message.clone(),
-            }),
+            Status::RateLimited => {
+                Error::RateLimited(RateLimit { http_status: status, retry_after: None, body: message.clone() })
+            }
             _ => upstream(words, Delivery::NotDelivered),
         };
     }
-    let data = fault
-        .data
-        .as_ref()
-        .map(|data| data.get().to_owned())
-        .filter(|data| crate::mcp::json_rpc::is_json(data));
-    Error::Rejected(RpcError {
-        method: context.method.to_owned(),
-        code: fault.code,
-        message,
-        data,
-    })
+    let data = fault.data.as_ref().map(|data| data.get().to_owned()).filter(|data| crate::mcp::json_rpc::is_json(data));
+    Error::Rejected(RpcError { method: context.method.to_owned(), code: fault.code, message, data })
 }
 
 /// Codes with which a server complains about the request, whatever else the text says.
@@ -319,18 +248,9 @@ fn words_of_failure(fault: &RpcFault) -> Option<Status> {
 const WORDS: &[(Status, &[&str])] = &[
     (
         Status::AuthRequired,
-        &[
-            "unauthorized",
-            "authentication required",
-            "invalid token",
-            "token expired",
-            "invalid credentials",
-        ],
+        &["unauthorized", "authentication required", "invalid token", "token expired", "invalid credentials"],
     ),
-    (
-        Status::Forbidden,
-        &["forbidden", "access denied", "permission denied"],
-    ),
+    (Status::Forbidden, &["forbidden", "access denied", "permission denied"]),
     (Status::RateLimited, &["rate limit", "too many requests"]),
     (
         Status::Unreachable,
@@ -349,79 +269,45 @@ const WORDS: &[(Status, &[&str])] = &[
             "failed to connect",
         ],
     ),
-    (
-        Status::Timeout,
-        &["timed out", "timeout", "deadline exceeded"],
-    ),
-    (
-        Status::Offline,
-        &["offline", "is down", "not running", " down"],
-    ),
-    (
-        Status::UpstreamError,
-        &["upstream", "bad gateway", "service unavailable", "backend"],
-    ),
+    (Status::Timeout, &["timed out", "timeout", "deadline exceeded"]),
+    (Status::Offline, &["offline", "is down", "not running", " down"]),
+    (Status::UpstreamError, &["upstream", "bad gateway", "service unavailable", "backend"]),
 ];
 
 /// The state that the words of a gateway tell of.
 #[must_use]
 pub fn words(text: &str) -> Option<Status> {
-    WORDS
-        .iter()
-        .find(|(_, words)| words.iter().any(|word| contains(text, word)))
-        .map(|(status, _)| *status)
+    WORDS.iter().find(|(_, words)| words.iter().any(|word| contains(text, word))).map(|(status, _)| *status)
 }
 
 /// Whether a call with this outcome can have run.
 #[must_use]
 pub fn delivery_of(status: Status, message: &str) -> Delivery {
-    let before_sending = [
-        "connection refused",
-        "no such host",
-        "econnrefused",
-        "enotfound",
-        "failed to connect",
-        "attempts failed",
-    ];
+    let before_sending =
+        ["connection refused", "no such host", "econnrefused", "enotfound", "failed to connect", "attempts failed"];
     match status {
-        Status::AuthRequired
-        | Status::Forbidden
-        | Status::RateLimited
-        | Status::Disabled
-        | Status::Offline => Delivery::NotDelivered,
-        Status::Unreachable if before_sending.iter().any(|words| contains(message, words)) => {
+        Status::AuthRequired | Status::Forbidden | Status::RateLimited | Status::Disabled | Status::Offline => {
             Delivery::NotDelivered
         }
+        Status::Unreachable if before_sending.iter().any(|words| contains(message, words)) => Delivery::NotDelivered,
         _ => Delivery::MaybeDelivered,
     }
 }
 
 /// Seconds to wait: `Retry-After`, or what products say instead.
 fn retry_after(headers: &Headers, body: &str) -> Option<u32> {
-    let number = |text: &str| {
-        text.trim()
-            .parse::<f64>()
-            .ok()
-            .filter(|seconds| (0.0..1e9).contains(seconds))
-    };
+    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|seconds| (0.0..1e9).contains(seconds));
     let seconds = headers
         .get("retry-after")
         .and_then(number)
         .or_else(|| headers.get("x-lockout-remaining").and_then(number))
         .or_else(|| field(body, "reset_in_seconds"))
         .or_else(|| field(body, "retry_after"))?;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked above: 0 to 10⁹"
-    )]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above: 0 to 10⁹")]
     Some(seconds.ceil() as u32)
 }
 
 fn field(body: &str, name: &str) -> Option<f64> {
     let value: serde_json::Value = serde_json::from_str(body).ok()?;
-    value
-        .get(name)?
-        .as_f64()
-        .filter(|seconds| (0.0..1e9).contains(seconds))
+    value.get(name)?.as_f64().filter(|seconds| (0.0..1e9).contains(seconds))
 }

@@ -13,6 +13,7 @@ use crate::{
     gateways::{self, Culprit, Peer, Product},
     http::Outside,
     mcp::{
+        elicitation::Offer,
         era,
         exchange::{self, Ask, Dialogue, Progress},
         json_rpc::{self, quote},
@@ -22,8 +23,8 @@ use crate::{
         tools,
     },
     model::{
-        Call, Catalog, Delivery, Endpoint, Era, Error, Json, Outcome, ProtocolProblem, Result,
-        RpcError, Service, ServiceHealth, Session, UpstreamFailure,
+        Call, Catalog, Delivery, Endpoint, Era, Error, Json, Outcome, ProtocolProblem, Result, RpcError, Service,
+        ServiceHealth, Session, UpstreamFailure,
     },
 };
 
@@ -60,22 +61,13 @@ impl Conversation {
     /// # Errors
     ///
     /// No agreement with the peer.
-    pub fn open(
-        outside: Rc<dyn Outside>,
-        endpoint: Endpoint,
-        attach: Option<Session>,
-    ) -> Result<Self> {
+    pub fn open(outside: Rc<dyn Outside>, endpoint: Endpoint, attach: Option<Session>) -> Result<Self> {
         let mut ids = Ids::new(endpoint.first_request_id);
         let session = match attach {
             Some(session) => session,
             None => session::open(outside.as_ref(), &endpoint, &mut ids)?,
         };
-        Ok(Self {
-            outside,
-            endpoint,
-            session,
-            ids,
-        })
+        Ok(Self { outside, endpoint, session, ids })
     }
 
     /// What was agreed.
@@ -91,10 +83,7 @@ impl Conversation {
     /// No agreement with the peer.
     pub fn renew(&mut self) -> Result<&Session> {
         let _ = session::end(self.outside.as_ref(), &self.endpoint.url, &self.session);
-        let endpoint = Endpoint {
-            era: Some(self.session.era),
-            ..self.endpoint.clone()
-        };
+        let endpoint = Endpoint { era: Some(self.session.era), ..self.endpoint.clone() };
         self.session = session::open(self.outside.as_ref(), &endpoint, &mut self.ids)?;
         Ok(&self.session)
     }
@@ -122,37 +111,25 @@ impl Conversation {
                 self.read_pages()?
             }
             // A cursor that went stale while reading: the catalogue changed. From the start, once.
-            Err(Error::Rejected(RpcError {
-                code: -32_602,
-                data: Some(data),
-                ..
-            })) if data == CURSOR_MARK => self.read_pages()?,
+            Err(Error::Rejected(RpcError { code: -32_602, data: Some(data), .. })) if data == CURSOR_MARK => {
+                self.read_pages()?
+            }
             other => other?,
         };
         let product = self.product();
-        let report = product.report(&Peer {
-            outside: self.outside.as_ref(),
-            url: &self.endpoint.url,
-        });
-        Ok(catalog::build(
-            listing,
-            report,
-            product,
-            &self.endpoint.services,
-        ))
+        let report = product.report(&Peer { outside: self.outside.as_ref(), url: &self.endpoint.url });
+        Ok(catalog::build(listing, report, product, &self.endpoint.services))
     }
 
     fn read_pages(&mut self) -> Result<Listing> {
         const METHOD: &str = "tools/list";
         paging::read_all(self.endpoint.max_pages, |cursor| {
-            let id = self.ids.next();
+            let id = self.ids.hand_out();
             let result = self
                 .ask(Question {
                     method: METHOD,
                     name: None,
-                    members: cursor
-                        .map(|cursor| format!(r#""cursor":{}"#, quote(cursor)))
-                        .unwrap_or_default(),
+                    members: cursor.map(|cursor| format!(r#""cursor":{}"#, quote(cursor))).unwrap_or_default(),
                     meta: String::new(),
                     id,
                     progress: Progress::Unwanted,
@@ -160,17 +137,9 @@ impl Conversation {
                     service: None,
                 })
                 .map_err(|error| match error {
-                    Error::Rejected(RpcError {
-                        method,
-                        code: -32_602,
-                        message,
-                        ..
-                    }) if cursor.is_some() => Error::Rejected(RpcError {
-                        method,
-                        code: -32_602,
-                        message,
-                        data: Some(CURSOR_MARK.to_owned()),
-                    }),
+                    Error::Rejected(RpcError { method, code: -32_602, message, .. }) if cursor.is_some() => {
+                        Error::Rejected(RpcError { method, code: -32_602, message, data: Some(CURSOR_MARK.to_owned()) })
+                    }
                     other => other,
                 })?;
             tools::read(&result, self.session.era).map_err(|problem| {
@@ -190,13 +159,7 @@ impl Conversation {
     /// The gateway's own API refused or failed.
     pub fn health(&self, known: &[Service]) -> Result<Vec<ServiceHealth>> {
         let product = self.product();
-        let told = product.health(
-            &Peer {
-                outside: self.outside.as_ref(),
-                url: &self.endpoint.url,
-            },
-            known,
-        )?;
+        let told = product.health(&Peer { outside: self.outside.as_ref(), url: &self.endpoint.url }, known)?;
         Ok(crate::health::merge(known, told, product.no_health()))
     }
 
@@ -225,34 +188,42 @@ impl Conversation {
             Some(_) => return Err(invalid("_meta is not a JSON object")),
         };
         let headers = self.param_headers(call, arguments);
+        let listening = self.listen();
+        let outcome = self.rounds(call, arguments, &meta, &headers);
+        if listening {
+            self.outside.stop_listening();
+        }
+        outcome
+    }
+
+    /// A server that was offered elicitation may ask on a stream of its own (2025-11-25, "listening for messages").
+    fn listen(&self) -> bool {
+        if self.session.era == Era::Modern
+            || self.session.session_id.is_none()
+            || session::offer(&self.endpoint) == Offer::Nothing
+        {
+            return false;
+        }
+        let headers = era::headers(&self.session, "", None);
+        self.outside.listen(exchange::listening(&self.endpoint.url, &headers))
+    }
+
+    /// One request; in the modern era more, while the peer wants input.
+    fn rounds(&mut self, call: &Call, arguments: &str, meta: &str, headers: &[(String, String)]) -> Result<Outcome> {
+        const METHOD: &str = "tools/call";
         let mut id = call.request_id;
         let mut input = String::new();
         for _ in 0..ROUNDS {
-            let token = if call.progress {
-                format!(r#""progressToken":{id}"#)
-            } else {
-                String::new()
-            };
-            let comma = if token.is_empty() || meta.is_empty() {
-                ""
-            } else {
-                ","
-            };
+            let token = if call.progress { format!(r#""progressToken":{id}"#) } else { String::new() };
+            let comma = if token.is_empty() || meta.is_empty() { "" } else { "," };
             let result = self.ask(Question {
                 method: METHOD,
                 name: Some(&call.tool),
-                members: format!(
-                    r#""name":{},"arguments":{arguments}{input}"#,
-                    quote(&call.tool)
-                ),
+                members: format!(r#""name":{},"arguments":{arguments}{input}"#, quote(&call.tool)),
                 meta: format!("{token}{comma}{meta}"),
                 id,
-                progress: if call.progress {
-                    Progress::Wanted
-                } else {
-                    Progress::Unwanted
-                },
-                headers: headers.clone(),
+                progress: if call.progress { Progress::Wanted } else { Progress::Unwanted },
+                headers: headers.to_vec(),
                 service: call.service.as_deref(),
             })?;
             match self.more_input(&result)? {
@@ -260,7 +231,7 @@ impl Conversation {
                 Some(more) => input = more,
             }
             // By the specification a retry is a new request.
-            id = self.ids.next();
+            id = self.ids.hand_out();
         }
         Err(Error::Protocol(ProtocolProblem {
             method: METHOD.to_owned(),
@@ -273,11 +244,8 @@ impl Conversation {
         if self.session.era == Era::Legacy {
             return Vec::new();
         }
-        let bindings = call
-            .input_schema
-            .as_deref()
-            .and_then(|schema| param_headers::scan(schema).ok())
-            .unwrap_or_default();
+        let bindings =
+            call.input_schema.as_deref().and_then(|schema| param_headers::scan(schema).ok()).unwrap_or_default();
         if bindings.is_empty() {
             return Vec::new();
         }
@@ -317,20 +285,14 @@ impl Conversation {
         let typed: Typed<'_> = match serde_json::from_str(result) {
             Ok(typed) => typed,
             Err(error) => {
-                return Err(problem(format!(
-                    "the result cannot be read: {}",
-                    crate::text::clean(&error.to_string())
-                )));
+                return Err(problem(format!("the result cannot be read: {}", crate::text::clean(&error.to_string()))));
             }
         };
         match typed.result_type.as_deref() {
             None | Some("complete") => return Ok(None),
             Some("input_required") => {}
             Some(other) => {
-                return Err(problem(format!(
-                    "unknown resultType \"{}\"",
-                    crate::text::clean(other)
-                )));
+                return Err(problem(format!("unknown resultType \"{}\"", crate::text::clean(other))));
             }
         }
         let mut answers = Vec::new();
@@ -345,10 +307,11 @@ impl Conversation {
         }
         let mut members = String::new();
         if !answers.is_empty() {
-            members.push_str(&format!(r#","inputResponses":{{{}}}"#, answers.join(",")));
+            members = format!(r#","inputResponses":{{{}}}"#, answers.join(","));
         }
         if let Some(state) = typed.request_state {
-            members.push_str(&format!(r#","requestState":{}"#, state.get()));
+            members.push_str(r#","requestState":"#);
+            members.push_str(state.get());
         }
         Ok(Some(members))
     }
@@ -366,41 +329,22 @@ impl Conversation {
         struct Text {
             text: String,
         }
-        let Ok(Failed {
-            is_error: Some(true),
-            content,
-        }) = serde_json::from_str::<Failed<'_>>(&result)
-        else {
-            return Outcome {
-                result,
-                failed: false,
-                failure: None,
-            };
+        let Ok(Failed { is_error: Some(true), content }) = serde_json::from_str::<Failed<'_>>(&result) else {
+            return Outcome { result, failed: false, failure: None };
         };
         let failure = match content.as_slice() {
-            [block] => serde_json::from_str::<Text>(block.get())
-                .ok()
-                .and_then(|Text { text }| {
-                    let failure = self.product().failure_in_text(&text, &call.tool)?;
-                    let service = match failure.culprit {
-                        Culprit::Service => call.service.clone(),
-                        Culprit::Gateway => None,
-                    };
-                    let message = crate::text::clean(&text);
-                    Some(UpstreamFailure {
-                        service,
-                        status: failure.status,
-                        message,
-                        delivery: failure.delivery,
-                    })
-                }),
+            [block] => serde_json::from_str::<Text>(block.get()).ok().and_then(|Text { text }| {
+                let failure = self.product().failure_in_text(&text, &call.tool)?;
+                let service = match failure.culprit {
+                    Culprit::Service => call.service.clone(),
+                    Culprit::Gateway => None,
+                };
+                let message = crate::text::clean(&text);
+                Some(UpstreamFailure { service, status: failure.status, message, delivery: failure.delivery })
+            }),
             _ => None,
         };
-        Outcome {
-            failed: true,
-            failure,
-            result,
-        }
+        Outcome { failed: true, failure, result }
     }
 
     /// Tells the peer that a call is no longer wanted. In the modern era closing the stream says it, so nothing is sent.
@@ -416,22 +360,15 @@ impl Conversation {
         let params = format!(r#"{{"requestId":{request_id},"reason":{}}}"#, quote(reason));
         let headers = era::headers(&self.session, METHOD, None);
         let body = json_rpc::notification(METHOD, Some(&params));
-        let (status, headers, body) =
-            exchange::tell(self.outside.as_ref(), &self.endpoint.url, &headers, body)
-                .map_err(classify::transport)?;
-        classify::by_status(status, &headers, &body, &self.context(METHOD, None))
-            .map_or(Ok(()), Err)
+        let (status, headers, body) = exchange::tell(self.outside.as_ref(), &self.endpoint.url, &headers, body)
+            .map_err(|failure| classify::transport(&failure))?;
+        classify::by_status(status, &headers, &body, &self.context(METHOD, None)).map_or(Ok(()), Err)
     }
 
     fn ask(&self, question: Question<'_>) -> Result<Json> {
         let mut headers = era::headers(&self.session, question.method, question.name);
         headers.extend(question.headers);
-        let params = era::params(
-            self.session.era,
-            &self.endpoint.client,
-            &question.members,
-            &question.meta,
-        );
+        let params = era::params(self.session.era, &self.endpoint.client, &question.members, &question.meta);
         let reply = exchange::ask(
             self.outside.as_ref(),
             &Ask {
@@ -441,28 +378,19 @@ impl Conversation {
                 body: json_rpc::request(question.id, question.method, &params),
                 headers,
                 dialogue: match self.session.era {
-                    Era::Legacy => Dialogue::Both,
+                    Era::Legacy => Dialogue::Both(session::offer(&self.endpoint)),
                     Era::Modern => Dialogue::AnswersOnly,
                 },
                 progress: question.progress,
             },
         )
-        .map_err(classify::transport)?;
+        .map_err(|failure| classify::transport(&failure))?;
         classify::reply(reply, &self.context(question.method, question.service))
     }
 
     fn context<'a>(&self, method: &'a str, service: Option<&'a str>) -> Context<'a> {
-        let session = if self.session.session_id.is_some() {
-            SessionSent::Yes
-        } else {
-            SessionSent::No
-        };
-        Context {
-            method,
-            session,
-            product: self.product(),
-            service,
-        }
+        let session = if self.session.session_id.is_some() { SessionSent::Yes } else { SessionSent::No };
+        Context { method, session, product: self.product(), service }
     }
 
     fn product(&self) -> &'static dyn Product {
@@ -476,10 +404,5 @@ const CURSOR_MARK: &str = "\"stale cursor\"";
 /// An object's members, without its braces.
 fn members(object: &str) -> String {
     let inner = object.trim();
-    inner
-        .strip_prefix('{')
-        .and_then(|inner| inner.strip_suffix('}'))
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
+    inner.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or_default().trim().to_owned()
 }

@@ -8,17 +8,10 @@ use crate::model::{Service, ServiceHealth, Status};
 
 /// Joins what was known with what was told, sorted by name. What the API told counts more than what the catalogue did.
 #[must_use]
-pub fn merge(
-    known: &[Service],
-    told: Option<Vec<ServiceHealth>>,
-    no_health: &str,
-) -> Vec<ServiceHealth> {
+pub fn merge(known: &[Service], told: Option<Vec<ServiceHealth>>, no_health: &str) -> Vec<ServiceHealth> {
     let silent = told.is_none();
-    let mut all: BTreeMap<String, ServiceHealth> = told
-        .unwrap_or_default()
-        .into_iter()
-        .map(|service| (service.name.clone(), service))
-        .collect();
+    let mut all: BTreeMap<String, ServiceHealth> =
+        told.unwrap_or_default().into_iter().map(|service| (service.name.clone(), service)).collect();
     for service in known {
         all.entry(service.name.clone()).or_insert_with(|| {
             let mut evidence = Vec::new();

@@ -45,10 +45,7 @@ impl Headers {
     /// The first value of a header.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.trim())
+        self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 
     /// Whether any header's name starts with `prefix`.
@@ -56,10 +53,7 @@ impl Headers {
     pub fn any_starts_with(&self, prefix: &str) -> Option<&str> {
         self.0
             .iter()
-            .find(|(key, _)| {
-                key.get(..prefix.len())
-                    .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-            })
+            .find(|(key, _)| key.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix)))
             .map(|(key, _)| key.as_str())
     }
 
@@ -67,14 +61,7 @@ impl Headers {
     #[must_use]
     pub fn media_type(&self) -> Option<String> {
         let value = self.get("content-type")?;
-        Some(
-            value
-                .split(';')
-                .next()
-                .unwrap_or_default()
-                .trim()
-                .to_ascii_lowercase(),
-        )
+        Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
     }
 }
 
@@ -93,6 +80,11 @@ pub trait Body {
     /// The next bytes; none at the end.
     fn chunk(&mut self) -> Result<Option<Vec<u8>>, Failure>;
 
+    /// The next bytes, or what came meanwhile on the stream that [`Outside::listen`] opened.
+    fn hear(&mut self) -> Result<Heard, Failure> {
+        self.chunk().map(Heard::Here)
+    }
+
     /// Everything that is left.
     fn rest(&mut self) -> Result<Vec<u8>, Failure> {
         let mut all = self.chunk()?.unwrap_or_default();
@@ -101,6 +93,15 @@ pub trait Body {
         }
         Ok(all)
     }
+}
+
+/// Where bytes came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// From this body; none at its end.
+    Here(Option<Vec<u8>>),
+    /// From the stream beside it.
+    Beside(Vec<u8>),
 }
 
 /// What went wrong below HTTP, or was stopped by the host.
@@ -146,6 +147,11 @@ pub enum Sent {
 pub trait Outside {
     /// Sends a request and waits for the head of the answer.
     fn send(&self, request: Request) -> Result<Response, Failure>;
+    /// Opens an event stream beside the requests that follow, until [`Outside::stop_listening`]. Servers may ask on it
+    /// what they need for an answer. False: there is none, or it did not open soon.
+    fn listen(&self, request: Request) -> bool;
+    /// Closes that stream.
+    fn stop_listening(&self);
     /// Waits.
     fn sleep(&self, duration: Duration);
     /// Seconds since 1970-01-01 UTC.

@@ -289,10 +289,6 @@ pub struct ServiceHealth {
 }
 
 #[derive(Clone, Debug, Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "the contract's record; the bools are the user's three flags"
-)]
 pub struct Rules {
     pub include_services: Vec<String>,
     pub exclude_services: Vec<String>,

@@ -47,10 +47,7 @@ fn is_invisible(c: char) -> bool {
 #[must_use]
 pub fn contains(haystack: &str, needle: &str) -> bool {
     let (haystack, needle) = (haystack.as_bytes(), needle.as_bytes());
-    needle.is_empty()
-        || haystack
-            .windows(needle.len())
-            .any(|window| window.eq_ignore_ascii_case(needle))
+    needle.is_empty() || haystack.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle))
 }
 
 #[cfg(test)]
@@ -73,10 +70,7 @@ mod tests {
 
     #[test]
     fn contains_ignores_case() {
-        assert!(contains(
-            "Bad Request: No valid Session ID provided",
-            "no valid session id"
-        ));
+        assert!(contains("Bad Request: No valid Session ID provided", "no valid session id"));
         assert!(!contains("session", "session id"));
     }
 

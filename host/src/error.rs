@@ -85,12 +85,15 @@ pub struct Error {
     pub hint: Option<String>,
     /// The service behind the gateway that is to blame, when known.
     pub service: Option<String>,
+    /// Seconds to wait before asking again, when the gateway said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u32>,
 }
 
 impl Error {
     /// An error without a hint.
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), hint: None, service: None }
+        Self { class, message: message.into(), hint: None, service: None, retry_after: None }
     }
 
     /// Wrong configuration or arguments.
@@ -102,6 +105,13 @@ impl Error {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says when to come back.
+    #[must_use]
+    pub fn with_retry_after(mut self, seconds: Option<u32>) -> Self {
+        self.retry_after = seconds;
         self
     }
 

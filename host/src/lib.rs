@@ -14,6 +14,7 @@ pub mod demo;
 pub mod egress;
 mod error;
 mod gateway;
+pub mod history;
 pub mod report;
 pub mod runtime;
 mod scrub;

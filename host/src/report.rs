@@ -237,6 +237,8 @@ pub struct Health {
     pub status: Status,
     /// One each, in the order asked.
     pub gateways: Vec<GatewayHealth>,
+    /// Why nothing is remembered: the history is off. Null when it is on.
+    pub history_off: Option<String>,
 }
 
 /// The state of one gateway.
@@ -260,6 +262,45 @@ pub struct GatewayHealth {
     pub checked_at: String,
     /// Why the gateway as a whole is not well.
     pub error: Option<Error>,
+    /// Since when the status is what it is, RFC 3339, UTC. Null without a history.
+    pub since: Option<String>,
+    /// The product, once known.
+    pub kind: Option<Kind>,
+    /// The MCP revision, once agreed.
+    pub protocol: Option<String>,
+    /// When the gateway's own credential ends, RFC 3339, UTC, if it says so (`exp` of a JWT).
+    pub expires_at: Option<String>,
+    /// Tools that were there at the last good snapshot and are gone.
+    pub vanished_tools: Vec<String>,
+    /// Tools that were not there at the last good snapshot.
+    pub appeared_tools: Vec<String>,
+    /// What was noticed, in plain sentences.
+    pub warnings: Vec<String>,
+}
+
+impl GatewayHealth {
+    /// Nothing seen yet but the state.
+    #[must_use]
+    pub fn new(gateway: impl Into<String>, status: Status, checked_at: impl Into<String>) -> Self {
+        Self {
+            gateway: gateway.into(),
+            status,
+            latency_ms: None,
+            tools: None,
+            services: Vec::new(),
+            vanished: Vec::new(),
+            appeared: Vec::new(),
+            checked_at: checked_at.into(),
+            error: None,
+            since: None,
+            kind: None,
+            protocol: None,
+            expires_at: None,
+            vanished_tools: Vec::new(),
+            appeared_tools: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
 }
 
 /// The state of one service.
@@ -273,6 +314,18 @@ pub struct ServiceHealth {
     pub tools: usize,
     /// What that rests on, the strongest first.
     pub evidence: Vec<String>,
+    /// Since when the status is what it is, RFC 3339, UTC. Null without a history.
+    pub since: Option<String>,
+    /// When it was last seen well, by the gateway or here, RFC 3339, UTC.
+    pub last_seen: Option<String>,
+}
+
+impl ServiceHealth {
+    /// A service in this state, resting on nothing yet.
+    #[must_use]
+    pub fn new(name: impl Into<String>, status: Status, tools: usize) -> Self {
+        Self { name: name.into(), status, tools, evidence: Vec::new(), since: None, last_seen: None }
+    }
 }
 
 /// `call --json`.

@@ -139,30 +139,50 @@ def wheel() -> Path:
 
 
 class FakeGateway:
-    """A running imitation gateway."""
+    """A running imitation gateway: its URL, the requests that it saw, and orders to it."""
 
-    def __init__(self, program: Program, ready: dict[str, Any]) -> None:
-        self.program = program
-        self.ready = ready
-        self.url: str = ready["url"]
+    def __init__(self, flags: tuple[str, ...], folder: Path, number: int) -> None:
+        self._requests = folder / f"fake-gateway-{number}.requests"
+        self._said = folder / f"fake-gateway-{number}.log"
+        self.program = Program(
+            [needed("FAKE_GATEWAY_BIN"), *flags, "--log", self._requests], self._said, stdin=subprocess.PIPE
+        )
+        self.hello = self._answer(0)
+        self.url: str = self.hello["url"]
+        self._orders = 0
+
+    def _answer(self, number: int) -> dict[str, Any]:
+        def said() -> dict[str, Any] | None:
+            lines = self._said.read_text(encoding="utf-8").split("\n")[:-1]
+            return dict(json.loads(lines[number])) if len(lines) > number else None
+
+        return self.program.ready(said, 20)
+
+    def order(self, **order: Any) -> None:
+        """Change how it behaves from now on."""
+        assert self.program.process.stdin is not None
+        self.program.process.stdin.write(json.dumps(order).encode() + b"\n")
+        self.program.process.stdin.flush()
+        self._orders += 1
+        answer = self._answer(self._orders)
+        assert answer.get("ok") is True, answer
+
+    def requests(self, method: str | None = None) -> list[dict[str, Any]]:
+        """The requests that it saw, or those of one MCP method, oldest first."""
+        text = self._requests.read_text(encoding="utf-8") if self._requests.exists() else ""
+        every = [json.loads(line) for line in text.splitlines()]
+        return [request for request in every if method is None or request.get("rpc") == method]
 
 
 @pytest.fixture
 def fake_gateway(tmp_path: Path) -> Iterator[Callable[..., FakeGateway]]:
     """Start imitation gateways; they end with the test."""
-    programs: list[Program] = []
+    started: list[FakeGateway] = []
 
     def start(*flags: str) -> FakeGateway:
-        log = tmp_path / f"fake-gateway-{len(programs)}.log"
-        program = Program([needed("FAKE_GATEWAY_BIN"), *flags], log)
-        programs.append(program)
-
-        def ready() -> dict[str, Any] | None:
-            first, newline, _ = log.read_text(encoding="utf-8").partition("\n")
-            return json.loads(first) if newline else None
-
-        return FakeGateway(program, program.ready(ready, 20))
+        started.append(FakeGateway(flags, tmp_path, len(started)))
+        return started[-1]
 
     yield start
-    for program in programs:
-        program.stop()
+    for gateway in started:
+        gateway.program.stop()

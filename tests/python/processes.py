@@ -18,12 +18,18 @@ T = TypeVar("T")
 class Program:
     """A running program; its stdout and stderr are in `log`."""
 
-    def __init__(self, argv: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str | Path],
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
+    ) -> None:
         self.log = log
         self._output = log.open("wb")
         self.process = subprocess.Popen(
             [str(part) for part in argv],
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=self._output,
             stderr=subprocess.STDOUT,
             env=None if env is None else dict(env),
@@ -47,6 +53,8 @@ class Program:
 
     def stop(self) -> None:
         """Ask it to end, and end it when it does not."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
         if self.process.poll() is None:
             self.process.terminate()
             try:

@@ -44,7 +44,7 @@ def isolated(pflow: Pflow, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def lab(fake_gateway: Start) -> FakeGateway:
     """Three services; the tools of one do as they are told."""
-    return fake_gateway("--service", "github", "--service", "slack", "--service", "lab", "--framing", "sse")
+    return fake_gateway("generic", "--framing", "sse")
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ class TestErrors:
             gateway.call("any_tool")
 
     def test_a_missing_token_is_an_auth_error(self, fake_gateway: Start) -> None:
-        gateway = Gateway(fake_gateway("--bearer", "right").url)
+        gateway = Gateway(fake_gateway("generic", "--bearer", "right").url)
         with pytest.raises(AuthError) as raised:
             gateway.tools()
         assert raised.value.error_class == "auth_required"

@@ -126,6 +126,12 @@ def test_the_registry_says_where_each_tool_is_from(pflow: Pflow) -> None:
     assert services == TOOLS
 
 
+def test_describe_names_the_service(pflow: Pflow) -> None:
+    pflow("mcp", "sync", "cf")
+    described = pflow("mcp", "describe", "mcp-cf-github-work-create-issue").splitlines()
+    assert "Gateway: cf (context-forge), service github-work" in described
+
+
 def test_a_filter_holds_for_stock_pflow_and_for_calls(pflow: Pflow, context_forge: ContextForge) -> None:
     pflow(
         *("mcp", "gateway", "add", "narrow", context_forge.url, "--bearer-env", VARIABLE),

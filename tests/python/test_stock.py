@@ -28,7 +28,7 @@ def add(pflow: Pflow, *args: str) -> None:
 
 
 def test_a_thousand_tools_in_pages_of_a_hundred(stock: Pflow, fake_gateway: Start) -> None:
-    gateway = fake_gateway("--service", "catalog:1000", "--page", "100")
+    gateway = fake_gateway("generic", "--services", "catalog:1000", "--page", "100")
     stock.configure({"alone": direct(gateway.url)})
     add(stock, "whole", gateway.url)
 
@@ -39,7 +39,7 @@ def test_a_thousand_tools_in_pages_of_a_hundred(stock: Pflow, fake_gateway: Star
 
 
 def test_a_session_that_is_lost_between_two_steps(stock: Pflow, fake_gateway: Start) -> None:
-    gateway = fake_gateway("--service", "github", "--service", "slack", "--calls-per-session", "1")
+    gateway = fake_gateway("generic", "--services", "github,slack", "--calls-per-session", "1")
     stock.configure({"alone": direct(gateway.url)})
     add(stock, "whole", gateway.url)
     stock("mcp", "sync", "--all")
@@ -58,7 +58,7 @@ def test_a_session_that_is_lost_between_two_steps(stock: Pflow, fake_gateway: St
 
 def test_a_filter_changes_what_a_run_syncs_by_itself(stock: Pflow, fake_gateway: Start) -> None:
     """pflow's fingerprint covers keys that it does not know: a changed filter is synced by the next run."""
-    gateway = fake_gateway("--service", "github", "--service", "slack", "--service", "lab")
+    gateway = fake_gateway("generic")
     add(stock, "whole", gateway.url)
     stock("mcp", "sync", "whole")
     before = set(stock.registered("whole"))
@@ -75,7 +75,7 @@ def test_a_filter_changes_what_a_run_syncs_by_itself(stock: Pflow, fake_gateway:
 
 def test_a_login_page_fails_at_once_and_says_so(stock: Pflow, fake_gateway: Start) -> None:
     """Stock pflow waits a minute for an answer that its SDK has dropped."""
-    gateway = fake_gateway("--fault", "html")
+    gateway = fake_gateway("fault", "http-200-html")
     stock.configure(
         {
             "whole": {

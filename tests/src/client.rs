@@ -28,21 +28,13 @@ impl Response {
     /// The first header of this name (lower case).
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, v)| v.as_str())
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
     /// The body as JSON: whole, or the data of the last event; null when it is neither.
     #[must_use]
     pub fn json(&self) -> Value {
-        let data = self
-            .body
-            .lines()
-            .filter_map(|l| l.strip_prefix("data: "))
-            .next_back()
-            .unwrap_or(&self.body);
+        let data = self.body.lines().filter_map(|l| l.strip_prefix("data: ")).next_back().unwrap_or(&self.body);
         serde_json::from_str(data).unwrap_or(Value::Null)
     }
 }
@@ -72,13 +64,13 @@ pub async fn send(
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(request.as_bytes()).await?;
     let mut raw = Vec::new();
-    let ended = timeout(wait, read(&mut stream, &mut raw)).await;
+    let ended = timeout(wait, read(&mut stream, &mut raw, method == "HEAD")).await;
     parse(&raw, ended.is_err()).ok_or_else(|| io::ErrorKind::TimedOut.into())
 }
 
-async fn read(stream: &mut TcpStream, raw: &mut Vec<u8>) {
+async fn read(stream: &mut TcpStream, raw: &mut Vec<u8>, head_only: bool) {
     loop {
-        if parse(raw, false).is_some_and(|response| !response.open) {
+        if parse(raw, false).is_some_and(|response| head_only || !response.open) {
             return;
         }
         if !matches!(stream.read_buf(raw).await, Ok(n) if n > 0) {
@@ -96,29 +88,15 @@ fn parse(raw: &[u8], late: bool) -> Option<Response> {
     let mut lines = head.split("\r\n");
     let status: u16 = lines.next()?.split(' ').nth(1)?.parse().ok()?;
     let pairs = lines.filter_map(|l| l.split_once(':'));
-    let headers: Vec<(String, String)> = pairs
-        .map(|(n, v)| (n.to_ascii_lowercase(), v.trim().to_owned()))
-        .collect();
-    let of = |name: &str| {
-        headers
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, v)| v.clone())
-    };
+    let headers: Vec<(String, String)> = pairs.map(|(n, v)| (n.to_ascii_lowercase(), v.trim().to_owned())).collect();
+    let of = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
     let (body, open) = if of("transfer-encoding").is_some_and(|v| v == "chunked") {
         dechunk(rest)
     } else {
-        let length: usize = of("content-length")
-            .and_then(|v| v.parse().ok())
-            .unwrap_or(0);
+        let length: usize = of("content-length").and_then(|v| v.parse().ok()).unwrap_or(0);
         (rest.to_vec(), rest.len() < length)
     };
-    Some(Response {
-        status,
-        headers,
-        body: String::from_utf8_lossy(&body).into_owned(),
-        open: open || late,
-    })
+    Some(Response { status, headers, body: String::from_utf8_lossy(&body).into_owned(), open: open || late })
 }
 
 fn dechunk(mut rest: &[u8]) -> (Vec<u8>, bool) {
@@ -127,10 +105,8 @@ fn dechunk(mut rest: &[u8]) -> (Vec<u8>, bool) {
         let Some(end) = rest.windows(2).position(|two| two == b"\r\n") else {
             return (body, true);
         };
-        let size = rest
-            .get(..end)
-            .and_then(|s| std::str::from_utf8(s).ok())
-            .and_then(|s| usize::from_str_radix(s, 16).ok());
+        let size =
+            rest.get(..end).and_then(|s| std::str::from_utf8(s).ok()).and_then(|s| usize::from_str_radix(s, 16).ok());
         let (Some(size), Some(data)) = (size, rest.get(end + 2..)) else {
             return (body, true);
         };

@@ -60,12 +60,7 @@ impl Backend {
     /// A backend that is well and unprefixed.
     #[must_use]
     pub fn new(service: Service) -> Self {
-        Self {
-            service,
-            alias: None,
-            page: None,
-            at_start: Condition::Up,
-        }
+        Self { service, alias: None, page: None, at_start: Condition::Up }
     }
 }
 
@@ -109,11 +104,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        let backends = vec![
-            services::github(),
-            services::slack(),
-            services::numbered("bulk", 120),
-        ];
+        let backends = vec![services::github(), services::slack(), services::numbered("bulk", 120)];
         Self {
             token: None,
             backends: backends.into_iter().map(Backend::new).collect(),
@@ -182,9 +173,7 @@ impl Docker {
             old_streams: Arc::default(),
         };
         for backend in &docker.config.backends {
-            locked(&docker.live)
-                .conditions
-                .insert(backend.service.name.clone(), backend.at_start);
+            locked(&docker.live).conditions.insert(backend.service.name.clone(), backend.at_start);
         }
         docker.list_backends();
         docker
@@ -197,10 +186,7 @@ impl Docker {
         for backend in &self.config.backends {
             let name = &backend.service.name;
             if live.conditions.get(name).copied().unwrap_or_default() == Condition::Up {
-                let first_page = backend
-                    .page
-                    .unwrap_or(usize::MAX)
-                    .min(backend.service.tools.len());
+                let first_page = backend.page.unwrap_or(usize::MAX).min(backend.service.tools.len());
                 live.enabled.insert(name.clone(), first_page);
             }
         }
@@ -209,10 +195,7 @@ impl Docker {
     /// Changes how a backend is. Coming back from [`Condition::Down`] poisons the sessions that had used it.
     pub fn set(&self, backend: &str, condition: Condition) {
         let mut live = locked(&self.live);
-        let before = live
-            .conditions
-            .insert(backend.to_owned(), condition)
-            .unwrap_or_default();
+        let before = live.conditions.insert(backend.to_owned(), condition).unwrap_or_default();
         if before == Condition::Down && condition == Condition::Up {
             *live.runs.entry(backend.to_owned()).or_default() += 1;
         }
@@ -264,8 +247,7 @@ impl Docker {
                 (None, Feature::Off) => None,
             };
             for tool in backend.service.tools.iter().take(first_page) {
-                let shown =
-                    prefix.map_or_else(|| tool.name.clone(), |p| format!("{p}__{}", tool.name));
+                let shown = prefix.map_or_else(|| tool.name.clone(), |p| format!("{p}__{}", tool.name));
                 tools.push(Exposed {
                     backend: name.clone(),
                     original: tool.name.clone(),
@@ -274,11 +256,8 @@ impl Docker {
             }
         }
         if self.config.dynamic_tools == Feature::On {
-            let control = |definition: Value| Exposed {
-                backend: String::new(),
-                original: name_of(&definition),
-                definition,
-            };
+            let control =
+                |definition: Value| Exposed { backend: String::new(), original: name_of(&definition), definition };
             tools.extend(docker_control::definitions().into_iter().map(control));
         }
         tools.sort_by_key(|t| name_of(&t.definition));
@@ -287,47 +266,26 @@ impl Docker {
 
     fn list(&self, id: &Value, cursor: Option<&Value>) -> Value {
         let tools = self.exposed();
-        let start = match cursor.map(|c| {
-            c.as_str()
-                .and_then(|c| c.strip_prefix("after "))
-                .and_then(|c| c.parse().ok())
-        }) {
+        let start = match cursor.map(|c| c.as_str().and_then(|c| c.strip_prefix("after ")).and_then(|c| c.parse().ok()))
+        {
             None => 0,
             Some(Some(start)) => start,
             Some(None) => return rpc::error(id, -32602, "invalid params"),
         };
-        let page: Vec<&Value> = tools
-            .iter()
-            .skip(start)
-            .take(PAGE)
-            .map(|t| &t.definition)
-            .collect();
+        let page: Vec<&Value> = tools.iter().skip(start).take(PAGE).map(|t| &t.definition).collect();
         let mut result = json!({"tools": page});
         if let (true, Some(object)) = (start + PAGE < tools.len(), result.as_object_mut()) {
-            object.insert(
-                "nextCursor".to_owned(),
-                json!(format!("after {}", start + PAGE)),
-            );
+            object.insert("nextCursor".to_owned(), json!(format!("after {}", start + PAGE)));
         }
         rpc::result(id, &result)
     }
 
     async fn call(&self, id: &Value, params: &Value, session: &str) -> Value {
-        let name = params
-            .get("name")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let Some(tool) = self
-            .exposed()
-            .into_iter()
-            .find(|t| name_of(&t.definition) == name)
-        else {
+        let name = params.get("name").and_then(Value::as_str).unwrap_or_default();
+        let Some(tool) = self.exposed().into_iter().find(|t| name_of(&t.definition) == name) else {
             return rpc::error(id, -32602, format!("unknown tool {name:?}"));
         };
-        let arguments = params
-            .get("arguments")
-            .cloned()
-            .unwrap_or_else(|| json!({}));
+        let arguments = params.get("arguments").cloned().unwrap_or_else(|| json!({}));
         if tool.backend.is_empty() {
             return rpc::result(id, &self.control(name, &arguments, session));
         }
@@ -339,26 +297,16 @@ impl Docker {
             return rpc::error(id, code, message);
         }
         let mut result = services::run(&tool.backend, &tool.original, params, &None).await;
-        locked(&self.live)
-            .ran
-            .push(format!("{}/{}", tool.backend, tool.original));
+        locked(&self.live).ran.push(format!("{}/{}", tool.backend, tool.original));
         if arguments.get("fail").is_some() {
-            return rpc::error(
-                id,
-                -32042,
-                "calling \"tools/call\": URL elicitation required",
-            );
+            return rpc::error(id, -32042, "calling \"tools/call\": URL elicitation required");
         }
         if let Some(secret) = arguments.get("leak").and_then(Value::as_str) {
             // A backend that gives a secret back; asked for in pieces, so that the argument is none.
             result = rpc::text(format!("{secret}{}", "a1B2c3D4e5".repeat(4)));
         }
         if blocks && looks_secret(&result.to_string()) {
-            return rpc::error(
-                id,
-                0,
-                format!("a secret is being returned by the {name} tool"),
-            );
+            return rpc::error(id, 0, format!("a secret is being returned by the {name} tool"));
         }
         rpc::result(id, &result)
     }
@@ -373,30 +321,21 @@ impl Docker {
         };
         let link = session.links.get(backend).copied();
         match (condition, link) {
-            (_, Some(Link::Closed)) => Err((
-                0,
-                "connection closed: calling \"tools/call\": client is closing: session not found"
-                    .to_owned(),
-            )),
+            (_, Some(Link::Closed)) => {
+                Err((0, "connection closed: calling \"tools/call\": client is closing: session not found".to_owned()))
+            }
             (Condition::Down, _) => {
                 let post = "Post \"http://127.0.0.1:18102/mcp\": dial tcp 127.0.0.1:18102: connect: connection refused";
-                Err((
-                    -32005,
-                    format!(
-                        "calling \"tools/call\": sending \"tools/call\": rejected by transport: {post}"
-                    ),
-                ))
+                Err((-32005, format!("calling \"tools/call\": sending \"tools/call\": rejected by transport: {post}")))
             }
             (Condition::Up, Some(Link::Open(opened))) if opened != run => {
                 session.links.insert(backend.to_owned(), Link::Closed);
                 let text = "calling \"tools/call\": sending \"tools/call\": failed to connect (session ID: 5741e9d2): session not found";
                 Err((0, text.to_owned()))
             }
-            (Condition::Unauthorized, _) => Err((
-                0,
-                "failed to connect: calling \"initialize\": sending \"initialize\": Unauthorized"
-                    .to_owned(),
-            )),
+            (Condition::Unauthorized, _) => {
+                Err((0, "failed to connect: calling \"initialize\": sending \"initialize\": Unauthorized".to_owned()))
+            }
             (Condition::Up, _) => {
                 session.links.insert(backend.to_owned(), Link::Open(run));
                 Ok(())
@@ -405,24 +344,14 @@ impl Docker {
     }
 
     fn control(&self, name: &str, arguments: &Value, session: &str) -> Value {
-        let elicitation = locked(&self.live)
-            .sessions
-            .get(session)
-            .is_some_and(|s| s.elicitation);
+        let elicitation = locked(&self.live).sessions.get(session).is_some_and(|s| s.elicitation);
         let tools_of = |server: &str| {
             let of = self.exposed().into_iter().filter(|t| t.backend == server);
             of.map(|t| t.definition).collect::<Vec<_>>()
         };
         let known: Vec<&Service> = self.config.backends.iter().map(|b| &b.service).collect();
-        let controls = Controls {
-            known: &known,
-            elicitation,
-            tools_of: &tools_of,
-        };
-        let server = arguments
-            .get("name")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let controls = Controls { known: &known, elicitation, tools_of: &tools_of };
+        let server = arguments.get("name").and_then(Value::as_str).unwrap_or_default();
         let changed = match name {
             "mcp-add" => self.enable(server),
             "mcp-remove" => locked(&self.live).enabled.remove(server).is_some(),
@@ -437,22 +366,14 @@ impl Docker {
 
     /// Enables a server, for everybody. Tells whether the list changed.
     fn enable(&self, server: &str) -> bool {
-        let Some(backend) = self
-            .config
-            .backends
-            .iter()
-            .find(|b| b.service.name == server)
-        else {
+        let Some(backend) = self.config.backends.iter().find(|b| b.service.name == server) else {
             return false;
         };
         let mut live = locked(&self.live);
         if live.conditions.get(server).copied().unwrap_or_default() != Condition::Up {
             return false;
         }
-        let first_page = backend
-            .page
-            .unwrap_or(usize::MAX)
-            .min(backend.service.tools.len());
+        let first_page = backend.page.unwrap_or(usize::MAX).min(backend.service.tools.len());
         live.enabled.insert(server.to_owned(), first_page).is_none()
     }
 
@@ -468,11 +389,7 @@ impl Docker {
 
     /// What stands before MCP: health, the token, Host and Origin, the path.
     fn gate(&self, seen: &Seen) -> Option<Answer> {
-        let endpoint = if self.config.transport == Transport::Sse {
-            "/sse"
-        } else {
-            "/mcp"
-        };
+        let endpoint = if self.config.transport == Transport::Sse { "/sse" } else { "/mcp" };
         if seen.path() == "/health" {
             return Some(Answer::empty(200));
         }
@@ -484,51 +401,31 @@ impl Docker {
         }
         let host = seen.header("host").unwrap_or_default();
         if !loopback(host) {
-            return Some(Answer::go_error(
-                403,
-                &format!("Forbidden: invalid Host header {host:?}"),
-            ));
+            return Some(Answer::go_error(403, &format!("Forbidden: invalid Host header {host:?}")));
         }
         if let Some(origin) = seen.header("origin") {
             let peer = origin.split_once("://").map_or(origin, |(_, rest)| rest);
             if !loopback(peer) {
-                return Some(Answer::go_error(
-                    403,
-                    "Forbidden: Origin, if set, must be localhost, 127.0.0.1 or [::1]",
-                ));
+                return Some(Answer::go_error(403, "Forbidden: Origin, if set, must be localhost, 127.0.0.1 or [::1]"));
             }
             if peer != host {
-                return Some(Answer::go_error(
-                    403,
-                    "Forbidden: Origin does not match Host",
-                ));
+                return Some(Answer::go_error(403, "Forbidden: Origin does not match Host"));
             }
         }
         (seen.path() != endpoint).then(|| Answer::empty(307).with("Location", endpoint))
     }
 
     fn streaming_gate(&self, seen: &Seen) -> Option<Answer> {
-        let accept = seen
-            .headers
-            .iter()
-            .filter(|(n, _)| n == "accept")
-            .map(|(_, v)| v.as_str())
-            .collect::<Vec<_>>()
-            .join(",");
+        let accept =
+            seen.headers.iter().filter(|(n, _)| n == "accept").map(|(_, v)| v.as_str()).collect::<Vec<_>>().join(",");
         let accepts = |kind: &str| {
             accept.split(',').any(|a| matches!(a.split(';').next().map(str::trim), Some(a) if a == kind || a == "*/*"))
         };
         if seen.method == "GET" && !accepts("text/event-stream") {
-            return Some(Answer::go_error(
-                400,
-                "Accept must contain 'text/event-stream' for GET requests",
-            ));
+            return Some(Answer::go_error(400, "Accept must contain 'text/event-stream' for GET requests"));
         }
         if seen.method == "POST" && !(accepts("application/json") && accepts("text/event-stream")) {
-            return Some(Answer::go_error(
-                400,
-                "Accept must contain both 'application/json' and 'text/event-stream'",
-            ));
+            return Some(Answer::go_error(400, "Accept must contain both 'application/json' and 'text/event-stream'"));
         }
         let session = seen.header("mcp-session-id");
         if let Some(id) = session
@@ -538,25 +435,20 @@ impl Docker {
         }
         match seen.method.as_str() {
             "DELETE" => Some(match session {
-                None => {
-                    Answer::go_error(400, "Bad Request: DELETE requires an Mcp-Session-Id header")
-                }
+                None => Answer::go_error(400, "Bad Request: DELETE requires an Mcp-Session-Id header"),
                 Some(id) => {
                     locked(&self.live).sessions.remove(id);
                     Answer::bare(204)
                 }
             }),
             "GET" | "POST" => None,
-            _ => {
-                Some(Answer::go_error(405, "Method Not Allowed").with("Allow", "GET, POST, DELETE"))
-            }
+            _ => Some(Answer::go_error(405, "Method Not Allowed").with("Allow", "GET, POST, DELETE")),
         }
     }
 
     fn listen(&self, seen: &Seen) -> Reply {
         let Some(id) = seen.header("mcp-session-id") else {
-            return Answer::go_error(400, "Bad Request: GET requires an Mcp-Session-Id header")
-                .into();
+            return Answer::go_error(400, "Bad Request: GET requires an Mcp-Session-Id header").into();
         };
         if let Some(last) = seen.header("last-event-id") {
             return Answer::go_error(400, &format!("malformed Last-Event-ID {last:?}")).into();
@@ -574,15 +466,8 @@ impl Docker {
     }
 
     fn initialize(&self, seen: &Seen) -> Answer {
-        let offered = seen
-            .param("protocolVersion")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let version = if VERSIONS.contains(&offered) {
-            offered
-        } else {
-            FALLBACK
-        };
+        let offered = seen.param("protocolVersion").and_then(Value::as_str).unwrap_or_default();
+        let version = if VERSIONS.contains(&offered) { offered } else { FALLBACK };
         let result = json!({
             "capabilities": {"logging": {}, "prompts": {"listChanged": true},
                 "resources": {"listChanged": true, "subscribe": true}, "tools": {"listChanged": true}},
@@ -590,16 +475,8 @@ impl Docker {
             "serverInfo": {"name": "Docker AI MCP Gateway", "version": "2.0.1"},
         });
         let id = session_id(self.next.fetch_add(1, Ordering::Relaxed));
-        let elicitation = seen
-            .param("capabilities")
-            .is_some_and(|c| c.get("elicitation").is_some());
-        locked(&self.live).sessions.insert(
-            id.clone(),
-            Session {
-                elicitation,
-                ..Session::default()
-            },
-        );
+        let elicitation = seen.param("capabilities").is_some_and(|c| c.get("elicitation").is_some());
+        locked(&self.live).sessions.insert(id.clone(), Session { elicitation, ..Session::default() });
         one_event(&rpc::result(&seen.rpc_id(), &result)).with("Mcp-Session-Id", id)
     }
 
@@ -610,20 +487,14 @@ impl Docker {
         if let Some(version) = seen.header("mcp-protocol-version")
             && !VERSIONS.contains(&version)
         {
-            let text = format!(
-                "Bad Request: Unsupported protocol version (supported versions: {})",
-                VERSIONS.join(",")
-            );
+            let text =
+                format!("Bad Request: Unsupported protocol version (supported versions: {})", VERSIONS.join(","));
             return Answer::go_error(400, &text).into();
         }
         let message = match &seen.message {
             None => return Answer::go_error(400, "malformed payload: invalid character").into(),
             Some(Value::Array(_)) => {
-                return Answer::go_error(
-                    400,
-                    "JSON-RPC batching is not supported in 2025-06-18 and later",
-                )
-                .into();
+                return Answer::go_error(400, "JSON-RPC batching is not supported in 2025-06-18 and later").into();
             }
             Some(message) => message,
         };
@@ -638,18 +509,10 @@ impl Docker {
         }
         let id = seen.rpc_id();
         if !["ping", "tools/list", "tools/call"].contains(&method) {
-            return Answer::go_error(
-                400,
-                &format!("JSON RPC not handled: {method:?} unsupported"),
-            )
-            .into();
+            return Answer::go_error(400, &format!("JSON RPC not handled: {method:?} unsupported")).into();
         }
         let Some(session) = seen.header("mcp-session-id") else {
-            let error = rpc::error(
-                &id,
-                0,
-                format!("method {method:?} is invalid during session initialization"),
-            );
+            let error = rpc::error(&id, 0, format!("method {method:?} is invalid during session initialization"));
             return one_event(&error).into();
         };
         one_event(&self.respond(method, &id, message, session).await).into()
@@ -669,9 +532,7 @@ impl Docker {
         if seen.method == "GET" {
             let id = session_id(self.next.fetch_add(1, Ordering::Relaxed));
             let (sender, receiver) = mpsc::unbounded_channel();
-            let _ = sender.send(Bytes::from(format!(
-                "event: endpoint\ndata: /sse?sessionid={id}\n\n"
-            )));
+            let _ = sender.send(Bytes::from(format!("event: endpoint\ndata: /sse?sessionid={id}\n\n")));
             locked(&self.old_streams).insert(id.clone(), sender);
             locked(&self.live).sessions.insert(id, Session::default());
             return stream(receiver).into();
@@ -727,32 +588,20 @@ impl Gateway for Docker {
             if let Some(answer) = self.streaming_gate(seen) {
                 return answer.into();
             }
-            if seen.method == "GET" {
-                self.listen(seen)
-            } else {
-                self.post(seen).await
-            }
+            if seen.method == "GET" { self.listen(seen) } else { self.post(seen).await }
         })
     }
 }
 
 fn name_of(definition: &Value) -> String {
-    definition
-        .get("name")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned()
+    definition.get("name").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn stream(receiver: mpsc::UnboundedReceiver<Bytes>) -> Answer {
-    Answer {
-        status: 200,
-        headers: Vec::new(),
-        payload: crate::reply::Payload::Stream(receiver),
-    }
-    .with("Cache-Control", "no-cache, no-transform")
-    .with("Connection", "keep-alive")
-    .with("Content-Type", "text/event-stream")
+    Answer { status: 200, headers: Vec::new(), payload: crate::reply::Payload::Stream(receiver) }
+        .with("Cache-Control", "no-cache, no-transform")
+        .with("Connection", "keep-alive")
+        .with("Content-Type", "text/event-stream")
 }
 
 /// Chunked, one event, as the go-sdk frames every response.

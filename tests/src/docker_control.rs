@@ -42,31 +42,21 @@ pub(crate) fn definitions() -> Vec<Value> {
 
 impl Controls<'_> {
     pub(crate) fn run(&self, name: &str, arguments: &Value) -> Value {
-        let word = |key: &str| {
-            arguments
-                .get(key)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-        };
+        let word = |key: &str| arguments.get(key).and_then(Value::as_str).unwrap_or_default();
         match name {
             "mcp-find" => self.find(word("query")),
             "mcp-add" => self.add(word("name")),
             "mcp-remove" => rpc::text(format!("Successfully removed server '{}'.", word("name"))),
-            "mcp-exec" => rpc::text(format!(
-                "Error: Tool '{}' not found in current session.",
-                word("name")
-            )),
+            "mcp-exec" => rpc::text(format!("Error: Tool '{}' not found in current session.", word("name"))),
             other => rpc::text(format!("{other}: done")),
         }
     }
 
     /// The catalog, not what is enabled or well; needs a keyword that matches.
     fn find(&self, query: &str) -> Value {
-        let matches = self
-            .known
-            .iter()
-            .filter(|s| !query.is_empty() && s.name.contains(query));
-        let server = |s: &&Service| json!({"name": s.name, "description": format!("{} tools", s.name), "long_lived": false});
+        let matches = self.known.iter().filter(|s| !query.is_empty() && s.name.contains(query));
+        let server =
+            |s: &&Service| json!({"name": s.name, "description": format!("{} tools", s.name), "long_lived": false});
         let servers: Vec<Value> = matches.map(server).collect();
         let found = json!({"prompt": query, "servers": servers, "total_matches": servers.len()});
         rpc::text(found.to_string())
@@ -74,9 +64,8 @@ impl Controls<'_> {
 
     fn add(&self, server: &str) -> Value {
         if !self.known.iter().any(|s| s.name == server) {
-            let text = format!(
-                "Error: Server '{server}' not found in catalog. Use mcp-find to search for available servers."
-            );
+            let text =
+                format!("Error: Server '{server}' not found in catalog. Use mcp-find to search for available servers.");
             return rpc::text(text);
         }
         if self.elicitation {
@@ -90,9 +79,6 @@ impl Controls<'_> {
         if tools.is_empty() {
             return rpc::text(said);
         }
-        rpc::text(format!(
-            "{said}\n\n```json\n{}\n```",
-            json!({"tools": tools})
-        ))
+        rpc::text(format!("{said}\n\n```json\n{}\n```", json!({"tools": tools})))
     }
 }

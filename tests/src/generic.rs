@@ -213,11 +213,7 @@ impl Generic {
     /// A server that is set up like this.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self {
-            config: Arc::new(Mutex::new(config)),
-            live: Arc::default(),
-            next: Arc::default(),
-        }
+        Self { config: Arc::new(Mutex::new(config)), live: Arc::default(), next: Arc::default() }
     }
 
     /// Changes the configuration of the running server.
@@ -263,19 +259,12 @@ impl Generic {
     }
 
     pub(crate) fn state(&self, service: &str) -> State {
-        locked(&self.live)
-            .states
-            .get(service)
-            .copied()
-            .unwrap_or_default()
+        locked(&self.live).states.get(service).copied().unwrap_or_default()
     }
 
     pub(crate) fn exposed(&self) -> Vec<Exposed> {
         let config = self.config();
-        let up = config
-            .services
-            .iter()
-            .filter(|s| self.state(&s.name) != State::Gone);
+        let up = config.services.iter().filter(|s| self.state(&s.name) != State::Gone);
         let tools = up.flat_map(|service| service.tools.iter().map(move |tool| (service, tool)));
         let expose = |(service, tool): (&Service, &services::Tool)| {
             let name = match &config.separator {
@@ -284,13 +273,12 @@ impl Generic {
             };
             let mut definition = tool.listed(&name);
             if let (Meta::Tools, Some(object)) = (config.meta, definition.as_object_mut()) {
-                object.insert("_meta".to_owned(), json!({"fastmcp": {"tags": [service.name]}, "com.example/service": service.name}));
+                object.insert(
+                    "_meta".to_owned(),
+                    json!({"fastmcp": {"tags": [service.name]}, "com.example/service": service.name}),
+                );
             }
-            Exposed {
-                service: service.name.clone(),
-                original: tool.name.clone(),
-                definition,
-            }
+            Exposed { service: service.name.clone(), original: tool.name.clone(), definition }
         };
         tools.map(expose).collect()
     }
@@ -305,21 +293,14 @@ impl Generic {
         };
         let size = config.page.unwrap_or(usize::MAX);
         let end = start.saturating_add(size).min(tools.len());
-        let page: Vec<Value> = tools
-            .get(start..end)?
-            .iter()
-            .map(|t| t.definition.clone())
-            .collect();
+        let page: Vec<Value> = tools.get(start..end)?.iter().map(|t| t.definition.clone()).collect();
         let mut result = json!({"tools": page});
         let object = result.as_object_mut()?;
         if end < tools.len() {
             object.insert("nextCursor".to_owned(), json!(format!("after-{end}")));
         }
         if config.meta == Meta::Outcomes {
-            object.insert(
-                "_meta".to_owned(),
-                json!({"litellm.ai/server_outcomes": self.outcomes(&config)}),
-            );
+            object.insert("_meta".to_owned(), json!({"litellm.ai/server_outcomes": self.outcomes(&config)}));
         }
         Some(result)
     }
@@ -332,42 +313,24 @@ impl Generic {
                 State::Unauthorized => ("auth_required", service.tools.len()),
                 State::Failing | State::FailingAsText => ("upstream_error", service.tools.len()),
             };
-            (
-                service.name.clone(),
-                json!({"status": status, "tool_count": count}),
-            )
+            (service.name.clone(), json!({"status": status, "tool_count": count}))
         };
         Value::Object(config.services.iter().map(outcome).collect())
     }
 
     /// The response to a `tools/call`.
-    pub(crate) async fn call(
-        &self,
-        id: &Value,
-        params: &Value,
-        notify: &services::Notify,
-    ) -> Value {
-        let name = params
-            .get("name")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+    pub(crate) async fn call(&self, id: &Value, params: &Value, notify: &services::Notify) -> Value {
+        let name = params.get("name").and_then(Value::as_str).unwrap_or_default();
         let named = |t: &Exposed| t.definition.get("name").and_then(Value::as_str) == Some(name);
         let Some(tool) = self.exposed().into_iter().find(named) else {
             return rpc::error(id, -32602, format!("Unknown tool: {name}"));
         };
         let service = &tool.service;
         match self.state(service) {
-            State::Up | State::Gone => rpc::result(
-                id,
-                &services::run(service, &tool.original, params, notify).await,
-            ),
+            State::Up | State::Gone => rpc::result(id, &services::run(service, &tool.original, params, notify).await),
             State::Failing => rpc::error(id, -32603, format!("upstream {service} down")),
-            State::FailingAsText => {
-                rpc::result(id, &rpc::failed(format!("{service}: connection refused")))
-            }
-            State::Unauthorized => {
-                rpc::result(id, &rpc::failed(format!("{service}: 401 Unauthorized")))
-            }
+            State::FailingAsText => rpc::result(id, &rpc::failed(format!("{service}: connection refused"))),
+            State::Unauthorized => rpc::result(id, &rpc::failed(format!("{service}: 401 Unauthorized"))),
         }
     }
 
@@ -390,8 +353,7 @@ impl Generic {
         } else {
             "Bearer"
         };
-        let body =
-            json!({"error": "invalid_token", "error_description": "Authentication required"});
+        let body = json!({"error": "invalid_token", "error_description": "Authentication required"});
         Some(Answer::json(401, &body).with("WWW-Authenticate", challenge))
     }
 
@@ -399,15 +361,13 @@ impl Generic {
         match locked(&self.config).lost {
             Lost::NotFound => Answer::json(404, &rpc::error(id, -32001, "Session not found")),
             Lost::NotFoundText => Answer::go_error(404, "session not found"),
-            Lost::NoValidSession => Answer::json(
-                400,
-                &rpc::error(id, -32000, "Bad Request: No valid session ID provided"),
-            ),
+            Lost::NoValidSession => {
+                Answer::json(400, &rpc::error(id, -32000, "Bad Request: No valid session ID provided"))
+            }
             Lost::Ok => Answer::json(200, &rpc::error(id, -32001, "Session not found")),
-            Lost::Unavailable => Answer::json(
-                503,
-                &rpc::error(id, -32000, "session not found, please initialize again"),
-            ),
+            Lost::Unavailable => {
+                Answer::json(503, &rpc::error(id, -32000, "session not found, please initialize again"))
+            }
         }
     }
 
@@ -419,23 +379,12 @@ impl Generic {
         }
         let id = seen.rpc_id();
         let Some(name) = seen.header("mcp-session-id") else {
-            return Err(Answer::json(
-                400,
-                &rpc::error(
-                    &id,
-                    -32000,
-                    "Bad Request: Mcp-Session-Id header is required",
-                ),
-            ));
+            return Err(Answer::json(400, &rpc::error(&id, -32000, "Bad Request: Mcp-Session-Id header is required")));
         };
         let mut live = locked(&self.live);
         let alive = live.sessions.get_mut(name).is_some_and(|session| {
-            let spent = config
-                .calls_per_session
-                .is_some_and(|most| session.calls >= most);
-            let old = config
-                .session_ttl
-                .is_some_and(|ttl| session.since.elapsed() > ttl);
+            let spent = config.calls_per_session.is_some_and(|most| session.calls >= most);
+            let old = config.session_ttl.is_some_and(|ttl| session.since.elapsed() > ttl);
             if seen.rpc_method() == Some("tools/call") {
                 session.calls += 1;
             }
@@ -450,26 +399,15 @@ impl Generic {
 
     fn initialize(&self, seen: &Seen) -> Reply {
         let config = self.config();
-        let offered = seen
-            .param("protocolVersion")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let version = if LEGACY.contains(&offered) {
-            offered
-        } else {
-            "2025-11-25"
-        };
+        let offered = seen.param("protocolVersion").and_then(Value::as_str).unwrap_or_default();
+        let version = if LEGACY.contains(&offered) { offered } else { "2025-11-25" };
         let (name, release) = &config.server;
         let result = json!({"protocolVersion": version, "capabilities": {"tools": {"listChanged": true}, "logging": {}},
             "serverInfo": {"name": name, "version": release}});
         let mut answer = frame(config.framing, &rpc::result(&seen.rpc_id(), &result));
         if config.sessions == Sessions::Required {
             let id = format!("session-{}", self.next.fetch_add(1, Ordering::Relaxed) + 1);
-            let session = Session {
-                since: Instant::now(),
-                calls: 0,
-                stream: None,
-            };
+            let session = Session { since: Instant::now(), calls: 0, stream: None };
             locked(&self.live).sessions.insert(id.clone(), session);
             answer = answer.with("Mcp-Session-Id", id);
         }
@@ -487,11 +425,7 @@ impl Generic {
             "DELETE" => {
                 let id = seen.header("mcp-session-id").unwrap_or_default();
                 let found = locked(&self.live).sessions.remove(id).is_some();
-                return if found {
-                    Answer::empty(200).into()
-                } else {
-                    self.lost(&Value::Null).into()
-                };
+                return if found { Answer::empty(200).into() } else { self.lost(&Value::Null).into() };
             }
             "GET" => return self.listen(seen),
             _ => return Answer::empty(405).with("Allow", "GET, POST, DELETE").into(),
@@ -504,21 +438,14 @@ impl Generic {
             Some(_) => {
                 return Answer::json(
                     400,
-                    &rpc::error(
-                        &Value::Null,
-                        -32600,
-                        "Invalid Request: batches are not supported",
-                    ),
+                    &rpc::error(&Value::Null, -32600, "Invalid Request: batches are not supported"),
                 )
                 .into();
             }
         };
         let version = seen.header("mcp-protocol-version");
         if version.is_some_and(|v| !LEGACY.contains(&v)) {
-            let text = format!(
-                "Bad Request: Unsupported protocol version (supported versions: {})",
-                LEGACY.join(", ")
-            );
+            let text = format!("Bad Request: Unsupported protocol version (supported versions: {})", LEGACY.join(", "));
             return Answer::json(400, &rpc::error(&seen.rpc_id(), -32000, text)).into();
         }
         let Some(method) = seen.rpc_method() else {
@@ -533,9 +460,7 @@ impl Generic {
         let id = seen.rpc_id();
         if !message.contains_key("id") {
             if method == "notifications/cancelled" {
-                locked(&self.live)
-                    .cancelled
-                    .extend(seen.param("requestId").cloned());
+                locked(&self.live).cancelled.extend(seen.param("requestId").cloned());
             }
             return Answer::empty(202).into();
         }
@@ -592,10 +517,7 @@ impl Generic {
     fn listen(&self, seen: &Seen) -> Reply {
         let (sender, receiver) = mpsc::unbounded_channel();
         let mut live = locked(&self.live);
-        let Some(session) = seen
-            .header("mcp-session-id")
-            .and_then(|id| live.sessions.get_mut(id))
-        else {
+        let Some(session) = seen.header("mcp-session-id").and_then(|id| live.sessions.get_mut(id)) else {
             drop(live);
             return self.lost(&Value::Null).into();
         };
@@ -603,11 +525,7 @@ impl Generic {
         if session.stream.as_ref().is_some_and(|s| !s.is_closed()) {
             return Answer::json(
                 409,
-                &rpc::error(
-                    &Value::Null,
-                    -32000,
-                    "Conflict: Only one SSE stream is allowed per session",
-                ),
+                &rpc::error(&Value::Null, -32000, "Conflict: Only one SSE stream is allowed per session"),
             )
             .into();
         }
@@ -621,10 +539,9 @@ pub(crate) fn frame(framing: Framing, message: &Value) -> Answer {
     match framing {
         Framing::Json => Answer::json(200, message),
         Framing::Sse => Answer::events(200, event(message)),
-        Framing::SsePrimed => Answer::events(
-            200,
-            format!("id: 1\ndata: \n\nid: 2\nevent: message\ndata: {message}\n\n"),
-        ),
+        Framing::SsePrimed => {
+            Answer::events(200, format!("id: 1\ndata: \n\nid: 2\nevent: message\ndata: {message}\n\n"))
+        }
     }
 }
 
@@ -643,19 +560,11 @@ impl Gateway for Generic {
                 return old_sse::answer(self, seen);
             }
             if !matches!(seen.path(), "/mcp" | "/mcp/") {
-                return Answer::body(
-                    404,
-                    "text/html",
-                    "<!doctype html><title>404 Not Found</title><h1>Not Found</h1>",
-                )
-                .into();
+                return Answer::body(404, "text/html", "<!doctype html><title>404 Not Found</title><h1>Not Found</h1>")
+                    .into();
             }
             let modern = eras == Eras::Modern || (eras == Eras::Dual && modern::is_modern(seen));
-            if modern {
-                modern::answer(self, seen).await
-            } else {
-                self.legacy(seen).await
-            }
+            if modern { modern::answer(self, seen).await } else { self.legacy(seen).await }
         })
     }
 }

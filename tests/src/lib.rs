@@ -11,6 +11,7 @@ pub mod generic;
 pub mod jwt;
 pub mod modern;
 pub mod old_sse;
+pub mod program;
 pub mod reply;
 pub mod rpc;
 pub mod server;

@@ -23,18 +23,13 @@ const SERVER: &str = "io.modelcontextprotocol/serverInfo";
 #[must_use]
 pub fn is_modern(seen: &Seen) -> bool {
     let meta = seen.param("_meta").and_then(|m| m.get(PROTOCOL)).is_some();
-    let legacy = seen
-        .header("mcp-protocol-version")
-        .is_some_and(|v| crate::generic::LEGACY.contains(&v));
+    let legacy = seen.header("mcp-protocol-version").is_some_and(|v| crate::generic::LEGACY.contains(&v));
     seen.method == "POST" && !legacy && (meta || seen.header("mcp-protocol-version").is_some())
 }
 
 /// `=?base64?…?=` undone.
 fn plain(value: &str) -> Option<String> {
-    match value
-        .strip_prefix("=?base64?")
-        .and_then(|v| v.strip_suffix("?="))
-    {
+    match value.strip_prefix("=?base64?").and_then(|v| v.strip_suffix("?=")) {
         Some(coded) => String::from_utf8(STANDARD.decode(coded).ok()?).ok(),
         None => Some(value.to_owned()),
     }
@@ -47,36 +42,20 @@ fn problem(seen: &Seen, method: &str) -> Option<Answer> {
     let Some(version) = meta.and_then(|m| m.get(PROTOCOL)).and_then(Value::as_str) else {
         return Some(Answer::json(
             400,
-            &rpc::error(
-                &id,
-                -32602,
-                format!("Invalid params: _meta[\"{PROTOCOL}\"] is required"),
-            ),
+            &rpc::error(&id, -32602, format!("Invalid params: _meta[\"{PROTOCOL}\"] is required")),
         ));
     };
     if seen.header("mcp-protocol-version") != Some(version) {
-        return mismatch(format!(
-            "Header mismatch: MCP-Protocol-Version is not {version}"
-        ));
+        return mismatch(format!("Header mismatch: MCP-Protocol-Version is not {version}"));
     }
     if version != VERSION {
         let data = json!({"supported": [VERSION], "requested": version});
-        return Some(Answer::json(
-            400,
-            &rpc::error_with(&id, -32022, "Unsupported protocol version", &data),
-        ));
+        return Some(Answer::json(400, &rpc::error_with(&id, -32022, "Unsupported protocol version", &data)));
     }
-    if !meta
-        .and_then(|m| m.get(CAPABILITIES))
-        .is_some_and(Value::is_object)
-    {
+    if !meta.and_then(|m| m.get(CAPABILITIES)).is_some_and(Value::is_object) {
         return Some(Answer::json(
             400,
-            &rpc::error(
-                &id,
-                -32602,
-                format!("Invalid params: _meta[\"{CAPABILITIES}\"] is required"),
-            ),
+            &rpc::error(&id, -32602, format!("Invalid params: _meta[\"{CAPABILITIES}\"] is required")),
         ));
     }
     if seen.header("mcp-method") != Some(method) {
@@ -119,9 +98,7 @@ pub async fn answer(server: &Generic, seen: &Seen) -> Reply {
     let (name, release) = config.server.clone();
     let complete = move |mut result: Value| {
         if let Some(object) = result.as_object_mut() {
-            object
-                .entry("resultType")
-                .or_insert_with(|| json!("complete"));
+            object.entry("resultType").or_insert_with(|| json!("complete"));
             let meta = object.entry("_meta").or_insert_with(|| json!({}));
             if let Some(meta) = meta.as_object_mut() {
                 meta.insert(SERVER.to_owned(), json!({"name": name, "version": release}));

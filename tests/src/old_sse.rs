@@ -21,35 +21,26 @@ pub fn answer(server: &Generic, seen: &Seen) -> Reply {
         ("GET", "/mcp" | "/sse") => {
             let id = format!("stream-{}", server.next.fetch_add(1, Ordering::Relaxed) + 1);
             let (sender, receiver) = mpsc::unbounded_channel();
-            let _ = sender.send(Bytes::from(format!(
-                "event: endpoint\ndata: /messages?session_id={id}\n\n"
-            )));
+            let _ = sender.send(Bytes::from(format!("event: endpoint\ndata: /messages?session_id={id}\n\n")));
             locked(&server.live).old_streams.insert(id, sender);
             Answer::stream(receiver).into()
         }
         ("POST", "/messages") => post(server, seen).into(),
-        (_, "/mcp" | "/sse" | "/messages") => Answer::body(405, "text/plain", "Method Not Allowed")
-            .with("Allow", "GET")
-            .into(),
+        (_, "/mcp" | "/sse" | "/messages") => {
+            Answer::body(405, "text/plain", "Method Not Allowed").with("Allow", "GET").into()
+        }
         _ => Answer::body(404, "text/plain", "Not Found").into(),
     }
 }
 
 fn post(server: &Generic, seen: &Seen) -> Answer {
-    let stream = seen
-        .query("session_id")
-        .and_then(|id| locked(&server.live).old_streams.get(id).cloned());
+    let stream = seen.query("session_id").and_then(|id| locked(&server.live).old_streams.get(id).cloned());
     let Some(stream) = stream else {
         return Answer::body(404, "text/plain", "Could not find session");
     };
     let id = seen.rpc_id();
     let method = seen.rpc_method().unwrap_or_default().to_owned();
-    let params = seen
-        .message
-        .as_ref()
-        .and_then(|m| m.get("params"))
-        .cloned()
-        .unwrap_or_default();
+    let params = seen.message.as_ref().and_then(|m| m.get("params")).cloned().unwrap_or_default();
     if !id.is_null() {
         let server = server.clone();
         tokio::spawn(async move {

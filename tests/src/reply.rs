@@ -60,32 +60,19 @@ impl Answer {
     /// A status and nothing else.
     #[must_use]
     pub fn empty(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            payload: Payload::Whole(Bytes::new()),
-        }
+        Self { status, headers: Vec::new(), payload: Payload::Whole(Bytes::new()) }
     }
 
     /// A status without even a length, as 204 has it.
     #[must_use]
     pub fn bare(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            payload: Payload::None,
-        }
+        Self { status, headers: Vec::new(), payload: Payload::None }
     }
 
     /// A body of this content type.
     #[must_use]
     pub fn body(status: u16, content_type: &str, body: impl Into<Bytes>) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            payload: Payload::Whole(body.into()),
-        }
-        .with("Content-Type", content_type)
+        Self { status, headers: Vec::new(), payload: Payload::Whole(body.into()) }.with("Content-Type", content_type)
     }
 
     /// `application/json`.
@@ -97,8 +84,7 @@ impl Answer {
     /// `text/plain`, as Go's `http.Error` writes it: with a line break at the end.
     #[must_use]
     pub fn go_error(status: u16, text: &str) -> Self {
-        Self::body(status, "text/plain; charset=utf-8", format!("{text}\n"))
-            .with("X-Content-Type-Options", "nosniff")
+        Self::body(status, "text/plain; charset=utf-8", format!("{text}\n")).with("X-Content-Type-Options", "nosniff")
     }
 
     /// One whole event stream.
@@ -110,13 +96,9 @@ impl Answer {
     /// An open event stream.
     #[must_use]
     pub fn stream(receiver: mpsc::UnboundedReceiver<Bytes>) -> Self {
-        Self {
-            status: 200,
-            headers: Vec::new(),
-            payload: Payload::Stream(receiver),
-        }
-        .with("Content-Type", "text/event-stream")
-        .with("Cache-Control", "no-cache")
+        Self { status: 200, headers: Vec::new(), payload: Payload::Stream(receiver) }
+            .with("Content-Type", "text/event-stream")
+            .with("Cache-Control", "no-cache")
     }
 
     /// One more header.
@@ -142,10 +124,7 @@ pub fn event(message: &Value) -> Bytes {
 /// A reason phrase.
 #[must_use]
 pub fn reason(status: u16) -> &'static str {
-    http::StatusCode::from_u16(status)
-        .ok()
-        .and_then(|s| s.canonical_reason())
-        .unwrap_or("Unknown")
+    http::StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason()).unwrap_or("Unknown")
 }
 
 /// The bytes of a complete answer, for scripts.
@@ -160,14 +139,16 @@ pub fn bytes_of(status: u16, content_type: &str, body: &[u8]) -> Bytes {
 #[must_use]
 pub fn head(status: u16, content_type: &str, length: usize) -> Vec<u8> {
     let reason = reason(status);
-    format!("HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n").into_bytes()
+    format!("HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n")
+        .into_bytes()
 }
 
 /// The bytes of a status line and headers that promise chunks.
 #[must_use]
 pub fn chunked_head(status: u16, content_type: &str) -> Vec<u8> {
     let reason = reason(status);
-    format!("HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n").into_bytes()
+    format!("HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .into_bytes()
 }
 
 /// One chunk.

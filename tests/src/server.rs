@@ -83,11 +83,7 @@ impl Fake {
         log: WireLog,
         port: u16,
     ) -> io::Result<Self> {
-        let scheme = if matches!(transport, Transport::Tls(_)) {
-            "https"
-        } else {
-            "http"
-        };
+        let scheme = if matches!(transport, Transport::Tls(_)) { "https" } else { "http" };
         let mut fillers = Vec::new();
         let listener = if matches!(transport, Transport::NeverAccept) {
             let socket = tokio::net::TcpSocket::new_v4()?;
@@ -97,8 +93,7 @@ impl Fake {
             // A queue of length 0 takes one connection or two, by the kernel's own count.
             for _ in 0..4 {
                 let connecting = TcpStream::connect(address);
-                let Ok(Ok(stream)) =
-                    tokio::time::timeout(std::time::Duration::from_millis(100), connecting).await
+                let Ok(Ok(stream)) = tokio::time::timeout(std::time::Duration::from_millis(100), connecting).await
                 else {
                     break;
                 };
@@ -111,30 +106,14 @@ impl Fake {
         let address = listener.local_addr()?;
         // Closed by `Fake::refuse`, to take no new connection and to end those that are open.
         let open = Arc::new(Semaphore::new(0));
-        let accepting = tokio::spawn(accept(
-            listener,
-            gateway,
-            transport,
-            log.clone(),
-            Arc::clone(&open),
-        ));
+        let accepting = tokio::spawn(accept(listener, gateway, transport, log.clone(), Arc::clone(&open)));
         let accepting = accepting.abort_handle();
-        Ok(Self {
-            address,
-            scheme,
-            path: "/mcp".to_owned(),
-            log,
-            accepting,
-            open,
-            _fillers: fillers,
-        })
+        Ok(Self { address, scheme, path: "/mcp".to_owned(), log, accepting, open, _fillers: fillers })
     }
 
     /// An address where nothing listens: the port was free a moment ago.
     pub async fn nowhere() -> io::Result<SocketAddr> {
-        TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await?
-            .local_addr()
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()
     }
 
     /// The same, with another path for its URL.
@@ -205,9 +184,7 @@ async fn accept(
             }
             Transport::Tls(acceptor) => {
                 let acceptor = acceptor.clone();
-                connections.spawn(async move {
-                    serve(acceptor.accept(stream).await?, gateway, log, number).await
-                });
+                connections.spawn(async move { serve(acceptor.accept(stream).await?, gateway, log, number).await });
             }
             Transport::NeverRead | Transport::NeverAccept => unread.push(stream),
             Transport::CloseAtOnce => drop(stream),
@@ -238,12 +215,7 @@ enum Next {
     Close,
 }
 
-async fn serve(
-    mut stream: impl Wire,
-    gateway: Arc<dyn Gateway>,
-    log: WireLog,
-    connection: u64,
-) -> io::Result<()> {
+async fn serve(mut stream: impl Wire, gateway: Arc<dyn Gateway>, log: WireLog, connection: u64) -> io::Result<()> {
     let mut buffer = BytesMut::new();
     while let Some(mut seen) = read_request(&mut stream, &mut buffer, connection).await? {
         seen.number = log.add(&seen);
@@ -283,11 +255,7 @@ async fn gone(stream: &mut impl Wire, buffer: &mut BytesMut) -> io::Error {
 }
 
 async fn more(stream: &mut impl Wire, buffer: &mut BytesMut) -> io::Result<()> {
-    if stream.read_buf(buffer).await? == 0 {
-        Err(io::ErrorKind::UnexpectedEof.into())
-    } else {
-        Ok(())
-    }
+    if stream.read_buf(buffer).await? == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
 }
 
 async fn line(stream: &mut impl Wire, buffer: &mut BytesMut) -> io::Result<Vec<u8>> {
@@ -301,11 +269,7 @@ async fn line(stream: &mut impl Wire, buffer: &mut BytesMut) -> io::Result<Vec<u
     }
 }
 
-async fn exactly(
-    stream: &mut impl Wire,
-    buffer: &mut BytesMut,
-    length: usize,
-) -> io::Result<Bytes> {
+async fn exactly(stream: &mut impl Wire, buffer: &mut BytesMut, length: usize) -> io::Result<Bytes> {
     while buffer.len() < length {
         more(stream, buffer).await?;
     }
@@ -313,20 +277,13 @@ async fn exactly(
 }
 
 /// The next request; none when the client has closed between two.
-async fn read_request(
-    stream: &mut impl Wire,
-    buffer: &mut BytesMut,
-    connection: u64,
-) -> io::Result<Option<Seen>> {
+async fn read_request(stream: &mut impl Wire, buffer: &mut BytesMut, connection: u64) -> io::Result<Option<Seen>> {
     if buffer.is_empty() && stream.read_buf(buffer).await? == 0 {
         return Ok(None);
     }
     let start = String::from_utf8_lossy(&line(stream, buffer).await?).into_owned();
     let mut parts = start.split(' ');
-    let (method, target) = (
-        parts.next().unwrap_or_default().to_owned(),
-        parts.next().unwrap_or_default().to_owned(),
-    );
+    let (method, target) = (parts.next().unwrap_or_default().to_owned(), parts.next().unwrap_or_default().to_owned());
     let mut headers = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&line(stream, buffer).await?).into_owned();
@@ -335,31 +292,15 @@ async fn read_request(
         };
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let mut seen = Seen {
-        method,
-        target,
-        headers,
-        body: Bytes::new(),
-        message: None,
-        connection,
-        number: 0,
-    };
-    if seen
-        .header("expect")
-        .is_some_and(|v| v.eq_ignore_ascii_case("100-continue"))
-    {
+    let mut seen = Seen { method, target, headers, body: Bytes::new(), message: None, connection, number: 0 };
+    if seen.header("expect").is_some_and(|v| v.eq_ignore_ascii_case("100-continue")) {
         stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
     }
-    let chunked = seen
-        .header("transfer-encoding")
-        .is_some_and(|v| v.eq_ignore_ascii_case("chunked"));
+    let chunked = seen.header("transfer-encoding").is_some_and(|v| v.eq_ignore_ascii_case("chunked"));
     seen.body = if chunked {
         read_chunks(stream, buffer).await?
     } else {
-        let length = seen
-            .header("content-length")
-            .and_then(|v| v.parse().ok())
-            .unwrap_or(0);
+        let length = seen.header("content-length").and_then(|v| v.parse().ok()).unwrap_or(0);
         exactly(stream, buffer, length).await?
     };
     seen.message = serde_json::from_slice(&seen.body).ok();
@@ -371,8 +312,7 @@ async fn read_chunks(stream: &mut impl Wire, buffer: &mut BytesMut) -> io::Resul
     loop {
         let size = String::from_utf8_lossy(&line(stream, buffer).await?).into_owned();
         let size = size.split(';').next().unwrap_or_default().trim();
-        let size = usize::from_str_radix(size, 16)
-            .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+        let size = usize::from_str_radix(size, 16).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
         if size == 0 {
             while !line(stream, buffer).await?.is_empty() {}
             return Ok(body.freeze());
@@ -382,12 +322,7 @@ async fn read_chunks(stream: &mut impl Wire, buffer: &mut BytesMut) -> io::Resul
     }
 }
 
-async fn send(
-    stream: &mut impl Wire,
-    buffer: &mut BytesMut,
-    answer: Answer,
-    seen: &Seen,
-) -> io::Result<Next> {
+async fn send(stream: &mut impl Wire, buffer: &mut BytesMut, answer: Answer, seen: &Seen) -> io::Result<Next> {
     let mut head = format!("HTTP/1.1 {} {}\r\n", answer.status, reason(answer.status));
     for (name, value) in &answer.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
@@ -421,9 +356,7 @@ async fn send(
     }
     stream.write_all(&bytes).await?;
     stream.flush().await?;
-    let close = seen
-        .header("connection")
-        .is_some_and(|v| v.eq_ignore_ascii_case("close"));
+    let close = seen.header("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
     Ok(if close { Next::Close } else { Next::Request })
 }
 

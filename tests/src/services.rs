@@ -54,15 +54,8 @@ impl Tool {
     #[must_use]
     pub fn new(name: &str, description: &str, parameters: &[&str], nature: Nature) -> Self {
         let bare = |p: &str| p.trim_end_matches('!').to_owned();
-        let properties: Map<String, Value> = parameters
-            .iter()
-            .map(|p| (bare(p), parameter(&bare(p))))
-            .collect();
-        let required: Vec<String> = parameters
-            .iter()
-            .filter(|p| p.ends_with('!'))
-            .map(|p| bare(p))
-            .collect();
+        let properties: Map<String, Value> = parameters.iter().map(|p| (bare(p), parameter(&bare(p)))).collect();
+        let required: Vec<String> = parameters.iter().filter(|p| p.ends_with('!')).map(|p| bare(p)).collect();
         let mut rest = Map::new();
         rest.insert("title".to_owned(), json!(title(name)));
         rest.insert("description".to_owned(), json!(description));
@@ -73,10 +66,7 @@ impl Tool {
         if let Some(annotations) = nature.annotations() {
             rest.insert("annotations".to_owned(), annotations);
         }
-        Self {
-            name: name.to_owned(),
-            rest,
-        }
+        Self { name: name.to_owned(), rest }
     }
 
     /// The tool as `tools/list` shows it under this name.
@@ -100,10 +90,7 @@ fn parameter(name: &str) -> Value {
 fn title(name: &str) -> String {
     let words = name.replace(['_', '-'], " ");
     let mut letters = words.chars();
-    letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default()
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// Six tools.
@@ -111,37 +98,14 @@ fn title(name: &str) -> String {
 pub fn github() -> Service {
     use Nature::{Destroys, Reads, Writes};
     let tools = vec![
-        Tool::new(
-            "list_issues",
-            "List issues of a repository",
-            &["repo!", "state"],
-            Reads,
-        ),
+        Tool::new("list_issues", "List issues of a repository", &["repo!", "state"], Reads),
         Tool::new("get_issue", "Read one issue", &["repo!", "number!"], Reads),
-        Tool::new(
-            "create_issue",
-            "Open an issue",
-            &["repo!", "title!", "body"],
-            Writes,
-        ),
+        Tool::new("create_issue", "Open an issue", &["repo!", "title!", "body"], Writes),
         Tool::new("search_code", "Search code", &["query!"], Reads),
-        Tool::new(
-            "list_pull_requests",
-            "List pull requests of a repository",
-            &["repo!"],
-            Reads,
-        ),
-        Tool::new(
-            "delete_branch",
-            "Delete a branch",
-            &["repo!", "branch!"],
-            Destroys,
-        ),
+        Tool::new("list_pull_requests", "List pull requests of a repository", &["repo!"], Reads),
+        Tool::new("delete_branch", "Delete a branch", &["repo!", "branch!"], Destroys),
     ];
-    Service {
-        name: "github".to_owned(),
-        tools,
-    }
+    Service { name: "github".to_owned(), tools }
 }
 
 /// Three tools.
@@ -150,40 +114,18 @@ pub fn slack() -> Service {
     use Nature::{Reads, Sets, Writes};
     let tools = vec![
         Tool::new("list_channels", "List channels", &[], Reads),
-        Tool::new(
-            "post_message",
-            "Post a message to a channel",
-            &["channel!", "text!"],
-            Writes,
-        ),
-        Tool::new(
-            "set_topic",
-            "Set the topic of a channel",
-            &["channel!", "topic!"],
-            Sets,
-        ),
+        Tool::new("post_message", "Post a message to a channel", &["channel!", "text!"], Writes),
+        Tool::new("set_topic", "Set the topic of a channel", &["channel!", "topic!"], Sets),
     ];
-    Service {
-        name: "slack".to_owned(),
-        tools,
-    }
+    Service { name: "slack".to_owned(), tools }
 }
 
 /// Any number of tools, `item_000_lookup` and so on.
 #[must_use]
 pub fn numbered(name: &str, count: usize) -> Service {
-    let tool = |i: usize| {
-        Tool::new(
-            &format!("item_{i:03}_lookup"),
-            &format!("Look up item {i}"),
-            &["key"],
-            Nature::Reads,
-        )
-    };
-    Service {
-        name: name.to_owned(),
-        tools: (0..count).map(tool).collect(),
-    }
+    let tool =
+        |i: usize| Tool::new(&format!("item_{i:03}_lookup"), &format!("Look up item {i}"), &["key"], Nature::Reads);
+    Service { name: name.to_owned(), tools: (0..count).map(tool).collect() }
 }
 
 /// Tools that do as they are told: `echo`, `wait`, `boom`, `big`, `steps`, `say`.
@@ -195,23 +137,10 @@ pub fn lab() -> Service {
         Tool::new("wait", "Answer after a while", &["seconds!"], Sets),
         Tool::new("boom", "Fail", &["reason"], Writes),
         Tool::new("big", "Answer with many bytes", &["bytes!"], Reads),
-        Tool::new(
-            "steps",
-            "Report progress, then answer",
-            &["steps!", "seconds"],
-            Reads,
-        ),
-        Tool::new(
-            "say",
-            "Send log messages, then answer",
-            &["text!", "steps"],
-            Reads,
-        ),
+        Tool::new("steps", "Report progress, then answer", &["steps!", "seconds"], Reads),
+        Tool::new("say", "Send log messages, then answer", &["text!", "steps"], Reads),
     ];
-    Service {
-        name: "lab".to_owned(),
-        tools,
-    }
+    Service { name: "lab".to_owned(), tools }
 }
 
 /// A service by its specification: `github`, `slack`, `lab`, or `NAME:COUNT` for a numbered one.
@@ -233,40 +162,21 @@ pub type Notify = Option<mpsc::UnboundedSender<Value>>;
 
 /// Runs a tool. `params` are those of the request.
 pub async fn run(service: &str, tool: &str, params: &Value, notify: &Notify) -> Value {
-    let arguments = params
-        .get("arguments")
-        .cloned()
-        .unwrap_or_else(|| json!({}));
+    let arguments = params.get("arguments").cloned().unwrap_or_else(|| json!({}));
     let number = |name: &str| arguments.get(name).and_then(Value::as_f64);
-    let word = |name: &str| {
-        arguments
-            .get(name)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
+    let word = |name: &str| arguments.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let send = |message: Value| notify.as_ref().is_some_and(|n| n.send(message).is_ok());
     match tool {
         "wait" => tokio::time::sleep(seconds(number("seconds").unwrap_or(1.0))).await,
         "boom" => {
-            return crate::rpc::failed(format!(
-                "Error executing tool boom: boom: {}",
-                word("reason")
-            ));
+            return crate::rpc::failed(format!("Error executing tool boom: boom: {}", word("reason")));
         }
         "big" => {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a size that a test chose"
-            )]
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size that a test chose")]
             return crate::rpc::text("x".repeat(number("bytes").unwrap_or(0.0) as usize));
         }
         "steps" => {
-            let token = params
-                .get("_meta")
-                .and_then(|m| m.get("progressToken"))
-                .cloned();
+            let token = params.get("_meta").and_then(|m| m.get("progressToken")).cloned();
             let steps = number("steps").unwrap_or(3.0);
             let mut step = 0.0;
             while step < steps {
@@ -279,13 +189,7 @@ pub async fn run(service: &str, tool: &str, params: &Value, notify: &Notify) -> 
             }
         }
         "say" => {
-            for _ in 0..number("steps").map_or(1, |n| {
-                n.round()
-                    .clamp(0.0, 1000.0)
-                    .to_string()
-                    .parse()
-                    .unwrap_or(1)
-            }) {
+            for _ in 0..number("steps").map_or(1, |n| n.round().clamp(0.0, 1000.0).to_string().parse().unwrap_or(1)) {
                 let params = json!({"level": "info", "logger": service, "data": word("text")});
                 send(crate::rpc::notification("notifications/message", &params));
             }

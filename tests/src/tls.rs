@@ -17,8 +17,7 @@ use tokio_rustls::TlsAcceptor;
 /// Trusting the PEM makes it a good one; not trusting it makes it "self-signed"; asking for another name makes it "wrong host".
 pub fn self_signed(names: &[&str]) -> io::Result<(TlsAcceptor, String)> {
     let names: Vec<String> = names.iter().map(|&n| n.to_owned()).collect();
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(names).map_err(io::Error::other)?;
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).map_err(io::Error::other)?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()

@@ -17,13 +17,7 @@ use serde_json::Value;
 use crate::locked;
 
 /// Headers whose values are never kept.
-const SECRET: &[&str] = &[
-    "authorization",
-    "cookie",
-    "proxy-authorization",
-    "x-api-key",
-    "x-gateway-key",
-];
+const SECRET: &[&str] = &["authorization", "cookie", "proxy-authorization", "x-api-key", "x-gateway-key"];
 
 /// One request as it came off the socket. Header names are in lower case.
 #[derive(Clone, Debug)]
@@ -48,10 +42,7 @@ impl Seen {
     /// The first header of this name (lower case).
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, v)| v.as_str())
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
     /// The target without its query.
@@ -64,11 +55,7 @@ impl Seen {
     #[must_use]
     pub fn query(&self, name: &str) -> Option<&str> {
         let (_, query) = self.target.split_once('?')?;
-        query.split('&').find_map(|pair| {
-            pair.split_once('=')
-                .filter(|(n, _)| *n == name)
-                .map(|(_, v)| v)
-        })
+        query.split('&').find_map(|pair| pair.split_once('=').filter(|(n, _)| *n == name).map(|(_, v)| v))
     }
 
     /// The JSON-RPC method, when the body is a request or a notification.
@@ -80,11 +67,7 @@ impl Seen {
     /// The JSON-RPC id; null when there is none.
     #[must_use]
     pub fn rpc_id(&self) -> Value {
-        self.message
-            .as_ref()
-            .and_then(|m| m.get("id"))
-            .cloned()
-            .unwrap_or(Value::Null)
+        self.message.as_ref().and_then(|m| m.get("id")).cloned().unwrap_or(Value::Null)
     }
 
     /// A member of `params`.
@@ -134,10 +117,7 @@ impl Record {
     /// The first header of this name (lower case).
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, v)| v.as_str())
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 }
 
@@ -162,30 +142,19 @@ impl Default for WireLog {
 
 impl WireLog {
     fn new(file: Option<File>) -> Self {
-        let inner = Inner {
-            started: Instant::now(),
-            records: Mutex::default(),
-            file: Mutex::new(file),
-        };
-        Self {
-            inner: Arc::new(inner),
-        }
+        let inner = Inner { started: Instant::now(), records: Mutex::default(), file: Mutex::new(file) };
+        Self { inner: Arc::new(inner) }
     }
 
     /// A log that also appends a JSON line per request to a file.
     pub fn to_file(path: &Path) -> io::Result<Self> {
-        Ok(Self::new(Some(
-            File::options().create(true).append(true).open(path)?,
-        )))
+        Ok(Self::new(Some(File::options().create(true).append(true).open(path)?)))
     }
 
     /// Adds a request and tells its number.
     pub(crate) fn add(&self, seen: &Seen) -> usize {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or(Duration::ZERO);
-        let tool = (seen.rpc_method() == Some("tools/call"))
-            .then(|| seen.param("name")?.as_str().map(str::to_owned));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let tool = (seen.rpc_method() == Some("tools/call")).then(|| seen.param("name")?.as_str().map(str::to_owned));
         let record = Record {
             time: now.as_secs_f64(),
             ms: self.inner.started.elapsed().as_secs_f64() * 1000.0,
@@ -195,25 +164,14 @@ impl WireLog {
             rpc: seen.rpc_method().map(str::to_owned),
             id: seen.rpc_id(),
             tool: tool.flatten(),
-            auth: seen
-                .headers
-                .iter()
-                .any(|(name, _)| SECRET.contains(&name.as_str())),
+            auth: seen.headers.iter().any(|(name, _)| SECRET.contains(&name.as_str())),
             protocol: seen.header("mcp-protocol-version").map(str::to_owned),
             connection: seen.connection,
-            headers: seen
-                .headers
-                .iter()
-                .filter(|(name, _)| !SECRET.contains(&name.as_str()))
-                .cloned()
-                .collect(),
+            headers: seen.headers.iter().filter(|(name, _)| !SECRET.contains(&name.as_str())).cloned().collect(),
             message: seen.message.clone(),
             abandoned: false,
         };
-        if let (Some(file), Ok(mut line)) = (
-            locked(&self.inner.file).as_mut(),
-            serde_json::to_string(&record),
-        ) {
+        if let (Some(file), Ok(mut line)) = (locked(&self.inner.file).as_mut(), serde_json::to_string(&record)) {
             line.push('\n');
             // One write per line: another process reads the file while it grows.
             let _ = file.write_all(line.as_bytes());
@@ -250,10 +208,7 @@ impl WireLog {
     /// How many times this JSON-RPC method was sent.
     #[must_use]
     pub fn count(&self, rpc: &str) -> usize {
-        locked(&self.inner.records)
-            .iter()
-            .filter(|r| r.rpc.as_deref() == Some(rpc))
-            .count()
+        locked(&self.inner.records).iter().filter(|r| r.rpc.as_deref() == Some(rpc)).count()
     }
 
     /// Forgets what was seen.

@@ -58,11 +58,14 @@ pub(crate) fn dist() -> Result<Dist> {
     copy(&target().join("release/pflow-gateway"), &program)?;
     copy(&component, &folder.join("gateway.wasm"))?;
     let code = folder.join("gateway.cwasm");
-    run(command(&program).args(["component", "precompile"]).arg(&code))?;
+    run(command(&program).args(["component", "precompile", "--output"]).arg(&code))?;
 
     say("The wheel");
     let wheel = wheel(&component, &code, &folder)?;
-    say(format!("target/dist: pflow-gateway, gateway.wasm, gateway.cwasm, {}", wheel.file_name().unwrap_or_default().display()));
+    say(format!(
+        "target/dist: pflow-gateway, gateway.wasm, gateway.cwasm, {}",
+        wheel.file_name().unwrap_or_default().display()
+    ));
     Ok(Dist { folder, wheel })
 }
 
@@ -98,7 +101,9 @@ fn wheel(component: &Path, code: &Path, folder: &Path) -> Result<PathBuf> {
 /// Replaces, never writes into: the old file may be running.
 fn copy(from: &Path, to: &Path) -> Result {
     let temporary = to.with_extension("new");
-    fs::copy(from, &temporary)
-        .and_then(|_| fs::rename(&temporary, to))
-        .doing(format!("cannot copy {} to {}", from.display(), to.display()))
+    fs::copy(from, &temporary).and_then(|_| fs::rename(&temporary, to)).doing(format!(
+        "cannot copy {} to {}",
+        from.display(),
+        to.display()
+    ))
 }

@@ -19,7 +19,8 @@ impl Venv {
     pub(crate) fn with(name: &str, files: &[&str], oldest: Version) -> Result<Self> {
         let folder = target().join("venvs").join(name);
         let venv = Self { folder };
-        let requirements: Vec<_> = files.iter().map(|file| root().join("xtask/requirements").join(format!("{file}.txt"))).collect();
+        let requirements: Vec<_> =
+            files.iter().map(|file| root().join("xtask/requirements").join(format!("{file}.txt"))).collect();
         let mut wanted = String::new();
         for file in &requirements {
             wanted += &fs::read_to_string(file).doing(format!("cannot read {}", file.display()))?;
@@ -34,7 +35,10 @@ impl Venv {
             fs::remove_dir_all(&venv.folder).doing(format!("cannot remove {}", venv.folder.display()))?;
         }
         run(command(&python).args(["-m", "venv"]).arg(&venv.folder)).map_err(|failure| {
-            Failure(format!("{failure}; {} needs its venv module (Debian: apt-get install python3-venv)", python.display()))
+            Failure(format!(
+                "{failure}; {} needs its venv module (Debian: apt-get install python3-venv)",
+                python.display()
+            ))
         })?;
         let mut pip = venv.pip_install();
         for file in &requirements {
@@ -79,7 +83,10 @@ fn find(oldest: Version) -> Result<PathBuf> {
     let named = std::env::var_os("PYTHON").map(PathBuf::from);
     let usual = [12, 11, 13, 10].map(|minor| PathBuf::from(format!("python3.{minor}")));
     for python in named.into_iter().chain(["python3".into()]).chain(usual) {
-        let asks = format!("import sys, venv, ensurepip; sys.exit(not (3, {}) <= sys.version_info[:2] <= (3, {}))", oldest.0, NEWEST.0);
+        let asks = format!(
+            "import sys, venv, ensurepip; sys.exit(not (3, {}) <= sys.version_info[:2] <= (3, {}))",
+            oldest.0, NEWEST.0
+        );
         if succeeds(command(&python).args(["-c", &asks])) {
             return Ok(python);
         }

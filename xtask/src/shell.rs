@@ -78,7 +78,12 @@ pub(crate) fn run(command: &mut Command) -> Result {
 
 /// Runs it silently; whether it succeeded.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// The command as one would type it, paths shortened to the workspace's.

@@ -1,4 +1,4 @@
-//! IBM ContextForge: its fingerprint, its REST API for exact services and their health, and the texts of its errors.
+//! IBM `ContextForge`: its fingerprint, its REST API for exact services and their health, and the texts of its errors.
 //! Takes what the real gateway (1.0.7) was seen to send. Must ignore its `Link` headers (they lead to a 404), must not probe after
 //! a 429 (five lock the address out for 15 minutes), and reads only.
 
@@ -15,7 +15,7 @@ use crate::{
     text::{self, contains},
 };
 
-/// IBM ContextForge.
+/// IBM `ContextForge`.
 pub struct ContextForge;
 
 const HEADER: &str = "x-contextforge-mcp-";
@@ -23,21 +23,15 @@ const HEADER: &str = "x-contextforge-mcp-";
 /// Why it is this product.
 pub(super) fn recognise(seen: &Seen<'_>) -> Option<String> {
     if let Some(header) = seen.headers.any_starts_with(HEADER) {
-        return Some(format!(
-            "the response has the header {}",
-            text::clean(header)
-        ));
+        return Some(format!("the response has the header {}", text::clean(header)));
     }
     // The server's name is that of its SDK; together with this shape of URL it is enough.
-    let shaped =
-        Place::of(seen.url).is_some_and(|place| place.server.is_some_and(|id| id.len() == 32));
-    (shaped && seen.server.name == "mcp-streamable-http").then(|| {
-        "the URL ends in /servers/{id}/mcp and serverInfo.name is \"mcp-streamable-http\""
-            .to_owned()
-    })
+    let shaped = Place::of(seen.url).is_some_and(|place| place.server.is_some_and(|id| id.len() == 32));
+    (shaped && seen.server.name == "mcp-streamable-http")
+        .then(|| "the URL ends in /servers/{id}/mcp and serverInfo.name is \"mcp-streamable-http\"".to_owned())
 }
 
-/// The parts of a ContextForge URL.
+/// The parts of a `ContextForge` URL.
 struct Place<'a> {
     base: &'a str,
     /// The virtual server; none for the root `/mcp`.
@@ -46,23 +40,11 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     fn of(url: &'a str) -> Option<Self> {
-        let url = url
-            .split(['?', '#'])
-            .next()
-            .unwrap_or(url)
-            .trim_end_matches('/');
+        let url = url.split(['?', '#']).next().unwrap_or(url).trim_end_matches('/');
         let base = url.strip_suffix("/mcp")?;
         Some(match base.rsplit_once("/servers/") {
-            Some((base, id))
-                if !id.is_empty()
-                    && id
-                        .bytes()
-                        .all(|byte| byte.is_ascii_hexdigit() || byte == b'-') =>
-            {
-                Self {
-                    base,
-                    server: Some(id),
-                }
+            Some((base, id)) if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') => {
+                Self { base, server: Some(id) }
             }
             _ => Self { base, server: None },
         })
@@ -114,9 +96,7 @@ enum Rows<T> {
 impl<T> Rows<T> {
     fn into_inner(self) -> Vec<T> {
         match self {
-            Self::Flat(rows) | Self::Tools { tools: rows } | Self::Gateways { gateways: rows } => {
-                rows
-            }
+            Self::Flat(rows) | Self::Tools { tools: rows } | Self::Gateways { gateways: rows } => rows,
         }
     }
 }
@@ -132,9 +112,7 @@ enum Rest {
 impl Rest {
     fn why(&self) -> String {
         match self {
-            Self::Status(403, _) => {
-                "HTTP 403: the token needs the permissions tools.read and servers.read".to_owned()
-            }
+            Self::Status(403, _) => "HTTP 403: the token needs the permissions tools.read and servers.read".to_owned(),
             Self::Status(status, _) => format!("HTTP {status}"),
             Self::Unreadable(problem) => format!("an unexpected answer: {problem}"),
             Self::Lost(_) => "no answer".to_owned(),
@@ -144,36 +122,15 @@ impl Rest {
 
 fn get<T: for<'de> Deserialize<'de>>(peer: &Peer<'_>, url: String) -> Result<Vec<T>, Rest> {
     let headers = vec![("Accept".to_owned(), "application/json".to_owned())];
-    let request = Request {
-        method: Method::Get,
-        url,
-        headers,
-        body: Vec::new(),
-    };
-    let Response {
-        status,
-        headers,
-        mut body,
-    } = peer
-        .outside
-        .send(request)
-        .map_err(|failure| Rest::Lost(classify::transport(failure)))?;
+    let request = Request { method: Method::Get, url, headers, body: Vec::new() };
+    let Response { status, headers, mut body } =
+        peer.outside.send(request).map_err(|failure| Rest::Lost(classify::transport(&failure)))?;
     if status != 200 {
         let body = text::clean_bytes(&exchange::start_of(body.as_mut()));
-        let context = Context {
-            method: "GET",
-            session: SessionSent::No,
-            product: &Generic,
-            service: None,
-        };
-        return Err(Rest::Status(
-            status,
-            classify::by_status(status, &headers, &body, &context),
-        ));
+        let context = Context { method: "GET", session: SessionSent::No, product: &Generic, service: None };
+        return Err(Rest::Status(status, classify::by_status(status, &headers, &body, &context)));
     }
-    let bytes = body
-        .rest()
-        .map_err(|failure| Rest::Lost(classify::transport(failure)))?;
+    let bytes = body.rest().map_err(|failure| Rest::Lost(classify::transport(&failure)))?;
     serde_json::from_slice::<Rows<T>>(&bytes)
         .map(Rows::into_inner)
         .map_err(|error| Rest::Unreadable(text::clean(&error.to_string())))
@@ -185,9 +142,7 @@ fn tool_rows(peer: &Peer<'_>, place: &Place<'_>) -> Result<(Vec<ToolRow>, String
         // Without the parameters the answer is cut at 50 rows, silently.
         let path = "/v1/tools".to_owned();
         let url = format!("{}{path}?include_pagination=true&limit=0", place.base);
-        return get(peer, url)
-            .map(|rows| (rows, path.clone()))
-            .map_err(|rest| (rest, path));
+        return get(peer, url).map(|rows| (rows, path.clone())).map_err(|rest| (rest, path));
     };
     let path = format!("/v1/servers/{id}/tools");
     match get(peer, format!("{}{path}", place.base)) {
@@ -214,13 +169,7 @@ fn state(enabled: Option<bool>, reachable: Option<bool>) -> (Status, &'static st
 
 impl Product for ContextForge {
     fn failure_in_text(&self, text: &str, tool: &str) -> Option<TextFailure> {
-        let failure = |status, delivery, culprit| {
-            Some(TextFailure {
-                status,
-                delivery,
-                culprit,
-            })
-        };
+        let failure = |status, delivery, culprit| Some(TextFailure { status, delivery, culprit });
         let text = text.trim_end_matches('\n');
         if text == "Access denied" {
             return failure(Status::Forbidden, Delivery::NotDelivered, Culprit::Gateway);
@@ -231,11 +180,7 @@ impl Product for ContextForge {
             return failure(Status::Unknown, Delivery::NotDelivered, Culprit::Gateway);
         }
         if let Some(state) = text.strip_prefix(&format!("Tool '{tool}' exists but is ")) {
-            let status = if contains(state, "inactive") {
-                Status::Disabled
-            } else {
-                Status::Offline
-            };
+            let status = if contains(state, "inactive") { Status::Disabled } else { Status::Offline };
             return failure(status, Delivery::NotDelivered, Culprit::Service);
         }
         let reason = text.strip_prefix("Tool invocation failed:")?.trim();
@@ -252,11 +197,7 @@ impl Product for ContextForge {
         } else {
             classify::words(reason).unwrap_or(Status::UpstreamError)
         };
-        failure(
-            status,
-            classify::delivery_of(status, reason),
-            Culprit::Service,
-        )
+        failure(status, classify::delivery_of(status, reason), Culprit::Service)
     }
 
     fn report(&self, peer: &Peer<'_>) -> Report {
@@ -278,39 +219,25 @@ impl Product for ContextForge {
                 report.warnings.push(Warning {
                     concern: Concern::AttributionUnavailable,
                     subject: None,
-                    message: format!(
-                        "GET {path} could not be used ({}); services are read from names",
-                        rest.why()
-                    ),
+                    message: format!("GET {path} could not be used ({}); services are read from names", rest.why()),
                 });
                 return report;
             }
         };
         for row in rows {
-            let (Some(name), Some(slug)) =
-                (row.name, row.gateway_slug.filter(|slug| !slug.is_empty()))
-            else {
+            let (Some(name), Some(slug)) = (row.name, row.gateway_slug.filter(|slug| !slug.is_empty())) else {
                 continue;
             };
             let service = text::clean(&slug);
             let (status, words) = state(row.enabled, row.reachable);
-            let told = report
-                .services
-                .entry(service.clone())
-                .or_insert_with(|| (status, format!("GET {path}: {words}")));
+            let told =
+                report.services.entry(service.clone()).or_insert_with(|| (status, format!("GET {path}: {words}")));
             // One tool that is switched off says nothing of its service; a working one does.
             if told.0 != Status::Ok && status != Status::Disabled {
                 *told = (status, format!("GET {path}: {words}"));
             }
             let evidence = format!("GET {path} says gatewaySlug \"{service}\"");
-            report.tools.insert(
-                name,
-                Reported {
-                    service,
-                    original_name: row.original_name,
-                    evidence,
-                },
-            );
+            report.tools.insert(name, Reported { service, original_name: row.original_name, evidence });
         }
         report
     }
@@ -319,21 +246,17 @@ impl Product for ContextForge {
         let Some(place) = Place::of(peer.url) else {
             return Ok(None);
         };
-        match get::<GatewayRow>(
-            peer,
-            format!("{}/v1/gateways?include_inactive=true", place.base),
-        ) {
-            Ok(rows) => return Ok(Some(from_gateways(rows, &place, known, peer.outside.now()))),
+        match get::<GatewayRow>(peer, format!("{}/v1/gateways?include_inactive=true", place.base)) {
+            Ok(rows) => {
+                return Ok(Some(from_gateways(&rows, &place, known, peer.outside.now())));
+            }
             // A token for one server is not allowed to; the tools of that server tell less, but enough.
-            Err(Rest::Status(403 | 404, _) | Rest::Unreadable(_)) => {}
+            Err(Rest::Status(403 | 404, _) | Rest::Status(_, None) | Rest::Unreadable(_)) => {}
             Err(Rest::Status(_, Some(error)) | Rest::Lost(error)) => return Err(error),
-            Err(Rest::Status(_, None)) => {}
         }
         match tool_rows(peer, &place) {
             Ok((rows, path)) => Ok(Some(from_tools(rows, &path, known))),
-            Err((Rest::Status(403 | 404, _) | Rest::Status(_, None) | Rest::Unreadable(_), _)) => {
-                Ok(None)
-            }
+            Err((Rest::Status(403 | 404, _) | Rest::Status(_, None) | Rest::Unreadable(_), _)) => Ok(None),
             Err((Rest::Status(_, Some(error)) | Rest::Lost(error), _)) => Err(error),
         }
     }
@@ -348,38 +271,16 @@ const STALE_BESIDE_OTHERS: u64 = 120;
 /// The same without others to compare with.
 const STALE_ALONE: u64 = 300;
 
-fn from_gateways(
-    rows: Vec<GatewayRow>,
-    place: &Place<'_>,
-    known: &[Service],
-    now: u64,
-) -> Vec<ServiceHealth> {
+fn from_gateways(rows: &[GatewayRow], place: &Place<'_>, known: &[Service], now: u64) -> Vec<ServiceHealth> {
     const PATH: &str = "GET /v1/gateways";
-    let wanted = |name: &str| {
-        place.server.is_none()
-            || known.is_empty()
-            || known.iter().any(|service| service.name == name)
-    };
-    let age = |row: &GatewayRow| {
-        row.last_seen
-            .as_deref()
-            .and_then(seconds)
-            .map(|seen| now.saturating_sub(seen))
-    };
+    let wanted =
+        |name: &str| place.server.is_none() || known.is_empty() || known.iter().any(|service| service.name == name);
+    let age = |row: &GatewayRow| row.last_seen.as_deref().and_then(seconds).map(|seen| now.saturating_sub(seen));
     let others = rows.iter().filter(|row| row.last_seen.is_some()).count() > 1;
-    let freshest = rows
-        .iter()
-        .filter(|row| row.enabled != Some(false))
-        .filter_map(age)
-        .min();
+    let freshest = rows.iter().filter(|row| row.enabled != Some(false)).filter_map(age).min();
     let mut health: BTreeMap<String, ServiceHealth> = BTreeMap::new();
-    for row in &rows {
-        let Some(name) = row
-            .slug
-            .as_deref()
-            .or(row.name.as_deref())
-            .map(text::clean)
-            .filter(|name| !name.is_empty())
+    for row in rows {
+        let Some(name) = row.slug.as_deref().or(row.name.as_deref()).map(text::clean).filter(|name| !name.is_empty())
         else {
             continue;
         };
@@ -395,10 +296,7 @@ fn from_gateways(
             };
             if status == Status::Ok && stale {
                 status = Status::Degraded;
-                evidence.insert(
-                    0,
-                    format!("{PATH}: lastSeen is {age} s ago, though reachable is still true"),
-                );
+                evidence.insert(0, format!("{PATH}: lastSeen is {age} s ago, though reachable is still true"));
             } else {
                 evidence.push(format!("{PATH}: lastSeen is {age} s ago"));
             }
@@ -406,22 +304,10 @@ fn from_gateways(
         if let Some(error) = row.last_error.as_deref().filter(|error| !error.is_empty()) {
             evidence.push(format!("{PATH}: lastError is \"{}\"", text::clean(error)));
         }
-        let listed = known
-            .iter()
-            .find(|service| service.name == name)
-            .map(|service| service.tools);
+        let listed = known.iter().find(|service| service.name == name).map(|service| service.tools);
         let tools = listed.or(row.tool_count).unwrap_or(0);
         let last_seen = row.last_seen.as_deref().and_then(seconds);
-        health.insert(
-            name.clone(),
-            ServiceHealth {
-                name,
-                status,
-                tools,
-                evidence,
-                last_seen,
-            },
-        );
+        health.insert(name.clone(), ServiceHealth { name, status, tools, evidence, last_seen });
     }
     health.into_values().collect()
 }
@@ -429,12 +315,7 @@ fn from_gateways(
 fn from_tools(rows: Vec<ToolRow>, path: &str, known: &[Service]) -> Vec<ServiceHealth> {
     let mut health: BTreeMap<String, ServiceHealth> = BTreeMap::new();
     for row in rows {
-        let Some(name) = row
-            .gateway_slug
-            .as_deref()
-            .map(text::clean)
-            .filter(|slug| !slug.is_empty())
-        else {
+        let Some(name) = row.gateway_slug.as_deref().map(text::clean).filter(|slug| !slug.is_empty()) else {
             continue;
         };
         let (status, words) = state(row.enabled, row.reachable);
@@ -461,10 +342,7 @@ fn from_tools(rows: Vec<ToolRow>, path: &str, known: &[Service]) -> Vec<ServiceH
 
 /// Seconds since 1970 of `2026-11-22T10:35:45.123456`: UTC, though it does not say so.
 fn seconds(text: &str) -> Option<u64> {
-    let number = |range: std::ops::Range<usize>| {
-        text.get(range)
-            .and_then(|digits| digits.parse::<u64>().ok())
-    };
+    let number = |range: std::ops::Range<usize>| text.get(range).and_then(|digits| digits.parse::<u64>().ok());
     let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
     let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
     if !(1970..=9999).contains(&year)
@@ -477,11 +355,7 @@ fn seconds(text: &str) -> Option<u64> {
         return None;
     }
     // Days from the civil calendar, counted from 0000-03-01 (H. Hinnant, "chrono-compatible low-level date algorithms").
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
     Some(days.checked_sub(719_468)? * 86_400 + hour * 3600 + minute * 60 + second)
 }

@@ -60,18 +60,10 @@ impl Product for Docker {
         }
         // `calling "tools/call": …` is a service's own error; the gateway adds `sending`, `rejected by transport`
         // or `failed to connect` where the way to it failed.
-        let on_the_way = [
-            "rejected by transport",
-            "failed to connect",
-            "dial tcp",
-            "sending \"",
-        ];
+        let on_the_way = ["rejected by transport", "failed to connect", "dial tcp", "sending \""];
         if on_the_way.iter().any(|words| contains(text, words)) {
             let status = classify::words(text).unwrap_or(Status::Unreachable);
-            return Some(Judgement::Service(
-                status,
-                classify::delivery_of(status, text),
-            ));
+            return Some(Judgement::Service(status, classify::delivery_of(status, text)));
         }
         None
     }

@@ -2,98 +2,75 @@
 //! Takes requests and gives what the host answers, error codes told apart. Exists in the sandbox only.
 //! Uses waki's bindings rather than its client: the client hides why a body broke, and reports a refused connection as a failed write.
 
-use std::time::Duration;
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use waki::bindings::wasi::{
     http::{
         outgoing_handler,
-        types::{self as http, ErrorCode, Fields, OutgoingBody, OutgoingRequest, Scheme},
+        types::{self as http, ErrorCode, Fields, FutureIncomingResponse, OutgoingBody, OutgoingRequest, Scheme},
     },
-    io::streams::StreamError,
+    io::{poll, streams::StreamError},
 };
 
-use super::{Body, Failure, FailureKind, Headers, Level, Method, Outside, Request, Response, Sent};
+use super::{Body, Failure, FailureKind, Headers, Heard, Level, Method, Outside, Request, Response, Sent};
 use crate::bindings::{
     pflow::gateway::{events, log},
     wasi::clocks::{monotonic_clock, wall_clock},
 };
 
 /// The host.
-pub struct Host;
+#[derive(Default)]
+pub struct Host {
+    beside: Beside,
+}
+
+/// The stream beside the others, if one is open.
+type Beside = Rc<RefCell<Option<Incoming>>>;
+
+/// How long a stream may take to open that is only there in case a server asks something.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Bytes asked for at a time.
 const CHUNK: u64 = 256 * 1024;
 
 impl Outside for Host {
     fn send(&self, request: Request) -> Result<Response, Failure> {
-        let (scheme, authority, path) =
-            split(&request.url).ok_or_else(|| invalid("the URL is not absolute http or https"))?;
-        let fields: Vec<(String, Vec<u8>)> = request
-            .headers
-            .into_iter()
-            .map(|(name, value)| (name, value.into_bytes()))
-            .collect();
-        let fields = Fields::from_list(&fields)
-            .map_err(|error| invalid(&format!("a header is invalid: {error:?}")))?;
-        let outgoing = OutgoingRequest::new(fields);
-        let method = match request.method {
-            Method::Post => http::Method::Post,
-            Method::Get => http::Method::Get,
-            Method::Delete => http::Method::Delete,
-        };
-        let set = outgoing
-            .set_method(&method)
-            .and_then(|()| outgoing.set_scheme(Some(&scheme)))
-            .and_then(|()| outgoing.set_authority(Some(authority)))
-            .and_then(|()| outgoing.set_path_with_query(Some(path)));
-        set.map_err(|()| invalid("the URL is invalid"))?;
-        let body = outgoing
-            .body()
-            .map_err(|()| invalid("the request has no body"))?;
-        let future =
-            outgoing_handler::handle(outgoing, None).map_err(|code| failure(code, Sent::No))?;
-        // A write fails when the connection does; why, only the answer knows.
-        let written = write(body, &request.body);
+        let (future, written) = start(request)?;
         future.subscribe().block();
-        let answer = future
-            .get()
-            .and_then(Result::ok)
-            .unwrap_or(Err(ErrorCode::InternalError(None)));
-        let incoming = answer.map_err(|code| failure(code, Sent::Maybe))?;
-        drop(future);
+        let (status, headers, body) = finish(&future)?;
         if let Err(problem) = written {
-            self.log(
-                Level::Debug,
-                "http",
-                &format!("the body was not written to the end: {problem}"),
-            );
+            let line = format!("the body was not written to the end: {problem}");
+            self.log(Level::Debug, "http", &line);
         }
-        let status = incoming.status();
-        let pairs = incoming
-            .headers()
-            .entries()
-            .into_iter()
-            .map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()))
-            .collect();
-        let body = incoming
-            .consume()
-            .map_err(|()| invalid("the answer has no body"))?;
-        let stream = body
-            .stream()
-            .map_err(|()| invalid("the answer's body has no stream"))?;
-        Ok(Response {
-            status,
-            headers: Headers::new(pairs),
-            body: Box::new(Incoming {
-                stream,
-                _body: body,
-            }),
-        })
+        let body = Here { body, beside: Rc::clone(&self.beside) };
+        Ok(Response { status, headers, body: Box::new(body) })
+    }
+
+    fn listen(&self, request: Request) -> bool {
+        let Ok((future, _)) = start(request) else {
+            return false;
+        };
+        let head = future.subscribe();
+        let patience = monotonic_clock::subscribe_duration(nanoseconds(PATIENCE));
+        if !poll::poll(&[&head, &patience]).contains(&0) {
+            return false;
+        }
+        drop(head);
+        match finish(&future) {
+            Ok((200, headers, body)) if headers.media_type().as_deref() == Some("text/event-stream") => {
+                *self.beside.borrow_mut() = Some(body);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn stop_listening(&self) {
+        *self.beside.borrow_mut() = None;
     }
 
     fn sleep(&self, duration: Duration) {
-        let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        monotonic_clock::subscribe_duration(nanoseconds).block();
+        monotonic_clock::subscribe_duration(nanoseconds(duration)).block();
     }
 
     fn now(&self) -> u64 {
@@ -121,28 +98,98 @@ impl Outside for Host {
     }
 }
 
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Sends a request. A write fails when the connection does; why, only the answer knows.
+fn start(request: Request) -> Result<(FutureIncomingResponse, Result<(), String>), Failure> {
+    let (scheme, authority, path) =
+        split(&request.url).ok_or_else(|| invalid("the URL is not absolute http or https"))?;
+    let fields: Vec<(String, Vec<u8>)> =
+        request.headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
+    let fields = Fields::from_list(&fields).map_err(|error| invalid(&format!("a header is invalid: {error:?}")))?;
+    let outgoing = OutgoingRequest::new(fields);
+    let method = match request.method {
+        Method::Post => http::Method::Post,
+        Method::Get => http::Method::Get,
+        Method::Delete => http::Method::Delete,
+    };
+    outgoing
+        .set_method(&method)
+        .and_then(|()| outgoing.set_scheme(Some(&scheme)))
+        .and_then(|()| outgoing.set_authority(Some(authority)))
+        .and_then(|()| outgoing.set_path_with_query(Some(path)))
+        .map_err(|()| invalid("the URL is invalid"))?;
+    let body = outgoing.body().map_err(|()| invalid("the request has no body"))?;
+    let future = outgoing_handler::handle(outgoing, None).map_err(|code| failure(&code, Sent::No))?;
+    let written = write(body, &request.body);
+    Ok((future, written))
+}
+
+/// Takes the head of an answer that has arrived.
+fn finish(future: &FutureIncomingResponse) -> Result<(u16, Headers, Incoming), Failure> {
+    let answer = future.get().and_then(Result::ok).unwrap_or(Err(ErrorCode::InternalError(None)));
+    let incoming = answer.map_err(|code| failure(&code, Sent::Maybe))?;
+    let pairs = incoming
+        .headers()
+        .entries()
+        .into_iter()
+        .map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()))
+        .collect();
+    let body = incoming.consume().map_err(|()| invalid("the answer has no body"))?;
+    let stream = body.stream().map_err(|()| invalid("the answer's body has no stream"))?;
+    Ok((incoming.status(), Headers::new(pairs), Incoming { stream, _body: body }))
+}
+
 struct Incoming {
     /// A child of the body: dropped first.
     stream: waki::bindings::wasi::io::streams::InputStream,
     _body: http::IncomingBody,
 }
 
-impl Body for Incoming {
-    fn chunk(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+impl Incoming {
+    fn read(&self) -> Result<Option<Vec<u8>>, Failure> {
         match self.stream.blocking_read(CHUNK) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(StreamError::Closed) => Ok(None),
-            Err(StreamError::LastOperationFailed(error)) => {
-                Err(match http::http_error_code(&error) {
-                    Some(code) => failure(code, Sent::Maybe),
-                    None => Failure {
-                        kind: FailureKind::Unreachable,
-                        detail: error.to_debug_string(),
-                        sent: Sent::Maybe,
-                    },
-                })
+            Err(StreamError::LastOperationFailed(error)) => Err(match http::http_error_code(&error) {
+                Some(code) => failure(&code, Sent::Maybe),
+                None => Failure { kind: FailureKind::Unreachable, detail: error.to_debug_string(), sent: Sent::Maybe },
+            }),
+        }
+    }
+}
+
+/// A body, and the stream beside it.
+struct Here {
+    body: Incoming,
+    beside: Beside,
+}
+
+impl Body for Here {
+    fn chunk(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        self.body.read()
+    }
+
+    fn hear(&mut self) -> Result<Heard, Failure> {
+        let mut beside = self.beside.borrow_mut();
+        while let Some(other) = beside.as_ref() {
+            let (ours, theirs) = (self.body.stream.subscribe(), other.stream.subscribe());
+            let ready = poll::poll(&[&ours, &theirs]);
+            drop((ours, theirs));
+            if ready.contains(&0) {
+                break;
+            }
+            match other.stream.read(CHUNK) {
+                Ok(bytes) if bytes.is_empty() => {}
+                Ok(bytes) => return Ok(Heard::Beside(bytes)),
+                // It is only there in case; its end is nobody's failure.
+                Err(_) => *beside = None,
             }
         }
+        drop(beside);
+        self.body.read().map(Heard::Here)
     }
 }
 
@@ -151,8 +198,7 @@ fn write(body: OutgoingBody, mut bytes: &[u8]) -> Result<(), String> {
         let out = body.write().map_err(|()| "no stream".to_owned())?;
         while !bytes.is_empty() {
             out.subscribe().block();
-            let permit = usize::try_from(out.check_write().map_err(|error| error.to_string())?)
-                .unwrap_or(usize::MAX);
+            let permit = usize::try_from(out.check_write().map_err(|error| error.to_string())?).unwrap_or(usize::MAX);
             let (now, later) = bytes.split_at(bytes.len().min(permit));
             out.write(now).map_err(|error| error.to_string())?;
             bytes = later;
@@ -178,33 +224,27 @@ fn split(url: &str) -> Option<(Scheme, &str, &str)> {
 }
 
 fn invalid(problem: &str) -> Failure {
-    Failure {
-        kind: FailureKind::Denied,
-        detail: problem.to_owned(),
-        sent: Sent::No,
-    }
+    Failure { kind: FailureKind::Denied, detail: problem.to_owned(), sent: Sent::No }
 }
 
-fn failure(code: ErrorCode, sent: Sent) -> Failure {
-    let detail = describe(&code);
+fn failure(code: &ErrorCode, sent: Sent) -> Failure {
+    let detail = describe(code);
     let (kind, sent) = match code {
         ErrorCode::DnsTimeout | ErrorCode::DnsError(_) => (FailureKind::Dns, Sent::No),
         ErrorCode::DestinationNotFound
         | ErrorCode::DestinationUnavailable
         | ErrorCode::DestinationIpUnroutable
         | ErrorCode::ConnectionRefused => (FailureKind::Unreachable, Sent::No),
-        ErrorCode::DestinationIpProhibited | ErrorCode::HttpRequestDenied => {
-            (FailureKind::Denied, Sent::No)
-        }
+        ErrorCode::DestinationIpProhibited | ErrorCode::HttpRequestDenied => (FailureKind::Denied, Sent::No),
         ErrorCode::ConnectionTimeout => (FailureKind::Timeout, Sent::No),
-        ErrorCode::ConnectionReadTimeout
-        | ErrorCode::ConnectionWriteTimeout
-        | ErrorCode::HttpResponseTimeout => (FailureKind::Timeout, sent),
-        ErrorCode::TlsProtocolError
-        | ErrorCode::TlsCertificateError
-        | ErrorCode::TlsAlertReceived(_) => (FailureKind::Tls, Sent::No),
-        ErrorCode::ConnectionLimitReached
-        | ErrorCode::HttpRequestBodySize(_)
+        ErrorCode::ConnectionReadTimeout | ErrorCode::ConnectionWriteTimeout | ErrorCode::HttpResponseTimeout => {
+            (FailureKind::Timeout, sent)
+        }
+        ErrorCode::TlsProtocolError | ErrorCode::TlsCertificateError | ErrorCode::TlsAlertReceived(_) => {
+            (FailureKind::Tls, Sent::No)
+        }
+        ErrorCode::ConnectionLimitReached => (FailureKind::Limit, Sent::No),
+        ErrorCode::HttpRequestBodySize(_)
         | ErrorCode::HttpRequestHeaderSectionSize(_)
         | ErrorCode::HttpRequestHeaderSize(_)
         | ErrorCode::HttpRequestTrailerSectionSize(_)
@@ -234,18 +274,9 @@ fn failure(code: ErrorCode, sent: Sent) -> Failure {
 fn describe(code: &ErrorCode) -> String {
     match code {
         ErrorCode::InternalError(Some(detail)) => detail.clone(),
-        ErrorCode::DnsError(payload) => payload
-            .rcode
-            .clone()
-            .unwrap_or_else(|| "the name has no address".to_owned()),
+        ErrorCode::DnsError(payload) => payload.rcode.clone().unwrap_or_else(|| "the name has no address".to_owned()),
         ErrorCode::TlsAlertReceived(payload) => {
-            format!(
-                "TLS alert: {}",
-                payload
-                    .alert_message
-                    .clone()
-                    .unwrap_or_else(|| "no reason given".to_owned())
-            )
+            format!("TLS alert: {}", payload.alert_message.clone().unwrap_or_else(|| "no reason given".to_owned()))
         }
         other => other.to_string(),
     }

@@ -47,12 +47,8 @@ pub fn judge(reply: &Reply) -> Verdict {
         (_, 401 | 429) => Verdict::Unrelated,
         (Ok(Answer::Result(result)), _) if is_discovery(result) => Verdict::Modern(result.clone()),
         (Ok(Answer::Error(fault)), 404) if fault.code == -32_601 => Verdict::ModernWithoutDiscovery,
-        (Ok(Answer::Error(fault)), _) if fault.code == UNSUPPORTED_VERSION => {
-            Verdict::OtherVersion(supported(fault))
-        }
-        (Ok(Answer::Error(fault)), 400)
-            if matches!(fault.code, HEADER_MISMATCH | MISSING_CAPABILITY) =>
-        {
+        (Ok(Answer::Error(fault)), _) if fault.code == UNSUPPORTED_VERSION => Verdict::OtherVersion(supported(fault)),
+        (Ok(Answer::Error(fault)), 400) if matches!(fault.code, HEADER_MISMATCH | MISSING_CAPABILITY) => {
             Verdict::ModernRefusal
         }
         _ => Verdict::Legacy,
@@ -69,12 +65,11 @@ fn is_discovery(result: &str) -> bool {
         #[serde(default)]
         capabilities: Option<serde_json::Map<String, serde_json::Value>>,
     }
-    serde_json::from_str::<Discovery>(result).is_ok_and(|discovery| {
-        discovery.supported_versions.is_some() || discovery.capabilities.is_some()
-    })
+    serde_json::from_str::<Discovery>(result)
+        .is_ok_and(|discovery| discovery.supported_versions.is_some() || discovery.capabilities.is_some())
 }
 
-/// `data.supported` of an UnsupportedProtocolVersion error.
+/// `data.supported` of an `UnsupportedProtocolVersion` error.
 #[must_use]
 pub fn supported(fault: &RpcFault) -> Vec<String> {
     #[derive(Deserialize)]
@@ -111,11 +106,7 @@ pub fn params(era: Era, client: &Implementation, members: &str, meta: &str) -> S
         Era::Legacy => String::new(),
         Era::Modern => modern_meta(client),
     };
-    let comma = if own.is_empty() || meta.is_empty() {
-        ""
-    } else {
-        ","
-    };
+    let comma = if own.is_empty() || meta.is_empty() { "" } else { "," };
     let meta = format!("{own}{comma}{meta}");
     match (members.is_empty(), meta.is_empty()) {
         (true, true) => "{}".to_owned(),
@@ -128,10 +119,7 @@ pub fn params(era: Era, client: &Implementation, members: &str, meta: &str) -> S
 /// The headers of a request after the era is agreed. `name` is what `Mcp-Name` repeats.
 #[must_use]
 pub fn headers(session: &Session, method: &str, name: Option<&str>) -> Vec<(String, String)> {
-    let mut headers = vec![(
-        "MCP-Protocol-Version".to_owned(),
-        session.protocol_version.clone(),
-    )];
+    let mut headers = vec![("MCP-Protocol-Version".to_owned(), session.protocol_version.clone())];
     match session.era {
         Era::Legacy => {
             if let Some(id) = &session.session_id {

@@ -8,11 +8,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
+    elicitation::{self, Offer},
     json_rpc::{self, Answer, Incoming, Malformed},
     sse,
 };
 use crate::{
-    http::{Body, Failure, FailureKind, Headers, Level, Method, Outside, Request, Response, Sent},
+    http::{Body, Failure, FailureKind, Headers, Heard, Level, Method, Outside, Request, Response, Sent},
     text,
 };
 
@@ -38,7 +39,7 @@ pub struct Ask<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialogue {
     /// Legacy: both sides may ask, streams may be resumed.
-    Both,
+    Both(Offer),
     /// Modern: only answers come.
     AnswersOnly,
 }
@@ -83,7 +84,7 @@ const RESUMES: u32 = 100;
 /// How long to wait before resuming, when the server does not say.
 const DEFAULT_RETRY: Duration = Duration::from_secs(1);
 /// The longest wait that a server can ask for; the host's deadline usually ends it before.
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
+const LONGEST_RETRY: Duration = Duration::from_mins(1);
 
 /// Asks, and reads until the answer is there.
 ///
@@ -93,18 +94,10 @@ const LONGEST_RETRY: Duration = Duration::from_secs(60);
 pub fn ask(outside: &dyn Outside, ask: &Ask<'_>) -> Result<Reply, Failure> {
     let mut headers = vec![
         ("Content-Type".to_owned(), "application/json".to_owned()),
-        (
-            "Accept".to_owned(),
-            "application/json, text/event-stream".to_owned(),
-        ),
+        ("Accept".to_owned(), "application/json, text/event-stream".to_owned()),
     ];
     headers.extend(ask.headers.iter().cloned());
-    let request = Request {
-        method: Method::Post,
-        url: ask.url.to_owned(),
-        headers,
-        body: ask.body.clone(),
-    };
+    let request = Request { method: Method::Post, url: ask.url.to_owned(), headers, body: ask.body.clone() };
     let mut response = outside.send(request)?;
     let media_type = response.headers.media_type();
     if (200..300).contains(&response.status) && media_type.as_deref() == Some("text/event-stream") {
@@ -115,46 +108,26 @@ pub fn ask(outside: &dyn Outside, ask: &Ask<'_>) -> Result<Reply, Failure> {
     if (200..300).contains(&status) {
         let bytes = response.body.rest().map_err(after_sending)?;
         let answer = read_body(outside, ask, media_type.as_deref(), &bytes);
-        let body = if matches!(answer, Ok(Answer::Result(_))) {
-            String::new()
-        } else {
-            text::clean_bytes(&bytes)
-        };
-        return Ok(Reply {
-            status,
-            headers,
-            body,
-            answer,
-        });
+        let body = if matches!(answer, Ok(Answer::Result(_))) { String::new() } else { text::clean_bytes(&bytes) };
+        return Ok(Reply { status, headers, body, answer });
     }
     let bytes = start_of(response.body.as_mut());
     let answer = match std::str::from_utf8(&bytes).ok().map(json_rpc::read) {
         Some(Ok(messages)) => messages
             .into_iter()
             .find_map(|message| match message {
-                Incoming::Response {
-                    answer: answer @ Answer::Error(_),
-                    ..
-                } => Some(Ok(answer)),
+                Incoming::Response { answer: answer @ Answer::Error(_), .. } => Some(Ok(answer)),
                 _ => None,
             })
             .unwrap_or_else(|| Err(Problem::Foreign(format!("HTTP {status} without an error")))),
         _ => Err(Problem::Foreign(format!("HTTP {status}"))),
     };
-    Ok(Reply {
-        status,
-        headers,
-        body: text::clean_bytes(&bytes),
-        answer,
-    })
+    Ok(Reply { status, headers, body: text::clean_bytes(&bytes), answer })
 }
 
 /// Once the head of an answer is there, the request was received.
 fn after_sending(failure: Failure) -> Failure {
-    Failure {
-        sent: Sent::Maybe,
-        ..failure
-    }
+    Failure { sent: Sent::Maybe, ..failure }
 }
 
 /// The start of a body that is only for a message; what breaks it is not interesting.
@@ -170,27 +143,14 @@ pub fn start_of(body: &mut dyn Body) -> Vec<u8> {
     start
 }
 
-fn read_body(
-    outside: &dyn Outside,
-    ask: &Ask<'_>,
-    media_type: Option<&str>,
-    bytes: &[u8],
-) -> Result<Answer, Problem> {
-    let declared_json =
-        media_type.is_some_and(|media| media == "application/json" || media.ends_with("+json"));
+fn read_body(outside: &dyn Outside, ask: &Ask<'_>, media_type: Option<&str>, bytes: &[u8]) -> Result<Answer, Problem> {
+    let declared_json = media_type.is_some_and(|media| media == "application/json" || media.ends_with("+json"));
     if bytes.trim_ascii().is_empty() {
-        return Err(Problem::Foreign(
-            "an empty answer where a JSON-RPC response was expected".to_owned(),
-        ));
+        return Err(Problem::Foreign("an empty answer where a JSON-RPC response was expected".to_owned()));
     }
-    if !declared_json
-        && media_type.is_some_and(|media| media == "text/html" || media.ends_with("xml"))
-    {
+    if !declared_json && media_type.is_some_and(|media| media == "text/html" || media.ends_with("xml")) {
         let media = media_type.unwrap_or_default();
-        return Err(Problem::Foreign(format!(
-            "{} instead of JSON",
-            text::clean(media)
-        )));
+        return Err(Problem::Foreign(format!("{} instead of JSON", text::clean(media))));
     }
     let Ok(text) = std::str::from_utf8(bytes) else {
         return Err(unreadable(declared_json, "not UTF-8"));
@@ -200,9 +160,7 @@ fn read_body(
         Ok(messages) => messages,
         Err(Malformed::Json(problem)) => return Err(unreadable(declared_json, &problem)),
         Err(Malformed::Shape(problem)) => {
-            return Err(Problem::Foreign(format!(
-                "JSON, but not JSON-RPC: {problem}"
-            )));
+            return Err(Problem::Foreign(format!("JSON, but not JSON-RPC: {problem}")));
         }
     };
     let alone = messages.len() == 1;
@@ -210,11 +168,7 @@ fn read_body(
     for message in messages {
         found = found.or(take(outside, ask, message, alone));
     }
-    found.unwrap_or_else(|| {
-        Err(Problem::Protocol(
-            "the answer does not hold the response to this request".to_owned(),
-        ))
-    })
+    found.unwrap_or_else(|| Err(Problem::Protocol("the answer does not hold the response to this request".to_owned())))
 }
 
 fn unreadable(declared_json: bool, problem: &str) -> Problem {
@@ -226,12 +180,7 @@ fn unreadable(declared_json: bool, problem: &str) -> Problem {
 }
 
 /// Handles one message; gives the answer if it is the one that is waited for.
-fn take(
-    outside: &dyn Outside,
-    ask: &Ask<'_>,
-    message: Incoming<'_>,
-    alone: bool,
-) -> Option<Result<Answer, Problem>> {
+fn take(outside: &dyn Outside, ask: &Ask<'_>, message: Incoming<'_>, alone: bool) -> Option<Result<Answer, Problem>> {
     match message {
         Incoming::Response { id, answer } => {
             let ours = match (&id, &answer) {
@@ -243,9 +192,15 @@ fn take(
             };
             ours.then_some(Ok(answer))
         }
-        Incoming::Request { id, method } => {
-            if ask.dialogue == Dialogue::Both {
-                let _ = tell(outside, ask.url, &ask.headers, json_rpc::reply(id, &method));
+        Incoming::Request { id, method, params } => {
+            if let Dialogue::Both(offer) = ask.dialogue {
+                let params = params.map_or("{}", RawValue::get);
+                let reply = match (method.as_ref(), offer) {
+                    ("ping", _) => json_rpc::reply(id, "{}"),
+                    ("elicitation/create", Offer::Defaults) => json_rpc::reply(id, &elicitation::answer(params)),
+                    _ => json_rpc::refuse(id),
+                };
+                let _ = tell(outside, ask.url, &ask.headers, reply);
             }
             None
         }
@@ -269,28 +224,16 @@ pub fn tell(
 ) -> Result<(u16, Headers, String), Failure> {
     let mut all = vec![
         ("Content-Type".to_owned(), "application/json".to_owned()),
-        (
-            "Accept".to_owned(),
-            "application/json, text/event-stream".to_owned(),
-        ),
+        ("Accept".to_owned(), "application/json, text/event-stream".to_owned()),
     ];
     all.extend(headers.iter().cloned());
-    let mut response = outside.send(Request {
-        method: Method::Post,
-        url: url.to_owned(),
-        headers: all,
-        body,
-    })?;
+    let mut response = outside.send(Request { method: Method::Post, url: url.to_owned(), headers: all, body })?;
     if response.status == 202 || response.status == 204 {
         return Ok((response.status, response.headers, String::new()));
     }
     let stream = response.headers.media_type().as_deref() == Some("text/event-stream");
     // A stream may stay open for ever, and says nothing about a notification.
-    let body = if stream {
-        String::new()
-    } else {
-        text::clean_bytes(&start_of(response.body.as_mut()))
-    };
+    let body = if stream { String::new() } else { text::clean_bytes(&start_of(response.body.as_mut())) };
     Ok((response.status, response.headers, body))
 }
 
@@ -322,12 +265,7 @@ fn notified(outside: &dyn Outside, ask: &Ask<'_>, method: &str, params: Option<&
                 return;
             };
             if params.token.get().trim_matches('"').parse() == Ok(ask.id) {
-                outside.progress(
-                    ask.id,
-                    params.progress,
-                    params.total,
-                    params.message.as_deref(),
-                );
+                outside.progress(ask.id, params.progress, params.total, params.message.as_deref());
             }
         }
         "notifications/message" => {
@@ -355,50 +293,33 @@ fn read_stream(outside: &dyn Outside, ask: &Ask<'_>, response: Response) -> Resu
     let status = response.status;
     let headers = response.headers;
     let mut parser = sse::Parser::new();
+    let mut beside = sse::Parser::new();
     let mut body = response.body;
     let mut fruitless = 0_u32;
     let mut resumed = 0_u32;
     let no_answer = || Problem::Protocol("the stream ended before the response".to_owned());
     loop {
-        let (failure, events) = match read_connection(outside, ask, &mut parser, body.as_mut()) {
+        let (failure, events) = match read_connection(outside, ask, &mut parser, &mut beside, body.as_mut()) {
             End::Answered(answer) => {
                 // What was said is in the answer itself.
                 let body = match &answer {
                     Ok(Answer::Error(fault)) => text::clean(&fault.message),
                     _ => String::new(),
                 };
-                return Ok(Reply {
-                    status,
-                    headers,
-                    body,
-                    answer,
-                });
+                return Ok(Reply { status, headers, body, answer });
             }
             End::Closed { events } => (None, events),
             End::Broken(failure, events) => (Some(after_sending(failure)), events),
         };
         drop(body);
-        let stopped = failure
-            .as_ref()
-            .is_some_and(|failure| failure.kind != FailureKind::Unreachable);
+        let stopped = failure.as_ref().is_some_and(|failure| failure.kind != FailureKind::Unreachable);
         fruitless = if events { 0 } else { fruitless + 1 };
         resumed += 1;
-        let give_up = ask.dialogue == Dialogue::AnswersOnly
-            || stopped
-            || fruitless > FRUITLESS_RESUMES
-            || resumed > RESUMES;
+        let give_up =
+            ask.dialogue == Dialogue::AnswersOnly || stopped || fruitless > FRUITLESS_RESUMES || resumed > RESUMES;
         let Some(last_id) = parser.last_id().filter(|_| !give_up).map(str::to_owned) else {
-            return failure.map_or_else(
-                || {
-                    Ok(Reply {
-                        status,
-                        headers,
-                        body: String::new(),
-                        answer: Err(no_answer()),
-                    })
-                },
-                Err,
-            );
+            return failure
+                .map_or_else(|| Ok(Reply { status, headers, body: String::new(), answer: Err(no_answer()) }), Err);
         };
         outside.sleep(parser.retry().unwrap_or(DEFAULT_RETRY).min(LONGEST_RETRY));
         outside.log(Level::Debug, "sse", "resuming a stream");
@@ -408,12 +329,7 @@ fn read_stream(outside: &dyn Outside, ask: &Ask<'_>, response: Response) -> Resu
                 body = next;
             }
             Err(problem) => {
-                return Ok(Reply {
-                    status,
-                    headers,
-                    body: String::new(),
-                    answer: Err(problem),
-                });
+                return Ok(Reply { status, headers, body: String::new(), answer: Err(problem) });
             }
         }
     }
@@ -423,13 +339,18 @@ fn read_connection(
     outside: &dyn Outside,
     ask: &Ask<'_>,
     parser: &mut sse::Parser,
+    beside: &mut sse::Parser,
     body: &mut dyn Body,
 ) -> End {
     let mut events = false;
     loop {
-        let (batch, last) = match body.chunk() {
-            Ok(Some(bytes)) => (parser.push(&bytes), false),
-            Ok(None) => (parser.finish().into_iter().collect(), true),
+        let (batch, last) = match body.hear() {
+            Ok(Heard::Here(Some(bytes))) => (parser.push(&bytes), false),
+            Ok(Heard::Here(None)) => (parser.finish().into_iter().collect(), true),
+            Ok(Heard::Beside(bytes)) => {
+                overhear(outside, ask, &beside.push(&bytes));
+                continue;
+            }
             Err(failure) => return End::Broken(failure, events),
         };
         for event in batch {
@@ -444,13 +365,24 @@ fn read_connection(
     }
 }
 
-fn take_event(
-    outside: &dyn Outside,
-    ask: &Ask<'_>,
-    event: &sse::Event,
-) -> Option<Result<Answer, Problem>> {
-    // Priming events are empty; kinds other than `message` are not MCP's.
-    if event.data.trim().is_empty() || !matches!(event.kind.as_str(), "" | "message") {
+/// What came on the stream beside this one: requests and notifications, but never our answer.
+fn overhear(outside: &dyn Outside, ask: &Ask<'_>, events: &[sse::Event]) {
+    for event in events.iter().filter(|event| is_message(event)) {
+        for message in json_rpc::read(&event.data).unwrap_or_default() {
+            if !matches!(message, Incoming::Response { .. }) {
+                take(outside, ask, message, false);
+            }
+        }
+    }
+}
+
+/// Priming events are empty; kinds other than `message` are not MCP's.
+fn is_message(event: &sse::Event) -> bool {
+    !event.data.trim().is_empty() && matches!(event.kind.as_str(), "" | "message")
+}
+
+fn take_event(outside: &dyn Outside, ask: &Ask<'_>, event: &sse::Event) -> Option<Result<Answer, Problem>> {
+    if !is_message(event) {
         return None;
     }
     match json_rpc::read(&event.data) {
@@ -468,27 +400,22 @@ fn take_event(
     }
 }
 
+/// The GET that opens a stream on which a server may ask.
+#[must_use]
+pub fn listening(url: &str, session: &[(String, String)]) -> Request {
+    let mut headers = vec![("Accept".to_owned(), "text/event-stream".to_owned())];
+    headers.extend(session.iter().cloned());
+    Request { method: Method::Get, url: url.to_owned(), headers, body: Vec::new() }
+}
+
 /// GET with `Last-Event-ID`: the stream goes on, or it does not.
-fn resume(
-    outside: &dyn Outside,
-    ask: &Ask<'_>,
-    last_id: &str,
-) -> Result<Result<Box<dyn Body>, Problem>, Failure> {
-    let mut headers = vec![
-        ("Accept".to_owned(), "text/event-stream".to_owned()),
-        ("Last-Event-ID".to_owned(), last_id.to_owned()),
-    ];
+fn resume(outside: &dyn Outside, ask: &Ask<'_>, last_id: &str) -> Result<Result<Box<dyn Body>, Problem>, Failure> {
+    let mut headers =
+        vec![("Accept".to_owned(), "text/event-stream".to_owned()), ("Last-Event-ID".to_owned(), last_id.to_owned())];
     headers.extend(ask.headers.iter().cloned());
-    let request = Request {
-        method: Method::Get,
-        url: ask.url.to_owned(),
-        headers,
-        body: Vec::new(),
-    };
+    let request = Request { method: Method::Get, url: ask.url.to_owned(), headers, body: Vec::new() };
     let response = outside.send(request).map_err(after_sending)?;
-    if response.status == 200
-        && response.headers.media_type().as_deref() == Some("text/event-stream")
-    {
+    if response.status == 200 && response.headers.media_type().as_deref() == Some("text/event-stream") {
         return Ok(Ok(response.body));
     }
     Ok(Err(Problem::Protocol(format!(

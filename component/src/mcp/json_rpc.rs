@@ -24,6 +24,8 @@ pub enum Incoming<'a> {
         id: &'a RawValue,
         /// What it asks.
         method: Cow<'a, str>,
+        /// The details.
+        params: Option<&'a RawValue>,
     },
     /// The peer tells something.
     Notification {
@@ -67,11 +69,7 @@ impl Id<'_> {
     pub fn is(&self, ours: u64) -> bool {
         let text = self.0.get().trim_matches('"');
         text.parse::<u64>().map_or_else(
-            |_| {
-                text.strip_suffix(".0")
-                    .and_then(|whole| whole.parse::<u64>().ok())
-                    == Some(ours)
-            },
+            |_| text.strip_suffix(".0").and_then(|whole| whole.parse::<u64>().ok()) == Some(ours),
             |theirs| theirs == ours,
         )
     }
@@ -91,18 +89,13 @@ struct Shape<'a> {
     error: Option<RpcFault>,
 }
 
-fn present<'de, D: de::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<&'de RawValue>, D::Error> {
+fn present<'de, D: de::Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 fn lenient_code<'de, D: de::Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     let code = serde_json::Value::deserialize(deserializer)?;
-    Ok(code
-        .as_i64()
-        .or_else(|| code.as_str().and_then(|text| text.parse().ok()))
-        .unwrap_or(0))
+    Ok(code.as_i64().or_else(|| code.as_str().and_then(|text| text.parse().ok())).unwrap_or(0))
 }
 
 /// Why a text is no JSON-RPC message.
@@ -123,12 +116,8 @@ pub enum Malformed {
 /// The text is not JSON, or a message is neither response, request nor notification.
 pub fn read(text: &str) -> Result<Vec<Incoming<'_>>, Malformed> {
     if text.trim_start().starts_with('[') {
-        let batch: Vec<&RawValue> =
-            serde_json::from_str(text).map_err(|error| Malformed::Json(error.to_string()))?;
-        return batch
-            .into_iter()
-            .map(|message| one(message.get()))
-            .collect();
+        let batch: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| Malformed::Json(error.to_string()))?;
+        return batch.into_iter().map(|message| one(message.get())).collect();
     }
     one(text).map(|message| vec![message])
 }
@@ -144,26 +133,18 @@ fn one(text: &str) -> Result<Incoming<'_>, Malformed> {
     let id = shape.id.filter(|id| id.get() != "null");
     if let Some(method) = shape.method {
         return Ok(match id {
-            Some(id) => Incoming::Request { id, method },
-            None => Incoming::Notification {
-                method,
-                params: shape.params,
-            },
+            Some(id) => Incoming::Request { id, method, params: shape.params },
+            None => Incoming::Notification { method, params: shape.params },
         });
     }
     // An empty `error` beside a result is what some servers send.
     let answer = match (shape.result, shape.error) {
         (Some(result), None) => object(result)?,
-        (Some(result), Some(fault)) if fault.code == 0 && fault.message.is_empty() => {
-            object(result)?
-        }
+        (Some(result), Some(fault)) if fault.code == 0 && fault.message.is_empty() => object(result)?,
         (_, Some(fault)) => Answer::Error(fault),
         (None, None) => return Err(Malformed::Shape("it has no method, no result and no error")),
     };
-    Ok(Incoming::Response {
-        id: id.map(Id),
-        answer,
-    })
+    Ok(Incoming::Response { id: id.map(Id), answer })
 }
 
 fn object(result: &RawValue) -> Result<Answer, Malformed> {
@@ -171,9 +152,7 @@ fn object(result: &RawValue) -> Result<Answer, Malformed> {
         return Err(Malformed::Shape("its result is not an object"));
     }
     if !is_json(result.get()) {
-        return Err(Malformed::Shape(
-            "its result holds an invalid string or is nested too deeply",
-        ));
+        return Err(Malformed::Shape("its result holds an invalid string or is nested too deeply"));
     }
     Ok(Answer::Result(result.get().to_owned()))
 }
@@ -193,33 +172,29 @@ pub fn is_object(text: &str) -> bool {
 /// A request.
 #[must_use]
 pub fn request(id: u64, method: &str, params: &str) -> Vec<u8> {
-    format!(
-        r#"{{"jsonrpc":"2.0","id":{id},"method":{},"params":{params}}}"#,
-        quote(method)
-    )
-    .into_bytes()
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{},"params":{params}}}"#, quote(method)).into_bytes()
 }
 
 /// A notification.
 #[must_use]
 pub fn notification(method: &str, params: Option<&str>) -> Vec<u8> {
     match params {
-        Some(params) => format!(
-            r#"{{"jsonrpc":"2.0","method":{},"params":{params}}}"#,
-            quote(method)
-        ),
+        Some(params) => format!(r#"{{"jsonrpc":"2.0","method":{},"params":{params}}}"#, quote(method)),
         None => format!(r#"{{"jsonrpc":"2.0","method":{}}}"#, quote(method)),
     }
     .into_bytes()
 }
 
-/// The answer to a request of the peer: `ping` is answered, everything else is refused (-32601).
+/// The answer to a request of the peer.
 #[must_use]
-pub fn reply(id: &RawValue, method: &str) -> Vec<u8> {
+pub fn reply(id: &RawValue, result: &str) -> Vec<u8> {
+    format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, id.get()).into_bytes()
+}
+
+/// The refusal of a request of the peer (-32601).
+#[must_use]
+pub fn refuse(id: &RawValue) -> Vec<u8> {
     let id = id.get();
-    if method == "ping" {
-        return format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#).into_bytes();
-    }
     format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32601,"message":"this client does not support it"}}}}"#)
         .into_bytes()
 }
@@ -298,9 +273,7 @@ mod tests {
 
     #[test]
     fn a_result_keeps_its_text() {
-        let Answer::Result(text) =
-            answer(r#"{"jsonrpc":"2.0","id":1,"result":{"b":1.50,"a":"\u00e4"}}"#)
-        else {
+        let Answer::Result(text) = answer(r#"{"jsonrpc":"2.0","id":1,"result":{"b":1.50,"a":"\u00e4"}}"#) else {
             unreachable!()
         };
         assert_eq!(text, r#"{"b":1.50,"a":"\u00e4"}"#);
@@ -317,8 +290,7 @@ mod tests {
 
     #[test]
     fn an_error_without_code_or_message_is_still_an_error() {
-        let Answer::Error(fault) = answer(r#"{"jsonrpc":"2.0","id":null,"error":{"code":"x"}}"#)
-        else {
+        let Answer::Error(fault) = answer(r#"{"jsonrpc":"2.0","id":null,"error":{"code":"x"}}"#) else {
             unreachable!()
         };
         assert_eq!((fault.code, fault.message.as_str()), (0, ""));
@@ -326,68 +298,40 @@ mod tests {
 
     #[test]
     fn a_null_error_beside_a_result_is_no_error() {
-        assert!(matches!(
-            answer(r#"{"id":1,"result":{},"error":null}"#),
-            Answer::Result(_)
-        ));
+        assert!(matches!(answer(r#"{"id":1,"result":{},"error":null}"#), Answer::Result(_)));
     }
 
     #[test]
     fn a_batch_is_read_message_by_message() {
-        let text =
-            r#"[{"method":"notifications/x"},{"id":"p","method":"ping"},{"id":1,"result":{}}]"#;
+        let text = r#"[{"method":"notifications/x"},{"id":"p","method":"ping"},{"id":1,"result":{}}]"#;
         let batch = read(text).unwrap();
         assert!(matches!(
             batch.as_slice(),
-            [
-                Incoming::Notification { .. },
-                Incoming::Request { .. },
-                Incoming::Response { .. }
-            ]
+            [Incoming::Notification { .. }, Incoming::Request { .. }, Incoming::Response { .. }]
         ));
     }
 
     #[test]
     fn what_is_not_json_rpc_is_told_from_what_is_not_json() {
-        assert!(matches!(
-            read(r#"{"status":"ok"}"#),
-            Err(Malformed::Shape(_))
-        ));
+        assert!(matches!(read(r#"{"status":"ok"}"#), Err(Malformed::Shape(_))));
         assert!(matches!(read(r#""hello""#), Err(Malformed::Shape(_))));
-        assert!(matches!(
-            read(r#"{"id":1,"result":[]}"#),
-            Err(Malformed::Shape(_))
-        ));
+        assert!(matches!(read(r#"{"id":1,"result":[]}"#), Err(Malformed::Shape(_))));
         assert!(matches!(read("<html>"), Err(Malformed::Json(_))));
-        assert!(matches!(
-            read(r#"{"id":1,"result":{"#),
-            Err(Malformed::Json(_))
-        ));
+        assert!(matches!(read(r#"{"id":1,"result":{"#), Err(Malformed::Json(_))));
     }
 
     #[test]
     fn results_that_other_parsers_refuse_are_refused() {
         assert!(read(r#"{"id":1,"result":{"a":"\ud800"}}"#).is_err());
-        let deep = format!(
-            r#"{{"id":1,"result":{{"a":{}{}}}}}"#,
-            "[".repeat(200),
-            "]".repeat(200)
-        );
+        let deep = format!(r#"{{"id":1,"result":{{"a":{}{}}}}}"#, "[".repeat(200), "]".repeat(200));
         assert!(read(&deep).is_err());
     }
 
     #[test]
     fn replies_repeat_the_id_as_it_came() {
         let id: Box<RawValue> = serde_json::from_str("\"a-1\"").unwrap();
-        assert_eq!(
-            reply(&id, "ping"),
-            br#"{"jsonrpc":"2.0","id":"a-1","result":{}}"#
-        );
-        assert!(
-            String::from_utf8(reply(&id, "roots/list"))
-                .unwrap()
-                .contains("-32601")
-        );
+        assert_eq!(reply(&id, "{}"), br#"{"jsonrpc":"2.0","id":"a-1","result":{}}"#);
+        assert!(String::from_utf8(refuse(&id)).unwrap().contains("-32601"));
     }
 
     proptest! {

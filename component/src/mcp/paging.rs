@@ -30,10 +30,7 @@ pub struct Listing {
 /// # Errors
 ///
 /// Those of `fetch`.
-pub fn read_all(
-    max_pages: u32,
-    mut fetch: impl FnMut(Option<&str>) -> Result<Page>,
-) -> Result<Listing> {
+pub fn read_all(max_pages: u32, mut fetch: impl FnMut(Option<&str>) -> Result<Page>) -> Result<Listing> {
     let mut listing = Listing::default();
     let mut seen = BTreeSet::new();
     let mut cursor: Option<String> = None;
@@ -66,10 +63,7 @@ pub fn read_all(
             listing.warnings.push(Warning {
                 concern: Concern::PageLimit,
                 subject: None,
-                message: format!(
-                    "reading stopped at the limit of {} pages; there are more tools",
-                    listing.pages
-                ),
+                message: format!("reading stopped at the limit of {} pages; there are more tools", listing.pages),
             });
             return Ok(listing);
         }

@@ -26,8 +26,7 @@ pub fn scan(schema: &str) -> Result<Vec<Binding>, String> {
     if !schema.contains(KEYWORD) && !schema.contains("\\u") {
         return Ok(Vec::new());
     }
-    let schema: Value =
-        serde_json::from_str(schema).map_err(|_| "its inputSchema cannot be read".to_owned())?;
+    let schema: Value = serde_json::from_str(schema).map_err(|_| "its inputSchema cannot be read".to_owned())?;
     let mut found = Vec::new();
     walk(&schema, &mut Vec::new(), Reach::Root, &mut found)?;
     Ok(found)
@@ -41,12 +40,7 @@ enum Reach {
     Elsewhere,
 }
 
-fn walk(
-    schema: &Value,
-    path: &mut Vec<String>,
-    reach: Reach,
-    found: &mut Vec<Binding>,
-) -> Result<(), String> {
+fn walk(schema: &Value, path: &mut Vec<String>, reach: Reach, found: &mut Vec<Binding>) -> Result<(), String> {
     let Value::Object(members) = schema else {
         return Ok(());
     };
@@ -56,55 +50,31 @@ fn walk(
     if let Some(header) = members.get(KEYWORD) {
         let at = path.join(".");
         if reach != Reach::Property {
-            return Err(format!(
-                "{KEYWORD} at \"{at}\" is not on a property that can be reached directly"
-            ));
+            return Err(format!("{KEYWORD} at \"{at}\" is not on a property that can be reached directly"));
         }
-        let header = header
-            .as_str()
-            .ok_or_else(|| format!("{KEYWORD} of \"{at}\" is not a string"))?;
+        let header = header.as_str().ok_or_else(|| format!("{KEYWORD} of \"{at}\" is not a string"))?;
         if !is_token(header) {
-            return Err(format!(
-                "{KEYWORD} of \"{at}\" is not a header name: {header:?}"
-            ));
+            return Err(format!("{KEYWORD} of \"{at}\" is not a header name: {header:?}"));
         }
-        if !matches!(
-            members.get("type").and_then(Value::as_str),
-            Some("string" | "integer" | "boolean")
-        ) {
-            return Err(format!(
-                "{KEYWORD} of \"{at}\" is on something else than a string, an integer or a boolean"
-            ));
+        if !matches!(members.get("type").and_then(Value::as_str), Some("string" | "integer" | "boolean")) {
+            return Err(format!("{KEYWORD} of \"{at}\" is on something else than a string, an integer or a boolean"));
         }
-        if found
-            .iter()
-            .any(|other| other.header.eq_ignore_ascii_case(header))
-        {
+        if found.iter().any(|other| other.header.eq_ignore_ascii_case(header)) {
             return Err(format!("{KEYWORD} {header:?} is used twice"));
         }
-        found.push(Binding {
-            header: header.to_owned(),
-            path: path.clone(),
-        });
+        found.push(Binding { header: header.to_owned(), path: path.clone() });
     }
     for (keyword, value) in members {
         match (keyword.as_str(), value) {
             ("properties", Value::Object(properties)) => {
-                let inner = if reach == Reach::Elsewhere {
-                    reach
-                } else {
-                    Reach::Property
-                };
+                let inner = if reach == Reach::Elsewhere { reach } else { Reach::Property };
                 for (name, property) in properties {
                     path.push(name.clone());
                     walk(property, path, inner, found)?;
                     path.pop();
                 }
             }
-            (
-                "$defs" | "definitions" | "patternProperties" | "dependentSchemas",
-                Value::Object(schemas),
-            ) => {
+            ("$defs" | "definitions" | "patternProperties" | "dependentSchemas", Value::Object(schemas)) => {
                 for (name, inner) in schemas {
                     path.push(name.clone());
                     walk(inner, path, Reach::Elsewhere, found)?;
@@ -132,10 +102,7 @@ fn walk(
 
 /// RFC 9110 §5.6.2.
 fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// The headers for a call. Absent and null arguments have none.
@@ -145,13 +112,8 @@ pub fn headers(bindings: &[Binding], arguments: &Map<String, Value>) -> Vec<(Str
         .iter()
         .filter_map(|binding| {
             let (first, rest) = binding.path.split_first()?;
-            let value = rest
-                .iter()
-                .try_fold(arguments.get(first)?, |value, name| value.get(name))?;
-            Some((
-                format!("Mcp-Param-{}", binding.header),
-                encode(&plain(value)?),
-            ))
+            let value = rest.iter().try_fold(arguments.get(first)?, |value, name| value.get(name))?;
+            Some((format!("Mcp-Param-{}", binding.header), encode(&plain(value)?)))
         })
         .collect()
 }
@@ -162,10 +124,7 @@ fn plain(value: &Value) -> Option<String> {
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Number(number) => {
             let text = number.to_string();
-            Some(
-                text.strip_suffix(".0")
-                    .map_or_else(|| text.clone(), str::to_owned),
-            )
+            Some(text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned))
         }
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
@@ -174,9 +133,7 @@ fn plain(value: &Value) -> Option<String> {
 /// A header value: as it is when that is safe, else as `=?base64?…?=`.
 #[must_use]
 pub fn encode(text: &str) -> String {
-    let visible = text
-        .bytes()
-        .all(|byte| byte == b'\t' || (0x20..=0x7e).contains(&byte));
+    let visible = text.bytes().all(|byte| byte == b'\t' || (0x20..=0x7e).contains(&byte));
     let trimmed = text.trim() == text;
     let looks_encoded = text.starts_with("=?base64?") && text.ends_with("?=");
     if visible && trimmed && !looks_encoded {
@@ -189,17 +146,11 @@ fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let group = (0..3).fold(0_u32, |group, i| {
-            (group << 8) | u32::from(chunk.get(i).copied().unwrap_or(0))
-        });
+        let group = (0..3).fold(0_u32, |group, i| (group << 8) | u32::from(chunk.get(i).copied().unwrap_or(0)));
         for i in 0..4_usize {
             let six = usize::try_from((group >> (18 - 6 * i)) & 63).unwrap_or(0);
             let letter = ALPHABET.get(six).copied().unwrap_or(b'=');
-            out.push(if i <= chunk.len() {
-                char::from(letter)
-            } else {
-                '='
-            });
+            out.push(if i <= chunk.len() { char::from(letter) } else { '=' });
         }
     }
     out
@@ -234,10 +185,7 @@ mod tests {
         }));
         let arguments = json!({"region": "Zürich", "limit": 42, "dry": false, "none": null, "deep": {"x": " y"}});
         let headers = headers(&scan(&schema).unwrap(), arguments.as_object().unwrap());
-        let pairs: Vec<(&str, &str)> = headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
+        let pairs: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(
             pairs,
             [
@@ -262,12 +210,15 @@ mod tests {
             ("untyped", schema(&json!({"a": {"x-mcp-header": "A"}}))),
             (
                 "twice",
-                schema(&json!({"a": {"type": "string", "x-mcp-header": "A"}, "b": {"type": "string", "x-mcp-header": "a"}})),
+                schema(
+                    &json!({"a": {"type": "string", "x-mcp-header": "A"}, "b": {"type": "string", "x-mcp-header": "a"}}),
+                ),
             ),
             ("items", schema(&json!({"a": {"type": "array", "items": {"type": "string", "x-mcp-header": "A"}}}))),
             (
                 "anyOf",
-                json!({"type": "object", "anyOf": [{"properties": {"a": {"type": "string", "x-mcp-header": "A"}}}]}).to_string(),
+                json!({"type": "object", "anyOf": [{"properties": {"a": {"type": "string", "x-mcp-header": "A"}}}]})
+                    .to_string(),
             ),
             ("$defs", json!({"$defs": {"d": {"type": "string", "x-mcp-header": "A"}}}).to_string()),
             ("root", json!({"type": "object", "x-mcp-header": "A"}).to_string()),
@@ -278,16 +229,8 @@ mod tests {
 
     #[test]
     fn a_property_may_have_the_keywords_name() {
-        assert_eq!(
-            scan(&schema(&json!({"x-mcp-header": {"type": "string"}}))),
-            Ok(vec![])
-        );
-        assert_eq!(
-            scan(&schema(
-                &json!({"a": {"type": "string", "default": {"x-mcp-header": "no"}}})
-            )),
-            Ok(vec![])
-        );
+        assert_eq!(scan(&schema(&json!({"x-mcp-header": {"type": "string"}}))), Ok(vec![]));
+        assert_eq!(scan(&schema(&json!({"a": {"type": "string", "default": {"x-mcp-header": "no"}}}))), Ok(vec![]));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Agreeing with a peer: discovery in the modern era, the handshake in the legacy one, and the end of a session.
-//! Takes an endpoint and the way out; gives a session. Must not offer what nobody is there to answer (elicitation, sampling, roots).
+//! Takes an endpoint and the way out; gives a session. Must not offer what nobody is there to answer (sampling, roots, and elicitation but for defaults).
 
 use serde::Deserialize;
 
 use super::{
+    elicitation::Offer,
     era::{self, Verdict},
     exchange::{self, Ask, Dialogue, Progress, Reply},
     json_rpc::{self, quote},
@@ -12,10 +13,7 @@ use crate::{
     classify::{self, Context, SessionSent},
     gateways::{self, Product, Seen},
     http::{Headers, Level, Method, Outside, Request},
-    model::{
-        Delivery, Endpoint, Era, Error, ForeignAnswer, Implementation, Kind, ProtocolProblem,
-        Result, Session,
-    },
+    model::{Delivery, Endpoint, Era, Error, ForeignAnswer, Implementation, Kind, ProtocolProblem, Result, Session},
     text,
 };
 
@@ -31,7 +29,7 @@ impl Ids {
     }
 
     /// The next one.
-    pub fn next(&mut self) -> u64 {
+    pub fn hand_out(&mut self) -> u64 {
         let id = self.0;
         self.0 = self.0.saturating_add(1);
         id
@@ -53,21 +51,17 @@ struct Hello {
 
 impl Hello {
     fn server(&self) -> Implementation {
-        let info = self.server_info.as_ref().or_else(|| {
-            self.meta
-                .as_ref()
-                .and_then(|meta| meta.get("io.modelcontextprotocol/serverInfo"))
-        });
+        let info = self
+            .server_info
+            .as_ref()
+            .or_else(|| self.meta.as_ref().and_then(|meta| meta.get("io.modelcontextprotocol/serverInfo")));
         let text = |name: &str| {
             info.and_then(|info| info.get(name))
                 .and_then(serde_json::Value::as_str)
                 .map(text::clean)
                 .unwrap_or_default()
         };
-        Implementation {
-            name: text("name"),
-            version: text("version"),
-        }
+        Implementation { name: text("name"), version: text("version") }
     }
 
     fn announces_tool_changes(&self) -> bool {
@@ -103,12 +97,7 @@ pub fn open(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids) -> Result
 fn discover(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids) -> Result<Option<Session>> {
     const METHOD: &str = "server/discover";
     let product = known_product(endpoint);
-    let context = Context {
-        method: METHOD,
-        session: SessionSent::No,
-        product,
-        service: None,
-    };
+    let context = Context { method: METHOD, session: SessionSent::No, product, service: None };
     let mut again = true;
     loop {
         let mut session = Session {
@@ -120,48 +109,38 @@ fn discover(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids) -> Result
             server: Implementation::default(),
             announces_tool_changes: false,
         };
-        let id = ids.next();
+        let id = ids.hand_out();
         let reply = exchange::ask(
             outside,
             &Ask {
                 url: &endpoint.url,
                 method: METHOD,
                 id,
-                body: json_rpc::request(
-                    id,
-                    METHOD,
-                    &era::params(Era::Modern, &endpoint.client, "", ""),
-                ),
+                body: json_rpc::request(id, METHOD, &era::params(Era::Modern, &endpoint.client, "", "")),
                 headers: era::headers(&session, METHOD, None),
                 dialogue: Dialogue::AnswersOnly,
                 progress: Progress::Unwanted,
             },
         )
-        .map_err(classify::transport)?;
+        .map_err(|failure| classify::transport(&failure))?;
         let verdict = era::judge(&reply);
         match verdict {
             Verdict::Modern(result) => {
                 let hello: Hello = serde_json::from_str(&result).unwrap_or_default();
                 session.server = hello.server();
                 session.announces_tool_changes = hello.announces_tool_changes();
-                (session.kind, session.kind_evidence) =
-                    kind(endpoint, &reply.headers, &session.server);
+                (session.kind, session.kind_evidence) = kind(endpoint, &reply.headers, &session.server);
                 return Ok(Some(session));
             }
             Verdict::ModernWithoutDiscovery => {
-                (session.kind, session.kind_evidence) =
-                    kind(endpoint, &reply.headers, &session.server);
+                (session.kind, session.kind_evidence) = kind(endpoint, &reply.headers, &session.server);
                 return Ok(Some(session));
             }
-            Verdict::OtherVersion(versions)
-                if again && versions.iter().any(|version| version == era::MODERN) =>
-            {
-                again = false
+            Verdict::OtherVersion(versions) if again && versions.iter().any(|version| version == era::MODERN) => {
+                again = false;
             }
             Verdict::OtherVersion(versions)
-                if versions
-                    .iter()
-                    .any(|version| era::LEGACY.contains(&version.as_str())) =>
+                if versions.iter().any(|version| era::LEGACY.contains(&version.as_str())) =>
             {
                 return Ok(None);
             }
@@ -205,32 +184,21 @@ impl From<Error> for Handshake {
     }
 }
 
-fn handshake(
-    outside: &dyn Outside,
-    endpoint: &Endpoint,
-    ids: &mut Ids,
-) -> Result<Session, Handshake> {
+fn handshake(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids) -> Result<Session, Handshake> {
     let mut offered = era::OFFERED;
     let reply = loop {
-        let reply = initialize(outside, endpoint, ids.next(), offered)?;
+        let reply = initialize(outside, endpoint, ids.hand_out(), offered)?;
         let Ok(json_rpc::Answer::Error(fault)) = &reply.answer else {
             break reply;
         };
         let supported = era::supported(fault);
-        let older = era::LEGACY
-            .iter()
-            .copied()
-            .find(|known| supported.iter().any(|theirs| theirs == known));
+        let older = era::LEGACY.iter().copied().find(|known| supported.iter().any(|theirs| theirs == known));
         match older {
             // By the specification the peer proposes a version; some refuse instead and list theirs.
             Some(older) if offered == era::OFFERED && older != offered => offered = older,
-            _ if fault.code == era::UNSUPPORTED_VERSION
-                && supported.iter().any(|theirs| theirs == era::MODERN) =>
-            {
+            _ if fault.code == era::UNSUPPORTED_VERSION && supported.iter().any(|theirs| theirs == era::MODERN) => {
                 return Err(Handshake::ModernOnly(
-                    refuse::<()>(reply, &context(endpoint))
-                        .err()
-                        .unwrap_or_else(unreachable_error),
+                    refuse::<()>(reply, &context(endpoint)).err().unwrap_or_else(unreachable_error),
                 ));
             }
             _ => break reply,
@@ -240,9 +208,7 @@ fn handshake(
     let result = match classify::reply(reply, &context(endpoint)) {
         Ok(result) => result,
         Err(Error::NotMcp(foreign)) => {
-            return Err(Handshake::Failed(Error::NotMcp(old_transport(
-                outside, endpoint, foreign,
-            ))));
+            return Err(Handshake::Failed(Error::NotMcp(old_transport(outside, endpoint, foreign))));
         }
         Err(error) => return Err(Handshake::Failed(error)),
     };
@@ -260,12 +226,13 @@ fn unreachable_error() -> Error {
 }
 
 fn context(endpoint: &Endpoint) -> Context<'static> {
-    Context {
-        method: "initialize",
-        session: SessionSent::No,
-        product: known_product(endpoint),
-        service: None,
-    }
+    Context { method: "initialize", session: SessionSent::No, product: known_product(endpoint), service: None }
+}
+
+/// What is offered to this peer: elicitation only where the user said that it is a plain MCP server.
+#[must_use]
+pub fn offer(endpoint: &Endpoint) -> Offer {
+    if endpoint.kind == Some(Kind::Generic) { Offer::Defaults } else { Offer::Nothing }
 }
 
 fn known_product(endpoint: &Endpoint) -> &'static dyn Product {
@@ -274,8 +241,9 @@ fn known_product(endpoint: &Endpoint) -> &'static dyn Product {
 
 fn initialize(outside: &dyn Outside, endpoint: &Endpoint, id: u64, offered: &str) -> Result<Reply> {
     let params = format!(
-        r#"{{"protocolVersion":{},"capabilities":{{}},"clientInfo":{{"name":{},"version":{}}}}}"#,
+        r#"{{"protocolVersion":{},"capabilities":{},"clientInfo":{{"name":{},"version":{}}}}}"#,
         quote(offered),
+        offer(endpoint).capabilities(),
         quote(&endpoint.client.name),
         quote(&endpoint.client.version)
     );
@@ -287,21 +255,17 @@ fn initialize(outside: &dyn Outside, endpoint: &Endpoint, id: u64, offered: &str
             id,
             body: json_rpc::request(id, "initialize", &params),
             headers: Vec::new(),
-            dialogue: Dialogue::Both,
+            dialogue: Dialogue::Both(offer(endpoint)),
             progress: Progress::Unwanted,
         },
     )
-    .map_err(classify::transport)
+    .map_err(|failure| classify::transport(&failure))
 }
 
 fn accept(endpoint: &Endpoint, status: u16, headers: &Headers, result: &str) -> Result<Session> {
     let hello: Hello = serde_json::from_str(result).unwrap_or_default();
     let problem = |problem: String| {
-        Error::Protocol(ProtocolProblem {
-            method: "initialize".to_owned(),
-            problem,
-            delivery: Delivery::NotDelivered,
-        })
+        Error::Protocol(ProtocolProblem { method: "initialize".to_owned(), problem, delivery: Delivery::NotDelivered })
     };
     let Some(version) = &hello.protocol_version else {
         return Err(Error::NotMcp(ForeignAnswer {
@@ -318,17 +282,9 @@ fn accept(endpoint: &Endpoint, status: u16, headers: &Headers, result: &str) -> 
             era::LEGACY.join(", ")
         )));
     }
-    let session_id = headers
-        .get("mcp-session-id")
-        .filter(|id| !id.is_empty())
-        .map(str::to_owned);
-    if session_id
-        .as_ref()
-        .is_some_and(|id| !id.bytes().all(|byte| (0x21..=0x7e).contains(&byte)))
-    {
-        return Err(problem(
-            "Mcp-Session-Id has characters other than visible ASCII".to_owned(),
-        ));
+    let session_id = headers.get("mcp-session-id").filter(|id| !id.is_empty()).map(str::to_owned);
+    if session_id.as_ref().is_some_and(|id| !id.bytes().all(|byte| (0x21..=0x7e).contains(&byte))) {
+        return Err(problem("Mcp-Session-Id has characters other than visible ASCII".to_owned()));
     }
     let server = hello.server();
     let (kind, kind_evidence) = kind(endpoint, headers, &server);
@@ -345,13 +301,7 @@ fn accept(endpoint: &Endpoint, status: u16, headers: &Headers, result: &str) -> 
 
 fn kind(endpoint: &Endpoint, headers: &Headers, server: &Implementation) -> (Kind, String) {
     endpoint.kind.map_or_else(
-        || {
-            gateways::detect(&Seen {
-                url: &endpoint.url,
-                headers,
-                server,
-            })
-        },
+        || gateways::detect(&Seen { url: &endpoint.url, headers, server }),
         |kind| (kind, "configured".to_owned()),
     )
 }
@@ -360,21 +310,13 @@ fn kind(endpoint: &Endpoint, headers: &Headers, server: &Implementation) -> (Kin
 fn confirm(outside: &dyn Outside, endpoint: &Endpoint, session: &Session) -> Result<()> {
     const METHOD: &str = "notifications/initialized";
     let headers = era::headers(session, METHOD, None);
-    let (status, headers, body) = exchange::tell(
-        outside,
-        &endpoint.url,
-        &headers,
-        json_rpc::notification(METHOD, None),
-    )
-    .map_err(classify::transport)?;
+    let (status, headers, body) =
+        exchange::tell(outside, &endpoint.url, &headers, json_rpc::notification(METHOD, None))
+            .map_err(|failure| classify::transport(&failure))?;
     if matches!(status, 401 | 403 | 404 | 429) {
         let context = Context {
             method: METHOD,
-            session: if session.session_id.is_some() {
-                SessionSent::Yes
-            } else {
-                SessionSent::No
-            },
+            session: if session.session_id.is_some() { SessionSent::Yes } else { SessionSent::No },
             product: gateways::product(session.kind),
             service: None,
         };
@@ -383,32 +325,19 @@ fn confirm(outside: &dyn Outside, endpoint: &Endpoint, session: &Session) -> Res
         }
     }
     if status >= 300 {
-        outside.log(
-            Level::Warn,
-            "session",
-            &format!("{METHOD} was answered with HTTP {status}: {body}"),
-        );
+        outside.log(Level::Warn, "session", &format!("{METHOD} was answered with HTTP {status}: {body}"));
     }
     Ok(())
 }
 
 /// When `initialize` is refused, a GET tells whether the peer speaks the transport of 2024-11-05 (specification, backwards
 /// compatibility). That stream is not read: its kind says enough.
-fn old_transport(
-    outside: &dyn Outside,
-    endpoint: &Endpoint,
-    foreign: ForeignAnswer,
-) -> ForeignAnswer {
+fn old_transport(outside: &dyn Outside, endpoint: &Endpoint, foreign: ForeignAnswer) -> ForeignAnswer {
     if !matches!(foreign.http_status, 400 | 404 | 405) {
         return foreign;
     }
     let headers = vec![("Accept".to_owned(), "text/event-stream".to_owned())];
-    let request = Request {
-        method: Method::Get,
-        url: endpoint.url.clone(),
-        headers,
-        body: Vec::new(),
-    };
+    let request = Request { method: Method::Get, url: endpoint.url.clone(), headers, body: Vec::new() };
     match outside.send(request) {
         Ok(response) if response.status == 200 && response.headers.media_type().as_deref() == Some("text/event-stream") => ForeignAnswer {
             problem: "it speaks the old HTTP+SSE transport (2024-11-05), not Streamable HTTP; most such servers have a Streamable HTTP URL too, \
@@ -430,14 +359,6 @@ pub fn end(outside: &dyn Outside, url: &str, session: &Session) -> Result<()> {
         return Ok(());
     }
     let headers = era::headers(session, "", None);
-    let request = Request {
-        method: Method::Delete,
-        url: url.to_owned(),
-        headers,
-        body: Vec::new(),
-    };
-    outside
-        .send(request)
-        .map(|_| ())
-        .map_err(classify::transport)
+    let request = Request { method: Method::Delete, url: url.to_owned(), headers, body: Vec::new() };
+    outside.send(request).map(|_| ()).map_err(|failure| classify::transport(&failure))
 }

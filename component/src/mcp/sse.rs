@@ -44,11 +44,7 @@ impl Parser {
     /// The parser for the connection that resumes this stream: keeps id and retry time, drops what was cut.
     #[must_use]
     pub fn reconnected(self) -> Self {
-        Self {
-            last_id: self.last_id,
-            retry: self.retry,
-            ..Self::default()
-        }
+        Self { last_id: self.last_id, retry: self.retry, ..Self::default() }
     }
 
     /// How long the server wants a client to wait before it resumes.
@@ -151,47 +147,29 @@ mod tests {
     }
 
     fn data(text: &str) -> Vec<String> {
-        all(text.as_bytes())
-            .into_iter()
-            .map(|event| event.data)
-            .collect()
+        all(text.as_bytes()).into_iter().map(|event| event.data).collect()
     }
 
     #[test]
     fn lines_end_with_lf_crlf_or_a_lone_cr() {
-        assert_eq!(
-            data("data: a\n\ndata: b\r\n\r\ndata: c\r\rdata: d\n\n"),
-            ["a", "b", "c", "d"]
-        );
+        assert_eq!(data("data: a\n\ndata: b\r\n\r\ndata: c\r\rdata: d\n\n"), ["a", "b", "c", "d"]);
     }
 
     #[test]
     fn several_data_lines_are_one_event() {
-        assert_eq!(
-            data("data: {\ndata:  \"a\":1\ndata:}\n\n"),
-            ["{\n \"a\":1\n}"]
-        );
+        assert_eq!(data("data: {\ndata:  \"a\":1\ndata:}\n\n"), ["{\n \"a\":1\n}"]);
     }
 
     #[test]
     fn comments_and_unknown_fields_are_ignored() {
-        assert_eq!(
-            data(": keep-alive\n\nfoo: bar\nfoo\ndata: x\n: c\n\n"),
-            ["x"]
-        );
+        assert_eq!(data(": keep-alive\n\nfoo: bar\nfoo\ndata: x\n: c\n\n"), ["x"]);
     }
 
     #[test]
     fn a_priming_event_has_an_id_and_empty_data() {
         let mut parser = Parser::new();
         let events = parser.push(b"id: 7\nretry: 500\ndata:\n\n");
-        assert_eq!(
-            events,
-            [Event {
-                kind: String::new(),
-                data: String::new()
-            }]
-        );
+        assert_eq!(events, [Event { kind: String::new(), data: String::new() }]);
         assert_eq!(parser.last_id(), Some("7"));
         assert_eq!(parser.retry(), Some(Duration::from_millis(500)));
     }
@@ -225,8 +203,8 @@ mod tests {
             cuts.sort_unstable();
             let mut parser = Parser::new();
             let mut events = Vec::new();
-            for pair in cuts.windows(2) {
-                events.extend(parser.push(bytes.get(pair[0]..pair[1]).unwrap_or_default()));
+            for (start, end) in cuts.iter().zip(cuts.iter().skip(1)) {
+                events.extend(parser.push(bytes.get(*start..*end).unwrap_or_default()));
             }
             events.extend(parser.finish());
             prop_assert_eq!(events, all(bytes));

@@ -107,17 +107,13 @@ pub fn read(result: &str, era: Era) -> Result<Page, String> {
         .map_err(|error| format!("the result of tools/list is no list of tools: {error}"))?;
     let next = match raw.next {
         None => None,
-        Some(cursor) => Some(
-            serde_json::from_str::<String>(cursor.get())
-                .map_err(|_| "nextCursor is not a string".to_owned())?,
-        ),
+        Some(cursor) => {
+            Some(serde_json::from_str::<String>(cursor.get()).map_err(|_| "nextCursor is not a string".to_owned())?)
+        }
     };
     let mut page = Page {
         next,
-        ttl_ms: raw
-            .ttl_ms
-            .and_then(|ttl| ttl.as_f64())
-            .map(whole_milliseconds),
+        ttl_ms: raw.ttl_ms.and_then(|ttl| ttl.as_f64()).map(whole_milliseconds),
         meta: object(raw.meta),
         ..Page::default()
     };
@@ -128,10 +124,7 @@ pub fn read(result: &str, era: Era) -> Result<Page, String> {
                 concern: Concern::MalformedTool,
                 message: match &name {
                     Some(name) => format!("the tool \"{name}\" was left out: {problem}"),
-                    None => format!(
-                        "tool number {} of a page was left out: {problem}",
-                        position + 1
-                    ),
+                    None => format!("tool number {} of a page was left out: {problem}", position + 1),
                 },
                 subject: name,
             }),
@@ -150,8 +143,7 @@ fn whole_milliseconds(ttl: f64) -> u64 {
 }
 
 fn one(text: &str, era: Era) -> Result<Listed, (Option<String>, String)> {
-    let raw: RawTool<'_> =
-        serde_json::from_str(text).map_err(|error| (None, text::clean(&error.to_string())))?;
+    let raw: RawTool<'_> = serde_json::from_str(text).map_err(|error| (None, text::clean(&error.to_string())))?;
     let name = match raw.name {
         Some(serde_json::Value::String(name)) if !name.is_empty() => name,
         Some(serde_json::Value::String(_)) => return Err((None, "its name is empty".to_owned())),
@@ -160,18 +152,14 @@ fn one(text: &str, era: Era) -> Result<Listed, (Option<String>, String)> {
     };
     let shown = || Some(text::clean(&name));
     if name.len() > LONGEST_NAME {
-        return Err((
-            shown(),
-            format!("its name is longer than {LONGEST_NAME} bytes"),
-        ));
+        return Err((shown(), format!("its name is longer than {LONGEST_NAME} bytes")));
     }
     if name.chars().any(char::is_control) {
         return Err((shown(), "its name has control characters".to_owned()));
     }
     let input_schema = match raw.input_schema {
         None => return Err((shown(), "it has no inputSchema".to_owned())),
-        Some(schema) => object(Some(schema))
-            .ok_or_else(|| (shown(), "its inputSchema is not an object".to_owned()))?,
+        Some(schema) => object(Some(schema)).ok_or_else(|| (shown(), "its inputSchema is not an object".to_owned()))?,
     };
     if era == Era::Modern {
         param_headers::scan(&input_schema).map_err(|problem| (shown(), text::clean(&problem)))?;
@@ -192,9 +180,7 @@ fn one(text: &str, era: Era) -> Result<Listed, (Option<String>, String)> {
 }
 
 fn object(raw: Option<&RawValue>) -> Option<Json> {
-    raw.map(RawValue::get)
-        .filter(|text| json_rpc::is_object(text))
-        .map(str::to_owned)
+    raw.map(RawValue::get).filter(|text| json_rpc::is_object(text)).map(str::to_owned)
 }
 
 fn string(raw: Option<&RawValue>) -> Option<String> {
@@ -203,8 +189,7 @@ fn string(raw: Option<&RawValue>) -> Option<String> {
 
 fn annotations(text: &str) -> Option<Annotations> {
     let raw: RawAnnotations<'_> = serde_json::from_str(text).ok()?;
-    let hint =
-        |raw: Option<&RawValue>| raw.and_then(|raw| serde_json::from_str::<bool>(raw.get()).ok());
+    let hint = |raw: Option<&RawValue>| raw.and_then(|raw| serde_json::from_str::<bool>(raw.get()).ok());
     Some(Annotations {
         title: string(raw.title),
         read_only: hint(raw.read_only_hint),

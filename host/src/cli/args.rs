@@ -14,7 +14,13 @@ use crate::{
 
 /// MCP gateways for pflow: add them, see what is behind them, run workflows through them.
 #[derive(Debug, Parser)]
-#[command(version, no_binary_name = true, disable_help_subcommand = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    version,
+    no_binary_name = true,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 #[command(after_help = "TARGET is a name in pflow's mcp-servers.json, or a URL.\n\
     Exit codes: 0 good, 1 failed or unhealthy, 2 usage or configuration, 130 interrupted.")]
 pub(super) struct Cli {
@@ -160,16 +166,16 @@ impl Pick {
 #[command(next_help_heading = "Credential")]
 pub(super) struct Auth {
     /// Send the token in this environment variable as `Authorization: Bearer`
-    #[arg(long, value_name = "VAR", value_parser = variable, group = "credential")]
+    #[arg(long, value_name = "VAR", group = "credential")]
     pub(super) bearer_env: Option<String>,
     /// Send the key in this environment variable in a header
-    #[arg(long, value_name = "VAR", value_parser = variable, group = "credential")]
+    #[arg(long, value_name = "VAR", group = "credential")]
     pub(super) api_key_env: Option<String>,
     /// The header for --api-key-env [default: X-API-Key]
     #[arg(long, value_name = "HEADER", requires = "api_key_env")]
     pub(super) api_key_header: Option<HeaderName>,
     /// Send user and password in these environment variables as `Authorization: Basic`
-    #[arg(long, num_args = 2, value_names = ["USER_VAR", "PASS_VAR"], value_parser = variable, group = "credential")]
+    #[arg(long, num_args = 2, value_names = ["USER_VAR", "PASS_VAR"], group = "credential")]
     pub(super) basic_env: Option<Vec<String>>,
     /// Send what this command prints as `Authorization: Bearer`; run without a shell
     #[arg(long, value_name = "CMD", group = "credential")]
@@ -326,7 +332,7 @@ pub(super) struct Demo {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub(super) listen: SocketAddr,
     /// Want the token in this environment variable, instead of one made up
-    #[arg(long, value_name = "VAR", value_parser = variable)]
+    #[arg(long, value_name = "VAR")]
     pub(super) token_env: Option<String>,
     /// Tools on one page
     #[arg(long, value_name = "TOOLS", default_value = "20")]
@@ -364,18 +370,6 @@ fn seconds(text: &str) -> Result<Duration, String> {
         return Err("a number of seconds from 0.001 to 86400".to_owned());
     }
     Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
-}
-
-/// What pflow takes for a variable's name. A token pasted here is refused, and not repeated.
-fn variable(text: &str) -> Result<String, String> {
-    let bare = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
-    let mut letters = bare.chars();
-    let starts = letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
-    if starts && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_') {
-        Ok(bare.to_owned())
-    } else {
-        Err("the name of an environment variable, like GATEWAY_TOKEN; never the value itself".to_owned())
-    }
 }
 
 fn header(text: &str) -> Result<(HeaderName, String), String> {

@@ -99,16 +99,20 @@ impl Context {
 /// The credential that the flags describe; none when they are silent.
 pub(super) fn credential(flags: &args::Auth) -> Result<Option<Auth>> {
     let method = if let Some(variable) = &flags.bearer_env {
-        Method::Bearer { token: Template::variable(variable) }
+        Method::Bearer { token: Template::variable(variable_name(variable)?) }
     } else if let Some(variable) = &flags.api_key_env {
         let header = flags.api_key_header.clone().unwrap_or_else(|| HeaderName::from_static("x-api-key"));
-        Method::ApiKey { header, key: Template::variable(variable) }
+        Method::ApiKey { header, key: Template::variable(variable_name(variable)?) }
     } else if let Some([username, password]) = flags.basic_env.as_deref() {
-        Method::Basic { username: Template::variable(username), password: Template::variable(password) }
+        Method::Basic {
+            username: Template::variable(variable_name(username)?),
+            password: Template::variable(variable_name(password)?),
+        }
     } else if let Some(command) = &flags.token_command {
         let argv = shlex::split(command).filter(|argv| !argv.is_empty()).ok_or_else(|| {
-            Error::config("--token-command is empty or has a quote that does not end")
-                .with_hint("Write it as in a shell, like --token-command 'vault read -field=token mcp'. It runs without one.")
+            Error::config("--token-command is empty or has a quote that does not end").with_hint(
+                "write it as in a shell, like --token-command 'vault read -field=token mcp'; it runs without one",
+            )
         })?;
         Method::Command { argv }
     } else {
@@ -118,12 +122,29 @@ pub(super) fn credential(flags: &args::Auth) -> Result<Option<Auth>> {
     for (name, value) in &flags.headers {
         let template = Template::new(value.clone());
         if names_a_secret(name.as_str()) && template.names().next().is_none() {
-            return Err(Error::config(format!("--header {name} holds its value in plain text"))
-                .with_hint(format!("Keep the value in a variable and name that, in single quotes: --header '{name}=${{VAR}}'")));
+            return Err(Error::config(format!("--header {name} holds its value in plain text")).with_hint(format!(
+                "keep the value in a variable and name that, in single quotes: --header '{name}=${{VAR}}'"
+            )));
         }
         headers.push((name.clone(), template));
     }
     Ok((method != Method::None || !headers.is_empty()).then_some(Auth { method, headers }))
+}
+
+/// How tokens of well-known services begin; they would pass for names.
+const TOKENS: [&str; 9] = ["ghp_", "gho_", "ghs_", "github_pat_", "glpat", "xoxb", "xoxp", "sk_", "eyJ"];
+
+/// A variable's name, as pflow takes it; `${NAME}` will do. A token that was pasted instead is refused, and not repeated.
+pub(super) fn variable_name(text: &str) -> Result<&str> {
+    let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
+    let mut letters = name.chars();
+    let starts = letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
+    let fits = starts && name.len() <= 64 && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+    if fits && !TOKENS.iter().any(|token| name.starts_with(token)) {
+        return Ok(name);
+    }
+    Err(Error::config("what was given is not the name of an environment variable")
+        .with_hint("give the variable's name, like GATEWAY_TOKEN, and never the value itself"))
 }
 
 /// Whether a header of this name is for credentials. Such a value is never written to a file.

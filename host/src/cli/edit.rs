@@ -35,6 +35,8 @@ pub(super) struct Plan {
     pub(super) new: NewGateway,
     pub(super) split: Split,
     pub(super) replace: Replace,
+    /// Members of the entry that are not ours and stay in it.
+    pub(super) keep: serde_json::Map<String, Value>,
 }
 
 /// What was written.
@@ -45,7 +47,13 @@ pub(super) struct Written {
 
 impl Plan {
     /// From the flags that `add`, `setup` and `adopt` share.
-    pub(super) fn new(context: &Context, name: &str, url: &str, entry: &args::Entry, auth: &args::Auth) -> Result<Self> {
+    pub(super) fn new(
+        context: &Context,
+        name: &str,
+        url: &str,
+        entry: &args::Entry,
+        auth: &args::Auth,
+    ) -> Result<Self> {
         let absolute = |file: &std::path::PathBuf| {
             std::path::absolute(file).map_err(|error| Error::config(format!("{}: {error}", file.display())))
         };
@@ -65,14 +73,14 @@ impl Plan {
         };
         // Says now what is wrong with a name, not after a test that took a minute.
         new.entry()?;
-        Ok(Self { new, split: Split::Whole, replace: Replace::No })
+        Ok(Self { new, split: Split::Whole, replace: Replace::No, keep: serde_json::Map::new() })
     }
 
     /// Refuses a name that is taken.
     pub(super) fn check_free(&self, file: &ConfigFile) -> Result<()> {
         if self.replace == Replace::No && file.contains(&self.new.name) {
             return Err(Error::config(format!("{} has an entry \"{}\" already", file.path().display(), self.new.name))
-                .with_hint("Choose another name, or overwrite it with --replace."));
+                .with_hint("choose another name, or overwrite it with --replace"));
         }
         Ok(())
     }
@@ -93,7 +101,7 @@ impl Plan {
             .collect();
         if kept.is_empty() {
             return Err(Error::config(format!("{} does not tell which services are behind it", self.new.name))
-                .with_hint("Declare them with --service NAME=PREFIX, or leave out --per-service."));
+                .with_hint("declare them with --service NAME=PREFIX, or leave out --per-service"));
         }
         Ok(kept.into_iter().collect())
     }
@@ -106,8 +114,10 @@ impl Plan {
             (Split::PerService, None) => {
                 let declared: Vec<String> = self.new.services.iter().map(|service| service.name.clone()).collect();
                 if declared.is_empty() {
-                    return Err(Error::config("--per-service needs the gateway's answer, and --no-test forbids to ask")
-                        .with_hint("Leave out --no-test, or declare the services with --service."));
+                    return Err(Error::config(
+                        "--per-service needs the gateway's answer, and --no-test forbids to ask",
+                    )
+                    .with_hint("leave out --no-test, or declare the services with --service"));
                 }
                 self.new.entries_per_service(&declared)
             }
@@ -116,7 +126,10 @@ impl Plan {
 
     /// Writes the entries. Reads the file anew: a test may have taken a while.
     pub(super) async fn write(&self, context: &Context, gateway: Option<&Gateway>) -> Result<Written> {
-        let entries = self.entries(gateway).await?;
+        let mut entries = self.entries(gateway).await?;
+        for members in entries.iter_mut().filter_map(|(_, entry)| entry.as_object_mut()) {
+            members.extend(self.keep.clone());
+        }
         let mut file = context.file()?;
         let names = entries.iter().map(|(name, _)| name.clone()).collect();
         let shown = entries.iter().cloned().collect();
@@ -161,8 +174,9 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
         if !report.ok {
             gateway.close().await;
             let error = report.error.unwrap_or_else(|| Error::new(Class::UpstreamError, "the test failed"));
-            let hint = error.hint.clone().map_or_else(String::new, |hint| format!("{} ", hint.trim_end()));
-            let error = error.with_hint(format!("{hint}Nothing was written; --no-test writes the entry all the same."));
+            let nothing = "nothing was written; --no-test writes the entry all the same";
+            let hint = error.hint.clone().map_or_else(|| nothing.to_owned(), |hint| format!("{hint} ({nothing})"));
+            let error = error.with_hint(hint);
             return Reply { text, ..Reply::failed(shape, error) };
         }
     }
@@ -251,7 +265,13 @@ pub(super) fn list(context: &Context) -> Reply {
             Err(error) => {
                 gateways.push(json!({"gateway": name, "kind": null, "url": null, "error": error}));
                 let nothing = String::new;
-                rows.push(render::Listed { name, kind: nothing(), url: nothing(), facts: nothing(), problem: Some(error) });
+                rows.push(render::Listed {
+                    name,
+                    kind: nothing(),
+                    url: nothing(),
+                    facts: nothing(),
+                    problem: Some(error),
+                });
             }
         }
     }

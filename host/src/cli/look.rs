@@ -5,12 +5,7 @@ use std::io::Read as _;
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    args,
-    context::Context,
-    render,
-    screen::Reply,
-};
+use super::{args, context::Context, render, screen::Reply};
 use crate::{
     CallOptions, Class, Error, Gateway, Result,
     report::{self, Health, Status},
@@ -54,7 +49,8 @@ pub(super) async fn services(context: &Context, look: &args::Look) -> Reply {
 
 /// `tools`.
 pub(super) async fn tools(context: &Context, tools: &args::Tools) -> Reply {
-    let shape = json!({"gateway": tools.target, "total": 0, "pages": 0, "filtered_out": 0, "tools": [], "warnings": []});
+    let shape =
+        json!({"gateway": tools.target, "total": 0, "pages": 0, "filtered_out": 0, "tools": [], "warnings": []});
     let narrow = tools.pick.filter(&tools.services);
     let answer = match context.gateway(&tools.target, &tools.auth) {
         Ok(gateway) => ask(&gateway, gateway.tools(&narrow)).await,
@@ -90,7 +86,7 @@ async fn look_at_all(context: &Context, health: &args::Health) -> Result<Health>
         targets = file.gateways().into_iter().map(|(name, _)| name).collect();
         if targets.is_empty() {
             return Err(Error::config(format!("there is no gateway in {}", file.path().display()))
-                .with_hint(format!("Add one: {} add NAME URL", context.program)));
+                .with_hint(format!("add one: {} add NAME URL", context.program)));
         }
     }
     // Side by side: one that hangs costs the others nothing. The order stays as asked.
@@ -117,22 +113,13 @@ async fn look_at_all(context: &Context, health: &args::Health) -> Result<Health>
         }
     }
     let gateways: Vec<report::GatewayHealth> = reports.into_iter().flatten().collect();
-    let status = gateways.iter().map(|gateway| gateway.status).max_by_key(|status| severity(*status)).unwrap_or(Status::Unknown);
-    Ok(Health { status, gateways })
+    let status =
+        gateways.iter().map(|gateway| gateway.status).max_by_key(|status| severity(*status)).unwrap_or(Status::Unknown);
+    Ok(Health { status, gateways, history_off: None })
 }
 
 fn unreadable(target: &str, error: Error) -> report::GatewayHealth {
-    report::GatewayHealth {
-        gateway: target.to_owned(),
-        status: Status::Unknown,
-        latency_ms: None,
-        tools: None,
-        services: Vec::new(),
-        vanished: Vec::new(),
-        appeared: Vec::new(),
-        checked_at: String::new(),
-        error: Some(error),
-    }
+    report::GatewayHealth { error: Some(error), ..report::GatewayHealth::new(target, Status::Unknown, String::new()) }
 }
 
 /// How bad a state is; the worst of all gateways is the whole's.
@@ -165,7 +152,10 @@ pub(super) async fn call(context: &Context, call: &args::Call) -> Reply {
     let text = report.result.as_ref().map_or_else(String::new, render::result);
     let error = if report.result.is_some() && report.error.is_none() && !report.ok {
         // The tool's own words are on stdout already.
-        Some(Error::new(Class::UpstreamError, format!("the tool {} reports an error", call.tool)).with_service(report.service.clone()))
+        Some(
+            Error::new(Class::UpstreamError, format!("the tool {} reports an error", call.tool))
+                .with_service(report.service.clone()),
+        )
     } else {
         failure(report.ok, report.error.as_ref(), "the call failed")
     };
@@ -175,7 +165,8 @@ pub(super) async fn call(context: &Context, call: &args::Call) -> Reply {
 /// A JSON object, as typed or from stdin.
 fn arguments(text: &str) -> Result<Map<String, Value>> {
     let wrong = |why: &str| {
-        Error::config(format!("--args {why}")).with_hint("Give a JSON object in single quotes, like --args '{\"city\": \"Lisbon\"}'.")
+        Error::config(format!("--args {why}"))
+            .with_hint("give a JSON object in single quotes, like --args '{\"city\": \"Lisbon\"}'")
     };
     let mut from_stdin = String::new();
     let text = if text == "-" {

@@ -1,6 +1,8 @@
 //! The command line, for the binary, for Python's console script and for `pflow mcp gateway …`.
 //! Takes the words after the program's name; gives an exit code. Results go to stdout, everything else to stderr; never ends the process.
 
+mod adopt;
+mod answers;
 mod args;
 mod context;
 mod edit;
@@ -8,6 +10,10 @@ mod look;
 mod render;
 mod run;
 mod screen;
+mod setup;
+
+#[cfg(test)]
+mod tests;
 
 use std::{ffi::OsString, io::IsTerminal as _, time::Duration};
 
@@ -16,6 +22,7 @@ use serde_json::json;
 use tracing_subscriber::{Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use self::{
+    answers::Answers,
     args::{Cli, Command},
     context::Context,
     screen::{Format, Reply, explain, finish, say},
@@ -122,7 +129,11 @@ async fn once(context: &Context, command: &Command) -> Reply {
         Command::Call(call) => look::call(context, call).await,
         Command::Component(component) => run::component(context, &component.action),
         Command::Serve(_) | Command::Demo(_) => Reply::good(String::new(), &json!({})),
-        Command::Setup(_) | Command::Adopt(_) => Reply::failed(json!({}), Error::new(Class::Internal, "not there yet")),
+        Command::Adopt(adopt) => adopt::adopt(context, adopt).await,
+        Command::Setup(wizard) => {
+            let mut answers = if wizard.yes { Answers::Usual } else { Answers::of_this_process() };
+            setup::setup(context, wizard, &mut answers).await
+        }
     }
 }
 

@@ -34,13 +34,18 @@ impl Table {
 
     fn print(&self, indent: &str, text: &mut String) {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
-        let width = |at: usize| self.rows.iter().filter_map(|row| row.get(at)).map(|(cell, _)| cell.chars().count()).max();
+        let width =
+            |at: usize| self.rows.iter().filter_map(|row| row.get(at)).map(|(cell, _)| cell.chars().count()).max();
         let widths: Vec<usize> = (0..columns).map(|at| width(at).unwrap_or_default()).collect();
         for row in &self.rows {
             text.push_str(indent);
             let filled = row.iter().rposition(|(cell, _)| !cell.is_empty()).map_or(0, |last| last.saturating_add(1));
             for (at, ((cell, style), width)) in row.iter().zip(&widths).enumerate().take(filled) {
-                let padding = if at.saturating_add(1) == filled { 0 } else { width.saturating_sub(cell.chars().count()).saturating_add(2) };
+                let padding = if at.saturating_add(1) == filled {
+                    0
+                } else {
+                    width.saturating_sub(cell.chars().count()).saturating_add(2)
+                };
                 text.push_str(&if style.is_empty() { cell.clone() } else { styled(style, cell) });
                 text.extend(std::iter::repeat_n(' ', padding));
             }
@@ -123,7 +128,8 @@ pub(super) fn services(report: &Services) -> String {
     if report.services.is_empty() {
         let _ = writeln!(text, "{} {name} does not tell which services are behind it", careful());
     } else {
-        let _ = writeln!(text, "{}", styled(BOLD, &format!("{} behind {name}", count(report.services.len(), "service"))));
+        let _ =
+            writeln!(text, "{}", styled(BOLD, &format!("{} behind {name}", count(report.services.len(), "service"))));
     }
     let mut table = Table::new();
     for service in &report.services {
@@ -150,7 +156,8 @@ pub(super) fn services(report: &Services) -> String {
 /// `tools`: one block per service, those of no known service last.
 pub(super) fn tools(report: &Tools) -> String {
     let mut text = String::new();
-    let mut blocks: std::collections::BTreeMap<(bool, &str), Vec<&crate::report::Tool>> = std::collections::BTreeMap::new();
+    let mut blocks: std::collections::BTreeMap<(bool, &str), Vec<&crate::report::Tool>> =
+        std::collections::BTreeMap::new();
     for tool in &report.tools {
         let service = tool.service.as_deref();
         blocks.entry((service.is_none(), service.unwrap_or_default())).or_default().push(tool);
@@ -159,7 +166,12 @@ pub(super) fn tools(report: &Tools) -> String {
         let title = if *unknown { "of no known service".to_owned() } else { scrub::line(service, NAME) };
         let sure = tools.iter().map(|tool| doubt(tool.attribution, tool.confidence)).find(|doubt| !doubt.is_empty());
         let sure = sure.filter(|_| !unknown).map_or_else(String::new, |doubt| format!(", {doubt}"));
-        let _ = writeln!(text, "{} {}", styled(BOLD, &title), styled(DIM, &format!("({}{sure})", count(tools.len(), "tool"))));
+        let _ = writeln!(
+            text,
+            "{} {}",
+            styled(BOLD, &title),
+            styled(DIM, &format!("({}{sure})", count(tools.len(), "tool")))
+        );
         let mut table = Table::new();
         for tool in tools {
             let about = tool.description.as_deref().or(tool.title.as_deref()).unwrap_or_default();
@@ -173,8 +185,11 @@ pub(super) fn tools(report: &Tools) -> String {
         let _ = writeln!(text, "{shown}, read in {}", count(pages, "page"));
     } else {
         let _ = writeln!(text, "{shown} of {}, read in {}", report.total, count(pages, "page"));
-        let why: Vec<String> =
-            report.filtered_because.iter().map(|(reason, tools)| format!("{tools} {}", reason.replace('_', " "))).collect();
+        let why: Vec<String> = report
+            .filtered_because
+            .iter()
+            .map(|(reason, tools)| format!("{tools} {}", reason.replace('_', " ")))
+            .collect();
         let why = if why.is_empty() { String::new() } else { format!(": {}", why.join(", ")) };
         let _ = writeln!(text, "  {} left out{why}", report.filtered_out);
     }
@@ -217,7 +232,9 @@ fn one_health(gateway: &GatewayHealth, text: &mut String) {
         ]);
     }
     table.print("  ", text);
-    for (names, what) in [(&gateway.vanished, "gone since the last look"), (&gateway.appeared, "new since the last look")] {
+    for (names, what) in
+        [(&gateway.vanished, "gone since the last look"), (&gateway.appeared, "new since the last look")]
+    {
         if !names.is_empty() {
             let names: Vec<String> = names.iter().map(|name| scrub::line(name, NAME)).collect();
             let _ = writeln!(text, "  {} {what}: {}", careful(), names.join(", "));
@@ -268,8 +285,15 @@ pub(super) fn list(rows: &[Listed]) -> String {
     let mut table = Table::new();
     for row in rows {
         let (mark, style) = if row.problem.is_some() { ("✗", RED) } else { ("•", DIM) };
-        let last = row.problem.as_ref().map_or_else(|| dim(&row.facts), |error| (scrub::line(&error.message, DETAIL), RED));
-        table.row([(mark.to_owned(), style), plain(scrub::line(&row.name, NAME)), plain(&row.kind), plain(scrub::line(&row.url, DETAIL)), last]);
+        let last =
+            row.problem.as_ref().map_or_else(|| dim(&row.facts), |error| (scrub::line(&error.message, DETAIL), RED));
+        table.row([
+            (mark.to_owned(), style),
+            plain(scrub::line(&row.name, NAME)),
+            plain(&row.kind),
+            plain(scrub::line(&row.url, DETAIL)),
+            last,
+        ]);
     }
     table.print("", &mut text);
     text
@@ -287,7 +311,12 @@ pub(super) fn result(result: &serde_json::Value) -> String {
             Some(words) if kind == "text" => text.push_str(scrub::text(&indented(words)).trim_end()),
             _ => {
                 let what = ["mimeType", "uri", "name"].iter().find_map(|name| block.get(name).and_then(Value::as_str));
-                let _ = write!(text, "[{}{}]", scrub::line(kind, NAME), what.map_or_else(String::new, |what| format!(": {}", scrub::line(what, DETAIL))));
+                let _ = write!(
+                    text,
+                    "[{}{}]",
+                    scrub::line(kind, NAME),
+                    what.map_or_else(String::new, |what| format!(": {}", scrub::line(what, DETAIL)))
+                );
             }
         }
         text.push('\n');

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     args,
-    context::Context,
+    context::{Context, variable_name},
     render,
     screen::{Format, Reply, print, say, yes},
 };
@@ -31,9 +31,11 @@ pub(super) async fn serve(context: &Context, target: &args::Serve) -> Result<()>
 pub(super) async fn demo(context: &Context, demo: &args::Demo, format: Format) -> Result<()> {
     let token = match &demo.token_env {
         None => demo::random_token("demo-"),
-        Some(variable) => std::env::var(variable).ok().filter(|token| !token.trim().is_empty()).ok_or_else(|| {
-            Error::config(format!("the variable {variable} is not set")).with_hint(format!("export {variable}=…"))
-        })?,
+        Some(variable) => {
+            std::env::var(variable_name(variable)?).ok().filter(|token| !token.trim().is_empty()).ok_or_else(|| {
+                Error::config(format!("the variable {variable} is not set")).with_hint(format!("export {variable}=…"))
+            })?
+        }
     };
     let options = demo::Options { listen: demo.listen, token: token.clone(), page_size: demo.page_size };
     let running = Demo::start(options).await?;
@@ -65,8 +67,11 @@ pub(super) async fn demo(context: &Context, demo: &args::Demo, format: Format) -
 
 fn introduction(context: &Context, demo: &args::Demo, running: &Demo, token: Option<&String>) -> String {
     let url = running.url();
-    let services: Vec<String> =
-        running.services().iter().map(|of| format!("{} ({}, {})", of.name, render::count(of.tools, "tool"), of.credential)).collect();
+    let services: Vec<String> = running
+        .services()
+        .iter()
+        .map(|of| format!("{} ({}, {})", of.name, render::count(of.tools, "tool"), of.credential))
+        .collect();
     let variable = demo.token_env.as_deref().unwrap_or("DEMO_TOKEN");
     let export = token.map_or_else(String::new, |token| format!("    export {variable}={token}\n"));
     let gateway = if context.program == "pflow-gateway" { "pflow mcp gateway" } else { context.program.as_str() };
@@ -139,7 +144,8 @@ pub(super) fn component(context: &Context, action: &args::ComponentAction) -> Re
 
 /// Where `Runtime` looks first.
 fn beside_the_program() -> Result<std::path::PathBuf> {
-    let program = std::env::current_exe().map_err(|error| Error::new(Class::Internal, format!("where is this program? {error}")))?;
+    let program = std::env::current_exe()
+        .map_err(|error| Error::new(Class::Internal, format!("where is this program? {error}")))?;
     Ok(program.with_file_name("gateway.cwasm"))
 }
 

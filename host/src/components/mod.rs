@@ -74,7 +74,13 @@ impl Components {
     /// Those that belong to this `mcp-servers.json`, whether it exists or not.
     #[must_use]
     pub fn beside(config: &Path) -> Self {
-        Self { folder: config.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned() }
+        Self {
+            folder: config
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty())
+                .unwrap_or(Path::new("."))
+                .to_owned(),
+        }
     }
 
     /// Installs the component in this file and chooses it.
@@ -85,10 +91,11 @@ impl Components {
     /// is changed.
     pub fn install(&self, file: &Path, scope: &Scope) -> Result<Pin> {
         let bytes = crate::runtime::read(file)?;
-        let anatomy = Anatomy::read(&bytes).and_then(|anatomy| anatomy.check().map(|()| anatomy)).map_err(|mut error| {
-            error.message = format!("{}: {}", file.display(), error.message);
-            error
-        })?;
+        let anatomy =
+            Anatomy::read(&bytes).and_then(|anatomy| anatomy.check().map(|()| anatomy)).map_err(|mut error| {
+                error.message = format!("{}: {}", file.display(), error.message);
+                error
+            })?;
         let mut pins = self.pins()?;
         let source = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
         let entry = Entry { sha256: anatomy.sha256, source };
@@ -160,7 +167,8 @@ impl Components {
     fn pins(&self) -> Result<Pins> {
         let path = self.folder.join(PINS);
         let wrong = |problem: String| {
-            Error::config(format!("cannot read {}: {problem}", path.display())).with_hint("correct it, or remove it for the built-in component")
+            Error::config(format!("cannot read {}: {problem}", path.display()))
+                .with_hint("correct it, or remove it for the built-in component")
         };
         match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string())),
@@ -182,15 +190,22 @@ impl Components {
 /// `component`: they are not.
 pub(crate) fn verify(file: &Path, bytes: &[u8]) -> Result<()> {
     let folder = file.parent().and_then(Path::file_name);
-    let Some(pinned) = file.file_stem().and_then(|stem| stem.to_str()).filter(|stem| folder == Some(FILES.as_ref()) && is_digest(stem)) else {
+    let Some(pinned) = file
+        .file_stem()
+        .and_then(|stem| stem.to_str())
+        .filter(|stem| folder == Some(FILES.as_ref()) && is_digest(stem))
+    else {
         return Ok(());
     };
     let found = crate::runtime::sha256(bytes);
     if found == pinned {
         return Ok(());
     }
-    Err(Error::new(Class::Component, format!("{} changed since it was installed: its SHA-256 is {found}", file.display()))
-        .with_hint("install it again with `component use FILE`, or go back with `component reset`"))
+    Err(Error::new(
+        Class::Component,
+        format!("{} changed since it was installed: its SHA-256 is {found}", file.display()),
+    )
+    .with_hint("install it again with `component use FILE`, or go back with `component reset`"))
 }
 
 fn is_digest(text: &str) -> bool {

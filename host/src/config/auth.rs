@@ -114,7 +114,9 @@ impl Auth {
                 let user = filled(&username.resolve(variables)?, username)?;
                 let password = filled(&password.resolve(variables)?, password)?;
                 if user.expose_secret().contains(':') {
-                    return Err(Error::config(format!("the user name in {username} holds a colon, which Basic cannot carry")));
+                    return Err(Error::config(format!(
+                        "the user name in {username} holds a colon, which Basic cannot carry"
+                    )));
                 }
                 let both = SecretString::from(format!("{}:{}", user.expose_secret(), password.expose_secret()));
                 let value = format!("Basic {}", BASE64_STANDARD.encode(both.expose_secret()));
@@ -133,7 +135,8 @@ impl Auth {
 
 fn filled(value: &SecretString, from: &Template) -> Result<SecretString> {
     if value.expose_secret().trim().is_empty() {
-        return Err(Error::config(format!("{from} is empty")).with_hint("give it the credential, or remove \"auth\" from the entry"));
+        return Err(Error::config(format!("{from} is empty"))
+            .with_hint("give it the credential, or remove \"auth\" from the entry"));
     }
     clean(value, from)
 }
@@ -152,7 +155,8 @@ fn clean(value: &SecretString, from: &Template) -> Result<SecretString> {
 async fn printed(argv: &[String]) -> Result<SecretString> {
     let failed = |why: String| {
         let program = argv.first().map_or("", String::as_str);
-        Error::config(format!("the token command {program} {why}")).with_hint("run it in a terminal; it must print the token and nothing else")
+        Error::config(format!("the token command {program} {why}"))
+            .with_hint("run it in a terminal; it must print the token and nothing else")
     };
     let (program, arguments) = argv.split_first().ok_or_else(|| failed("is empty".into()))?;
     let mut child = Command::new(program)

@@ -60,7 +60,11 @@ pub(super) fn read(name: &str, entry: &Value) -> Result<GatewayConfig> {
         url: url(url_member.string()?, url_member.path())?,
         kind: gateway.get("kind").map(|kind| read_kind(&kind)).transpose()?,
         auth: auth(&gateway)?,
-        services: services.and_then(|s| s.get("declare")).map(|declared| declare(&declared)).transpose()?.unwrap_or_default(),
+        services: services
+            .and_then(|s| s.get("declare"))
+            .map(|declared| declare(&declared))
+            .transpose()?
+            .unwrap_or_default(),
         filter,
         timeout: timeout(&gateway)?,
         ca_file: gateway.get("ca_file").map(|file| path(&file)).transpose()?,
@@ -150,8 +154,10 @@ fn method(auth: &Member) -> Result<Method> {
             }
             Method::Command { argv: words }
         }
-        _ => return Err(Error::config(format!("{}.type must be bearer, api_key, basic or command", auth.path()))
-            .with_hint("correct it in mcp-servers.json")),
+        _ => {
+            return Err(Error::config(format!("{}.type must be bearer, api_key, basic or command", auth.path()))
+                .with_hint("correct it in mcp-servers.json"));
+        }
     })
 }
 
@@ -237,7 +243,8 @@ fn origins(list: &Member) -> Result<Vec<Origin>> {
         .iter()
         .map(|item| {
             Origin::from_str(item.string()?).map_err(|problem| {
-                Error::config(format!("{}: {problem}", item.path())).with_hint("an origin looks like https://status.example.com:8443")
+                Error::config(format!("{}: {problem}", item.path()))
+                    .with_hint("an origin looks like https://status.example.com:8443")
             })
         })
         .collect()
@@ -264,15 +271,33 @@ mod tests {
         for (entry, expected) in [
             (gateway(json!(7)), "docker.gateway must be an object, not 7"),
             (gateway(json!({})), "docker.gateway.url is missing"),
-            (gateway(json!({"url": "ftp://h/"})), "docker.gateway.url \"ftp://h/\" must start with http:// or https://"),
+            (
+                gateway(json!({"url": "ftp://h/"})),
+                "docker.gateway.url \"ftp://h/\" must start with http:// or https://",
+            ),
             (gateway(json!({"url": "mcp"})), "docker.gateway.url \"mcp\" is no URL: relative URL without a base"),
-            (with("kind", json!("Docker")), "docker.gateway.kind must be docker, context-forge or generic, not \"Docker\""),
-            (with("services", json!({"include": ["a", 1]})), "docker.gateway.services.include[1] must be a string, not 1"),
-            (with("services", json!({"declare": [{"prefix": "x"}]})), "docker.gateway.services.declare[0].name is missing"),
-            (with("tools", json!({"read_only": "yes"})), "docker.gateway.tools.read_only must be true or false, not \"yes\""),
+            (
+                with("kind", json!("Docker")),
+                "docker.gateway.kind must be docker, context-forge or generic, not \"Docker\"",
+            ),
+            (
+                with("services", json!({"include": ["a", 1]})),
+                "docker.gateway.services.include[1] must be a string, not 1",
+            ),
+            (
+                with("services", json!({"declare": [{"prefix": "x"}]})),
+                "docker.gateway.services.declare[0].name is missing",
+            ),
+            (
+                with("tools", json!({"read_only": "yes"})),
+                "docker.gateway.tools.read_only must be true or false, not \"yes\"",
+            ),
             (with("timeout", json!(0)), "docker.gateway.timeout must be a positive number, not 0"),
             (with("timeout", json!(601)), "docker.gateway.timeout must be at most 600 (seconds), not 601"),
-            (with("auth", json!({"type": "oauth"})), "docker.gateway.auth.type must be bearer, api_key, basic or command"),
+            (
+                with("auth", json!({"type": "oauth"})),
+                "docker.gateway.auth.type must be bearer, api_key, basic or command",
+            ),
             (with("auth", json!({"type": "bearer"})), "docker.gateway.auth.token is missing"),
             (with("headers", json!({"a b": "c"})), "docker.gateway.headers: \"a b\" is no header name"),
         ] {

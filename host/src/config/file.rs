@@ -59,7 +59,11 @@ impl ConfigFile {
         let read = match fs::read(path) {
             Ok(bytes) => Some(bytes),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-            Err(e) => return Err(Error::config(format!("cannot read {}: {e}", path.display())).with_hint("check its permissions")),
+            Err(e) => {
+                return Err(
+                    Error::config(format!("cannot read {}: {e}", path.display())).with_hint("check its permissions")
+                );
+            }
         };
         let content = match &read {
             None => Map::new(),
@@ -111,13 +115,15 @@ impl ConfigFile {
         if target.contains("://") {
             return GatewayConfig::for_url(target);
         }
-        let known: Vec<_> = self.servers().filter(|(_, server)| entry::is_gateway(server)).map(|(name, _)| name.as_str()).collect();
+        let known: Vec<_> =
+            self.servers().filter(|(_, server)| entry::is_gateway(server)).map(|(name, _)| name.as_str()).collect();
         let hint = match nearest(target, &known) {
             Some(near) => format!("did you mean {}?", scrub::line(near, 100)),
             None if known.is_empty() => "there are no gateways yet; `add NAME URL` makes one".into(),
             None => format!("there are {}", scrub::line(&known.join(", "), 300)),
         };
-        Err(Error::config(format!("no gateway is called {:?} in {}", scrub::line(target, 100), self.path.display())).with_hint(hint))
+        Err(Error::config(format!("no gateway is called {:?} in {}", scrub::line(target, 100), self.path.display()))
+            .with_hint(hint))
     }
 
     /// Adds entries.
@@ -151,7 +157,10 @@ impl ConfigFile {
     ///
     /// `config`: it changed since it was read, or cannot be written; then it is as before.
     pub fn save(&self) -> Result<()> {
-        let failed = |e: &io::Error| Error::config(format!("cannot write {}: {e}", self.path.display())).with_hint("check the folder's permissions and free space");
+        let failed = |e: &io::Error| {
+            Error::config(format!("cannot write {}: {e}", self.path.display()))
+                .with_hint("check the folder's permissions and free space")
+        };
         // The target of a link, as pflow resolves it: renaming over the link would cut it.
         let file = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -168,7 +177,11 @@ impl ConfigFile {
         let mut text = serde_json::to_string_pretty(&self.content).map_err(|e| failed(&e.into()))?;
         text.push('\n');
         // 0600 from the start: tempfile's mode.
-        let mut temporary = tempfile::Builder::new().prefix(".mcp-servers-").suffix(".tmp").tempfile_in(folder).map_err(|e| failed(&e))?;
+        let mut temporary = tempfile::Builder::new()
+            .prefix(".mcp-servers-")
+            .suffix(".tmp")
+            .tempfile_in(folder)
+            .map_err(|e| failed(&e))?;
         temporary
             .write_all(text.as_bytes())
             .and_then(|()| temporary.as_file().sync_all())
@@ -178,7 +191,9 @@ impl ConfigFile {
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Map<String, Value>> {
-    let wrong = |why: String| Error::config(format!("{} {why}", path.display())).with_hint("correct it by hand; nothing was changed");
+    let wrong = |why: String| {
+        Error::config(format!("{} {why}", path.display())).with_hint("correct it by hand; nothing was changed")
+    };
     let content: Value = serde_json::from_slice(bytes)
         .map_err(|e| wrong(format!("is no JSON at line {}, column {}: {}", e.line(), e.column(), reason(&e))))?;
     let Value::Object(mut content) = content else { return Err(wrong("must hold an object".into())) };
@@ -269,7 +284,8 @@ mod tests {
 
     #[test]
     fn an_unknown_name_gets_the_nearest_one() {
-        let (_folder, path) = file(r#"{"mcpServers": {"docker": {"type": "http", "url": "http://x/"}, "fs": {"command": "y"}}}"#);
+        let (_folder, path) =
+            file(r#"{"mcpServers": {"docker": {"type": "http", "url": "http://x/"}, "fs": {"command": "y"}}}"#);
         let config = ConfigFile::load(&path).unwrap();
         assert_eq!(config.find("dokcer").unwrap_err().hint.unwrap(), "did you mean docker?");
         assert_eq!(config.find("zzz").unwrap_err().hint.unwrap(), "there are docker");

@@ -28,7 +28,9 @@ impl<'a> Member<'a> {
     }
 
     pub(super) fn required(&self, name: &str) -> Result<Self> {
-        self.get(name).ok_or_else(|| Error::config(format!("{}.{name} is missing", self.path)).with_hint("add it to mcp-servers.json"))
+        self.get(name).ok_or_else(|| {
+            Error::config(format!("{}.{name} is missing", self.path)).with_hint("add it to mcp-servers.json")
+        })
     }
 
     pub(super) fn object(&self) -> Result<&'a Map<String, Value>> {
@@ -59,7 +61,9 @@ impl<'a> Member<'a> {
 
     /// The members of this object that nobody reads; a typing error hides there.
     pub(super) fn warn_of_others(&self, known: &[&str]) {
-        for name in self.value.as_object().into_iter().flat_map(Map::keys).filter(|name| !known.contains(&name.as_str())) {
+        for name in
+            self.value.as_object().into_iter().flat_map(Map::keys).filter(|name| !known.contains(&name.as_str()))
+        {
             tracing::warn!("{}.{name} is not known and not used", self.path);
         }
     }
@@ -71,7 +75,8 @@ impl<'a> Member<'a> {
         if self.path.contains(".auth") || self.path.contains(".headers") {
             found = "something else".into();
         }
-        Error::config(format!("{} must be {expected}, not {found}", self.path)).with_hint("correct it in mcp-servers.json")
+        Error::config(format!("{} must be {expected}, not {found}", self.path))
+            .with_hint("correct it in mcp-servers.json")
     }
 
     pub(super) fn path(&self) -> &str {

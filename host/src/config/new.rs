@@ -123,7 +123,8 @@ impl NewGateway {
         entry.insert("command".into(), json!(self.launcher.command));
         entry.insert("args".into(), Value::Array(args));
         // pflow gives a server that it starts only the variables that are named here.
-        let variables: Map<_, _> = self.auth.variables().map(|name| (name.to_owned(), json!(format!("${{{name}}}")))).collect();
+        let variables: Map<_, _> =
+            self.auth.variables().map(|name| (name.to_owned(), json!(format!("${{{name}}}")))).collect();
         if !variables.is_empty() {
             entry.insert("env".into(), Value::Object(variables));
         }
@@ -177,7 +178,10 @@ impl NewGateway {
         }
         if let Some(timeout) = self.timeout.filter(|timeout| *timeout != DEFAULT_TIMEOUT) {
             let seconds = timeout.as_secs_f64();
-            gateway.insert("timeout".into(), if timeout.subsec_nanos() == 0 { json!(timeout.as_secs()) } else { json!(seconds) });
+            gateway.insert(
+                "timeout".into(),
+                if timeout.subsec_nanos() == 0 { json!(timeout.as_secs()) } else { json!(seconds) },
+            );
         }
         if let Some(file) = &self.ca_file {
             gateway.insert("ca_file".into(), json!(file));
@@ -194,7 +198,9 @@ fn auth(method: &Method) -> Option<Value> {
     Some(match method {
         Method::None => return None,
         Method::Bearer { token } => json!({"type": "bearer", "token": token.as_written()}),
-        Method::ApiKey { header, key } => json!({"type": "api_key", "header": header.as_str(), "key": key.as_written()}),
+        Method::ApiKey { header, key } => {
+            json!({"type": "api_key", "header": header.as_str(), "key": key.as_written()})
+        }
         Method::Basic { username, password } => {
             json!({"type": "basic", "username": username.as_written(), "password": password.as_written()})
         }
@@ -208,8 +214,9 @@ fn check_name(name: &str) -> Result<()> {
     if !stripped.is_empty() && stripped.chars().all(char::is_alphanumeric) && name.len() <= 64 {
         return Ok(());
     }
-    Err(Error::config(format!("{:?} cannot be a gateway's name", scrub::line(name, 80)))
-        .with_hint("names are up to 64 letters, digits, hyphens and underscores; it becomes a part of each tool's name in pflow"))
+    Err(Error::config(format!("{:?} cannot be a gateway's name", scrub::line(name, 80))).with_hint(
+        "names are up to 64 letters, digits, hyphens and underscores; it becomes a part of each tool's name in pflow",
+    ))
 }
 
 /// A service's exact name as a glob.

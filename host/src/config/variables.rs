@@ -99,7 +99,11 @@ fn pieces(mut rest: &str) -> impl Iterator<Item = Piece<'_>> {
             return Some(variable);
         }
         // The first character is text, whatever it is; go on to the next possible start.
-        let start = rest.char_indices().skip(1).find(|&(at, _)| rest.get(at..).is_some_and(|r| r.starts_with("${"))).map_or(rest.len(), |(at, _)| at);
+        let start = rest
+            .char_indices()
+            .skip(1)
+            .find(|&(at, _)| rest.get(at..).is_some_and(|r| r.starts_with("${")))
+            .map_or(rest.len(), |(at, _)| at);
         let (text, after) = rest.split_at(start);
         rest = after;
         Some(Piece::Text(text))
@@ -114,7 +118,8 @@ fn variable(text: &str) -> Option<(Piece<'_>, &str)> {
     };
     let mut letters = name.chars();
     let starts = letters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-    (starts && letters.all(|c| c.is_ascii_alphanumeric() || c == '_')).then_some((Piece::Variable { name, default }, after))
+    (starts && letters.all(|c| c.is_ascii_alphanumeric() || c == '_'))
+        .then_some((Piece::Variable { name, default }, after))
 }
 
 /// Where variables get their values.
@@ -167,7 +172,10 @@ impl Variables {
             None => std::env::var(name).ok(),
         };
         set.map(SecretString::from).or_else(|| {
-            self.settings.iter().find(|(setting, _)| setting.to_lowercase() == name.to_lowercase()).map(|(_, value)| value.clone())
+            self.settings
+                .iter()
+                .find(|(setting, _)| setting.to_lowercase() == name.to_lowercase())
+                .map(|(_, value)| value.clone())
         })
     }
 }
@@ -224,7 +232,10 @@ mod tests {
     fn a_missing_variable_is_named_with_the_two_ways_to_set_it() {
         let error = resolved("${GW_TOKEN}").unwrap_err();
         assert_eq!(error.message, "the variable GW_TOKEN is not set");
-        assert_eq!(error.hint.unwrap(), "export GW_TOKEN=…, or let pflow keep it: pflow settings set-env GW_TOKEN VALUE");
+        assert_eq!(
+            error.hint.unwrap(),
+            "export GW_TOKEN=…, or let pflow keep it: pflow settings set-env GW_TOKEN VALUE"
+        );
     }
 
     #[test]

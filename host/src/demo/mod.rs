@@ -69,7 +69,7 @@ impl Demo {
     pub async fn start(options: Options) -> Result<Self> {
         if !options.listen.ip().is_loopback() {
             return Err(Error::config(format!("the demo gateway does not listen on {}", options.listen))
-                .with_hint("Its data and its services are for this machine only: use 127.0.0.1 or [::1]."));
+                .with_hint("its data and its services are for this machine only: use 127.0.0.1 or [::1]"));
         }
         let (mut backends, mut ways, mut doors) = (Vec::new(), Vec::new(), Vec::new());
         for (name, door, backend) in [
@@ -127,7 +127,7 @@ impl Demo {
 
 fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Error {
     Error::config(format!("cannot listen on {address}: {error}"))
-        .with_hint("Choose another with --listen; port 0 takes a free one.")
+        .with_hint("choose another with --listen; port 0 takes a free one")
 }
 
 /// A token nobody can guess by chance, for things that hold only made-up data. Not for secrets that matter.

@@ -57,6 +57,7 @@ mod hooks;
 mod limits;
 mod origin;
 mod policy;
+mod redact;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -91,6 +92,7 @@ use crate::{Error, Result, config::GatewayConfig};
 use body::{Bounded, Outgoing, broken};
 use connect::Connector;
 use policy::{Policy, Standing};
+use redact::{Masked, Secrets};
 use visit::Exchange;
 
 /// The way out to one gateway: policy, credentials and a pool of connections. Cheap to clone, safe to share.
@@ -248,7 +250,12 @@ impl Egress {
         // Nothing of the connection is the guest's business.
         parts.extensions.clear();
         let body = Bounded::new(incoming, origin, exchange, limits, between);
-        Ok(Response::from_parts(parts, body.boxed_unsync()))
+        let secrets = Secrets::of(&self.credentials());
+        if secrets.is_empty() {
+            return Ok(Response::from_parts(parts, body.boxed_unsync()));
+        }
+        secrets.mask_headers(&mut parts.headers);
+        Ok(Response::from_parts(parts, Masked::new(body, secrets).boxed_unsync()))
     }
 
     /// The guest's headers without the host's, and the host's.
@@ -262,10 +269,14 @@ impl Egress {
         for name in foreign {
             headers.remove(name);
         }
-        let host = HeaderValue::try_from(origin.authority()).map_err(|error| EgressFailure::BadRequest { detail: error.to_string() })?;
+        let host = HeaderValue::try_from(origin.authority())
+            .map_err(|error| EgressFailure::BadRequest { detail: error.to_string() })?;
         headers.insert(header::HOST, host);
         if !headers.contains_key(header::USER_AGENT) {
-            headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("pflow-gateway/", env!("CARGO_PKG_VERSION"))));
+            headers.insert(
+                header::USER_AGENT,
+                HeaderValue::from_static(concat!("pflow-gateway/", env!("CARGO_PKG_VERSION"))),
+            );
         }
         if standing == Standing::Own {
             for (name, value) in credentials.headers() {
@@ -294,7 +305,10 @@ impl Egress {
 
 impl fmt::Debug for Egress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Egress").field("policy", &self.inner.policy).field("credentials", &self.credentials()).finish_non_exhaustive()
+        f.debug_struct("Egress")
+            .field("policy", &self.inner.policy)
+            .field("credentials", &self.credentials())
+            .finish_non_exhaustive()
     }
 }
 
@@ -303,7 +317,9 @@ fn canonical(origin: &Origin, target: &http::Uri) -> Result<http::Uri, EgressFai
     let path = target.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     // A target without a leading slash would be another form of request (RFC 9112 section 3.2).
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    format!("{origin}{path}").parse().map_err(|error: http::uri::InvalidUri| EgressFailure::BadRequest { detail: error.to_string() })
+    format!("{origin}{path}")
+        .parse()
+        .map_err(|error: http::uri::InvalidUri| EgressFailure::BadRequest { detail: error.to_string() })
 }
 
 fn trace_of(parts: &http::request::Parts, origin: &Origin) -> RequestTrace {

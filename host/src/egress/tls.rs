@@ -106,7 +106,9 @@ fn read_roots(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
 /// What kind of failure a handshake's error is.
 pub(super) fn problem_of(error: &(dyn StdError + 'static)) -> (TlsProblem, String) {
     let Some(found) = find::<rustls::Error>(error) else {
-        let eof = find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof);
+        let eof = chain(error)
+            .filter_map(|error| error.downcast_ref::<io::Error>())
+            .any(|error| error.kind() == io::ErrorKind::UnexpectedEof);
         let detail =
             if eof { "the peer closed the connection during the handshake".to_owned() } else { error.to_string() };
         return (TlsProblem::Protocol, detail);
@@ -136,19 +138,20 @@ pub(super) fn problem_of(error: &(dyn StdError + 'static)) -> (TlsProblem, Strin
     (problem, detail)
 }
 
-/// The error of a type, in a chain of errors. `io::Error` hides what it wraps from `source`.
+/// The error of a type, in a chain of errors.
 pub(super) fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+    chain(error).find_map(|error| error.downcast_ref())
+}
+
+/// An error and its causes. `io::Error` hides what it wraps from `source`.
+fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| {
+        let error: &'a (dyn StdError + 'static) = *error;
+        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(inner) => Some(inner),
             None => error.source(),
-        };
-    }
-    None
+        }
+    })
 }
 
 impl TlsInfo {

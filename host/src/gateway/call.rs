@@ -88,7 +88,12 @@ impl Drop for Pending {
     }
 }
 
-pub(super) async fn call(pool: &Arc<Pool>, tool: &str, arguments: Map<String, Value>, options: CallOptions) -> report::Call {
+pub(super) async fn call(
+    pool: &Arc<Pool>,
+    tool: &str,
+    arguments: Map<String, Value>,
+    options: CallOptions,
+) -> report::Call {
     let mut report = report::Call {
         gateway: pool.config().name.clone(),
         tool: tool.to_owned(),
@@ -151,7 +156,8 @@ fn refused(pool: &Pool, tool: &types::Tool, reason: filter::Reason) -> Error {
     } else {
         format!("change \"{setting}\" of {gateway} in mcp-servers.json")
     };
-    Error::config(format!("the filter of {gateway} refuses the tool {}: {why}", scrub::line(&tool.name, 200))).with_hint(hint)
+    Error::config(format!("the filter of {gateway} refuses the tool {}: {why}", scrub::line(&tool.name, 200)))
+        .with_hint(hint)
 }
 
 fn unknown(pool: &Pool, listed: &Listed, tool: &str) -> Error {
@@ -163,7 +169,11 @@ fn unknown(pool: &Pool, listed: &Listed, tool: &str) -> Error {
         .zip(&listed.verdicts)
         .filter(|(_, verdict)| verdict.is_none())
         .map(|(tool, _)| tool.name.as_str())
-        .filter(|name| name.contains(tool) || tool.contains(name) || name.ends_with(tool.rsplit(['_', '-', '.', ':', '/']).next().unwrap_or(tool)))
+        .filter(|name| {
+            name.contains(tool)
+                || tool.contains(name)
+                || name.ends_with(tool.rsplit(['_', '-', '.', ':', '/']).next().unwrap_or(tool))
+        })
         .take(3)
         .map(|name| scrub::line(name, 100))
         .collect::<Vec<_>>();
@@ -183,9 +193,9 @@ async fn answer(
     options: CallOptions,
 ) -> Result<calls::Outcome> {
     let found = listed.tool(tool).map(|(tool, _)| tool);
-    let repeatable = found.and_then(|t| t.annotations.as_ref()).is_some_and(|hints| {
-        hints.read_only == Some(true) || hints.idempotent == Some(true)
-    });
+    let repeatable = found
+        .and_then(|t| t.annotations.as_ref())
+        .is_some_and(|hints| hints.read_only == Some(true) || hints.idempotent == Some(true));
     let within = options.timeout.unwrap_or(pool.config().timeout);
     let progress = options.on_progress.is_some();
     let listener = Arc::new(Listener { on_progress: options.on_progress, on_message: options.on_message });
@@ -250,7 +260,9 @@ fn undelivered(failure: &Failure) -> bool {
     match failure {
         Failure::Gateway(types::Error::SessionLost(loss), _) => loss.delivery == types::Delivery::NotDelivered,
         Failure::Gateway(
-            types::Error::AuthRequired(refusal) | types::Error::TokenExpired(refusal) | types::Error::Forbidden(refusal),
+            types::Error::AuthRequired(refusal)
+            | types::Error::TokenExpired(refusal)
+            | types::Error::Forbidden(refusal),
             _,
         ) => refusal.delivery == types::Delivery::NotDelivered,
         _ => false,
@@ -260,7 +272,10 @@ fn undelivered(failure: &Failure) -> bool {
 /// A service's failure, in the words of a user.
 pub(super) fn upstream(failure: &types::UpstreamFailure, service: Option<&str>) -> Error {
     let service = failure.service.as_deref().or(service);
-    let who = service.map_or_else(|| "a service behind the gateway".to_owned(), |name| format!("the service {}", scrub::line(name, 100)));
+    let who = service.map_or_else(
+        || "a service behind the gateway".to_owned(),
+        |name| format!("the service {}", scrub::line(name, 100)),
+    );
     let (class, what) = match convert::status(failure.status) {
         Status::AuthRequired => (Class::AuthRequired, "refuses the gateway's credential"),
         Status::Forbidden => (Class::Forbidden, "does not allow this"),

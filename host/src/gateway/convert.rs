@@ -138,6 +138,11 @@ pub(super) fn service_health(service: health::ServiceHealth) -> ServiceHealth {
         status: status(service.status),
         tools: service.tools as usize,
         evidence: service.evidence.iter().map(|text| phrase(text)).collect(),
+        since: None,
+        last_seen: service
+            .last_seen
+            .and_then(|seconds| chrono::DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0))
+            .map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
     }
 }
 

@@ -7,7 +7,13 @@ use super::{
     call::upstream,
     convert::{self, phrase},
 };
-use crate::{Class, Error, config::GatewayConfig, egress::EgressFailure, report::Kind, runtime::{Failure, types}};
+use crate::{
+    Class, Error,
+    config::GatewayConfig,
+    egress::EgressFailure,
+    report::Kind,
+    runtime::{Failure, types},
+};
 
 /// Whether another credential could help.
 pub(super) fn is_credential(error: &types::Error) -> bool {
@@ -21,10 +27,17 @@ pub(super) fn explain(failure: Failure, config: &GatewayConfig, expiry: Option<S
     }
 }
 
-fn judged(error: types::Error, seen: Option<&EgressFailure>, config: &GatewayConfig, expiry: Option<SystemTime>) -> Error {
+fn judged(
+    error: types::Error,
+    seen: Option<&EgressFailure>,
+    config: &GatewayConfig,
+    expiry: Option<SystemTime>,
+) -> Error {
     let url = &config.url;
     match error {
-        types::Error::AuthRequired(refusal) | types::Error::TokenExpired(refusal) => credential(&refusal, config, expiry),
+        types::Error::AuthRequired(refusal) | types::Error::TokenExpired(refusal) => {
+            credential(&refusal, config, expiry)
+        }
         types::Error::Forbidden(refusal) => Error::new(
             Class::Forbidden,
             format!("{} refuses this (HTTP {}){}", who(config), refusal.http_status, said(&refusal.body)),
@@ -32,7 +45,10 @@ fn judged(error: types::Error, seen: Option<&EgressFailure>, config: &GatewayCon
         .with_hint(if config.auth.is_none() {
             "no credential is configured; give one, for example with --bearer-env VAR".to_owned()
         } else {
-            format!("the credential ({}) is known and not allowed to do this; give it the permission, or use another", config.auth.describe())
+            format!(
+                "the credential ({}) is known and not allowed to do this; give it the permission, or use another",
+                config.auth.describe()
+            )
         }),
         types::Error::RateLimited(limit) => {
             let wait = limit.retry_after.map_or_else(|| "a minute".to_owned(), |seconds| format!("{seconds} s"));
@@ -41,6 +57,7 @@ fn judged(error: types::Error, seen: Option<&EgressFailure>, config: &GatewayCon
                 format!("{} asks to slow down (HTTP {}){}", who(config), limit.http_status, said(&limit.body)),
             )
             .with_hint(format!("wait {wait}; asking again before that can lock the address out"))
+            .with_retry_after(limit.retry_after)
         }
         types::Error::Timeout(lost) => transport(Class::Timeout, "did not answer in time", &lost, seen, config),
         types::Error::Unreachable(lost) => transport(Class::Unreachable, "cannot be reached", &lost, seen, config),
@@ -56,21 +73,42 @@ fn judged(error: types::Error, seen: Option<&EgressFailure>, config: &GatewayCon
                 "check the URL: gateways usually answer at a path that ends with /mcp"
             };
             let class = if answer.http_status >= 500 { Class::UpstreamError } else { Class::NotMcp };
-            Error::new(class, format!("{url} does not answer as MCP (HTTP {}{kind}): {}", answer.http_status, phrase(&answer.problem)))
-                .with_hint(hint)
+            Error::new(
+                class,
+                format!(
+                    "{url} does not answer as MCP (HTTP {}{kind}): {}",
+                    answer.http_status,
+                    phrase(&answer.problem)
+                ),
+            )
+            .with_hint(hint)
         }
         types::Error::ProtocolError(problem) => Error::new(
             Class::ProtocolError,
-            format!("{} breaks the protocol in its answer to {}: {}", who(config), phrase(&problem.method), phrase(&problem.problem)),
+            format!(
+                "{} breaks the protocol in its answer to {}: {}",
+                who(config),
+                phrase(&problem.method),
+                phrase(&problem.problem)
+            ),
         )
         .with_hint("this is the gateway's fault; its version and log may tell more"),
-        types::Error::SessionLost(loss) => {
-            Error::new(Class::SessionLost, format!("{} lost the session, again after a new one was opened{}", who(config), said(&loss.body)))
-                .with_hint("the gateway may be restarting, or several run behind one address without sharing sessions; try again")
-        }
+        types::Error::SessionLost(loss) => Error::new(
+            Class::SessionLost,
+            format!("{} lost the session, again after a new one was opened{}", who(config), said(&loss.body)),
+        )
+        .with_hint(
+            "the gateway may be restarting, or several run behind one address without sharing sessions; try again",
+        ),
         types::Error::Rejected(error) => Error::new(
             Class::ProtocolError,
-            format!("{} answers {} with the error {}: {}", who(config), phrase(&error.method), error.code, phrase(&error.message)),
+            format!(
+                "{} answers {} with the error {}: {}",
+                who(config),
+                phrase(&error.method),
+                error.code,
+                phrase(&error.message)
+            ),
         )
         .with_hint("check the tool's name and arguments; `tools --json` shows its input_schema"),
         types::Error::UpstreamError(failure) => upstream(&failure, None),
@@ -81,8 +119,11 @@ fn judged(error: types::Error, seen: Option<&EgressFailure>, config: &GatewayCon
 fn credential(refusal: &types::Refusal, config: &GatewayConfig, expiry: Option<SystemTime>) -> Error {
     let status = format!("(HTTP {}){}", refusal.http_status, said(&refusal.body));
     if let Some(ago) = expiry.and_then(|at| SystemTime::now().duration_since(at).ok()) {
-        return Error::new(Class::TokenExpired, format!("the token for {} expired {} ago {status}", who(config), span(ago.as_secs())))
-            .with_hint(format!("get a new one and put it where {} points", config.auth.describe()));
+        return Error::new(
+            Class::TokenExpired,
+            format!("the token for {} expired {} ago {status}", who(config), span(ago.as_secs())),
+        )
+        .with_hint(format!("get a new one and put it where {} points", config.auth.describe()));
     }
     if config.auth.is_none() {
         return Error::new(Class::AuthRequired, format!("{} wants a credential {status}", who(config)))
@@ -99,7 +140,13 @@ fn credential(refusal: &types::Refusal, config: &GatewayConfig, expiry: Option<S
 }
 
 /// What egress saw says more than what the component was told.
-fn transport(class: Class, what: &str, lost: &types::TransportFailure, seen: Option<&EgressFailure>, config: &GatewayConfig) -> Error {
+fn transport(
+    class: Class,
+    what: &str,
+    lost: &types::TransportFailure,
+    seen: Option<&EgressFailure>,
+    config: &GatewayConfig,
+) -> Error {
     if let Some(seen) = seen {
         return seen.into();
     }
@@ -113,7 +160,11 @@ fn transport(class: Class, what: &str, lost: &types::TransportFailure, seen: Opt
 
 fn who(config: &GatewayConfig) -> String {
     let url = config.url.as_str();
-    if config.name == url || url.starts_with(&config.name) { url.to_owned() } else { format!("{} ({url})", config.name) }
+    if config.name == url || url.starts_with(&config.name) {
+        url.to_owned()
+    } else {
+        format!("{} ({url})", config.name)
+    }
 }
 
 fn said(body: &str) -> String {

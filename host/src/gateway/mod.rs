@@ -20,6 +20,15 @@ use crate::{
     runtime::Runtime,
 };
 
+/// A tool of the last listing, as far as a snapshot and a probe need it.
+#[derive(Clone, Debug)]
+pub(crate) struct SeenTool {
+    pub(crate) name: String,
+    pub(crate) service: Option<String>,
+    pub(crate) read_only: Option<bool>,
+    pub(crate) destructive: Option<bool>,
+}
+
 /// A gateway. Cheap to clone, safe to share; does nothing until it is asked something.
 ///
 /// A component instance does one thing at a time, so it keeps several, all attached to the same MCP session: calls run side by
@@ -75,6 +84,18 @@ impl Gateway {
     /// How the gateway and the services behind it are. A failure is in the report.
     pub async fn health(&self) -> report::GatewayHealth {
         reports::health(&self.pool).await
+    }
+
+    /// The tools of the last listing, before filters; empty before the first one.
+    pub(crate) fn seen_tools(&self) -> Vec<SeenTool> {
+        let Some(listed) = self.pool.listed() else { return Vec::new() };
+        let seen = |tool: &crate::runtime::types::Tool| SeenTool {
+            name: tool.name.clone(),
+            service: tool.provenance.service.clone(),
+            read_only: tool.annotations.as_ref().and_then(|hints| hints.read_only),
+            destructive: tool.annotations.as_ref().and_then(|hints| hints.destructive),
+        };
+        listed.catalog.tools.iter().map(seen).collect()
     }
 
     /// Calls one tool. A tool that the gateway's filter leaves out is refused. A failure is in the report, with its class.

@@ -61,28 +61,25 @@ pub(super) async fn tools(pool: &Pool, narrow: &Filter) -> Result<report::Tools>
 
 pub(super) async fn health(pool: &Pool) -> report::GatewayHealth {
     let started = Instant::now();
-    let mut health = report::GatewayHealth {
-        gateway: pool.config().name.clone(),
-        status: Status::Ok,
-        latency_ms: None,
-        tools: None,
-        services: Vec::new(),
-        vanished: Vec::new(),
-        appeared: Vec::new(),
-        checked_at: now(),
-        error: None,
-    };
+    let mut health = report::GatewayHealth::new(pool.config().name.clone(), Status::Ok, now());
     let listed = match pool.list().await {
         Ok(listed) => listed,
         Err(error) => {
             health.status = status_of(error.class);
             health.latency_ms = Some(millis(started.elapsed()));
             health.error = Some(error);
+            health.expires_at = expiry(pool);
             return health;
         }
     };
     health.latency_ms = Some(millis(listed.took));
     health.tools = Some(listed.catalog.tools.len());
+    health.warnings = warnings(&listed);
+    health.expires_at = expiry(pool);
+    if let Some(session) = pool.session() {
+        health.kind = Some(kind_of(&session));
+        health.protocol = Some(convert::phrase(&session.protocol_version));
+    }
     match checked(pool, &listed).await {
         Ok(services) => health.services = services,
         Err(error) => {
@@ -106,14 +103,24 @@ pub(super) async fn health(pool: &Pool) -> report::GatewayHealth {
 async fn checked(pool: &Pool, listed: &Listed) -> Result<Vec<report::ServiceHealth>> {
     let timeout = pool.config().timeout;
     let mut lent = pool.lend().await.map_err(|f| pool.explain(f))?;
-    let services = lent.conversation.check_health(&listed.catalog.services, timeout).await.map_err(|f| pool.explain(f))?;
+    let services =
+        lent.conversation.check_health(&listed.catalog.services, timeout).await.map_err(|f| pool.explain(f))?;
     pool.give_back(lent);
     Ok(services.into_iter().map(convert::service_health).collect())
 }
 
+/// When the credential ends, if it says so.
+fn expiry(pool: &Pool) -> Option<String> {
+    let at = chrono::DateTime::<chrono::Utc>::from(pool.credential_expiry()?);
+    Some(at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
+}
+
 fn from_catalog(service: &types::Service) -> report::ServiceHealth {
     let service = convert::service(service);
-    report::ServiceHealth { name: service.name, status: service.status, tools: service.tools, evidence: service.evidence }
+    report::ServiceHealth {
+        evidence: service.evidence,
+        ..report::ServiceHealth::new(service.name, service.status, service.tools)
+    }
 }
 
 pub(super) async fn test(pool: &Pool) -> report::Test {
@@ -152,7 +159,9 @@ pub(super) async fn test(pool: &Pool) -> report::Test {
             if !test.ok {
                 test.error = Some(
                     Error::new(Class::UpstreamError, format!("{} lists no tools at all", pool.config().name))
-                        .with_hint("gateways also answer so when they fail inside, or when the credential may see nothing"),
+                        .with_hint(
+                            "gateways also answer so when they fail inside, or when the credential may see nothing",
+                        ),
                 );
             }
         }
@@ -233,7 +242,9 @@ fn checks(
                     ms: ms.or_else(|| Some(millis(started.elapsed()))),
                     detail: failure.map(|error| error.message.clone()).unwrap_or_default(),
                 },
-                _ => Check { name, ok: Some(true), ms, detail: text.unwrap_or_else(|| passed(pool, at, https, outcome)) },
+                _ => {
+                    Check { name, ok: Some(true), ms, detail: text.unwrap_or_else(|| passed(pool, at, https, outcome)) }
+                }
             }
         })
         .collect()

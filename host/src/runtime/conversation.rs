@@ -56,7 +56,12 @@ impl Conversation {
     /// # Errors
     ///
     /// [`Failure::Host`]: the component trapped or ran into a limit while starting.
-    pub async fn start(runtime: &Runtime, egress: Egress, events: Arc<dyn Events>, within: Duration) -> Result<Self, Failure> {
+    pub async fn start(
+        runtime: &Runtime,
+        egress: Egress,
+        events: Arc<dyn Events>,
+        within: Duration,
+    ) -> Result<Self, Failure> {
         let visit = Arc::new(Visit::new());
         let limits = &runtime.limits;
         let state = State::new(EgressHooks::new(egress, Arc::clone(&visit)), limits, events);
@@ -83,8 +88,17 @@ impl Conversation {
     /// # Errors
     ///
     /// What the component says of the gateway, or why the host stopped it.
-    pub async fn open(&mut self, endpoint: &types::Endpoint, attach: Option<&types::Session>, within: Duration) -> Result<(), Failure> {
-        let opened = enter!(self, within, self.contract.pflow_gateway_discovery().conversation().call_open(&mut self.store, endpoint, attach));
+    pub async fn open(
+        &mut self,
+        endpoint: &types::Endpoint,
+        attach: Option<&types::Session>,
+        within: Duration,
+    ) -> Result<(), Failure> {
+        let opened = enter!(
+            self,
+            within,
+            self.contract.pflow_gateway_discovery().conversation().call_open(&mut self.store, endpoint, attach)
+        );
         self.resource = Some(self.judged(opened)?);
         Ok(())
     }
@@ -96,7 +110,11 @@ impl Conversation {
     /// [`Failure::Host`] only.
     pub async fn session(&mut self, within: Duration) -> Result<types::Session, Failure> {
         let this = self.resource()?;
-        Ok(enter!(self, within, self.contract.pflow_gateway_discovery().conversation().call_session(&mut self.store, this)))
+        Ok(enter!(
+            self,
+            within,
+            self.contract.pflow_gateway_discovery().conversation().call_session(&mut self.store, this)
+        ))
     }
 
     /// Ends the session and opens a new one.
@@ -106,8 +124,11 @@ impl Conversation {
     /// As [`open`](Self::open).
     pub async fn renew(&mut self, within: Duration) -> Result<types::Session, Failure> {
         let this = self.resource()?;
-        let renewed =
-            enter!(self, within, self.contract.pflow_gateway_discovery().conversation().call_renew(&mut self.store, this));
+        let renewed = enter!(
+            self,
+            within,
+            self.contract.pflow_gateway_discovery().conversation().call_renew(&mut self.store, this)
+        );
         self.judged(renewed)
     }
 
@@ -118,7 +139,11 @@ impl Conversation {
     /// As [`open`](Self::open).
     pub async fn list_tools(&mut self, within: Duration) -> Result<types::Catalog, Failure> {
         let this = self.resource()?;
-        let listed = enter!(self, within, self.contract.pflow_gateway_discovery().conversation().call_list_tools(&mut self.store, this));
+        let listed = enter!(
+            self,
+            within,
+            self.contract.pflow_gateway_discovery().conversation().call_list_tools(&mut self.store, this)
+        );
         self.judged(listed)
     }
 
@@ -133,13 +158,14 @@ impl Conversation {
         candidates: &[filter::Candidate],
         within: Duration,
     ) -> Result<Vec<Option<filter::Reason>>, Failure> {
-        let verdicts = enter!(self, within, self.contract.pflow_gateway_filter().call_select(&mut self.store, rules, candidates))
-            .map_err(|e| {
-                Failure::Host(
-                    Error::config(format!("{:?} is not a glob: {}", e.pattern, scrub::line(&e.problem, 300)))
-                        .with_hint("globs know *, ?, [abc] and {one,other}"),
-                )
-            })?;
+        let verdicts =
+            enter!(self, within, self.contract.pflow_gateway_filter().call_select(&mut self.store, rules, candidates))
+                .map_err(|e| {
+                    Failure::Host(
+                        Error::config(format!("{:?} is not a glob: {}", e.pattern, scrub::line(&e.problem, 300)))
+                            .with_hint("globs know *, ?, [abc] and {one,other}"),
+                    )
+                })?;
         if verdicts.len() == candidates.len() {
             return Ok(verdicts);
         }
@@ -154,7 +180,11 @@ impl Conversation {
     /// # Errors
     ///
     /// As [`open`](Self::open).
-    pub async fn check_health(&mut self, known: &[types::Service], within: Duration) -> Result<Vec<health::ServiceHealth>, Failure> {
+    pub async fn check_health(
+        &mut self,
+        known: &[types::Service],
+        within: Duration,
+    ) -> Result<Vec<health::ServiceHealth>, Failure> {
         let this = self.resource()?;
         let checked =
             enter!(self, within, self.contract.pflow_gateway_health().call_check(&mut self.store, this, known));
@@ -180,7 +210,11 @@ impl Conversation {
     /// As [`open`](Self::open).
     pub async fn cancel(&mut self, request: u64, reason: &str, within: Duration) -> Result<(), Failure> {
         let this = self.resource()?;
-        let told = enter!(self, within, self.contract.pflow_gateway_calls().call_cancel(&mut self.store, this, request, reason));
+        let told = enter!(
+            self,
+            within,
+            self.contract.pflow_gateway_calls().call_cancel(&mut self.store, this, request, reason)
+        );
         self.judged(told)
     }
 
@@ -191,7 +225,11 @@ impl Conversation {
     /// As [`open`](Self::open).
     pub async fn close(&mut self, within: Duration) -> Result<(), Failure> {
         let this = self.resource()?;
-        let closed = enter!(self, within, self.contract.pflow_gateway_discovery().conversation().call_close(&mut self.store, this));
+        let closed = enter!(
+            self,
+            within,
+            self.contract.pflow_gateway_discovery().conversation().call_close(&mut self.store, this)
+        );
         self.judged(closed)
     }
 

@@ -45,7 +45,8 @@ impl Anatomy {
                 .with_hint("give a component in the binary format (.wasm)"));
         }
         for payload in Parser::new(0).parse_all(bytes) {
-            let payload = payload.map_err(|e| Error::new(Class::Component, format!("broken WebAssembly: {}", e.message())))?;
+            let payload =
+                payload.map_err(|e| Error::new(Class::Component, format!("broken WebAssembly: {}", e.message())))?;
             match payload {
                 Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
                     return Err(Error::new(Class::Component, "a core WebAssembly module, not a component")
@@ -92,14 +93,19 @@ impl Anatomy {
                 .find(|i| i.package == PACKAGE && i.name == wanted);
             match found {
                 None => {
-                    return Err(Error::new(Class::Component, format!("the component does not export {expected}")).with_hint(
-                        format!("it exports {}; build it against wit/gateway.wit, world `gateway`", list(&self.exports)),
-                    ));
+                    return Err(Error::new(Class::Component, format!("the component does not export {expected}"))
+                        .with_hint(format!(
+                            "it exports {}; build it against wit/gateway.wit, world `gateway`",
+                            list(&self.exports)
+                        )));
                 }
                 Some(found) if !compatible(found.version) => {
                     return Err(Error::new(
                         Class::Component,
-                        format!("the component exports {PACKAGE}/{wanted}@{}, this host needs version {CONTRACT}", found.version),
+                        format!(
+                            "the component exports {PACKAGE}/{wanted}@{}, this host needs version {CONTRACT}",
+                            found.version
+                        ),
                     )
                     .with_hint("build it against the wit/gateway.wit of this host"));
                 }
@@ -112,11 +118,11 @@ impl Anatomy {
                 _ => i.package == PACKAGE && OWN_IMPORTS.contains(&i.name) && compatible(i.version),
             });
             if !allowed {
-                return Err(Error::new(Class::Component, format!("the component imports {import}, which this host does not offer"))
-                    .with_hint(format!(
-                        "allowed are WASI 0.2 and {PACKAGE}/{{{}}}@{CONTRACT}",
-                        OWN_IMPORTS.join(",")
-                    )));
+                return Err(Error::new(
+                    Class::Component,
+                    format!("the component imports {import}, which this host does not offer"),
+                )
+                .with_hint(format!("allowed are WASI 0.2 and {PACKAGE}/{{{}}}@{CONTRACT}", OWN_IMPORTS.join(","))));
             }
         }
         Ok(())
@@ -212,7 +218,13 @@ mod tests {
     #[test]
     fn all_of_wasi_0_2_may_be_imported_and_nothing_else() {
         anatomy(&["wasi:sockets/tcp@0.2.3", "wasi:io/poll@0.2.0", "pflow:gateway/log@0.1.0"], &ALL).check().unwrap();
-        for foreign in ["wasi:nn/graph@0.2.0", "wasi:http/types@0.3.0", "acme:secrets/read@1.0.0", "plain-function", "pflow:gateway/admin@0.1.0"] {
+        for foreign in [
+            "wasi:nn/graph@0.2.0",
+            "wasi:http/types@0.3.0",
+            "acme:secrets/read@1.0.0",
+            "plain-function",
+            "pflow:gateway/admin@0.1.0",
+        ] {
             let error = anatomy(&[foreign], &ALL).check().unwrap_err();
             assert!(error.message.contains(foreign), "{error}");
         }

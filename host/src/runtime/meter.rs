@@ -234,7 +234,10 @@ mod tests {
 
     #[test]
     fn limits_are_told_in_units_that_lose_nothing() {
-        assert_eq!(LimitReached::Cpu(Duration::from_millis(300)).to_string(), "the component computed for more than 0.3 s (limit `cpu`)");
+        assert_eq!(
+            LimitReached::Cpu(Duration::from_millis(300)).to_string(),
+            "the component computed for more than 0.3 s (limit `cpu`)"
+        );
         assert_eq!(size(256 * 1024 * 1024), "256 MiB");
         assert_eq!(size(1536), "1536 bytes");
         assert_eq!(size(2048), "2 KiB");

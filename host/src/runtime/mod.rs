@@ -23,6 +23,8 @@ use wasmtime::{
     component::{HasSelf, Linker},
 };
 
+pub(crate) use self::inspect::sha256;
+use self::{bindings::ContractPre, state::State};
 pub use self::{
     bindings::{calls, discovery, filter, health, types},
     conversation::{Conversation, Failure},
@@ -32,8 +34,6 @@ pub use self::{
     meter::LimitReached,
     state::Events,
 };
-pub(crate) use self::inspect::sha256;
-use self::{bindings::ContractPre, state::State};
 use crate::{Class, Error, Result, components, report};
 
 /// The component that is part of this program.
@@ -61,7 +61,10 @@ pub struct Runtime {
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runtime").field("source", &self.source).field("sha256", &self.anatomy.sha256).finish_non_exhaustive()
+        f.debug_struct("Runtime")
+            .field("source", &self.source)
+            .field("sha256", &self.anatomy.sha256)
+            .finish_non_exhaustive()
     }
 }
 

@@ -49,7 +49,8 @@ impl Output {
 
     /// Whether so much may still be written. Says once when not.
     fn take(&self, bytes: usize) -> bool {
-        let before = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(bytes)));
+        let before =
+            self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(bytes)));
         let before = before.unwrap_or_default();
         if before > 0 && before <= bytes {
             tracing::warn!(target: "component", "the component logs too much (limit `log`); the rest is dropped");

@@ -15,7 +15,7 @@ mod tests;
 use std::{sync::Arc, time::Duration};
 
 use rmcp::{
-    RoleServer, ServiceExt,
+    Peer, RoleServer, ServiceExt,
     service::{QuitReason, ServerInitializeError},
     transport::IntoTransport,
 };
@@ -27,6 +27,9 @@ pub use self::snapshot::{FileSnapshots, NoSnapshots, Snapshot, Snapshots};
 
 /// How long the gateway may take to end the session. pflow waits two seconds before it kills.
 const FAREWELL: Duration = Duration::from_millis(1500);
+
+/// How often to look whether the gateway announced other tools.
+const CHANGES: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 500 });
 
 /// Serves the gateway on stdin and stdout until stdin closes or the process is asked to end, then ends the gateway's session.
 ///
@@ -50,9 +53,10 @@ where
 {
     tracing::info!(gateway = upstream.name(), url = upstream.url(), "serving on stdio");
     let server = Server::new(upstream.clone(), snapshots);
+    let announced = upstream.clone();
     let end = std::pin::pin!(end);
     let outcome = tokio::select! {
-        outcome = converse(server, transport) => outcome,
+        outcome = converse(server, announced, transport) => outcome,
         () = end => {
             tracing::info!("asked to end");
             Ok(())
@@ -64,7 +68,7 @@ where
     outcome
 }
 
-async fn converse<U, T, E, A>(server: Server<U>, transport: T) -> Result<()>
+async fn converse<U, T, E, A>(server: Server<U>, upstream: U, transport: T) -> Result<()>
 where
     U: Upstream,
     T: IntoTransport<RoleServer, E, A>,
@@ -76,13 +80,32 @@ where
         Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
         Err(error) => {
             return Err(Error::new(Class::ProtocolError, format!("the client does not speak MCP: {error}"))
-                .with_hint("`serve` is started by pflow; to look at a gateway yourself, use `test` or `tools`."));
+                .with_hint("`serve` is started by pflow; to look at a gateway yourself, use `test` or `tools`"));
         }
     };
-    match running.waiting().await {
+    let peer = running.peer().clone();
+    let ended = tokio::select! {
+        ended = running.waiting() => ended,
+        never = announce(upstream, peer) => match never {},
+    };
+    match ended {
         Ok(QuitReason::Closed | QuitReason::Cancelled) => Ok(()),
         Ok(reason) => Err(Error::new(Class::Internal, format!("the server ended: {reason:?}"))),
         Err(error) => Err(Error::new(Class::Internal, format!("the server failed: {error}"))),
+    }
+}
+
+/// Passes the gateway's announcements of other tools on.
+async fn announce<U: Upstream>(upstream: U, peer: Peer<RoleServer>) -> std::convert::Infallible {
+    let mut known = upstream.changes();
+    loop {
+        tokio::time::sleep(CHANGES).await;
+        let now = upstream.changes();
+        if now != known {
+            known = now;
+            // The client may be gone; then nobody needs to know.
+            let _ = peer.notify_tool_list_changed().await;
+        }
     }
 }
 

@@ -37,6 +37,7 @@ struct Canned {
     all_here: Arc<Barrier>,
     dropped: Arc<Notify>,
     closed: Arc<AtomicUsize>,
+    changes: Arc<AtomicUsize>,
 }
 
 struct TellDropped(Arc<Notify>);
@@ -55,6 +56,7 @@ impl Canned {
             all_here: Arc::new(Barrier::new(70)),
             dropped: Arc::default(),
             closed: Arc::default(),
+            changes: Arc::default(),
         }
     }
 }
@@ -110,6 +112,10 @@ impl Upstream for Canned {
             _ => {}
         }
         call
+    }
+
+    fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst) as u64
     }
 
     async fn close(&self) {
@@ -332,6 +338,18 @@ async fn the_client_is_told_when_the_gateway_is_back_with_other_tools() {
     *gateway.tools.lock().unwrap() = Ok(catalogue(vec![tool("new", None)]));
     assert_eq!(client.next().await["method"], "notifications/tools/list_changed");
     assert_eq!(client.ask(2, "tools/list", json!({})).await["result"]["tools"][0]["name"], "new");
+    client.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_announcement_of_other_tools_is_passed_on_once() {
+    let gateway = Canned::new(Ok(catalogue(vec![])));
+    let mut client = Client::start(&gateway, Arc::new(NoSnapshots)).await;
+    gateway.changes.store(3, Ordering::SeqCst);
+    assert_eq!(client.next().await["method"], "notifications/tools/list_changed");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    client.send(&json!({"jsonrpc": "2.0", "id": 1, "method": "ping"})).await;
+    assert_eq!(client.next().await["id"], 1);
     client.end().await.unwrap();
 }
 

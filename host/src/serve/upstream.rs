@@ -15,6 +15,8 @@ pub(super) trait Upstream: Clone + Send + Sync + 'static {
         arguments: Map<String, Value>,
         options: CallOptions,
     ) -> impl Future<Output = report::Call> + Send;
+    /// Grows whenever the gateway announces other tools.
+    fn changes(&self) -> u64;
     fn close(&self) -> impl Future<Output = ()> + Send;
 }
 
@@ -33,6 +35,10 @@ impl Upstream for Gateway {
 
     async fn call(&self, tool: &str, arguments: Map<String, Value>, options: CallOptions) -> report::Call {
         Self::call(self, tool, arguments, options).await
+    }
+
+    fn changes(&self) -> u64 {
+        Self::changes(self)
     }
 
     async fn close(&self) {

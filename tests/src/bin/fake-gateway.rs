@@ -210,12 +210,7 @@ async fn say(line: &Value) -> io::Result<()> {
 #[tokio::main]
 async fn main() -> io::Result<()> {
     let command = Command::parse();
-    let log = command
-        .log
-        .as_deref()
-        .map(WireLog::to_file)
-        .transpose()?
-        .unwrap_or_default();
+    let log = command.log.as_deref().map(WireLog::to_file).transpose()?.unwrap_or_default();
     let mut hello = json!({"url": null, "pid": std::process::id()});
     let port = command.port;
     // Held until the end: dropping a fake ends it.
@@ -237,11 +232,7 @@ async fn main() -> io::Result<()> {
             hello["url"] = json!(faulty.url);
             hello["ca"] = json!(faulty.ca);
             hello["token"] = json!(fault.token.map(|token| token()));
-            (
-                None,
-                Some(faulty),
-                Box::new(|_| Err("a fault takes no orders".to_owned())),
-            )
+            (None, Some(faulty), Box::new(|_| Err("a fault takes no orders".to_owned())))
         }
         What::Generic(args) => {
             let (config, token) = args.config();
@@ -255,59 +246,34 @@ async fn main() -> io::Result<()> {
             };
             let generic = Generic::new(config);
             let fake = Fake::start_with(Arc::new(generic.clone()), transport, log, port).await?;
-            hello["url"] = json!(if args.tls {
-                fake.url_as("https", "localhost")
-            } else {
-                fake.url()
-            });
-            (
-                Some(fake),
-                None,
-                Box::new(move |order| obey_generic(&generic, order)),
-            )
+            hello["url"] = json!(if args.tls { fake.url_as("https", "localhost") } else { fake.url() });
+            (Some(fake), None, Box::new(move |order| obey_generic(&generic, order)))
         }
         What::Docker(args) => {
             let sse = args.sse;
             let docker = Arc::new(Docker::new(args.config()));
             let gateway: Arc<dyn Gateway> = docker.clone();
-            let fake = Fake::start_with(gateway, Transport::Plain, log, port)
-                .await?
-                .at(if sse { "/sse" } else { "/mcp" });
+            let fake =
+                Fake::start_with(gateway, Transport::Plain, log, port).await?.at(if sse { "/sse" } else { "/mcp" });
             hello["url"] = json!(fake.url());
-            (
-                Some(fake),
-                None,
-                Box::new(move |order| obey_docker(&docker, order)),
-            )
+            (Some(fake), None, Box::new(move |order| obey_docker(&docker, order)))
         }
         What::ContextForge(args) => {
             let config = args.config();
             hello["token"] = json!(config.token());
-            let path = if args.root {
-                "/mcp".to_owned()
-            } else {
-                format!("/servers/{}/mcp", context_forge::SERVER)
-            };
+            let path = if args.root { "/mcp".to_owned() } else { format!("/servers/{}/mcp", context_forge::SERVER) };
             let forge = Arc::new(ContextForge::new(config));
             let gateway: Arc<dyn Gateway> = forge.clone();
-            let fake = Fake::start_with(gateway, Transport::Plain, log, port)
-                .await?
-                .at(&path);
+            let fake = Fake::start_with(gateway, Transport::Plain, log, port).await?.at(&path);
             hello["url"] = json!(fake.url());
             hello["server"] = json!(context_forge::SERVER);
-            (
-                Some(fake),
-                None,
-                Box::new(move |order| obey_context_forge(&forge, order)),
-            )
+            (Some(fake), None, Box::new(move |order| obey_context_forge(&forge, order)))
         }
     };
     say(&hello).await?;
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Some(line) = lines.next_line().await? {
-        let done = serde_json::from_str(&line)
-            .map_err(|e| e.to_string())
-            .and_then(|order| obey(&order));
+        let done = serde_json::from_str(&line).map_err(|e| e.to_string()).and_then(|order| obey(&order));
         say(&match done {
             Ok(()) => json!({"ok": true}),
             Err(problem) => json!({"ok": false, "error": problem}),
@@ -318,10 +284,7 @@ async fn main() -> io::Result<()> {
 }
 
 fn word<'a>(order: &'a Value, key: &str) -> Result<&'a str, String> {
-    order
-        .get(key)
-        .and_then(Value::as_str)
-        .ok_or_else(|| format!("{key} is missing"))
+    order.get(key).and_then(Value::as_str).ok_or_else(|| format!("{key} is missing"))
 }
 
 fn obey_generic(generic: &Generic, order: &Value) -> Result<(), String> {
@@ -344,31 +307,18 @@ fn obey_generic(generic: &Generic, order: &Value) -> Result<(), String> {
         }
         "separator" => {
             let separator = word(order, "value")?.to_owned();
-            generic
-                .change(|config| config.separator = (!separator.is_empty()).then_some(separator));
+            generic.change(|config| config.separator = (!separator.is_empty()).then_some(separator));
         }
         "services" => {
-            let names = order
-                .get("value")
-                .and_then(Value::as_array)
-                .ok_or("value is missing")?;
-            let services = names
-                .iter()
-                .filter_map(Value::as_str)
-                .map(services::by_name)
-                .collect();
+            let names = order.get("value").and_then(Value::as_array).ok_or("value is missing")?;
+            let services = names.iter().filter_map(Value::as_str).map(services::by_name).collect();
             generic.change(|config| config.services = services);
         }
         "latency" => {
-            let latency = order
-                .get("ms")
-                .and_then(Value::as_u64)
-                .ok_or("ms is missing")?;
+            let latency = order.get("ms").and_then(Value::as_u64).ok_or("ms is missing")?;
             generic.change(|config| config.latency = Duration::from_millis(latency));
         }
-        "list-changed" => {
-            generic.notify(&json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}))
-        }
+        "list-changed" => generic.notify(&json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})),
         other => return Err(format!("no order is called {other:?}")),
     }
     Ok(())
@@ -406,32 +356,23 @@ fn obey_context_forge(forge: &ContextForge, order: &Value) -> Result<(), String>
             let flag = |key: &str| order.get(key).and_then(Value::as_bool);
             forge.backend(word(order, "name")?, |backend| {
                 backend.process = process.unwrap_or(backend.process);
-                backend.reachable = flag("reachable").map_or(backend.reachable, |yes| {
-                    if yes { Reachable::Yes } else { Reachable::No }
-                });
-                backend.enabled = flag("enabled").map_or(backend.enabled, |yes| {
-                    if yes { Enabled::Yes } else { Enabled::No }
-                });
+                backend.reachable =
+                    flag("reachable").map_or(backend.reachable, |yes| if yes { Reachable::Yes } else { Reachable::No });
+                backend.enabled =
+                    flag("enabled").map_or(backend.enabled, |yes| if yes { Enabled::Yes } else { Enabled::No });
                 if let Some(name) = order.get("rename").and_then(Value::as_str) {
                     name.clone_into(&mut backend.name);
                 }
             });
         }
         "grant" => {
-            let permissions = order
-                .get("permissions")
-                .and_then(Value::as_array)
-                .cloned()
-                .unwrap_or_default();
+            let permissions = order.get("permissions").and_then(Value::as_array).cloned().unwrap_or_default();
             let permissions: Vec<&str> = permissions.iter().filter_map(Value::as_str).collect();
             let server = order.get("server").and_then(Value::as_str);
             forge.grant(word(order, "token")?, Grant::new(server, &permissions));
         }
         "revoke" => {
-            let revoked = Grant {
-                refused: Some(context_forge::Refused::Revoked),
-                ..Grant::admin()
-            };
+            let revoked = Grant { refused: Some(context_forge::Refused::Revoked), ..Grant::admin() };
             forge.grant(word(order, "token")?, revoked);
         }
         "lose-sessions" => forge.lose_sessions(),
@@ -447,11 +388,7 @@ impl GenericArgs {
         let token = jwt.or_else(|| self.bearer.clone());
         let auth = if let Some(token) = &token {
             Auth::Bearer(token.clone())
-        } else if let Some((header, key)) = self
-            .api_key
-            .as_deref()
-            .and_then(|pair| pair.split_once('='))
-        {
+        } else if let Some((header, key)) = self.api_key.as_deref().and_then(|pair| pair.split_once('=')) {
             Auth::ApiKey(header.to_ascii_lowercase(), key.to_owned())
         } else if let Some(pair) = &self.basic {
             Auth::Basic(STANDARD.encode(pair))
@@ -475,11 +412,7 @@ impl GenericArgs {
                 FramingName::Sse => Framing::Sse,
                 FramingName::SsePrimed => Framing::SsePrimed,
             },
-            sessions: if self.stateless {
-                Sessions::None
-            } else {
-                Sessions::Required
-            },
+            sessions: if self.stateless { Sessions::None } else { Sessions::Required },
             lost: match self.lost {
                 LostName::NotFound => Lost::NotFound,
                 LostName::NotFoundText => Lost::NotFoundText,
@@ -488,9 +421,7 @@ impl GenericArgs {
                 LostName::Unavailable => Lost::Unavailable,
             },
             calls_per_session: self.calls_per_session,
-            session_ttl: self
-                .session_ttl
-                .and_then(|s| Duration::try_from_secs_f64(s).ok()),
+            session_ttl: self.session_ttl.and_then(|s| Duration::try_from_secs_f64(s).ok()),
             auth,
             latency: Duration::from_millis(self.latency),
             meta: match self.meta {
@@ -509,11 +440,7 @@ impl DockerArgs {
         let feature = |on: bool| if on { Feature::On } else { Feature::Off };
         let backend = |specification: &String| {
             let service = services::by_name(specification);
-            let alias = self
-                .alias
-                .iter()
-                .filter_map(|a| a.split_once('='))
-                .find(|(s, _)| *s == service.name);
+            let alias = self.alias.iter().filter_map(|a| a.split_once('=')).find(|(s, _)| *s == service.name);
             let down = self.down.contains(&service.name);
             Backend {
                 alias: alias.map(|(_, alias)| alias.to_owned()),
@@ -528,11 +455,7 @@ impl DockerArgs {
             dynamic_tools: feature(self.dynamic_tools),
             block_secrets: Feature::On,
             hung: self.hung,
-            transport: if self.sse {
-                docker::Transport::Sse
-            } else {
-                docker::Transport::Streaming
-            },
+            transport: if self.sse { docker::Transport::Sse } else { docker::Transport::Streaming },
             token: self.token,
         }
     }
@@ -541,22 +464,11 @@ impl DockerArgs {
 impl ContextForgeArgs {
     fn config(&self) -> context_forge::Config {
         let mut config = context_forge::Config::usual();
-        let grant = if self.scoped {
-            Grant::scoped(context_forge::SERVER)
-        } else {
-            Grant::admin()
-        };
+        let grant = if self.scoped { Grant::scoped(context_forge::SERVER) } else { Grant::admin() };
         config.tokens = [(jwt::expiring_in(self.expires), grant)].into();
-        config.sessions = if self.stateful {
-            context_forge::Sessions::Stateful
-        } else {
-            context_forge::Sessions::Stateless
-        };
-        config.framing = if self.sse {
-            context_forge::Framing::Sse
-        } else {
-            context_forge::Framing::Json
-        };
+        config.sessions =
+            if self.stateful { context_forge::Sessions::Stateful } else { context_forge::Sessions::Stateless };
+        config.framing = if self.sse { context_forge::Framing::Sse } else { context_forge::Framing::Json };
         config.separator.clone_from(&self.separator);
         config.limits.medium = self.medium;
         config.tool_timeout = Duration::from_secs(self.tool_timeout);

@@ -29,13 +29,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            medium: 100,
-            high: 30,
-            low: 500,
-            violations: 5,
-            lockout: Duration::from_secs(900),
-        }
+        Self { medium: 100, high: 30, low: 500, violations: 5, lockout: Duration::from_secs(900) }
     }
 }
 
@@ -93,10 +87,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 
 impl Limiter {
     pub(super) fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            windows: Mutex::default(),
-        }
+        Self { limits, windows: Mutex::default() }
     }
 
     pub(super) fn violations(&self) -> u32 {
@@ -116,19 +107,13 @@ impl Limiter {
             Tier::Low => self.limits.low,
         };
         let window = windows.seen.entry(tier).or_default();
-        while window
-            .front()
-            .is_some_and(|&at| now.duration_since(at) > WINDOW)
-        {
+        while window.front().is_some_and(|&at| now.duration_since(at) > WINDOW) {
             window.pop_front();
         }
         let used = u32::try_from(window.len()).unwrap_or(u32::MAX);
         if used < limit {
             window.push_back(now);
-            return Ok(Room {
-                limit,
-                remaining: limit - used - 1,
-            });
+            return Ok(Room { limit, remaining: limit - used - 1 });
         }
         windows.violations += 1;
         if windows.violations >= self.limits.violations {
@@ -137,17 +122,12 @@ impl Limiter {
         }
         let body = json!({"error": "Rate limit exceeded", "limit": limit, "reset_in_seconds": 60,
             "message": format!("Maximum {limit} requests per minute for {} tier endpoints.", tier.name())});
-        Err(Answer::json(429, &body)
-            .with("retry-after", "60")
-            .with("x-ratelimit-reset", "60"))
+        Err(Answer::json(429, &body).with("retry-after", "60").with("x-ratelimit-reset", "60"))
     }
 
     fn lockout(&self) -> Answer {
         let seconds = self.limits.lockout.as_secs().to_string();
-        let body =
-            json!({"error": "Account locked", "message": "Too many violations. Try again later."});
-        Answer::json(429, &body)
-            .with("retry-after", seconds.clone())
-            .with("x-lockout-remaining", seconds)
+        let body = json!({"error": "Account locked", "message": "Too many violations. Try again later."});
+        Answer::json(429, &body).with("retry-after", seconds.clone()).with("x-lockout-remaining", seconds)
     }
 }

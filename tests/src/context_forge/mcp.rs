@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use serde_json::{Value, json};
 
 use super::{
-    Backend, ContextForge, Door, Enabled, Framing, Grant, OTHER_SERVER, Process, Reachable, SERVER,
-    Sessions, VERSIONS, slugify,
+    Backend, ContextForge, Door, Enabled, Framing, Grant, OTHER_SERVER, Process, Reachable, SERVER, Sessions, VERSIONS,
+    slugify,
 };
 use crate::{locked, reply::Answer, rpc, services, wire::Seen};
 
@@ -30,32 +30,17 @@ impl ContextForge {
         for backend in &config.backends {
             let slug = slugify(&backend.name, &config.separator);
             for tool in &backend.service.tools {
-                let public = format!(
-                    "{slug}{}{}",
-                    config.separator,
-                    slugify(&tool.name, &config.separator)
-                );
-                tools.push(Exposed {
-                    public,
-                    backend: backend.clone(),
-                    tool: tool.clone(),
-                });
+                let public = format!("{slug}{}{}", config.separator, slugify(&tool.name, &config.separator));
+                tools.push(Exposed { public, backend: backend.clone(), tool: tool.clone() });
             }
         }
         // Random across deployments, stable within one.
-        tools.sort_by_key(|t| {
-            t.public.bytes().fold(7_u32, |hash, b| {
-                hash.wrapping_mul(31).wrapping_add(b.into())
-            })
-        });
+        tools.sort_by_key(|t| t.public.bytes().fold(7_u32, |hash, b| hash.wrapping_mul(31).wrapping_add(b.into())));
         tools
     }
 
     fn listed(&self, server: Option<&str>) -> Value {
-        let enabled = self
-            .exposed(server)
-            .into_iter()
-            .filter(|t| t.backend.enabled == Enabled::Yes);
+        let enabled = self.exposed(server).into_iter().filter(|t| t.backend.enabled == Enabled::Yes);
         let tool = |t: Exposed| {
             let of = |key: &str| t.tool.rest.get(key).cloned();
             json!({"name": t.public, "title": of("title"), "description": of("description"), "inputSchema": of("inputSchema"),
@@ -68,10 +53,7 @@ impl ContextForge {
         if !grant.may("tools.execute") {
             return rpc::failed("Access denied");
         }
-        let name = params
-            .get("name")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let name = params.get("name").and_then(Value::as_str).unwrap_or_default();
         let exposed = self.exposed(server);
         let mut found: Vec<&Exposed> = exposed.iter().filter(|t| t.public == name).collect();
         if found.is_empty() {
@@ -81,9 +63,8 @@ impl ContextForge {
             [] => return rpc::failed(format!("Tool not found: {name}")),
             [tool] => *tool,
             _ => {
-                let text = format!(
-                    "Multiple tools found with name '{name}' at same priority level. Tool name is ambiguous."
-                );
+                let text =
+                    format!("Multiple tools found with name '{name}' at same priority level. Tool name is ambiguous.");
                 return rpc::failed(text);
             }
         };
@@ -91,9 +72,7 @@ impl ContextForge {
             return rpc::failed(format!("Tool '{name}' exists but is inactive"));
         }
         if tool.backend.reachable == Reachable::No {
-            let text = format!(
-                "Tool '{name}' exists but is currently offline. Please verify if it is running."
-            );
+            let text = format!("Tool '{name}' exists but is currently offline. Please verify if it is running.");
             return rpc::failed(text);
         }
         match tool.backend.process {
@@ -137,33 +116,20 @@ impl ContextForge {
             "DELETE" if config.sessions == Sessions::Stateful => {
                 Answer::json(200, &json!({"jsonrpc": "2.0", "result": {}}))
             }
-            _ => Answer::json(405, &json!({"detail": "Method Not Allowed"}))
-                .with("allow", "POST, DELETE"),
+            _ => Answer::json(405, &json!({"detail": "Method Not Allowed"})).with("allow", "POST, DELETE"),
         };
-        if answer.status < 300 {
-            answer.with("x-contextforge-mcp-runtime", "python")
-        } else {
-            answer
-        }
+        if answer.status < 300 { answer.with("x-contextforge-mcp-runtime", "python") } else { answer }
     }
 
     async fn post(&self, seen: &Seen, server: Option<&str>, grant: &Grant) -> Answer {
         let config = self.config();
-        let plain = |status: u16, code: i64, text: &str| {
-            Answer::json(status, &rpc::error(&json!("server-error"), code, text))
-        };
+        let plain =
+            |status: u16, code: i64, text: &str| Answer::json(status, &rpc::error(&json!("server-error"), code, text));
         let accept = seen.header("accept").unwrap_or_default();
-        let (json_ok, sse_ok) = (
-            accept.contains("application/json"),
-            accept.contains("text/event-stream"),
-        );
+        let (json_ok, sse_ok) = (accept.contains("application/json"), accept.contains("text/event-stream"));
         match config.framing {
             Framing::Json if !json_ok => {
-                return plain(
-                    406,
-                    -32600,
-                    "Not Acceptable: Client must accept application/json",
-                );
+                return plain(406, -32600, "Not Acceptable: Client must accept application/json");
             }
             Framing::Sse if !(json_ok && sse_ok) => {
                 let text = "Not Acceptable: Client must accept both application/json and text/event-stream";
@@ -175,18 +141,13 @@ impl ContextForge {
             && !VERSIONS.contains(&version)
         {
             let known = VERSIONS.join(", ");
-            let text =
-                format!("Unsupported protocol version: {version}. Supported versions: {known}");
+            let text = format!("Unsupported protocol version: {version}. Supported versions: {known}");
             return Answer::json(400, &json!({"error": "Bad Request", "message": text}));
         }
         let message = match &seen.message {
             None => return plain(400, -32700, "Parse error"),
             Some(Value::Array(_)) => {
-                return plain(
-                    400,
-                    -32602,
-                    "Validation error: batch requests are not supported",
-                );
+                return plain(400, -32602, "Validation error: batch requests are not supported");
             }
             Some(message) => message,
         };
@@ -221,15 +182,8 @@ impl ContextForge {
     }
 
     fn initialize(&self, seen: &Seen) -> Answer {
-        let offered = seen
-            .param("protocolVersion")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let version = if VERSIONS.contains(&offered) {
-            offered
-        } else {
-            "2025-11-25"
-        };
+        let offered = seen.param("protocolVersion").and_then(Value::as_str).unwrap_or_default();
+        let version = if VERSIONS.contains(&offered) { offered } else { "2025-11-25" };
         let result = json!({"protocolVersion": version,
             "capabilities": {"experimental": {}, "logging": {}, "prompts": {"listChanged": false},
                 "resources": {"subscribe": false, "listChanged": false}, "tools": {"listChanged": false}, "completions": {}},
@@ -238,10 +192,7 @@ impl ContextForge {
         if self.config().sessions == Sessions::Stateless {
             return answer;
         }
-        let session = format!(
-            "{:032x}",
-            0xabcd_0000_u64 + self.next.fetch_add(1, Ordering::Relaxed)
-        );
+        let session = format!("{:032x}", 0xabcd_0000_u64 + self.next.fetch_add(1, Ordering::Relaxed));
         locked(&self.sessions).insert(session.clone());
         answer.with("mcp-session-id", session)
     }
@@ -255,10 +206,7 @@ impl ContextForge {
             }
             (Framing::Sse, Sessions::Stateful) => {
                 let first = "id: 7a3f8f6e-1d0b-4a59-9c55-0f6f5f1f2a10\r\ndata: \r\n\r\n";
-                Answer::events(
-                    200,
-                    format!("{first}event: message\r\ndata: {message}\r\n\r\n"),
-                )
+                Answer::events(200, format!("{first}event: message\r\ndata: {message}\r\n\r\n"))
             }
         }
     }

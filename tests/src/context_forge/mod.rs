@@ -125,36 +125,20 @@ impl Grant {
     /// Everything, everywhere.
     #[must_use]
     pub fn admin() -> Self {
-        Self::new(
-            None,
-            &[
-                "tools.read",
-                "tools.execute",
-                "servers.read",
-                "servers.use",
-                "gateways.read",
-            ],
-        )
+        Self::new(None, &["tools.read", "tools.execute", "servers.read", "servers.use", "gateways.read"])
     }
 
     /// One server, with what a client should have.
     #[must_use]
     pub fn scoped(server: &str) -> Self {
-        Self::new(
-            Some(server),
-            &["tools.read", "tools.execute", "servers.read", "servers.use"],
-        )
+        Self::new(Some(server), &["tools.read", "tools.execute", "servers.read", "servers.use"])
     }
 
     /// These permissions.
     #[must_use]
     pub fn new(server: Option<&str>, permissions: &[&str]) -> Self {
         let permissions = permissions.iter().map(|&p| p.to_owned()).collect();
-        Self {
-            server: server.map(str::to_owned),
-            permissions,
-            refused: None,
-        }
+        Self { server: server.map(str::to_owned), permissions, refused: None }
     }
 
     fn may(&self, permission: &str) -> bool {
@@ -186,21 +170,12 @@ impl Config {
     #[must_use]
     pub fn usual() -> Self {
         let weird = ["Do.Thing_With-Mixed", "do_thing_with_mixed", "wait", "boom"];
-        let weird: Vec<Tool> = weird
-            .iter()
-            .map(|n| Tool::new(n, n, &["seconds"], Nature::Writes))
-            .collect();
+        let weird: Vec<Tool> = weird.iter().map(|n| Tool::new(n, n, &["seconds"], Nature::Writes)).collect();
         let services = [
             ("GitHub Work", services::github()),
             ("slack", services::slack()),
             ("big_catalog", services::numbered("big_catalog", 150)),
-            (
-                "Weird Server (1)",
-                Service {
-                    name: "weird".to_owned(),
-                    tools: weird,
-                },
-            ),
+            ("Weird Server (1)", Service { name: "weird".to_owned(), tools: weird }),
         ];
         let backend = |(number, (name, service)): (usize, (&str, Service))| Backend {
             name: name.to_owned(),
@@ -241,9 +216,7 @@ pub struct ContextForge {
 #[must_use]
 pub fn slugify(name: &str, separator: &str) -> String {
     let lower = name.to_lowercase();
-    let words = lower
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|w| !w.is_empty());
+    let words = lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty());
     words.collect::<Vec<_>>().join(separator)
 }
 
@@ -252,12 +225,7 @@ impl ContextForge {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let limiter = limiter::Limiter::new(config.limits);
-        Self {
-            config: Mutex::new(config),
-            limiter,
-            sessions: Mutex::default(),
-            next: AtomicU64::new(0),
-        }
+        Self { config: Mutex::new(config), limiter, sessions: Mutex::default(), next: AtomicU64::new(0) }
     }
 
     /// The configuration now.
@@ -273,11 +241,7 @@ impl ContextForge {
 
     /// Changes one backend, by the name it was registered with or has now.
     pub fn backend(&self, name: &str, change: impl FnOnce(&mut Backend)) {
-        if let Some(backend) = locked(&self.config)
-            .backends
-            .iter_mut()
-            .find(|b| b.name == name)
-        {
+        if let Some(backend) = locked(&self.config).backends.iter_mut().find(|b| b.name == name) {
             change(backend);
         }
     }
@@ -302,11 +266,7 @@ impl ContextForge {
     fn authenticate(&self, seen: &Seen, door: Door) -> Result<Grant, Answer> {
         let detail = |status: u16, detail: &str| Answer::json(status, &json!({"detail": detail}));
         let challenge = |answer: Answer| {
-            if door == Door::Mcp {
-                answer.with("www-authenticate", "Bearer")
-            } else {
-                answer
-            }
+            if door == Door::Mcp { answer.with("www-authenticate", "Bearer") } else { answer }
         };
         let missing = match door {
             Door::Mcp => "Authentication required for MCP endpoints",
@@ -314,16 +274,9 @@ impl ContextForge {
         };
         let authorization = seen.header("authorization").unwrap_or_default();
         let (scheme, token) = authorization.split_once(' ').unwrap_or((authorization, ""));
-        let cookie = seen
-            .header("cookie")
-            .is_some_and(|c| c.contains("jwt_token"));
-        if seen.method == "POST"
-            && (scheme.eq_ignore_ascii_case("basic") || (cookie && authorization.is_empty()))
-        {
-            return Err(Answer::json(
-                403,
-                &json!({"detail": "CSRF validation failed", "code": "CSRF_TOKEN_INVALID"}),
-            ));
+        let cookie = seen.header("cookie").is_some_and(|c| c.contains("jwt_token"));
+        if seen.method == "POST" && (scheme.eq_ignore_ascii_case("basic") || (cookie && authorization.is_empty())) {
+            return Err(Answer::json(403, &json!({"detail": "CSRF validation failed", "code": "CSRF_TOKEN_INVALID"})));
         }
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(challenge(detail(401, missing)));
@@ -332,17 +285,11 @@ impl ContextForge {
         match grant {
             // Expired cannot be told from wrong.
             None => Err(challenge(detail(401, "Invalid authentication credentials"))),
-            Some(_) if jwt::expired(token) => {
-                Err(challenge(detail(401, "Invalid authentication credentials")))
+            Some(_) if jwt::expired(token) => Err(challenge(detail(401, "Invalid authentication credentials"))),
+            Some(Grant { refused: Some(Refused::Revoked), .. }) => {
+                Err(detail(401, "Token has been revoked").with("www-authenticate", "Bearer"))
             }
-            Some(Grant {
-                refused: Some(Refused::Revoked),
-                ..
-            }) => Err(detail(401, "Token has been revoked").with("www-authenticate", "Bearer")),
-            Some(Grant {
-                refused: Some(Refused::NoUser),
-                ..
-            }) => Err(challenge(match door {
+            Some(Grant { refused: Some(Refused::NoUser), .. }) => Err(challenge(match door {
                 Door::Mcp => detail(401, "User not found in database"),
                 Door::Rest => detail(401, "Invalid authentication credentials"),
             })),
@@ -354,16 +301,15 @@ impl ContextForge {
         let path = seen.path().trim_end_matches('/');
         match path {
             "/health" => {
-                let body = json!({"status": "healthy", "mcp_runtime": {"mode": "python", "rust_build_included": false}});
+                let body =
+                    json!({"status": "healthy", "mcp_runtime": {"mode": "python", "rust_build_included": false}});
                 return Answer::json(200, &body);
             }
             "/ready" => return Answer::json(200, &json!({"status": "ready"})),
             "/mcp" => return self.mcp(seen, None).await,
             _ => {}
         }
-        let server = path
-            .strip_prefix("/servers/")
-            .and_then(|rest| rest.strip_suffix("/mcp"));
+        let server = path.strip_prefix("/servers/").and_then(|rest| rest.strip_suffix("/mcp"));
         if let Some(server) = server.filter(|s| !s.contains('/')) {
             // Noise for MCP: the link leads to a 404.
             return self
@@ -371,10 +317,7 @@ impl ContextForge {
                 .await
                 .with("deprecation", "true")
                 .with("sunset", "Sat, 26 Sep 2026 00:00:00 GMT")
-                .with(
-                    "link",
-                    format!("</v1/servers/{server}/mcp>; rel=\"successor-version\""),
-                );
+                .with("link", format!("</v1/servers/{server}/mcp>; rel=\"successor-version\""));
         }
         self.rest(seen)
     }
@@ -400,9 +343,7 @@ impl Gateway for ContextForge {
                         .with("x-ratelimit-remaining", room.remaining.to_string())
                 }
             };
-            answer
-                .with("x-correlation-id", format!("{number:032x}"))
-                .into()
+            answer.with("x-correlation-id", format!("{number:032x}")).into()
         })
     }
 }

@@ -4,10 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    Backend, ContextForge, Door, Enabled, OTHER_SERVER, Process, Reachable, SERVER, mcp::Exposed,
-    slugify,
-};
+use super::{Backend, ContextForge, Door, Enabled, OTHER_SERVER, Process, Reachable, SERVER, mcp::Exposed, slugify};
 use crate::{reply::Answer, wire::Seen};
 
 /// Rows of `/v1/tools` without a `limit`.
@@ -22,12 +19,7 @@ fn detail(status: u16, text: &str) -> Answer {
 impl ContextForge {
     pub(super) fn rest(&self, seen: &Seen) -> Answer {
         let path = seen.path().trim_end_matches('/');
-        let parts: Vec<&str> = path
-            .strip_prefix("/v1")
-            .unwrap_or(path)
-            .split('/')
-            .skip(1)
-            .collect();
+        let parts: Vec<&str> = path.strip_prefix("/v1").unwrap_or(path).split('/').skip(1).collect();
         // The successor that the `Link` header promises is not there.
         if parts.last() == Some(&"mcp") {
             return detail(404, "Not Found");
@@ -79,9 +71,7 @@ impl ContextForge {
     fn gateways(&self, seen: &Seen) -> Answer {
         let inactive = seen.query("include_inactive") == Some("true");
         let backends = self.config().backends;
-        let shown = backends
-            .iter()
-            .filter(|b| inactive || b.enabled == Enabled::Yes);
+        let shown = backends.iter().filter(|b| inactive || b.enabled == Enabled::Yes);
         let rows: Vec<Value> = shown.map(|b| self.gateway(b)).collect();
         if seen.query("include_pagination") == Some("true") {
             return Answer::json(200, &json!({"gateways": rows, "nextCursor": null}));
@@ -142,33 +132,21 @@ impl ContextForge {
     fn server(&self, id: &str) -> Answer {
         let tools = self.exposed(Some(id));
         let names: Vec<&str> = tools.iter().map(|t| t.public.as_str()).collect();
-        let ids: Vec<String> = tools
-            .iter()
-            .map(|t| format!("{}-{}", t.backend.id, t.tool.name))
-            .collect();
-        Answer::json(
-            200,
-            &json!({"id": id, "name": "work-tools", "associatedTools": names, "associatedToolIds": ids}),
-        )
+        let ids: Vec<String> = tools.iter().map(|t| format!("{}-{}", t.backend.id, t.tool.name)).collect();
+        Answer::json(200, &json!({"id": id, "name": "work-tools", "associatedTools": names, "associatedToolIds": ids}))
     }
 
     fn tools(&self, seen: &Seen) -> Answer {
         let of = seen.query("gateway_id");
         let all = self.exposed(None);
-        let rows: Vec<Value> = all
-            .iter()
-            .filter(|t| of.is_none_or(|id| t.backend.id == id))
-            .map(|t| self.row(t))
-            .collect();
+        let rows: Vec<Value> =
+            all.iter().filter(|t| of.is_none_or(|id| t.backend.id == id)).map(|t| self.row(t)).collect();
         let limit = match seen.query("limit").and_then(|l| l.parse::<usize>().ok()) {
             None => DEFAULT_ROWS,
             Some(0) => usize::MAX,
             Some(limit) => limit.min(MOST_ROWS),
         };
-        let start = seen
-            .query("cursor")
-            .and_then(|c| c.parse::<usize>().ok())
-            .unwrap_or(0);
+        let start = seen.query("cursor").and_then(|c| c.parse::<usize>().ok()).unwrap_or(0);
         let end = start.saturating_add(limit).min(rows.len());
         let page = rows.get(start..end).unwrap_or_default();
         if seen.query("include_pagination") == Some("true") {

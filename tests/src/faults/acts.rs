@@ -16,13 +16,7 @@ use tokio::sync::mpsc;
 
 impl Fault {
     /// A fault whose three commands are good, in few requests, at once. What differs is said by the others.
-    pub(super) fn new(
-        name: &'static str,
-        family: Family,
-        stage: Stage,
-        does: &'static str,
-        act: Act,
-    ) -> Self {
+    pub(super) fn new(name: &'static str, family: Family, stage: Stage, does: &'static str, act: Act) -> Self {
         Self {
             name,
             family,
@@ -178,12 +172,7 @@ pub(super) fn open_stream(first: Vec<u8>, then: Step) -> Option<Reply> {
 /// A body of any content type.
 pub(super) fn body(status: u16, content_type: &str, text: impl Into<Bytes>) -> Option<Reply> {
     answer(
-        Answer {
-            status,
-            headers: Vec::new(),
-            payload: Payload::Whole(text.into()),
-        }
-        .with("Content-Type", content_type),
+        Answer { status, headers: Vec::new(), payload: Payload::Whole(text.into()) }.with("Content-Type", content_type),
     )
 }
 

@@ -15,19 +15,11 @@ use crate::{
     rpc,
 };
 
-fn initialize(
-    name: &'static str,
-    does: &'static str,
-    act: fn(&Turn<'_>, Value) -> Option<Reply>,
-) -> Fault {
+fn initialize(name: &'static str, does: &'static str, act: fn(&Turn<'_>, Value) -> Option<Reply>) -> Fault {
     Fault::message(name, Family::Mcp, Stage::Method("initialize"), does, act)
 }
 
-fn list(
-    name: &'static str,
-    does: &'static str,
-    act: fn(&Turn<'_>, Value) -> Option<Reply>,
-) -> Fault {
+fn list(name: &'static str, does: &'static str, act: fn(&Turn<'_>, Value) -> Option<Reply>) -> Fault {
     Fault::message(name, Family::Mcp, Stage::Method("tools/list"), does, act)
 }
 
@@ -73,134 +65,77 @@ fn tool(name: &str, description: &str) -> Value {
 
 pub(super) fn faults() -> Vec<Fault> {
     let mut faults = vec![
-        initialize(
-            "mcp-unsupported-version",
-            "Agrees on a revision that nobody knows.",
-            |_, m| set(m, "protocolVersion", json!("1999-01-01")),
-        )
-        .fails(ProtocolError)
-        .requests(4),
-        initialize("mcp-no-version", "Agrees on no revision.", |_, m| {
-            remove(m, "protocolVersion")
+        initialize("mcp-unsupported-version", "Agrees on a revision that nobody knows.", |_, m| {
+            set(m, "protocolVersion", json!("1999-01-01"))
         })
         .fails(ProtocolError)
         .requests(4),
-        initialize(
-            "mcp-no-capabilities",
-            "Leaves out its capabilities.",
-            |_, m| remove(m, "capabilities"),
-        ),
-        initialize("mcp-no-server-info", "Leaves out its name.", |_, m| {
-            remove(m, "serverInfo")
-        }),
-        list("mcp-tools-missing", "Lists without `tools`.", |_, m| {
-            remove(m, "tools")
+        initialize("mcp-no-version", "Agrees on no revision.", |_, m| remove(m, "protocolVersion"))
+            .fails(ProtocolError)
+            .requests(4),
+        initialize("mcp-no-capabilities", "Leaves out its capabilities.", |_, m| remove(m, "capabilities")),
+        initialize("mcp-no-server-info", "Leaves out its name.", |_, m| remove(m, "serverInfo")),
+        list("mcp-tools-missing", "Lists without `tools`.", |_, m| remove(m, "tools")).fails(ProtocolError),
+        list("mcp-tools-not-array", "Lists an object of tools.", |_, m| set(m, "tools", json!({"a": {}})))
+            .fails(ProtocolError),
+        list("mcp-tool-without-input-schema", "One tool has no inputSchema.", |_, m| first(m, "inputSchema", None))
+            .warns("inputSchema"),
+        list("mcp-tool-schema-not-object", "One tool's inputSchema is a text.", |_, m| {
+            first(m, "inputSchema", Some(json!("none")))
         })
-        .fails(ProtocolError),
-        list(
-            "mcp-tools-not-array",
-            "Lists an object of tools.",
-            |_, m| set(m, "tools", json!({"a": {}})),
-        )
-        .fails(ProtocolError),
-        list(
-            "mcp-tool-without-input-schema",
-            "One tool has no inputSchema.",
-            |_, m| first(m, "inputSchema", None),
-        )
         .warns("inputSchema"),
-        list(
-            "mcp-tool-schema-not-object",
-            "One tool's inputSchema is a text.",
-            |_, m| first(m, "inputSchema", Some(json!("none"))),
-        )
-        .warns("inputSchema"),
-        list("mcp-tool-without-name", "One tool has no name.", |_, m| {
-            first(m, "name", None)
-        })
-        .warns("name"),
-        list(
-            "mcp-tool-name-is-number",
-            "One tool's name is a number.",
-            |_, m| first(m, "name", Some(json!(7))),
-        )
-        .warns("name"),
-        list(
-            "mcp-tool-empty-name",
-            "One tool's name is empty.",
-            |_, m| first(m, "name", Some(json!(""))),
-        )
-        .warns("name"),
-        list("mcp-tool-is-null", "One tool is null.", |t, m| {
-            and(t, m, Value::Null)
-        })
-        .warns("tool"),
+        list("mcp-tool-without-name", "One tool has no name.", |_, m| first(m, "name", None)).warns("name"),
+        list("mcp-tool-name-is-number", "One tool's name is a number.", |_, m| first(m, "name", Some(json!(7))))
+            .warns("name"),
+        list("mcp-tool-empty-name", "One tool's name is empty.", |_, m| first(m, "name", Some(json!(""))))
+            .warns("name"),
+        list("mcp-tool-is-null", "One tool is null.", |t, m| and(t, m, Value::Null)).warns("tool"),
         list("mcp-duplicate-names", "Two tools have one name.", |t, m| {
             and(t, m, tool("github__create_issue", "The same name again"))
         })
         .warns("github__create_issue")
         .tool("slack__post_message"),
-        list(
-            "mcp-description-is-number",
-            "One tool's description is a number.",
-            |_, m| first(m, "description", Some(json!(5))),
-        ),
-        list(
-            "mcp-annotations-are-text",
-            "One tool's annotations are a text.",
-            |_, m| first(m, "annotations", Some(json!("safe"))),
-        ),
-        list(
-            "mcp-escape-sequences",
-            "Names and descriptions hold control characters.",
-            |t, m| {
-                let evil =
-                    "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}gnp.exe\u{0}\r\n  ✓ all good";
-                and(t, m, tool(&format!("evil{evil}"), evil))
-            },
-        ),
-        list(
-            "mcp-huge-description",
-            "One tool's description has five megabytes.",
-            |t, m| and(t, m, tool("svc__big", &"long ".repeat(1_000_000))),
-        ),
-        list(
-            "mcp-long-name",
-            "One tool's name has ten thousand letters.",
-            |t, m| and(t, m, tool(&"n".repeat(10_000), "Long")),
-        ),
-        list(
-            "mcp-network-ref",
-            "A schema refers to the network.",
-            |_, m| {
-                first(
-                    m,
-                    "inputSchema",
-                    Some(
-                        json!({"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1:9/schema.json"}}}),
-                    ),
-                )
-            },
-        ),
+        list("mcp-description-is-number", "One tool's description is a number.", |_, m| {
+            first(m, "description", Some(json!(5)))
+        }),
+        list("mcp-annotations-are-text", "One tool's annotations are a text.", |_, m| {
+            first(m, "annotations", Some(json!("safe")))
+        }),
+        list("mcp-escape-sequences", "Names and descriptions hold control characters.", |t, m| {
+            let evil = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}gnp.exe\u{0}\r\n  ✓ all good";
+            and(t, m, tool(&format!("evil{evil}"), evil))
+        }),
+        list("mcp-huge-description", "One tool's description has five megabytes.", |t, m| {
+            and(t, m, tool("svc__big", &"long ".repeat(1_000_000)))
+        }),
+        list("mcp-long-name", "One tool's name has ten thousand letters.", |t, m| {
+            and(t, m, tool(&"n".repeat(10_000), "Long"))
+        }),
+        list("mcp-network-ref", "A schema refers to the network.", |_, m| {
+            first(
+                m,
+                "inputSchema",
+                Some(json!({"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1:9/schema.json"}}})),
+            )
+        }),
     ];
     let whole = |name, does, act: fn() -> Config| {
-        Fault::message(
-            name,
-            Family::Mcp,
-            Stage::Method("tools/list"),
-            does,
-            |_, _| None,
-        )
-        .around(act)
-        .tool("svc__item_001_lookup")
+        Fault::message(name, Family::Mcp, Stage::Method("tools/list"), does, |_, _| None)
+            .around(act)
+            .tool("svc__item_001_lookup")
     };
     faults.extend([
         whole("mcp-ten-thousand-tools", "Lists 10,000 tools at once.", || one_service(10_000)),
-        whole("mcp-round-number", "Lists exactly 50 tools, as a gateway does that reads only first pages.", || one_service(50))
-            .warns("50"),
-        list("mcp-zero-tools", "Lists nothing.", |_, m| with_tools(m, Vec::clear).map(|r| r)).warns("no tools").around(|| one_service(3)),
+        whole("mcp-round-number", "Lists exactly 50 tools, as a gateway does that reads only first pages.", || {
+            one_service(50)
+        })
+        .warns("50"),
+        list("mcp-zero-tools", "Lists nothing.", |_, m| with_tools(m, Vec::clear).map(|r| r))
+            .warns("no tools")
+            .around(|| one_service(3)),
         list("mcp-bad-x-mcp-header", "A tool asks for a header that must not be (2026-07-28).", |t, m| {
-            let schema = json!({"type": "object", "properties": {"a": {"type": "string", "x-mcp-header": "Bad Header\r\n"}}});
+            let schema =
+                json!({"type": "object", "properties": {"a": {"type": "string", "x-mcp-header": "Bad Header\r\n"}}});
             and(t, m, json!({"name": "svc__bad", "inputSchema": schema}))
         })
         .warns("x-mcp-header")
@@ -210,11 +145,7 @@ pub(super) fn faults() -> Vec<Fault> {
     faults
 }
 
-fn paged(
-    name: &'static str,
-    does: &'static str,
-    act: fn(&Turn<'_>, Value) -> Option<Reply>,
-) -> Fault {
+fn paged(name: &'static str, does: &'static str, act: fn(&Turn<'_>, Value) -> Option<Reply>) -> Fault {
     Fault::message(name, Family::Paging, Stage::Method("tools/list"), does, act)
 }
 
@@ -224,8 +155,10 @@ fn later(name: &'static str, does: &'static str, act: fn(&Turn<'_>) -> Option<Re
 
 pub(super) fn paging() -> Vec<Fault> {
     vec![
-        paged("paging-repeated-cursor", "Hands out the same cursor again and again.", |_, m| set(m, "nextCursor", json!("again")))
-            .warns("cursor"),
+        paged("paging-repeated-cursor", "Hands out the same cursor again and again.", |_, m| {
+            set(m, "nextCursor", json!("again"))
+        })
+        .warns("cursor"),
         Fault::reply(
             "paging-endless-cursors",
             Family::Paging,
@@ -257,7 +190,8 @@ pub(super) fn paging() -> Vec<Fault> {
             let last = m.get("result")?.get("nextCursor").is_none();
             if last { set(m, "nextCursor", Value::Null) } else { None }
         }),
-        paged("paging-number-cursor", "Hands out a number as cursor.", |_, m| set(m, "nextCursor", json!(5))).fails(ProtocolError),
+        paged("paging-number-cursor", "Hands out a number as cursor.", |_, m| set(m, "nextCursor", json!(5)))
+            .fails(ProtocolError),
         later("paging-error-on-page-2", "The second page fails.", |turn| {
             answer_json(&rpc::error(&turn.seen.rpc_id(), -32603, "upstream github down"))
         })
@@ -280,12 +214,17 @@ pub(super) fn paging() -> Vec<Fault> {
         })
         .fails(AuthRequired)
         .requests(8),
-        later("paging-500-on-page-2", "Fails inside on the second page.", |_| answer(Answer::go_error(500, "boom"))).fails(UpstreamError),
+        later("paging-500-on-page-2", "Fails inside on the second page.", |_| answer(Answer::go_error(500, "boom")))
+            .fails(UpstreamError),
         later("paging-never-answers-page-2", "Says nothing to the second page.", |_| script(vec![Step::Hang]))
             .fails(Timeout)
             .at_deadline(),
         paged("paging-same-page-twice", "Gives the same tools on two pages.", |turn, m| {
-            if turn.cursor() == Some("after-5") { with_tools(m, |tools| tools.extend([tool("github__list_issues", "Again")])) } else { None }
+            if turn.cursor() == Some("after-5") {
+                with_tools(m, |tools| tools.extend([tool("github__list_issues", "Again")]))
+            } else {
+                None
+            }
         })
         .warns("github__list_issues")
         .tool("slack__post_message"),

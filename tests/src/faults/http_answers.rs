@@ -10,8 +10,7 @@ use super::{
 };
 use crate::reply::{Answer, Reply, Step, chunked_head, head};
 
-const HTML: &str =
-    "<!doctype html><html><head><title>Sign in</title></head><body><h1>Welcome</h1></body></html>";
+const HTML: &str = "<!doctype html><html><head><title>Sign in</title></head><body><h1>Welcome</h1></body></html>";
 
 fn html(status: u16) -> Option<Reply> {
     body(status, "text/html; charset=utf-8", HTML)
@@ -33,46 +32,67 @@ pub(super) fn faults() -> Vec<Fault> {
 
 fn statuses() -> Vec<Fault> {
     vec![
-        every("http-301-other-origin", "Redirects to another host for good.", |_| redirect(301, "http://other.invalid/mcp"))
+        every("http-301-other-origin", "Redirects to another host for good.", |_| {
+            redirect(301, "http://other.invalid/mcp")
+        })
+        .fails(NotMcp),
+        every("http-302-login-page", "Redirects to a sign-in page elsewhere.", |_| {
+            redirect(302, "https://login.invalid/")
+        })
+        .fails(NotMcp),
+        every("http-307-other-origin", "Redirects the POST to another host.", |_| {
+            redirect(307, "http://other.invalid/mcp")
+        })
+        .fails(NotMcp),
+        every("http-307-to-itself", "Redirects to the same URL for ever.", |_| redirect(307, "/mcp"))
+            .fails(NotMcp)
+            .requests(30),
+        every("http-400-text", "Answers 400 with a text.", |_| answer(Answer::go_error(400, "bad request")))
             .fails(NotMcp),
-        every("http-302-login-page", "Redirects to a sign-in page elsewhere.", |_| redirect(302, "https://login.invalid/"))
-            .fails(NotMcp),
-        every("http-307-other-origin", "Redirects the POST to another host.", |_| redirect(307, "http://other.invalid/mcp"))
-            .fails(NotMcp),
-        every("http-307-to-itself", "Redirects to the same URL for ever.", |_| redirect(307, "/mcp")).fails(NotMcp).requests(30),
-        every("http-400-text", "Answers 400 with a text.", |_| answer(Answer::go_error(400, "bad request"))).fails(NotMcp),
         every("http-400-detail", "Answers 400 with JSON that is not JSON-RPC.", |_| {
             answer(Answer::json(400, &json!({"detail": "Bad Request"})))
         })
         .fails(NotMcp),
-        every("http-403", "Refuses the caller.", |_| answer(Answer::json(403, &json!({"detail": "Access denied"})))).fails(Forbidden),
+        every("http-403", "Refuses the caller.", |_| answer(Answer::json(403, &json!({"detail": "Access denied"}))))
+            .fails(Forbidden),
         every("http-403-csrf", "Refuses the caller with a page.", |_| html(403)).fails(Forbidden),
-        every("http-404-json", "Knows no such path, in JSON.", |_| answer(Answer::json(404, &json!({"detail": "Not Found"}))))
-            .fails(NotMcp),
+        every("http-404-json", "Knows no such path, in JSON.", |_| {
+            answer(Answer::json(404, &json!({"detail": "Not Found"})))
+        })
+        .fails(NotMcp),
         every("http-404-html", "Knows no such path, in HTML.", |_| html(404)).fails(NotMcp),
         every("http-405", "Allows no POST.", |_| answer(Answer::empty(405).with("Allow", "GET, HEAD"))).fails(NotMcp),
-        every("http-406", "Finds nothing acceptable.", |_| answer(Answer::go_error(406, "Not Acceptable"))).fails(NotMcp),
+        every("http-406", "Finds nothing acceptable.", |_| answer(Answer::go_error(406, "Not Acceptable")))
+            .fails(NotMcp),
         every("http-410", "Says that the endpoint is gone.", |_| answer(Answer::go_error(410, "Gone"))).fails(NotMcp),
         every("http-415", "Refuses the content type.", |_| {
             answer(Answer::go_error(415, "Content-Type must be 'application/json'"))
         })
         .fails(NotMcp),
-        every("http-500", "Fails inside.", |_| answer(Answer::go_error(500, "Internal Server Error"))).fails(UpstreamError),
+        every("http-500", "Fails inside.", |_| answer(Answer::go_error(500, "Internal Server Error")))
+            .fails(UpstreamError),
         every("http-500-json-rpc", "Fails inside, with a JSON-RPC error.", |turn| {
             answer(Answer::json(500, &crate::rpc::error(&turn.seen.rpc_id(), -32603, "Internal error")))
         })
         .fails(UpstreamError),
-        every("http-502", "A proxy cannot reach the gateway.", |_| body(502, "text/html", "<html><h1>502 Bad Gateway</h1></html>"))
-            .fails(UpstreamError),
+        every("http-502", "A proxy cannot reach the gateway.", |_| {
+            body(502, "text/html", "<html><h1>502 Bad Gateway</h1></html>")
+        })
+        .fails(UpstreamError),
         every("http-503-retry-after", "Is unavailable for half a minute.", |_| {
             answer(Answer::go_error(503, "Service Unavailable").with("Retry-After", "30"))
         })
         .fails(UpstreamError),
-        every("http-504", "A proxy waited in vain.", |_| body(504, "text/html", "<html><h1>504 Gateway Time-out</h1></html>"))
-            .fails(UpstreamError),
+        every("http-504", "A proxy waited in vain.", |_| {
+            body(504, "text/html", "<html><h1>504 Gateway Time-out</h1></html>")
+        })
+        .fails(UpstreamError),
         every("http-204", "Answers with no content at all.", |_| answer(Answer::bare(204))).fails(NotMcp),
         every("http-101", "Switches protocols that nobody asked to switch.", |_| {
-            script(vec![bytes("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"), Step::Close])
+            script(vec![
+                bytes("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"),
+                Step::Close,
+            ])
         })
         .fails(NotMcp),
     ]

@@ -220,10 +220,7 @@ pub struct Fault {
 
 impl fmt::Debug for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fault")
-            .field("name", &self.name)
-            .field("family", &self.family)
-            .finish_non_exhaustive()
+        f.debug_struct("Fault").field("name", &self.name).field("family", &self.family).finish_non_exhaustive()
     }
 }
 
@@ -243,10 +240,7 @@ pub struct Faulty {
 /// The gateway around which faults are built: 15 tools of three services in pages of 5.
 #[must_use]
 pub fn usual() -> Config {
-    Config {
-        page: Some(5),
-        ..Config::default()
-    }
+    Config { page: Some(5), ..Config::default() }
 }
 
 impl Fault {
@@ -264,35 +258,22 @@ impl Fault {
     /// The same, with a log and a port.
     pub async fn start_with(&self, log: WireLog, port: u16) -> io::Result<Faulty> {
         let gateway = Generic::new((self.inner)());
-        let server = Arc::new(Played {
-            fault: self.clone(),
-            inner: gateway.clone(),
-            times: AtomicUsize::new(0),
-        });
+        let server = Arc::new(Played { fault: self.clone(), inner: gateway.clone(), times: AtomicUsize::new(0) });
         let mut ca = None;
         let transport = match self.connect {
             Connect::NeverAccepted => Transport::NeverAccept,
             Connect::NeverRead => Transport::NeverRead,
             Connect::ClosedAtOnce => Transport::CloseAtOnce,
-            Connect::SelfSigned
-            | Connect::WrongHost
-            | Connect::Trusted
-            | Connect::TlsBehindHttp => {
-                let names: &[&str] = if self.connect == Connect::WrongHost {
-                    &["gateway.example"]
-                } else {
-                    &["localhost", "127.0.0.1"]
-                };
+            Connect::SelfSigned | Connect::WrongHost | Connect::Trusted | Connect::TlsBehindHttp => {
+                let names: &[&str] =
+                    if self.connect == Connect::WrongHost { &["gateway.example"] } else { &["localhost", "127.0.0.1"] };
                 let (acceptor, pem) = tls::self_signed(names)?;
                 if matches!(self.connect, Connect::WrongHost | Connect::Trusted) {
                     ca = Some(pem);
                 }
                 Transport::Tls(acceptor)
             }
-            Connect::Plain
-            | Connect::Refused
-            | Connect::UnknownHost
-            | Connect::PlainBehindHttps => Transport::Plain,
+            Connect::Plain | Connect::Refused | Connect::UnknownHost | Connect::PlainBehindHttps => Transport::Plain,
         };
         let fake = Fake::start_with(server, transport, log.clone(), port).await?;
         let url = match self.connect {
@@ -300,34 +281,19 @@ impl Fault {
             Connect::UnknownHost => fake.url_as("http", "no-such-host.invalid"),
             Connect::PlainBehindHttps => fake.url_as("https", "127.0.0.1"),
             Connect::TlsBehindHttp => fake.url_as("http", "127.0.0.1"),
-            Connect::SelfSigned | Connect::WrongHost | Connect::Trusted => {
-                fake.url_as("https", "localhost")
-            }
-            Connect::Plain
-            | Connect::NeverAccepted
-            | Connect::NeverRead
-            | Connect::ClosedAtOnce => fake.url(),
+            Connect::SelfSigned | Connect::WrongHost | Connect::Trusted => fake.url_as("https", "localhost"),
+            Connect::Plain | Connect::NeverAccepted | Connect::NeverRead | Connect::ClosedAtOnce => fake.url(),
         };
-        Ok(Faulty {
-            url,
-            ca,
-            log,
-            gateway,
-            _fake: Some(fake),
-        })
+        Ok(Faulty { url, ca, log, gateway, _fake: Some(fake) })
     }
 
     fn meets(&self, seen: &Seen) -> bool {
         match self.stage {
             Stage::Connection => false,
             Stage::Every => true,
-            Stage::Answers => {
-                seen.method == "POST" && seen.rpc_method().is_some() && !seen.rpc_id().is_null()
-            }
+            Stage::Answers => seen.method == "POST" && seen.rpc_method().is_some() && !seen.rpc_id().is_null(),
             Stage::Method(method) => seen.rpc_method() == Some(method),
-            Stage::LaterPage => {
-                seen.rpc_method() == Some("tools/list") && seen.param("cursor").is_some()
-            }
+            Stage::LaterPage => seen.rpc_method() == Some("tools/list") && seen.param("cursor").is_some(),
             Stage::Delete => seen.method == "DELETE",
         }
     }
@@ -349,10 +315,7 @@ impl Gateway for Played {
             match self.fault.act {
                 Act::Connection => self.inner.answer(seen).await,
                 Act::Reply(act) => {
-                    let turn = Turn {
-                        seen,
-                        times: self.times.fetch_add(1, Ordering::Relaxed),
-                    };
+                    let turn = Turn { seen, times: self.times.fetch_add(1, Ordering::Relaxed) };
                     match act(&turn) {
                         Some(reply) => reply,
                         None => self.inner.answer(seen).await,
@@ -363,10 +326,7 @@ impl Gateway for Played {
                     let Some(message) = good_message(&reply) else {
                         return reply;
                     };
-                    let turn = Turn {
-                        seen,
-                        times: self.times.fetch_add(1, Ordering::Relaxed),
-                    };
+                    let turn = Turn { seen, times: self.times.fetch_add(1, Ordering::Relaxed) };
                     match act(&turn, message) {
                         Some(Reply::Answer(answer)) => Reply::Answer(keep_session(answer, &reply)),
                         Some(script) => script,
@@ -380,12 +340,7 @@ impl Gateway for Played {
 
 /// The message of a good answer.
 fn good_message(reply: &Reply) -> Option<Value> {
-    let Reply::Answer(Answer {
-        status: 200,
-        payload: Payload::Whole(body),
-        ..
-    }) = reply
-    else {
+    let Reply::Answer(Answer { status: 200, payload: Payload::Whole(body), .. }) = reply else {
         return None;
     };
     let message: Value = serde_json::from_slice(body).ok()?;
@@ -395,20 +350,12 @@ fn good_message(reply: &Reply) -> Option<Value> {
 /// A fault in a message is not one of the session.
 fn keep_session(mut answer: Answer, good: &Reply) -> Answer {
     if let Reply::Answer(good) = good {
-        answer.headers.extend(
-            good.headers
-                .iter()
-                .filter(|(n, _)| n == "Mcp-Session-Id")
-                .cloned(),
-        );
+        answer.headers.extend(good.headers.iter().filter(|(n, _)| n == "Mcp-Session-Id").cloned());
     }
     answer
 }
 
 /// A service of tools that the tests of lists use.
 pub(crate) fn one_service(count: usize) -> Config {
-    Config {
-        services: vec![services::numbered("svc", count)],
-        ..Config::default()
-    }
+    Config { services: vec![services::numbered("svc", count)], ..Config::default() }
 }

@@ -29,21 +29,11 @@ pub fn reference_page() -> String {
                 fault.family
             );
         }
-        let time = if fault.ends == Ends::AtOnce {
-            "at once"
-        } else {
-            "deadline"
-        };
+        let time = if fault.ends == Ends::AtOnce { "at once" } else { "deadline" };
         let _ = writeln!(
             page,
             "| {} | {} | {} | {} | {} | {time} | {} | {} |",
-            fault.name,
-            fault.does,
-            fault.test,
-            fault.tools,
-            fault.call,
-            fault.requests,
-            fault.calls
+            fault.name, fault.does, fault.test, fault.tools, fault.call, fault.requests, fault.calls
         );
     }
     page

@@ -1,13 +1,7 @@
 //! What can only be seen in a process where nothing else runs: memory, threads, descriptors, and the bytes of linear memories.
 //! Each test runs this program again with one test that is otherwise ignored.
 
-use std::{
-    fs,
-    os::unix::fs::FileExt as _,
-    process::Command,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, os::unix::fs::FileExt as _, process::Command, sync::Arc, time::Duration};
 
 use pflow_gateway::{
     config::GatewayConfig,
@@ -62,7 +56,11 @@ impl Use {
             let line = status.lines().find(|line| line.starts_with(key)).unwrap();
             line.split_whitespace().nth(1).unwrap().parse().unwrap()
         };
-        Self { kib: number("VmRSS:"), threads: number("Threads:"), descriptors: fs::read_dir("/proc/self/fd").unwrap().count() }
+        Self {
+            kib: number("VmRSS:"),
+            threads: number("Threads:"),
+            descriptors: fs::read_dir("/proc/self/fd").unwrap().count(),
+        }
     }
 }
 
@@ -157,7 +155,10 @@ async fn memory_after_a_call_with_a_token() {
     let egress = Egress::new(&config, &EgressLimits::default()).unwrap();
     let bearer = format!("Bearer {TOKEN}").into();
     egress.set_credentials(Credentials::none().with(http::header::AUTHORIZATION, &bearer).unwrap());
-    let code = CodeStore { packaged: Vec::new(), cache: guest::component("hostile").parent().map(|folder| folder.join("code")) };
+    let code = CodeStore {
+        packaged: Vec::new(),
+        cache: guest::component("hostile").parent().map(|folder| folder.join("code")),
+    };
     let runtime = Runtime::with(None, Limits::default(), &code).unwrap();
     let mut conversation = Conversation::start(&runtime, egress, Arc::new(Heard::default()), PATIENCE).await.unwrap();
     conversation.open(&endpoint(fake.url()), None, PATIENCE).await.unwrap();

@@ -8,8 +8,9 @@ use pflow_gateway::{
     runtime::{CodeStore, Conversation, Failure, Limits, Runtime},
 };
 use wasm_encoder::{
-    BlockType, CodeSection, ComponentSection as _, ConstExpr, Function, FunctionSection, GlobalSection, GlobalType, HeapType, InstanceSection,
-    MemorySection, MemoryType, Module, ModuleArg, ModuleSection, RefType, StartSection, TableSection, TableType, TypeSection, ValType,
+    BlockType, CodeSection, ComponentSection as _, ConstExpr, Function, FunctionSection, GlobalSection, GlobalType,
+    HeapType, InstanceSection, MemorySection, MemoryType, Module, ModuleArg, ModuleSection, RefType, StartSection,
+    TableSection, TableType, TypeSection, ValType,
 };
 use wasmparser::{Parser, Payload};
 
@@ -49,7 +50,13 @@ pub(super) fn module(pages: u64, elements: u64, body: impl FnOnce(&mut Function)
     let mut functions = FunctionSection::new();
     functions.function(0);
     let mut tables = TableSection::new();
-    tables.table(TableType { element_type: RefType::FUNCREF, table64: false, minimum: elements, maximum: None, shared: false });
+    tables.table(TableType {
+        element_type: RefType::FUNCREF,
+        table64: false,
+        minimum: elements,
+        maximum: None,
+        shared: false,
+    });
     let mut memories = MemorySection::new();
     memories.memory(MemoryType { minimum: pages, maximum: None, memory64: false, shared: false, page_size_log2: None });
     let mut globals = GlobalSection::new();
@@ -106,7 +113,15 @@ async fn a_start_function_that_spins_meets_the_cpu_limit() {
 #[tokio::test]
 async fn a_start_function_that_grows_memory_meets_the_memory_limit() {
     let grow = module(1, 1, |f| {
-        f.instructions().loop_(BlockType::Empty).i32_const(16).memory_grow(0).i32_const(-1).i32_ne().br_if(0).end().unreachable();
+        f.instructions()
+            .loop_(BlockType::Empty)
+            .i32_const(16)
+            .memory_grow(0)
+            .i32_const(-1)
+            .i32_ne()
+            .br_if(0)
+            .end()
+            .unreachable();
     });
     refused_by("memory", &with_module(&grow, 1)).await;
 }

@@ -8,7 +8,10 @@ use pflow_gateway::{
     runtime::{CodeStore, Runtime},
 };
 
-use super::{guest, stand::{Stand, limits}};
+use super::{
+    guest,
+    stand::{Stand, limits},
+};
 
 struct Place {
     folder: tempfile::TempDir,
@@ -78,7 +81,10 @@ fn a_component_that_changed_under_its_pin_is_refused() {
     fs::write(&pin.file, bytes).unwrap();
     let error = Runtime::with(Some(&pin.file), limits(), &CodeStore::default()).unwrap_err();
     assert_eq!(error.class, Class::Component);
-    assert!(error.message.contains("changed since it was installed") && error.message.contains(&pin.sha256), "{error:?}");
+    assert!(
+        error.message.contains("changed since it was installed") && error.message.contains(&pin.sha256),
+        "{error:?}"
+    );
     assert!(error.hint.unwrap().contains("component use"));
     fs::remove_file(&pin.file).unwrap();
     let error = Runtime::with(Some(&pin.file), limits(), &CodeStore::default()).unwrap_err();

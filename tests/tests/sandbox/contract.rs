@@ -7,7 +7,9 @@ use pflow_gateway::{
     runtime::{Anatomy, BUILT_IN, CONTRACT, CodeStore, Runtime},
 };
 use sha2::{Digest as _, Sha256};
-use wasm_encoder::{ComponentImportSection, ComponentSection as _, ComponentTypeRef, ComponentTypeSection, InstanceType};
+use wasm_encoder::{
+    ComponentImportSection, ComponentSection as _, ComponentTypeRef, ComponentTypeSection, InstanceType,
+};
 
 use super::{guest, stand::limits};
 
@@ -76,7 +78,8 @@ fn refused(bytes: &[u8]) -> Error {
     let folder = tempfile::tempdir().unwrap();
     let (file, cache) = (folder.path().join("component.wasm"), folder.path().join("cache"));
     fs::write(&file, bytes).unwrap();
-    let error = Runtime::with(Some(&file), limits(), &CodeStore { packaged: Vec::new(), cache: Some(cache.clone()) }).unwrap_err();
+    let error = Runtime::with(Some(&file), limits(), &CodeStore { packaged: Vec::new(), cache: Some(cache.clone()) })
+        .unwrap_err();
     assert!(!cache.exists(), "it was compiled");
     assert_eq!(error.class, Class::Component, "{error:?}");
     assert!(error.message.contains("component.wasm"), "{error:?}");
@@ -135,7 +138,10 @@ fn a_component_without_an_export_is_refused_by_its_name() {
 #[test]
 fn a_component_of_another_version_is_refused_with_both_versions() {
     let error = refused(&replaced("@0.1.0", "@0.2.0"));
-    assert!(error.message.contains("exports pflow:gateway/discovery@0.2.0, this host needs version 0.1.0"), "{error:?}");
+    assert!(
+        error.message.contains("exports pflow:gateway/discovery@0.2.0, this host needs version 0.1.0"),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -174,11 +180,15 @@ fn type_count(bytes: &[u8]) -> u32 {
                 count += u32::try_from(types.count()).unwrap();
             }
             Payload::ComponentImportSection(section) if depth == 0 => {
-                let types = section.into_iter().filter(|import| matches!(import, Ok(import) if matches!(import.ty, wasmparser::ComponentTypeRef::Type(_))));
+                let types = section.into_iter().filter(
+                    |import| matches!(import, Ok(import) if matches!(import.ty, wasmparser::ComponentTypeRef::Type(_))),
+                );
                 count += u32::try_from(types.count()).unwrap();
             }
             Payload::ComponentExportSection(section) if depth == 0 => {
-                let types = section.into_iter().filter(|export| matches!(export, Ok(export) if export.kind == ComponentExternalKind::Type));
+                let types = section
+                    .into_iter()
+                    .filter(|export| matches!(export, Ok(export) if export.kind == ComponentExternalKind::Type));
                 count += u32::try_from(types.count()).unwrap();
             }
             _ => {}

@@ -57,7 +57,8 @@ limited!("memory": grow_memory, grow_memory_in_open);
 
 pub(super) async fn grow_memory_and_go_on(strike: Strike<'_>) {
     let outcome = strike.run().await;
-    let mib: usize = outcome.answer().strip_prefix("refused after ").and_then(|t| t.strip_suffix(" MiB")).unwrap().parse().unwrap();
+    let mib: usize =
+        outcome.answer().strip_prefix("refused after ").and_then(|t| t.strip_suffix(" MiB")).unwrap().parse().unwrap();
     assert!((20..=32).contains(&mib), "{mib} MiB of 32");
 }
 
@@ -117,7 +118,10 @@ fn denied(outcome: &Outcome, targets: usize) {
     let lines = outcome.lines();
     assert_eq!(lines.len(), targets, "{lines:?}");
     for (target, got) in lines {
-        assert!(got.contains("Denied") || got.contains("Prohibited") || got.contains("refused") || got.contains("Invalid"), "{target}: {got}");
+        assert!(
+            got.contains("Denied") || got.contains("Prohibited") || got.contains("refused") || got.contains("Invalid"),
+            "{target}: {got}"
+        );
     }
     assert!(outcome.on_the_wire.is_empty(), "{:?}", outcome.on_the_wire);
 }
@@ -129,7 +133,11 @@ async fn denied_all(strike: Strike<'_>, targets: &[&str]) {
 pub(super) async fn other_host(strike: Strike<'_>) {
     strike.stand.names.set("evil.example", "127.0.0.1");
     let port = strike.stand.server.address.port();
-    let targets = [format!("http://evil.example:{port}/"), format!("http://localhost:{port}/"), format!("http://127.0.0.2:{port}/")];
+    let targets = [
+        format!("http://evil.example:{port}/"),
+        format!("http://localhost:{port}/"),
+        format!("http://127.0.0.2:{port}/"),
+    ];
     denied_all(strike, &targets.each_ref().map(String::as_str)).await;
 }
 
@@ -162,7 +170,15 @@ pub(super) async fn metadata_address(strike: Strike<'_>) {
 
 pub(super) async fn mapped_ipv6(strike: Strike<'_>) {
     let port = strike.stand.elsewhere.address.port();
-    let hosts = ["[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[::1]", "[::]"];
+    let hosts = [
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[::127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]",
+        "[::1]",
+        "[::]",
+    ];
     let targets = hosts.map(|host| format!("http://{host}:{port}/"));
     denied_all(strike, &targets.each_ref().map(String::as_str)).await;
 }
@@ -188,8 +204,16 @@ pub(super) async fn odd_spellings(strike: Strike<'_>) {
 pub(super) async fn private_name(strike: Strike<'_>) {
     let port = strike.stand.elsewhere.address.port();
     let origins: Vec<String> = (0..8).map(|n| format!("http://friendly{n}.example:{port}")).collect();
-    let addresses =
-        ["127.0.0.1", "10.0.0.1", "192.168.1.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "0.0.0.0"];
+    let addresses = [
+        "127.0.0.1",
+        "10.0.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "::1",
+        "::ffff:127.0.0.1",
+        "64:ff9b::7f00:1",
+        "0.0.0.0",
+    ];
     for (n, address) in addresses.iter().enumerate() {
         strike.stand.names.set(&format!("friendly{n}.example"), address);
     }
@@ -217,9 +241,14 @@ fn headers(requests: &[String]) -> Vec<(String, String)> {
 /// Whatever was sent is one request per request, to the right host, with the host's credential and no other.
 fn clean(outcome: &Outcome) {
     for request in &outcome.on_the_wire {
-        assert!(!request.contains("evil.example") && !request.contains("forged") && !request.contains("smuggled"), "{request}");
+        assert!(
+            !request.contains("evil.example") && !request.contains("forged") && !request.contains("smuggled"),
+            "{request}"
+        );
         let headers = headers(std::slice::from_ref(request));
-        let of = |wanted: &str| headers.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value.as_str()).collect::<Vec<_>>();
+        let of = |wanted: &str| {
+            headers.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value.as_str()).collect::<Vec<_>>()
+        };
         assert_eq!(of("authorization"), [format!("Bearer {TOKEN}")], "{request}");
         assert_eq!(of("host").len(), 1, "{request}");
     }
@@ -234,7 +263,12 @@ pub(super) async fn smuggle_authorization(strike: Strike<'_>) {
     assert!(outcome.answer().contains("refused"), "{}", outcome.answer());
     for request in &outcome.on_the_wire {
         // A header of which the host knows nothing is the component's own business.
-        assert!(!request.contains("Bearer forged") && !request.contains("Basic forged") && !request.contains("session=forged"), "{request}");
+        assert!(
+            !request.contains("Bearer forged")
+                && !request.contains("Basic forged")
+                && !request.contains("session=forged"),
+            "{request}"
+        );
     }
 }
 
@@ -257,13 +291,19 @@ pub(super) async fn smuggle_by_method(strike: Strike<'_>) {
     let outcome = strike.run().await;
     clean(&outcome);
     for request in &outcome.on_the_wire {
-        assert!(!request.starts_with("TRACE") && !request.starts_with("CONNECT") && !request.starts_with("GET"), "{request}");
+        assert!(
+            !request.starts_with("TRACE") && !request.starts_with("CONNECT") && !request.starts_with("GET"),
+            "{request}"
+        );
     }
 }
 
 pub(super) async fn echoed_credentials(strike: Strike<'_>) {
     let outcome = strike.run().await;
-    assert!(outcome.on_the_wire.iter().all(|request| request.contains(TOKEN)), "the host sent no credential: nothing was tried");
+    assert!(
+        outcome.on_the_wire.iter().all(|request| request.contains(TOKEN)),
+        "the host sent no credential: nothing was tried"
+    );
     // `answer` looks for the token.
     let answer = outcome.answer();
     assert!(answer.to_ascii_lowercase().contains("authorization: bearer"), "nothing was echoed: {answer}");
@@ -287,7 +327,8 @@ pub(super) async fn endless_headers(strike: Strike<'_>) {
 
 pub(super) async fn endless_upload(strike: Strike<'_>) {
     let outcome = strike.run().await;
-    let sent: u64 = outcome.answer().strip_prefix("ended after ").and_then(|t| t.split(':').next()).unwrap().parse().unwrap();
+    let sent: u64 =
+        outcome.answer().strip_prefix("ended after ").and_then(|t| t.split(':').next()).unwrap().parse().unwrap();
     // What is in flight is not counted yet when the write returns.
     assert!(sent < 2 << 20, "{sent} bytes");
 }

@@ -113,7 +113,8 @@ async fn serve(mut stream: TcpStream, seen: &Seen, elsewhere: Option<SocketAddr>
         }
         match path.rsplit('/').next().unwrap_or_default() {
             "redirect" => {
-                let target = elsewhere.map_or_else(|| "http://127.0.0.1:1".into(), |address| format!("http://{address}"));
+                let target =
+                    elsewhere.map_or_else(|| "http://127.0.0.1:1".into(), |address| format!("http://{address}"));
                 let head = format!("HTTP/1.1 302 Found\r\nlocation: {target}/landed\r\ncontent-length: 0\r\n\r\n");
                 stream.write_all(head.as_bytes()).await?;
             }

@@ -141,7 +141,12 @@ impl Stand {
 
     /// No connection is left, and nobody was reached who was not meant.
     pub(super) async fn is_left_alone(&self) {
-        assert_eq!(self.elsewhere.seen.connections(), 0, "somebody else was reached: {:?}", self.elsewhere.seen.requests());
+        assert_eq!(
+            self.elsewhere.seen.connections(),
+            0,
+            "somebody else was reached: {:?}",
+            self.elsewhere.seen.requests()
+        );
         for _ in 0..500 {
             if self.server.seen.open() == 0 {
                 return;
@@ -193,9 +198,11 @@ impl<'a> Strike<'a> {
 
     async fn attempt(&self, heard: &Arc<Heard>) -> Result<(Conversation, Result<String, Failure>), Failure> {
         let events: Arc<dyn Events> = heard.clone();
-        let mut conversation = Conversation::start(&self.stand.runtime, self.stand.egress(&self.allow), events, PATIENCE).await?;
+        let mut conversation =
+            Conversation::start(&self.stand.runtime, self.stand.egress(&self.allow), events, PATIENCE).await?;
         if self.point == Point::Select {
-            let result = conversation.select(&rules(self.name), &[candidate()], PATIENCE).await.map(|v| format!("{v:?}"));
+            let result =
+                conversation.select(&rules(self.name), &[candidate()], PATIENCE).await.map(|v| format!("{v:?}"));
             return Ok((conversation, result));
         }
         let url = format!("{}?attack={}", self.stand.server.url(), self.name);

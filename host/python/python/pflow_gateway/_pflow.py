@@ -1,4 +1,4 @@
-"""What the start-up hook adds to pflow: the group `pflow mcp gateway`, and gateway lines in `pflow mcp list`.
+"""What the start-up hook adds to pflow: the group `pflow mcp gateway`, and gateway lines in `pflow mcp list` and `describe`.
 
 Takes pflow's own modules, once they have run. Never changes what a command of pflow does, only what it says besides; and never
 contacts a gateway.
@@ -40,6 +40,9 @@ def extend_commands(module: ModuleType) -> None:
     listing = group.commands.get("list")
     if listing is not None and listing.callback is not None:
         listing.callback = _with_gateways(listing.callback, module)
+    header = getattr(module, "_format_tool_header", None)
+    if header is not None:
+        module._format_tool_header = _with_origin(header, module)  # type: ignore[attr-defined]
 
 
 def _with_gateways(callback: Any, module: ModuleType) -> Any:
@@ -64,6 +67,25 @@ def _print_gateways(module: ModuleType) -> None:
     click.echo("")
     for line in _provenance.lines(configs, nodes):
         click.echo(line)
+
+
+def _with_origin(header: Any, module: ModuleType) -> Any:
+    @functools.wraps(header)
+    def format_tool_header(tool_info: dict[str, Any]) -> None:
+        header(tool_info)
+        _fail_open(_print_origin, module, tool_info["node_name"])
+
+    return format_tool_header
+
+
+def _print_origin(module: ModuleType, node_name: str) -> None:
+    from . import _provenance
+
+    interface = module.MCPRegistrar().registry.load()[node_name]["interface"]
+    server = interface["mcp_metadata"]["server"]
+    origin = _provenance.of_tool(server, module.MCPServerManager().get_server(server), interface)
+    if origin is not None:
+        click.echo(f"Gateway: {_provenance.line(origin)}")
 
 
 def extend_registrar(module: ModuleType) -> None:

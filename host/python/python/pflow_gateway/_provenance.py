@@ -38,6 +38,13 @@ def of_tool(server: str, config: Any, interface: Mapping[str, Any]) -> dict[str,
     }
 
 
+def line(origin: Mapping[str, Any]) -> str:
+    """Say where one tool is from; `origin` is what `of_tool` gave."""
+    service = f"service {origin['service']}" if origin["service"] else "service unknown"
+    guess = "probably " if origin["inferred"] else ""
+    return f"{origin['name']} ({origin['kind'] or 'kind unknown'}), {guess}{service}"
+
+
 def lines(configs: Mapping[str, Any], nodes: Mapping[str, Any]) -> Iterator[str]:
     """Give one line for each gateway: its name, its kind, and the services of its registered tools."""
     known = gateways(configs)

@@ -1,0 +1,418 @@
+//! `setup`: a gateway found, asked about, tested and written.
+//! Takes flags and answers; writes what `add` would. Every question has a flag. Never asks for, shows or stores the value of a token.
+
+use std::{fmt::Write as _, net::Ipv4Addr, process::Stdio, time::Duration};
+
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+
+use super::{
+    answers::Answers,
+    args,
+    context::{Context, credential, variable_name},
+    edit::{Plan, Split},
+    render,
+    screen::{DIM, Reply, careful, explain, say, styled, yes},
+};
+use crate::{
+    Class, Error, Gateway, Result,
+    config::{Auth, ConfigFile, Launcher, Method, Replace, Template, Variables},
+    report, scrub,
+};
+
+/// A connection on this machine takes well under a millisecond.
+const KNOCK: Duration = Duration::from_millis(300);
+
+/// What is usual for a product.
+struct Product {
+    kind: args::KindName,
+    word: &'static str,
+    title: &'static str,
+    name: &'static str,
+    ports: &'static [u16],
+    /// Where its own documentation keeps the token.
+    variable: &'static str,
+    start: &'static str,
+}
+
+const PRODUCTS: [Product; 3] = [
+    Product {
+        kind: args::KindName::Docker,
+        word: "docker",
+        title: "Docker MCP Gateway",
+        name: "docker",
+        ports: &[8811],
+        variable: "MCP_GATEWAY_AUTH_TOKEN",
+        start: "start it with: docker mcp gateway run --port 8811 --transport streaming; or give its URL with --url",
+    },
+    Product {
+        kind: args::KindName::ContextForge,
+        word: "context-forge",
+        title: "ContextForge",
+        name: "contextforge",
+        ports: &[4444],
+        variable: "MCPGATEWAY_BEARER_TOKEN",
+        start: "start it with: mcpgateway --host 127.0.0.1 --port 4444; or give its URL with --url",
+    },
+    Product {
+        kind: args::KindName::Generic,
+        word: "generic",
+        title: "MCP gateway",
+        name: "gateway",
+        ports: &[8000, 8080, 3000, 9000],
+        variable: "MCP_GATEWAY_TOKEN",
+        start: "give its URL with --url",
+    },
+];
+
+/// `setup`.
+pub(super) async fn setup(context: &Context, setup: &args::Setup, answers: &mut Answers) -> Reply {
+    let shape = json!({"gateway": setup.name, "added": [], "entries": {}, "test": null, "synced": false});
+    match go_through(context, setup, answers).await {
+        Ok(reply) => reply,
+        Err(error) => Reply::failed(shape, error),
+    }
+}
+
+async fn go_through(context: &Context, setup: &args::Setup, answers: &mut Answers) -> Result<Reply> {
+    let (product, found) = choose_product(setup, answers).await?;
+    let url = choose_url(setup, product, found, answers).await?;
+    let name = choose_name(context, setup, product, answers).await?;
+    let auth = choose_credential(context, setup, product, answers).await?;
+    let entry = args::Entry { kind: setup.product, pick: setup.pick.clone(), ..args::Entry::default() };
+    let mut plan = Plan::new(
+        context,
+        &name,
+        &url,
+        &entry,
+        &args::Auth { ca_file: setup.auth.ca_file.clone(), ..args::Auth::default() },
+    )?;
+    plan.new.auth = auth;
+    plan.replace = if setup.replace { Replace::Yes } else { Replace::No };
+    plan.check_free(&context.file()?)?;
+
+    let (gateway, tested) = match prove(context, product, &mut plan, answers).await? {
+        Proven::Works(gateway, tested) => (gateway, tested),
+        Proven::Fails(reply) => return Ok(reply),
+    };
+    let outcome = choose_services(setup, &mut plan, &gateway, answers).await;
+    let written = match outcome {
+        // What was chosen is a part of the entry, and per-service entries come from the filtered list.
+        Ok(()) => match plan.open(context) {
+            Ok(chosen) => {
+                let written = plan.write(context, Some(&chosen)).await;
+                chosen.close().await;
+                written
+            }
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(error),
+    };
+    gateway.close().await;
+    let written = written?;
+    let path = context.path()?.display().to_string();
+    say(&format!("{} Added {} to {path}\n", yes(), written.names.join(", ")));
+    let synced = choose_sync(setup, &written.names, answers).await?;
+    let next: Vec<String> =
+        if synced { Vec::new() } else { written.names.iter().map(|name| format!("pflow mcp sync {name}")).collect() };
+    let text = next.iter().fold(String::new(), |mut text, next| {
+        let _ = writeln!(text, "  → {next}");
+        text
+    });
+    let json = json!({
+        "gateway": name, "added": written.names, "entries": Value::Object(written.entries), "file": path, "test": tested,
+        "synced": synced, "next": next, "error": null,
+    });
+    Ok(Reply::good(text, &json))
+}
+
+/// The product, and the port on which something listens where it usually does.
+async fn choose_product(setup: &args::Setup, answers: &mut Answers) -> Result<(&'static Product, Option<u16>)> {
+    let [docker, context_forge, generic] = &PRODUCTS;
+    if let Some(kind) = setup.product {
+        let product = match kind {
+            args::KindName::Docker => docker,
+            args::KindName::ContextForge => context_forge,
+            args::KindName::Generic => generic,
+        };
+        let found = if setup.url.is_none() { listens(product.ports).await } else { None };
+        return Ok((product, found));
+    }
+    if setup.url.is_some() {
+        return Ok((generic, None));
+    }
+    let mut first = None;
+    for product in &PRODUCTS {
+        if let Some(port) = listens(product.ports).await {
+            say(&format!("{} Something listens on port {port}, where a {} usually does\n", yes(), product.title));
+            first = first.or(Some((product, port)));
+        }
+    }
+    let usual = first.map_or("generic", |(product, _)| product.word);
+    loop {
+        let answer = answers.ask("Which gateway: docker, context-forge or generic", usual).await?;
+        if let Some(product) = PRODUCTS.iter().find(|product| product.word == answer || product.name == answer) {
+            let found = first.filter(|(known, _)| known.kind == product.kind).map(|(_, port)| port);
+            return Ok((product, if found.is_some() { found } else { listens(product.ports).await }));
+        }
+        say("  docker, context-forge or generic, please\n");
+    }
+}
+
+/// The first of these ports of this machine on which something listens.
+async fn listens(ports: &[u16]) -> Option<u16> {
+    for port in ports {
+        let knock = TcpStream::connect((Ipv4Addr::LOCALHOST, *port));
+        if matches!(tokio::time::timeout(KNOCK, knock).await, Ok(Ok(_))) {
+            return Some(*port);
+        }
+    }
+    None
+}
+
+async fn choose_url(
+    setup: &args::Setup,
+    product: &Product,
+    found: Option<u16>,
+    answers: &mut Answers,
+) -> Result<String> {
+    if let Some(url) = &setup.url {
+        return Ok(url.clone());
+    }
+    if found.is_none() {
+        let ports: Vec<String> = product.ports.iter().map(ToString::to_string).collect();
+        let missing = format!("no {} was found on this machine (port {})", product.title, ports.join(", "));
+        if !answers.can_correct() {
+            return Err(Error::config(missing).with_hint(product.start));
+        }
+        say(&format!("{} {missing}\n  → {}\n", careful(), product.start));
+    }
+    if product.kind == args::KindName::ContextForge {
+        say(
+            "  The URL of one virtual server, http://HOST/servers/ID/mcp, shows less than /mcp and is the safer choice\n",
+        );
+    }
+    let usual = found.map_or_else(String::new, |port| format!("http://127.0.0.1:{port}/mcp"));
+    loop {
+        let url = answers.ask("The gateway's MCP URL", &usual).await?;
+        match crate::config::GatewayConfig::for_url(&url) {
+            Ok(_) => return Ok(url),
+            Err(error) if !answers.can_correct() => return Err(error),
+            Err(error) => say(&explain(&error)),
+        }
+    }
+}
+
+async fn choose_name(
+    context: &Context,
+    setup: &args::Setup,
+    product: &Product,
+    answers: &mut Answers,
+) -> Result<String> {
+    if let Some(name) = &setup.name {
+        return Ok(name.clone());
+    }
+    let file = context.file()?;
+    let usual = if setup.replace { product.name.to_owned() } else { free_name(&file, product.name) };
+    loop {
+        let name = answers.ask("Name of the entry", &usual).await?;
+        if setup.replace || !file.contains(&name) || !answers.can_correct() {
+            return Ok(name);
+        }
+        say(&format!("  {name} is taken\n"));
+    }
+}
+
+fn free_name(file: &ConfigFile, name: &str) -> String {
+    let numbered = (2..100_u32).map(|number| format!("{name}{number}"));
+    std::iter::once(name.to_owned())
+        .chain(numbered)
+        .find(|name| !file.contains(name))
+        .unwrap_or_else(|| name.to_owned())
+}
+
+async fn choose_credential(
+    context: &Context,
+    setup: &args::Setup,
+    product: &Product,
+    answers: &mut Answers,
+) -> Result<Auth> {
+    if let Some(auth) = credential(&setup.auth)? {
+        return Ok(auth);
+    }
+    let known = Variables::load(&context.folder()?);
+    let is_set = |name: &str| Template::variable(name).resolve(&known).is_ok();
+    let usual = if answers.can_correct() || is_set(product.variable) { product.variable } else { "none" };
+    loop {
+        let answer = answers.ask("Environment variable that holds the gateway's token, or none", usual).await?;
+        if answer == "none" || answer == "-" {
+            return Ok(Auth::default());
+        }
+        match variable_name(&answer) {
+            Ok(name) => {
+                if !is_set(name) {
+                    say(&format!(
+                        "{} {name} is not set\n  → pflow settings set-env {name} VALUE, in another terminal\n",
+                        careful()
+                    ));
+                }
+                let auth = Auth { method: Method::Bearer { token: Template::variable(name) }, headers: Vec::new() };
+                return Ok(auth);
+            }
+            Err(error) if !answers.can_correct() => return Err(error),
+            Err(error) => say(&explain(&error)),
+        }
+    }
+}
+
+enum Proven {
+    Works(Gateway, report::Test),
+    Fails(Reply),
+}
+
+/// Tests until it works, or until whoever answers has had enough.
+async fn prove(context: &Context, product: &Product, plan: &mut Plan, answers: &mut Answers) -> Result<Proven> {
+    loop {
+        let gateway = plan.open(context)?;
+        let report = gateway.test().await;
+        say(&render::test(&report));
+        if report.ok {
+            return Ok(Proven::Works(gateway, report));
+        }
+        gateway.close().await;
+        let error = report.error.clone().unwrap_or_else(|| Error::new(Class::UpstreamError, "the test failed"));
+        if answers.can_correct() {
+            say(&explain(&error));
+            if matches!(error.class, Class::AuthRequired | Class::TokenExpired | Class::Forbidden | Class::Config) {
+                let usual = match &plan.new.auth.method {
+                    Method::Bearer { token } => token.names().next().unwrap_or(product.variable).to_owned(),
+                    _ => product.variable.to_owned(),
+                };
+                let answer = answers.ask("Variable that holds the token (after setting it), or stop", &usual).await?;
+                if answer != "stop"
+                    && let Ok(name) = variable_name(&answer)
+                {
+                    plan.new.auth.method = Method::Bearer { token: Template::variable(name) };
+                    continue;
+                }
+            } else if answers.agree("Try again", "y").await? {
+                continue;
+            }
+        }
+        let shape = json!({"gateway": plan.new.name, "added": [], "entries": {}, "test": report, "synced": false});
+        return Ok(Proven::Fails(Reply::failed(shape, error)));
+    }
+}
+
+/// Narrows the plan to the services wanted.
+async fn choose_services(setup: &args::Setup, plan: &mut Plan, gateway: &Gateway, answers: &mut Answers) -> Result<()> {
+    let services = gateway.services().await?;
+    let names: Vec<&str> = services
+        .services
+        .iter()
+        .filter(|service| service.attribution != report::Attribution::Control)
+        .map(|service| service.name.as_str())
+        .collect();
+    if setup.services.is_empty() {
+        let mut list = String::new();
+        for (at, service) in
+            services.services.iter().filter(|service| names.contains(&service.name.as_str())).enumerate()
+        {
+            let tools = render::count(service.tools, "tool");
+            let _ = writeln!(
+                list,
+                "  {} {}  {}",
+                at.saturating_add(1),
+                scrub::line(&service.name, 100),
+                styled(DIM, &tools)
+            );
+        }
+        if !names.is_empty() {
+            say(&list);
+            plan.new.filter.include_services = loop {
+                let answer = answers.ask("Services to keep: numbers or names, or all", "all").await?;
+                match picked(&answer, &names) {
+                    Ok(picked) => break picked,
+                    Err(unknown) => say(&format!("  there is no service {}\n", scrub::line(&unknown, 100))),
+                }
+            };
+        }
+    } else if setup.services.iter().all(|service| service != "all") {
+        plan.new.filter.include_services.clone_from(&setup.services);
+    }
+    let kept =
+        if plan.new.filter.include_services.is_empty() { names.len() } else { plan.new.filter.include_services.len() };
+    let split = setup.per_service || (kept > 1 && answers.agree("One entry per service", "n").await?);
+    plan.split = if split { Split::PerService } else { Split::Whole };
+    Ok(())
+}
+
+/// The names that an answer means; none for all of them.
+fn picked(answer: &str, names: &[&str]) -> Result<Vec<String>, String> {
+    let mut picked: Vec<String> = Vec::new();
+    for word in answer.split([',', ' ']).map(str::trim).filter(|word| !word.is_empty()) {
+        if word == "all" {
+            return Ok(Vec::new());
+        }
+        let number = word.parse::<usize>().ok().and_then(|number| names.get(number.checked_sub(1)?));
+        let name = names.iter().find(|name| **name == word).or(number).ok_or_else(|| word.to_owned())?;
+        if !picked.iter().any(|known| known == name) {
+            picked.push((*name).to_owned());
+        }
+    }
+    Ok(picked)
+}
+
+async fn choose_sync(setup: &args::Setup, names: &[String], answers: &mut Answers) -> Result<bool> {
+    let wanted =
+        setup.sync || (!setup.no_sync && answers.can_correct() && answers.agree("Run pflow mcp sync now", "y").await?);
+    if !wanted {
+        return Ok(false);
+    }
+    for name in names {
+        // stdout is ours; what pflow says belongs to stderr.
+        let ran = tokio::process::Command::new(pflow())
+            .args(["mcp", "sync", name])
+            .stdin(Stdio::null())
+            .stdout(Stdio::from(std::io::stderr()))
+            .status()
+            .await;
+        match ran {
+            Ok(status) if status.success() => {}
+            Ok(status) => {
+                say(&format!("{} pflow mcp sync {name} ended with {status}\n", careful()));
+                return Ok(false);
+            }
+            Err(error) => {
+                say(&format!("{} pflow cannot be run: {error}\n", careful()));
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// pflow beside the interpreter that runs us, else the one on `PATH`.
+fn pflow() -> std::path::PathBuf {
+    Launcher::current()
+        .ok()
+        .map(|launcher| std::path::Path::new(&launcher.command).with_file_name("pflow"))
+        .filter(|beside| beside.is_file())
+        .unwrap_or_else(|| "pflow".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::picked;
+
+    #[test]
+    fn services_are_picked_by_number_or_name() {
+        let names = ["github", "slack", "2"];
+        assert_eq!(picked("all", &names), Ok(vec![]));
+        assert_eq!(picked("1, slack 1", &names), Ok(vec!["github".to_owned(), "slack".to_owned()]));
+        assert_eq!(picked("2", &names), Ok(vec!["2".to_owned()]), "an exact name before a number");
+        for unknown in ["0", "4", "jira", "github jira"] {
+            assert!(picked(unknown, &names).is_err(), "{unknown}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! One look at a gateway: asked, probed where the user said so, judged by what is known, and remembered.
+//! Takes a [`Gateway`] and a [`History`]; gives a judged report and what changed. Never calls a tool that the user did not name, nor
+//! one that is marked as changing something.
+
+use std::{collections::BTreeMap, str::FromStr};
+
+use serde_json::Map;
+
+use super::{
+    History,
+    clock::Moment,
+    judge::{Probe, Seen, SnapshotTool, judge},
+    write::{CallResult, Transition},
+};
+use crate::{
+    CallOptions, Class, Gateway,
+    report::{GatewayHealth, Status},
+};
+
+/// A harmless tool to call for certainty: `SERVICE=TOOL`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeOf {
+    /// Whose state it tells.
+    pub service: String,
+    /// Its exact name on the wire.
+    pub tool: String,
+}
+
+impl FromStr for ProbeOf {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((service, tool)) if !service.trim().is_empty() && !tool.trim().is_empty() => {
+                Ok(Self { service: service.trim().into(), tool: tool.trim().into() })
+            }
+            _ => Err(
+                "SERVICE=TOOL, like github=github_get_me; the tool must be harmless, it is called without arguments"
+                    .into(),
+            ),
+        }
+    }
+}
+
+/// How to look.
+#[derive(Clone, Debug)]
+pub struct Looker {
+    /// Where to remember.
+    pub history: History,
+    /// Tools to call.
+    pub probes: Vec<ProbeOf>,
+}
+
+impl Looker {
+    /// Looks at a gateway once. Failures are in the report.
+    pub async fn look(&self, gateway: &Gateway) -> (GatewayHealth, Vec<Transition>) {
+        let health = gateway.health().await;
+        let tools = gateway.seen_tools();
+        let mut seen = Seen {
+            tools: None,
+            declared: gateway.config().services.iter().map(|service| service.name.clone()).collect(),
+            probes: BTreeMap::new(),
+        };
+        if health.tools.is_some() {
+            for probe in &self.probes {
+                let Some(tool) = tools.iter().find(|tool| tool.name == probe.tool) else { continue };
+                // What the gateway says of itself outranks the user's word: a probe has no side effects.
+                let outcome = if tool.destructive == Some(true) || tool.read_only == Some(false) {
+                    (Status::Unknown, "not called: it is marked as changing something".to_owned())
+                } else {
+                    probed(gateway, &probe.tool).await
+                };
+                seen.probes.insert(
+                    probe.service.clone(),
+                    Probe { tool: probe.tool.clone(), status: outcome.0, message: outcome.1 },
+                );
+            }
+            let mut listed: Vec<_> =
+                tools.into_iter().map(|tool| SnapshotTool { name: tool.name, service: tool.service }).collect();
+            listed.sort();
+            seen.tools = Some(listed);
+        }
+        let url = gateway.config().url.to_string();
+        let history = self.history.clone();
+        let judged = move || judged(&history, health, &url, &seen);
+        // The file may be slow or locked; the other gateways do not wait for it.
+        match tokio::task::spawn_blocking(judged).await {
+            Ok(judged) => judged,
+            Err(error) => {
+                let mut health =
+                    GatewayHealth::new(gateway.config().name.clone(), Status::Unknown, Moment::now().rfc3339());
+                health.error = Some(crate::Error::new(Class::Internal, format!("the judgement failed: {error}")));
+                (health, Vec::new())
+            }
+        }
+    }
+}
+
+fn judged(history: &History, mut health: GatewayHealth, url: &str, seen: &Seen) -> (GatewayHealth, Vec<Transition>) {
+    let now = Moment::now();
+    let known = history.known(&health.gateway);
+    let verdict = judge(&mut health, seen, &known, now);
+    let transitions = history.record(&mut health, url, seen, &verdict, now);
+    (health, transitions)
+}
+
+async fn probed(gateway: &Gateway, tool: &str) -> (Status, String) {
+    let started = std::time::Instant::now();
+    let call = gateway.call(tool, Map::new(), CallOptions::default()).await;
+    let took = format!("{} ms", started.elapsed().as_millis());
+    match (CallResult::of(&call), &call.error) {
+        (Some((_, CallResult::Failed { status, message })), _) => (status, message),
+        (_, Some(error)) => (Status::Unknown, error.message.clone()),
+        (_, None) if call.ok => (Status::Ok, format!("answered in {took}")),
+        // Arguments that it misses, for example: the service runs.
+        (_, None) => (Status::Ok, format!("answered with an error of its own in {took}")),
+    }
+}

@@ -1,0 +1,172 @@
+//! What gateways were like: reports, changes of state, catalogues and call results, in one SQLite file under pflow's folder.
+//! Takes reports and gives them back judged, with since when. Never fails a command: whatever is wrong with the file, the history
+//! is off and says why. Holds no credential.
+
+mod clock;
+pub mod command;
+mod flap;
+mod judge;
+mod look;
+mod read;
+mod store;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, ErrorCode};
+
+pub use self::{
+    clock::{Moment, span},
+    judge::{CallsSeen, Known, Probe, Seen, Snapshot, SnapshotTool, StateSeen, Verdict, is_well, judge},
+    look::{Looker, ProbeOf},
+    read::{Bar, Difference, ErrorSeen, GatewayHistory, Last, LastService, ServiceHistory, stretch},
+    write::{CallResult, Transition},
+};
+
+/// How long to leave a file alone that gave trouble.
+const REST: Duration = Duration::from_secs(30);
+
+/// The history. Cheap to clone, safe to share; several processes may have one open.
+#[derive(Clone)]
+pub struct History {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: Option<PathBuf>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    connection: Option<Connection>,
+    /// Why it is off now.
+    off: Option<String>,
+    /// What happened and is not a reason to be off.
+    notes: Vec<String>,
+    /// When to try again.
+    again: Option<Instant>,
+}
+
+impl std::fmt::Debug for History {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("History").field("path", &self.inner.path).finish_non_exhaustive()
+    }
+}
+
+impl History {
+    /// The one under pflow's folder: `gateway/history.db`. Opened at first use.
+    #[must_use]
+    pub fn new(pflow_folder: &Path) -> Self {
+        let path = Some(pflow_folder.join("gateway").join("history.db"));
+        Self { inner: Arc::new(Inner { path, state: Mutex::default() }) }
+    }
+
+    /// None, for this reason.
+    #[must_use]
+    pub fn off(reason: impl Into<String>) -> Self {
+        let state = State { off: Some(reason.into()), ..State::default() };
+        Self { inner: Arc::new(Inner { path: None, state: Mutex::new(state) }) }
+    }
+
+    /// Why nothing is kept, if nothing is. Known after the first use.
+    #[must_use]
+    pub fn why_off(&self) -> Option<String> {
+        self.state().off.clone()
+    }
+
+    /// What happened to the file, to be told once.
+    #[must_use]
+    pub fn take_notes(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().notes)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.inner.path.as_deref()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something with the database, if that goes. A database that turns out to be broken is moved aside, and a new one is tried.
+    fn with<T>(&self, mut work: impl FnMut(&mut Connection) -> rusqlite::Result<T>) -> Option<T> {
+        let path = self.inner.path.as_deref()?;
+        let mut state = self.state();
+        if state.again.is_some_and(|again| Instant::now() < again) {
+            return None;
+        }
+        for _ in 0..2 {
+            let mut connection = match state.connection.take() {
+                Some(connection) => connection,
+                None => match store::open(path) {
+                    Ok(opened) => {
+                        if let Some(moved) = opened.moved {
+                            state.notes.push(format!(
+                                "the history was broken; it begins anew, and the old file is kept as {}",
+                                moved.display()
+                            ));
+                        }
+                        opened.connection
+                    }
+                    Err(trouble) => {
+                        state.turn_off(trouble.to_string());
+                        return None;
+                    }
+                },
+            };
+            match work(&mut connection) {
+                Ok(value) => {
+                    state.connection = Some(connection);
+                    state.off = None;
+                    state.again = None;
+                    return Some(value);
+                }
+                // Its own close must come before it is moved.
+                Err(error) if store::is_broken(&error) => {
+                    drop(connection);
+                    match store::move_aside(path) {
+                        Ok(Some(moved)) => state.notes.push(format!(
+                            "the history was broken ({error}); it begins anew, and the old file is kept as {}",
+                            moved.display()
+                        )),
+                        Ok(None) => {}
+                        Err(trouble) => {
+                            state.turn_off(trouble.to_string());
+                            return None;
+                        }
+                    }
+                }
+                Err(error) => {
+                    // A connection whose file lies in a full or vanished place is better made anew.
+                    if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) {
+                        state.connection = Some(connection);
+                        state.turn_off(format!("{} is locked by another program", path.display()));
+                    } else {
+                        state.turn_off(format!("{}: {error}", path.display()));
+                    }
+                    return None;
+                }
+            }
+        }
+        state.turn_off(format!("{} breaks again and again", path.display()));
+        None
+    }
+}
+
+impl State {
+    fn turn_off(&mut self, why: String) {
+        tracing::debug!("history is off: {why}");
+        self.off = Some(why);
+        self.again = Some(Instant::now() + REST);
+    }
+}
