@@ -80,7 +80,6 @@ impl Credentials {
     pub(super) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.headers
     }
-
 }
 
 impl fmt::Debug for Credentials {
