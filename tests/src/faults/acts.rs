@@ -161,10 +161,10 @@ pub(super) fn pieces(parts: impl IntoIterator<Item = Bytes>) -> Option<Reply> {
 }
 
 /// An event stream that stays open after this: bytes by hand, since a channel would need a keeper.
-pub(super) fn open_stream(first: Vec<u8>, then: Step) -> Option<Reply> {
+pub(super) fn open_stream(first: &[u8], then: Step) -> Option<Reply> {
     let mut head = crate::reply::chunked_head(200, "text/event-stream");
     if !first.is_empty() {
-        head.extend_from_slice(&crate::reply::chunk(&first));
+        head.extend_from_slice(&crate::reply::chunk(first));
     }
     script(vec![bytes(head), then])
 }

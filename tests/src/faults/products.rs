@@ -243,7 +243,7 @@ pub(super) fn calls() -> Vec<Fault> {
         }),
         call("call-endless-answer", "Sends a result that never ends.", |_| {
             let piece = crate::reply::chunk("x".repeat(60_000).as_bytes());
-            open_stream(b"data: {\"jsonrpc\":\"2.0\",\"result\":\"".to_vec(), Step::Flood(piece, ms(0)))
+            open_stream(b"data: {\"jsonrpc\":\"2.0\",\"result\":\"", Step::Flood(piece, ms(0)))
         })
         .call_fails(Limit),
         result("call-is-error", "The tool reports an error of its own.", |_, m| {

@@ -85,9 +85,7 @@ fn odd_streams() -> Vec<Fault> {
         })
         .requests(20),
         sse("sse-answers-twice", "Sends the answer twice.", |_, m| pieces([event(&m), event(&m)])),
-        sse("sse-stays-open", "Keeps the stream open after the answer.", |_, m| {
-            open_stream(event(&m).to_vec(), Step::Hang)
-        }),
+        sse("sse-stays-open", "Keeps the stream open after the answer.", |_, m| open_stream(&event(&m), Step::Hang)),
         sse("sse-other-id-first", "Sends an answer to something else first.", |_, m| {
             pieces([event(&rpc::result(&json!("other"), &json!({}))), event(&m)])
         }),
@@ -107,22 +105,22 @@ fn bad_streams() -> Vec<Fault> {
             events("event: message\ndata: {\"jsonrpc\": \n\n")
         })
         .fails(ProtocolError),
-        sse("sse-never-answers", "Opens the stream and says nothing.", |_, _| open_stream(Vec::new(), Step::Hang))
+        sse("sse-never-answers", "Opens the stream and says nothing.", |_, _| open_stream(b"", Step::Hang))
             .fails(Timeout)
             .at_deadline(),
         sse("sse-comments-for-ever", "Sends a comment every 50 ms, and no answer.", |_, _| {
-            open_stream(Vec::new(), Step::Flood(chunk(b": ping\n\n"), ms(50)))
+            open_stream(b"", Step::Flood(chunk(b": ping\n\n"), ms(50)))
         })
         .fails(Timeout)
         .at_deadline(),
         sse("sse-notifications-for-ever", "Sends log messages every 20 ms, and no answer.", |_, _| {
-            open_stream(Vec::new(), Step::Flood(chunk(&note("still here")), ms(20)))
+            open_stream(b"", Step::Flood(chunk(&note("still here")), ms(20)))
         })
         .fails(Timeout)
         .at_deadline(),
         sse("sse-comment-flood", "Sends comments as fast as it can.", |_, _| {
             let comment = format!(":{}\n", "x".repeat(60_000));
-            open_stream(Vec::new(), Step::Flood(chunk(comment.as_bytes()), ms(0)))
+            open_stream(b"", Step::Flood(chunk(comment.as_bytes()), ms(0)))
         })
         .fails(Limit),
         sse("sse-endless-line", "Sends one line that never ends.", |_, _| {
@@ -132,7 +130,7 @@ fn bad_streams() -> Vec<Fault> {
         })
         .fails(Limit),
         sse("sse-reset-mid-event", "Resets the connection within an event.", |_, _| {
-            open_stream(b"event: message\ndata: {\"json".to_vec(), Step::Reset)
+            open_stream(b"event: message\ndata: {\"json", Step::Reset)
         })
         .fails(pflow_gateway::Class::Unreachable),
     ]
@@ -189,9 +187,8 @@ pub(super) fn json_rpc() -> Vec<Fault> {
         })
         .fails(UpstreamError),
         listing("rpc-error-at-list-http-400", "Fails to list: a JSON-RPC error in HTTP 400.", |_, m| {
-            crate::reply::Answer::json(400, &rpc::error(m.get("id")?, -32603, "Internal error"))
-                .with("X-Fault", "1")
-                .into_some()
+            let error = rpc::error(m.get("id")?, -32603, "Internal error");
+            Some(Reply::Answer(crate::reply::Answer::json(400, &error).with("X-Fault", "1")))
         })
         .fails(UpstreamError),
         listing("rpc-method-not-found-at-list", "Knows no tools/list.", |_, m| {
@@ -203,10 +200,4 @@ pub(super) fn json_rpc() -> Vec<Fault> {
         })
         .fails(ProtocolError),
     ]
-}
-
-impl crate::reply::Answer {
-    fn into_some(self) -> Option<Reply> {
-        Some(Reply::Answer(self))
-    }
 }
