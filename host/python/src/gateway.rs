@@ -16,7 +16,6 @@ use pflow_gateway::{
     runtime::Runtime,
 };
 use pyo3::{exceptions::PyValueError, prelude::*, types::PyTraceback};
-use serde_json::Value;
 
 use crate::{errors, json, wait::wait};
 

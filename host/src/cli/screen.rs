@@ -96,7 +96,7 @@ pub(super) enum Format {
 pub(super) fn finish(reply: &Reply, format: Format) -> u8 {
     let written = match format {
         Format::Text => print(&reply.text),
-        Format::Json => print(&format!("{:#}\n", reply.json)),
+        Format::Json => print(&scrub::json(&format!("{:#}\n", reply.json))),
     };
     if let Some(error) = &reply.error {
         say(&explain(error));

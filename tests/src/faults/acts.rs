@@ -27,6 +27,7 @@ impl Fault {
             tools: Outcome::Good,
             call: Outcome::Good,
             ends: Ends::AtOnce,
+            deadline: 2,
             requests: 10,
             calls: 1,
             tool: "github__create_issue",
@@ -95,6 +96,17 @@ impl Fault {
     /// At most so many `tools/call` in one `call`.
     pub(super) fn calls(mut self, most: usize) -> Self {
         self.calls = most;
+        self
+    }
+
+    /// More time, for what is much work.
+    pub(super) fn within(mut self, seconds: u64) -> Self {
+        self.deadline = seconds;
+        self
+    }
+
+    pub(super) fn test_is(mut self, outcome: Outcome) -> Self {
+        self.test = outcome;
         self
     }
 
@@ -167,6 +179,14 @@ pub(super) fn open_stream(first: &[u8], then: Step) -> Option<Reply> {
         head.extend_from_slice(&crate::reply::chunk(first));
     }
     script(vec![bytes(head), then])
+}
+
+/// An event stream that says this and stays open until the client goes.
+pub(super) fn kept_open(first: Bytes) -> Option<Reply> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let _ = sender.send(first);
+    tokio::spawn(async move { sender.closed().await });
+    answer(Answer::stream(receiver))
 }
 
 /// A body of any content type.

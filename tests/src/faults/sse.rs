@@ -2,12 +2,12 @@
 //! Gives rows of the table. Most of SSE's oddities are legal: a client that stumbles over them is at fault.
 
 use bytes::Bytes;
-use pflow_gateway::Class::{Limit, ProtocolError, Timeout, UpstreamError};
+use pflow_gateway::Class::{Limit, NotMcp, ProtocolError, Timeout, UpstreamError};
 use serde_json::{Value, json};
 
 use super::{
     Family, Fault, Stage, Turn,
-    acts::{body, bytes, events, json as answer_json, ms, open_stream, pieces, script, with_result},
+    acts::{body, bytes, events, json as answer_json, kept_open, ms, open_stream, pieces, script, with_result},
 };
 use crate::{
     reply::{Reply, Step, chunk, chunked_head, event},
@@ -85,7 +85,7 @@ fn odd_streams() -> Vec<Fault> {
         })
         .requests(20),
         sse("sse-answers-twice", "Sends the answer twice.", |_, m| pieces([event(&m), event(&m)])),
-        sse("sse-stays-open", "Keeps the stream open after the answer.", |_, m| open_stream(&event(&m), Step::Hang)),
+        sse("sse-stays-open", "Keeps the stream open after the answer.", |_, m| kept_open(event(&m))),
         sse("sse-other-id-first", "Sends an answer to something else first.", |_, m| {
             pieces([event(&rpc::result(&json!("other"), &json!({}))), event(&m)])
         }),
@@ -137,7 +137,7 @@ fn bad_streams() -> Vec<Fault> {
 }
 
 fn rpc_fault(name: &'static str, does: &'static str, act: fn(&Turn<'_>, Value) -> Option<Reply>) -> Fault {
-    Fault::message(name, Family::JsonRpc, Stage::Answers, does, act).requests(5)
+    Fault::message(name, Family::JsonRpc, Stage::Answers, does, act).requests(8)
 }
 
 fn listing(name: &'static str, does: &'static str, act: fn(&Turn<'_>, Value) -> Option<Reply>) -> Fault {
@@ -169,13 +169,16 @@ pub(super) fn json_rpc() -> Vec<Fault> {
         rpc_fault("rpc-missing-result", "Answers with neither result nor error.", |_, m| {
             answer_json(&json!({"jsonrpc": "2.0", "id": m.get("id")}))
         })
+        .fails(NotMcp),
+        listing("rpc-missing-result-at-list", "Answers tools/list with neither result nor error.", |_, m| {
+            answer_json(&json!({"jsonrpc": "2.0", "id": m.get("id")}))
+        })
         .fails(ProtocolError),
         rpc_fault("rpc-result-is-text", "Answers with a result that is no object.", |_, m| {
             with_result(m, |result| *result = json!("done"))
         })
-        .fails(ProtocolError),
-        rpc_fault("rpc-scalar", "Answers with a number.", |_, _| body(200, "application/json", "42"))
-            .fails(ProtocolError),
+        .fails(NotMcp),
+        rpc_fault("rpc-scalar", "Answers with a number.", |_, _| body(200, "application/json", "42")).fails(NotMcp),
         rpc_fault("rpc-array", "Answers with a batch of one.", |_, m| answer_json(&json!([m]))),
         rpc_fault("rpc-deep", "Answers with a hundred thousand brackets.", |_, m| {
             let deep = "[".repeat(100_000);
