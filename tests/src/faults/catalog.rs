@@ -130,7 +130,7 @@ pub(super) fn faults() -> Vec<Fault> {
             one_service(50)
         })
         .warns("50"),
-        list("mcp-zero-tools", "Lists nothing.", |_, m| with_tools(m, Vec::clear).map(|r| r))
+        list("mcp-zero-tools", "Lists nothing.", |_, m| with_tools(m, Vec::clear))
             .test_is(Outcome::Fails(UpstreamError))
             .warns("no tools")
             .call_is(Outcome::Fails(Usage))
