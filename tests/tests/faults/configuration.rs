@@ -1,5 +1,7 @@
 //! What a user gets wrong before any gateway is asked.
 
+#![expect(clippy::indexing_slicing, reason = "a member that is missing fails the test")]
+
 use std::{fs, time::Duration};
 
 use pflow_gateway_tests::{
