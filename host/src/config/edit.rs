@@ -62,13 +62,11 @@ fn replace(text: &str, range: std::ops::Range<usize>, with: &str) -> Option<Stri
 fn insert(text: &str, at: usize, name: &str, value: &Value, depth: usize) -> Option<String> {
     let (outer, inner) = ("  ".repeat(depth - 1), "  ".repeat(depth));
     let member = format!("{}: {}", serde_json::to_string(name).ok()?, printed(value, depth)?);
-    match members(text, at)?.last() {
-        Some(last) => replace(text, last.value.end..last.value.end, &format!(",\n{inner}{member}")),
-        None => {
-            let end = value_end(text, at)?;
-            replace(text, at..end, &format!("{{\n{inner}{member}\n{outer}}}"))
-        }
+    if let Some(last) = members(text, at)?.last() {
+        return replace(text, last.value.end..last.value.end, &format!(",\n{inner}{member}"));
     }
+    let end = value_end(text, at)?;
+    replace(text, at..end, &format!("{{\n{inner}{member}\n{outer}}}"))
 }
 
 /// A value as pflow prints it, two spaces a level, for a place that is `depth` levels deep.

@@ -26,7 +26,7 @@ use crate::{egress::Origin, report::Kind};
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The longest timeout that pflow accepts.
-pub const MAX_TIMEOUT: Duration = Duration::from_secs(600);
+pub const MAX_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// A gateway, ready to be used: one entry of `mcp-servers.json`, or a URL from the command line.
 #[derive(Clone, Debug)]

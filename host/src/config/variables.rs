@@ -335,12 +335,11 @@ fn reference(text: &str) -> Option<(Part<'_>, &str)> {
     if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
         return None;
     }
-    let (default, after) = match tail.strip_prefix('}') {
-        Some(after) => (None, after),
-        None => {
-            let (default, after) = tail.strip_prefix(":-")?.split_once('}')?;
-            (Some(default), after)
-        }
+    let (default, after) = if let Some(after) = tail.strip_prefix('}') {
+        (None, after)
+    } else {
+        let (default, after) = tail.strip_prefix(":-")?.split_once('}')?;
+        (Some(default), after)
     };
     let written = text.get(..text.len() - after.len())?;
     Some((Part::Variable { name, default, written }, after))

@@ -312,7 +312,7 @@ impl EgressFailure {
         use wasmtime_wasi_http::Error as Wasi;
         match self {
             Self::Denied { why: Denial::NotListed, .. } => Wasi::HttpRequestDenied,
-            Self::Denied { why: Denial::NotAnOrigin(_), .. } => Wasi::HttpRequestUriInvalid,
+            Self::Denied { why: Denial::NotAnOrigin(_), .. } | Self::BadRequest { .. } => Wasi::HttpRequestUriInvalid,
             Self::MethodDenied { .. } => Wasi::HttpRequestMethodInvalid,
             Self::AddressDenied { .. } => Wasi::DestinationIpProhibited,
             Self::Dns { .. } => Wasi::DnsError { rcode: None, info_code: None },
@@ -341,7 +341,6 @@ impl EgressFailure {
             Self::Reset { when: Progress::NoAnswer, .. } => Wasi::ConnectionTerminated,
             Self::Reset { .. } => Wasi::HttpResponseIncomplete,
             Self::NotHttp { .. } => Wasi::HttpProtocolError,
-            Self::BadRequest { .. } => Wasi::HttpRequestUriInvalid,
         }
     }
 }

@@ -25,7 +25,7 @@ pub struct EgressLimits {
     pub response_headers: usize,
     /// Number of a response's headers.
     ///
-    /// hyper's own default; ContextForge sends about 30.
+    /// hyper's own default; answers of gateways have one or two dozen.
     pub response_header_count: usize,
     /// Requests during one operation.
     ///

@@ -51,7 +51,7 @@ fn a_plain_http_entry_is_a_gateway_in_pflows_own_shape() {
     .unwrap();
     assert_eq!(config.url.as_str(), "https://api.example/mcp");
     assert_eq!(config.auth.describe(), "API key ${KEY} in x-key, accept-language: …");
-    assert_eq!(config.timeout, Duration::from_secs(60));
+    assert_eq!(config.timeout, Duration::from_mins(1));
 }
 
 #[test]

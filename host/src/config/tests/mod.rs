@@ -1,6 +1,6 @@
 //! The configuration as a whole: files, entries, variables.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod entries;
 mod files;

@@ -268,6 +268,29 @@ async fn a_pooled_connection_that_the_server_closed_loses_no_request() {
 }
 
 #[tokio::test]
+async fn a_request_for_a_connection_whose_end_nobody_noticed_goes_out_on_another_one() {
+    use std::io::{Read as _, Write as _};
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().unwrap();
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let egress = egress(&url);
+    fetch(&egress, get(&url)).await.unwrap();
+    // Back into the pool while it is still good; then this thread, which also drives the connection, sees nothing of its end.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(fetch(&egress, Request::post(&url).body(body("{}")).unwrap()).await.unwrap().0, 200);
+    server.join().unwrap();
+}
+
+#[tokio::test]
 async fn an_idle_connection_is_closed_by_us_first() {
     let (ended, mut end) = tokio::sync::mpsc::channel(1);
     let server = Server::start(move |_, mut stream| {
