@@ -1,17 +1,20 @@
 //! The contract: what may change in it, what the built-in component asks for, and what the host refuses before anything is compiled.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use pflow_gateway::{
     Class, Error,
-    runtime::{Anatomy, BUILT_IN, CONTRACT, CodeStore, Runtime},
+    runtime::{Anatomy, BUILT_IN, CONTRACT, CodeStore, Conversation, Failure, Runtime},
 };
 use sha2::{Digest as _, Sha256};
 use wasm_encoder::{
     ComponentImportSection, ComponentSection as _, ComponentTypeRef, ComponentTypeSection, InstanceType,
 };
 
-use super::{guest, stand::limits};
+use super::{
+    guest,
+    stand::{Heard, PATIENCE, Stand, limits},
+};
 
 fn wit(file: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit").join(file)).unwrap()
@@ -207,14 +210,17 @@ fn type_count(bytes: &[u8]) -> u32 {
     count
 }
 
-#[test]
-fn a_component_whose_types_are_others_under_the_same_names_does_not_fit() {
+#[tokio::test]
+async fn a_component_whose_types_are_others_under_the_same_names_does_not_fit() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("component.wasm");
     fs::write(&file, replaced("repeated-cursor", "repeated-cursox")).unwrap();
-    let error = Runtime::with(Some(&file), limits(), &CodeStore::default()).unwrap_err();
+    let runtime = Runtime::with(Some(&file), limits(), &CodeStore::default()).unwrap();
+    let stand = Stand::with(runtime).await;
+    let started = Conversation::start(&stand.runtime, stand.egress(&[]), Arc::new(Heard::default()), PATIENCE).await;
+    let Err(Failure::Host(error)) = started else { panic!("it started") };
     assert_eq!(error.class, Class::Component);
-    assert!(error.message.contains("does not fit the contract pflow:gateway@0.1.0"), "{error:?}");
+    assert!(error.message.contains("repeated-curso"), "{error:?}");
 }
 
 #[test]
