@@ -8,16 +8,18 @@
 //! the component knows MCP; and only [`egress`] touches the network.
 
 pub mod cli;
+pub mod components;
 pub mod config;
 pub mod demo;
 pub mod egress;
 mod error;
 mod gateway;
 pub mod history;
+pub mod monitor;
 pub mod report;
 pub mod runtime;
 mod scrub;
 pub mod serve;
 
 pub use error::{Class, Error, Result};
-pub use gateway::{CallOptions, Gateway};
+pub use gateway::{CallOptions, Gateway, OnMessage, OnProgress, Operation};
