@@ -106,8 +106,12 @@ fn nanoseconds(duration: Duration) -> u64 {
 fn start(request: Request) -> Result<(FutureIncomingResponse, Result<(), String>), Failure> {
     let (scheme, authority, path) =
         split(&request.url).ok_or_else(|| invalid("the URL is not absolute http or https"))?;
-    let fields: Vec<(String, Vec<u8>)> =
+    let mut fields: Vec<(String, Vec<u8>)> =
         request.headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
+    // Without it the request goes out in chunks, which small servers and some proxies refuse (411).
+    if !request.body.is_empty() {
+        fields.push(("Content-Length".to_owned(), request.body.len().to_string().into_bytes()));
+    }
     let fields = Fields::from_list(&fields).map_err(|error| invalid(&format!("a header is invalid: {error:?}")))?;
     let outgoing = OutgoingRequest::new(fields);
     let method = match request.method {
