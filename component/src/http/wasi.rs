@@ -15,7 +15,8 @@ use waki::bindings::wasi::{
 use super::{Body, Failure, FailureKind, Headers, Heard, Level, Method, Outside, Request, Response, Sent};
 use crate::bindings::{
     pflow::gateway::{events, log},
-    wasi::clocks::{monotonic_clock, wall_clock},
+    // With waki's pollables, which wait beside it.
+    wasi::clocks::monotonic_clock,
 };
 
 /// The host.
@@ -70,11 +71,11 @@ impl Outside for Host {
     }
 
     fn sleep(&self, duration: Duration) {
-        monotonic_clock::subscribe_duration(nanoseconds(duration)).block();
+        wasi::clocks::monotonic_clock::subscribe_duration(nanoseconds(duration)).block();
     }
 
     fn now(&self) -> u64 {
-        wall_clock::now().seconds
+        wasi::clocks::wall_clock::now().seconds
     }
 
     fn progress(&self, request_id: u64, progress: f64, total: Option<f64>, message: Option<&str>) {
