@@ -204,7 +204,7 @@ mod tests {
     fn waiting_costs_no_cpu_time_and_computing_does() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let cpu = Cpu::default();
-        runtime.block_on(cpu.charge(tokio::time::sleep(Duration::from_millis(200))));
+        runtime.block_on(cpu.charge(async { tokio::time::sleep(Duration::from_millis(200)).await }));
         let waited = cpu.spent();
         runtime.block_on(cpu.charge(async { std::thread::sleep(Duration::from_millis(200)) }));
         let computed = cpu.spent().checked_sub(waited).unwrap();

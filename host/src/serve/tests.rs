@@ -38,6 +38,7 @@ struct Canned {
     tools: Arc<Mutex<Result<Tools>>>,
     calls: Arc<Mutex<Vec<Called>>>,
     all_here: Arc<Barrier>,
+    began: Arc<Notify>,
     dropped: Arc<Notify>,
     closed: Arc<AtomicUsize>,
     changes: Arc<AtomicUsize>,
@@ -57,6 +58,7 @@ impl Canned {
             tools: Arc::new(Mutex::new(tools)),
             calls: Arc::default(),
             all_here: Arc::new(Barrier::new(70)),
+            began: Arc::default(),
             dropped: Arc::default(),
             closed: Arc::default(),
             changes: Arc::default(),
@@ -93,6 +95,7 @@ impl Upstream for Canned {
                 self.all_here.wait().await;
             }
             "forever" => {
+                self.began.notify_one();
                 let _tell = TellDropped(Arc::clone(&self.dropped));
                 std::future::pending::<()>().await;
             }
@@ -267,6 +270,8 @@ async fn a_cancelled_call_is_dropped_and_not_answered() {
     let gateway = Canned::new(Ok(catalogue(vec![])));
     let mut client = Client::start(&gateway, Arc::new(NoSnapshots)).await;
     client.send(&json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "forever"}})).await;
+    // Cancelled before it began, nothing would be dropped.
+    tokio::time::timeout(Duration::from_secs(10), gateway.began.notified()).await.unwrap();
     client.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 5}})).await;
     tokio::time::timeout(Duration::from_secs(10), gateway.dropped.notified()).await.unwrap();
     let next = client.ask(6, "ping", json!({})).await;

@@ -63,7 +63,7 @@ pub(super) async fn grow_memory_and_go_on(strike: Strike<'_>) {
 }
 
 limited!("stack": recurse, recurse_in_open);
-limited!("transfer": huge_string, huge_catalogue, huge_verdicts);
+limited!("transfer": huge_string, huge_catalogue, huge_verdicts, poll_the_same_a_million_times);
 failed!(wrong_number_of_verdicts: "7 verdicts for 1 tools");
 
 pub(super) async fn huge_error(strike: Strike<'_>) {
@@ -74,7 +74,7 @@ pub(super) async fn huge_error(strike: Strike<'_>) {
     assert!(seen.is_none());
 }
 
-limited!("handles": leak_pollables, leak_headers, leak_own_resources, poll_the_same_a_million_times);
+limited!("handles": leak_pollables, leak_headers, leak_own_resources);
 failed!(forged_handle: "unknown handle index", handle_dropped_twice: "unknown handle index");
 
 failed!(
@@ -82,7 +82,7 @@ failed!(
     panic_with_a_megabyte: "the end",
     panic_in_destructor: "in the destructor",
     panic_in_open: "not today",
-    exit: "status 7",
+    exit: "status 1",
     exit_with_success: "status 0",
 );
 
@@ -240,7 +240,8 @@ fn headers(requests: &[String]) -> Vec<(String, String)> {
 
 /// Whatever was sent is one request per request, to the right host, with the host's credential and no other.
 fn clean(outcome: &Outcome) {
-    for request in &outcome.on_the_wire {
+    // The end of a body in chunks is no request.
+    for request in outcome.on_the_wire.iter().filter(|request| request.trim() != "0") {
         assert!(
             !request.contains("evil.example") && !request.contains("forged") && !request.contains("smuggled"),
             "{request}"
@@ -334,7 +335,8 @@ pub(super) async fn endless_upload(strike: Strike<'_>) {
 }
 
 pub(super) async fn silent_server(strike: Strike<'_>) {
-    cut(strike, "Timeout").await;
+    // The wait for an answer is as long as the call, so the call ends first.
+    strike.run().await.limit("wall");
 }
 
 pub(super) async fn responses_kept_open(strike: Strike<'_>) {
