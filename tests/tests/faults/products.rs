@@ -12,7 +12,7 @@ use pflow_gateway_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::{entry, program};
+use crate::{QUIET, entry, program};
 
 const WAIT: Duration = Duration::from_secs(20);
 
@@ -244,6 +244,7 @@ async fn every_kind_of_credential_arrives() {
 
 #[tokio::test]
 async fn a_thousand_tools_in_ten_pages_and_ten_thousand_are_all_there() {
+    let _quiet = QUIET.lock().await;
     for (count, page) in [(1000, Some(100)), (10_000, Some(1000))] {
         let config = Config { services: vec![services::numbered("svc", count)], page, ..Config::default() };
         let fake = serve(Arc::new(Generic::new(config))).await;
