@@ -15,10 +15,11 @@ pub mod egress;
 mod error;
 mod gateway;
 pub mod history;
+pub mod monitor;
 pub mod report;
 pub mod runtime;
 mod scrub;
 pub mod serve;
 
 pub use error::{Class, Error, Result};
-pub use gateway::{CallOptions, Gateway};
+pub use gateway::{CallOptions, Gateway, Operation};

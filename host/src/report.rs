@@ -241,6 +241,28 @@ pub struct Health {
     pub history_off: Option<String>,
 }
 
+/// How bad a state is.
+fn severity(status: Status) -> u8 {
+    match status {
+        Status::Ok => 0,
+        Status::Disabled => 1,
+        Status::Unknown => 2,
+        Status::Degraded => 3,
+        Status::RateLimited => 4,
+        Status::Timeout => 5,
+        Status::UpstreamError => 6,
+        Status::Forbidden => 7,
+        Status::AuthRequired => 8,
+        Status::Unreachable => 9,
+        Status::Offline => 10,
+    }
+}
+
+/// The worst state of all.
+pub(crate) fn worst(gateways: &[GatewayHealth]) -> Status {
+    gateways.iter().map(|gateway| gateway.status).max_by_key(|status| severity(*status)).unwrap_or(Status::Unknown)
+}
+
 /// The state of one gateway.
 #[derive(Clone, Debug, Serialize)]
 pub struct GatewayHealth {

@@ -91,13 +91,15 @@ const LONGEST_RETRY: Duration = Duration::from_mins(1);
 /// # Errors
 ///
 /// The transport failed, or the host stopped it.
-pub fn ask(outside: &dyn Outside, ask: &Ask<'_>) -> Result<Reply, Failure> {
+pub fn ask(outside: &dyn Outside, mut ask: Ask<'_>) -> Result<Reply, Failure> {
+    let body = std::mem::take(&mut ask.body);
+    let ask = &ask;
     let mut headers = vec![
         ("Content-Type".to_owned(), "application/json".to_owned()),
         ("Accept".to_owned(), "application/json, text/event-stream".to_owned()),
     ];
     headers.extend(ask.headers.iter().cloned());
-    let request = Request { method: Method::Post, url: ask.url.to_owned(), headers, body: ask.body.clone() };
+    let request = Request { method: Method::Post, url: ask.url.to_owned(), headers, body };
     let mut response = outside.send(request)?;
     let media_type = response.headers.media_type();
     if (200..300).contains(&response.status) && media_type.as_deref() == Some("text/event-stream") {
@@ -265,7 +267,8 @@ fn notified(outside: &dyn Outside, ask: &Ask<'_>, method: &str, params: Option<&
                 return;
             };
             if params.token.get().trim_matches('"').parse() == Ok(ask.id) {
-                outside.progress(ask.id, params.progress, params.total, params.message.as_deref());
+                let message = params.message.as_deref().map(text::clean);
+                outside.progress(ask.id, params.progress, params.total, message.as_deref());
             }
         }
         "notifications/message" => {
@@ -274,7 +277,8 @@ fn notified(outside: &dyn Outside, ask: &Ask<'_>, method: &str, params: Option<&
             };
             let data = params.data.map_or("null", RawValue::get);
             if json_rpc::is_json(data) {
-                outside.message(&params.level, params.logger.as_deref(), data);
+                let logger = params.logger.as_deref().map(text::clean);
+                outside.message(&text::clean(&params.level), logger.as_deref(), data);
             }
         }
         "notifications/tools/list_changed" => outside.tools_changed(),

@@ -168,7 +168,7 @@ impl Gateway {
     fn health(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let gateway = self.opened(py)?;
         let report = wait(py, async move { gateway.health().await })?;
-        json::to_python(py, &report::Health { status: report.status, gateways: vec![report] })
+        json::to_python(py, &report::Health { status: report.status, gateways: vec![report], history_off: None })
     }
 
     /// Calls one tool.

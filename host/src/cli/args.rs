@@ -9,6 +9,8 @@ use http::HeaderName;
 use crate::{
     config::{DeclaredService, Filter},
     egress::Origin,
+    history::ProbeOf,
+    monitor::OnChange,
     report::Kind,
 };
 
@@ -72,6 +74,10 @@ pub(super) enum Command {
     Tools(Tools),
     /// Say how gateways and the services behind them are
     Health(Health),
+    /// Keep watching gateways, and serve a status page, metrics and events
+    Monitor(Monitor),
+    /// Look at the last good catalogue of a gateway, or accept the present one
+    Snapshot(Snapshot),
     /// Call one tool
     Call(Call),
     /// Serve a gateway over stdio; this is what pflow starts
@@ -93,7 +99,7 @@ pub(super) struct Add {
     pub(super) entry: Entry,
     #[command(flatten)]
     pub(super) auth: Auth,
-    /// Write one entry per service, called NAME_SERVICE
+    /// Write one entry per service, called `NAME_SERVICE`
     #[arg(long)]
     pub(super) per_service: bool,
     /// Write the entry without testing the gateway
@@ -118,7 +124,7 @@ pub(super) struct Entry {
     /// Keep only these services (glob); may be repeated
     #[arg(long = "include-service", value_name = "GLOB")]
     pub(super) include_services: Vec<String>,
-    /// Let the component reach this origin too, like https://login.example.com; may be repeated
+    /// Let the component reach this origin too, like <https://login.example.com>; may be repeated
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pub(super) allow_origins: Vec<Origin>,
 }
@@ -207,7 +213,7 @@ pub(super) struct Setup {
     pub(super) services: Vec<String>,
     #[command(flatten)]
     pub(super) pick: Pick,
-    /// Write one entry per service, called NAME_SERVICE
+    /// Write one entry per service, called `NAME_SERVICE`
     #[arg(long)]
     pub(super) per_service: bool,
     /// Overwrite an entry of this name
@@ -274,8 +280,90 @@ pub(super) struct Tools {
 pub(super) struct Health {
     /// Names or URLs; all gateways when none is given
     pub(super) targets: Vec<String>,
+    /// Keep looking, every so many seconds
+    #[arg(long, value_name = "SECS", value_parser = seconds, conflicts_with = "history")]
+    pub(super) watch: Option<Duration>,
+    /// Tell what is remembered, and ask nobody
+    #[arg(long)]
+    pub(super) history: bool,
+    /// How far back, like 30m, 24h or 7d
+    #[arg(long, value_name = "TIME", value_parser = stretch, default_value = "24h", requires = "history")]
+    pub(super) since: Duration,
+    /// From which state on the exit code is 1
+    #[arg(long, value_enum, value_name = "STATE", default_value = "degraded")]
+    pub(super) fail_on: FailOn,
+    #[command(flatten)]
+    pub(super) watching: Watching,
     #[command(flatten)]
     pub(super) auth: Auth,
+}
+
+/// `health` and `monitor`.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct Watching {
+    /// Run this command for every change, with the change as JSON on stdin; run without a shell
+    #[arg(long, value_name = "CMD")]
+    pub(super) on_change: Option<OnChange>,
+    /// Call this harmless tool, without arguments, to know a service's state for certain; may be repeated
+    #[arg(long = "probe", value_name = "SERVICE=TOOL")]
+    pub(super) probes: Vec<ProbeOf>,
+}
+
+/// From which state on `health` fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    /// Anything that is not ok
+    #[default]
+    Degraded,
+    /// Only what is down, refused or out of reach
+    Offline,
+}
+
+/// `monitor`.
+#[derive(Args, Debug)]
+pub(super) struct Monitor {
+    /// Names or URLs; all gateways when none is given
+    pub(super) targets: Vec<String>,
+    /// Where to serve the status page; port 0 takes any free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
+    pub(super) listen: SocketAddr,
+    /// Want the token in this environment variable; needed to listen elsewhere than on loopback
+    #[arg(long, value_name = "VAR")]
+    pub(super) token_env: Option<String>,
+    /// Look at each gateway every so many seconds
+    #[arg(long, value_name = "SECS", value_parser = seconds, default_value = "30")]
+    pub(super) every: Duration,
+    #[command(flatten)]
+    pub(super) watching: Watching,
+    #[command(flatten)]
+    pub(super) auth: Auth,
+}
+
+/// `snapshot`.
+#[derive(Args, Debug)]
+pub(super) struct Snapshot {
+    #[command(subcommand)]
+    pub(super) action: SnapshotAction,
+}
+
+/// What to do with the last good catalogue.
+#[derive(Debug, Subcommand)]
+pub(super) enum SnapshotAction {
+    /// Show the last good catalogue of a gateway
+    Show {
+        /// Name of the entry
+        target: String,
+    },
+    /// Say how the last listing differs from it
+    Diff {
+        /// Name of the entry
+        target: String,
+    },
+    /// Take the last listing as good: what is gone is meant to be gone
+    Accept {
+        /// Name of the entry
+        target: String,
+    },
 }
 
 /// `call`.
@@ -370,6 +458,10 @@ fn seconds(text: &str) -> Result<Duration, String> {
         return Err("a number of seconds from 0.001 to 86400".to_owned());
     }
     Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
+}
+
+fn stretch(text: &str) -> Result<Duration, String> {
+    crate::history::stretch(text)
 }
 
 fn header(text: &str) -> Result<(HeaderName, String), String> {

@@ -14,6 +14,7 @@ use super::args;
 use crate::{
     Error, Gateway, Result,
     config::{Auth, ConfigFile, GatewayConfig, Method, Template},
+    history::History,
     runtime::Runtime,
 };
 
@@ -58,6 +59,11 @@ impl Context {
         let path = self.path()?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         Ok(parent.map_or_else(|| PathBuf::from("."), Path::to_path_buf))
+    }
+
+    /// What is remembered of gateways; off when there is no folder for it.
+    pub(super) fn history(&self) -> History {
+        self.folder().map_or_else(|error| History::off(error.message), |folder| History::new(&folder))
     }
 
     /// The gateway of this name or URL, with the flags of this command applied.

@@ -12,7 +12,8 @@ use super::{
 use crate::{
     Class, Error, Gateway, Result,
     config::{ConfigFile, Filter, GatewayConfig, Launcher, NewGateway, Replace},
-    report,
+    history::{Last, Moment, is_well, span},
+    report, scrub,
     serve::{FileSnapshots, Snapshots},
 };
 
@@ -46,6 +47,14 @@ pub(super) struct Written {
 }
 
 impl Plan {
+    /// The same, with the product that answered when the user named none: `pflow mcp list` shows it without asking. Generic is
+    /// no evidence of anything, and stays open.
+    fn with_seen(&self, kind: Option<report::Kind>) -> Self {
+        let kind = self.new.kind.or(kind.filter(|kind| *kind != report::Kind::Generic));
+        let new = NewGateway { kind, ..self.new.clone() };
+        Self { new, split: self.split, replace: self.replace, keep: self.keep.clone() }
+    }
+
     /// From the flags that `add`, `setup` and `adopt` share.
     pub(super) fn new(
         context: &Context,
@@ -165,8 +174,10 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
         (Proof::Tested, Err(error)) => return Reply::failed(shape, error),
     };
     let mut text = String::new();
+    let mut seen = None;
     if let Some(gateway) = &gateway {
         let report = gateway.test().await;
+        seen = report.kind;
         text.push_str(&render::test(&report));
         if let Some(members) = shape.as_object_mut() {
             members.insert("test".to_owned(), serde_json::to_value(&report).unwrap_or_default());
@@ -180,7 +191,7 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
             return Reply { text, ..Reply::failed(shape, error) };
         }
     }
-    let written = plan.write(context, gateway.as_ref()).await;
+    let written = plan.with_seen(seen).write(context, gateway.as_ref()).await;
     if let Some(gateway) = &gateway {
         gateway.close().await;
     }
@@ -244,6 +255,7 @@ pub(super) fn list(context: &Context) -> Reply {
         Err(error) => return Reply::failed(json!({"gateways": []}), error),
     };
     let folder = context.folder().ok();
+    let history = context.history();
     let mut rows = Vec::new();
     let mut gateways = Vec::new();
     for (name, config) in file.gateways() {
@@ -255,8 +267,10 @@ pub(super) fn list(context: &Context) -> Reply {
                         snapshot.tools.tools.iter().filter_map(|tool| tool.service.as_deref()).collect();
                     (snapshot.tools.tools.len(), services.len())
                 });
-                rows.push(row(&name, &config, seen));
+                let last = history.last(&name, Moment::now());
+                rows.push(row(&name, &config, seen, last.as_ref()));
                 gateways.push(json!({
+                    "last": last,
                     "gateway": name, "kind": config.kind, "url": config.url.as_str(), "auth": config.auth.describe(),
                     "plain": config.plain, "tools": seen.map(|(tools, _)| tools), "services": seen.map(|(_, services)| services),
                     "error": null,
@@ -281,8 +295,19 @@ pub(super) fn list(context: &Context) -> Reply {
     Reply::good(render::list(&rows), &json!({"file": file.path().display().to_string(), "gateways": gateways}))
 }
 
-fn row(name: &str, config: &GatewayConfig, seen: Option<(usize, usize)>) -> render::Listed {
+fn row(name: &str, config: &GatewayConfig, seen: Option<(usize, usize)>, last: Option<&Last>) -> render::Listed {
     let mut facts = vec![config.auth.describe()];
+    if let Some(last) = last {
+        let age = span(std::time::Duration::from_secs(last.age_seconds));
+        let ill: Vec<String> = last
+            .services
+            .iter()
+            .filter(|service| !is_well(service.status))
+            .map(|service| format!("{} {}", scrub::line(&service.name, 100), service.status))
+            .collect();
+        let ill = if ill.is_empty() { String::new() } else { format!(" ({})", ill.join(", ")) };
+        facts.push(format!("{}{ill} {age} ago", last.status));
+    }
     if let Some((tools, services)) = seen {
         facts.push(format!("{} of {}", render::count(tools, "tool"), render::count(services, "service")));
     }

@@ -5,9 +5,16 @@ use std::io::Read as _;
 
 use serde_json::{Map, Value, json};
 
-use super::{args, context::Context, render, screen::Reply};
+use super::{
+    args::{self, FailOn},
+    context::Context,
+    render,
+    screen::{Reply, careful, say},
+};
 use crate::{
     CallOptions, Class, Error, Gateway, Result,
+    history::{History, Looker},
+    monitor::OnChange,
     report::{self, Health, Status},
 };
 
@@ -67,35 +74,61 @@ pub(super) async fn health(context: &Context, health: &args::Health) -> Reply {
     match look_at_all(context, health).await {
         Ok(report) => {
             let mut reply = Reply::good(render::health(&report), &report);
-            reply.code = match (report.status, report.gateways.as_slice()) {
-                (Status::Ok, _) => 0,
-                // The only one, and it is the configuration that is wrong.
-                (_, [only]) => only.error.as_ref().map_or(1, Error::exit_code),
-                _ => 1,
-            };
+            reply.code = verdict(&report, health.fail_on);
             reply
         }
         Err(error) => Reply::failed(json!({"status": Status::Unknown, "gateways": []}), error),
     }
 }
 
-async fn look_at_all(context: &Context, health: &args::Health) -> Result<Health> {
-    let mut targets = health.targets.clone();
-    if targets.is_empty() {
-        let file = context.file()?;
-        targets = file.gateways().into_iter().map(|(name, _)| name).collect();
-        if targets.is_empty() {
-            return Err(Error::config(format!("there is no gateway in {}", file.path().display()))
-                .with_hint(format!("add one: {} add NAME URL", context.program)));
-        }
+/// The exit code.
+fn verdict(report: &Health, fail_on: FailOn) -> u8 {
+    let failed = match fail_on {
+        FailOn::Degraded => report.status != Status::Ok,
+        FailOn::Offline => report.gateways.iter().any(|gateway| {
+            is_down(gateway.status)
+                || gateway.services.iter().any(|service| is_down(service.status))
+                || gateway.checked_at.is_empty()
+        }),
+    };
+    match (failed, report.gateways.as_slice()) {
+        (false, _) => 0,
+        // The only one, and it is the configuration that is wrong.
+        (true, [only]) => only.error.as_ref().map_or(1, Error::exit_code),
+        (true, _) => 1,
     }
+}
+
+fn is_down(status: Status) -> bool {
+    !matches!(status, Status::Degraded | Status::RateLimited) && !crate::history::is_well(status)
+}
+
+/// The targets that were named, or all gateways.
+pub(super) fn targets(context: &Context, named: &[String]) -> Result<Vec<String>> {
+    if !named.is_empty() {
+        return Ok(named.to_vec());
+    }
+    let file = context.file()?;
+    let all: Vec<String> = file.gateways().into_iter().map(|(name, _)| name).collect();
+    if all.is_empty() {
+        return Err(Error::config(format!("there is no gateway in {}", file.path().display()))
+            .with_hint(format!("add one: {} add NAME URL", context.program)));
+    }
+    Ok(all)
+}
+
+async fn look_at_all(context: &Context, health: &args::Health) -> Result<Health> {
+    let targets = targets(context, &health.targets)?;
+    let looker = Looker { history: context.history(), probes: health.watching.probes.clone() };
+    let alerts = health.watching.on_change.clone().map(OnChange::start);
     // Side by side: one that hangs costs the others nothing. The order stays as asked.
     let mut looks = tokio::task::JoinSet::new();
     let mut reports: Vec<Option<report::GatewayHealth>> = vec![None; targets.len()];
     for (at, target) in targets.iter().enumerate() {
         match context.gateway(target, &health.auth) {
             Ok(gateway) => {
-                looks.spawn(async move { (at, ask(&gateway, gateway.health()).await) });
+                let looker = looker.clone();
+                looks.spawn(async move { (at, ask(&gateway, looker.look(&gateway)).await) });
             }
             // One broken entry among several is a finding; the only one is a usage error.
             Err(error) if targets.len() == 1 => return Err(error),
@@ -107,36 +140,31 @@ async fn look_at_all(context: &Context, health: &args::Health) -> Result<Health>
         }
     }
     while let Some(look) = looks.join_next().await {
-        let (at, health) = look.map_err(|error| Error::new(Class::Internal, error.to_string()))?;
+        let (at, (health, transitions)) = look.map_err(|error| Error::new(Class::Internal, error.to_string()))?;
+        if let Some(alerts) = &alerts {
+            alerts.tell(&transitions);
+        }
         if let Some(report) = reports.get_mut(at) {
             *report = Some(health);
         }
     }
+    if let Some(alerts) = alerts {
+        alerts.finish().await;
+    }
+    tell_notes(&looker.history);
     let gateways: Vec<report::GatewayHealth> = reports.into_iter().flatten().collect();
-    let status =
-        gateways.iter().map(|gateway| gateway.status).max_by_key(|status| severity(*status)).unwrap_or(Status::Unknown);
-    Ok(Health { status, gateways, history_off: None })
+    Ok(Health { status: report::worst(&gateways), gateways, history_off: looker.history.why_off() })
+}
+
+/// What happened to the history, on stderr.
+pub(super) fn tell_notes(history: &History) {
+    for note in history.take_notes() {
+        say(&format!("{} {note}\n", careful()));
+    }
 }
 
 fn unreadable(target: &str, error: Error) -> report::GatewayHealth {
     report::GatewayHealth { error: Some(error), ..report::GatewayHealth::new(target, Status::Unknown, String::new()) }
-}
-
-/// How bad a state is; the worst of all gateways is the whole's.
-fn severity(status: Status) -> u8 {
-    match status {
-        Status::Ok => 0,
-        Status::Disabled => 1,
-        Status::Unknown => 2,
-        Status::Degraded => 3,
-        Status::RateLimited => 4,
-        Status::Timeout => 5,
-        Status::UpstreamError => 6,
-        Status::Forbidden => 7,
-        Status::AuthRequired => 8,
-        Status::Unreachable => 9,
-        Status::Offline => 10,
-    }
 }
 
 /// `call`.
@@ -199,7 +227,16 @@ mod tests {
     }
 
     #[test]
-    fn every_state_but_ok_is_worse_than_ok() {
-        assert!(Status::ALL.iter().all(|status| *status == Status::Ok || severity(*status) > severity(Status::Ok)));
+    fn a_state_in_part_fails_only_when_that_is_asked() {
+        let report = |status, service: Option<Status>| {
+            let mut gateway = report::GatewayHealth::new("gw", status, "now");
+            gateway.services.extend(service.map(|status| report::ServiceHealth::new("s", status, 1)));
+            Health { status, gateways: vec![gateway], history_off: None }
+        };
+        let codes = |report: &Health| (verdict(report, FailOn::Degraded), verdict(report, FailOn::Offline));
+        assert_eq!(codes(&report(Status::Ok, Some(Status::Ok))), (0, 0));
+        assert_eq!(codes(&report(Status::Degraded, Some(Status::Degraded))), (1, 0));
+        assert_eq!(codes(&report(Status::Degraded, Some(Status::Offline))), (1, 1));
+        assert_eq!(codes(&report(Status::Unreachable, None)), (1, 1));
     }
 }

@@ -7,10 +7,12 @@ mod args;
 mod context;
 mod edit;
 mod look;
+mod past;
 mod render;
 mod run;
 mod screen;
 mod setup;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -43,6 +45,11 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 ///
 /// Meant for a thread that does nothing else: it blocks until the command is done, and makes its own async runtime.
 pub fn run(program: &str, args: impl IntoIterator<Item = OsString>) -> u8 {
+    run_all(program, args.into_iter().collect())
+}
+
+/// Not generic, so that all of it is compiled here and not again in every program that calls it.
+fn run_all(program: &str, args: Vec<OsString>) -> u8 {
     let cli = match parse(program, args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -96,10 +103,12 @@ fn log(verbose: u8) {
 
 async fn carry_out(program: &str, cli: &Cli, format: Format) -> u8 {
     let context = Context::new(program, &cli.global);
-    // These two end by being asked to; that is not an interruption.
+    // These end by being asked to; that is not an interruption.
     let lasting = match &cli.command {
         Command::Serve(serve) => Some(run::serve(&context, serve).await),
         Command::Demo(demo) => Some(run::demo(&context, demo, format).await),
+        Command::Monitor(monitor) => Some(watch::monitor(&context, monitor, format).await),
+        Command::Health(health) if health.watch.is_some() => Some(watch::health(&context, health, format).await),
         _ => None,
     };
     match lasting {
@@ -125,10 +134,12 @@ async fn once(context: &Context, command: &Command) -> Reply {
         Command::Test(look) => look::test(context, look).await,
         Command::Services(look) => look::services(context, look).await,
         Command::Tools(tools) => look::tools(context, tools).await,
+        Command::Health(health) if health.history => past::health(context, health),
         Command::Health(health) => look::health(context, health).await,
+        Command::Snapshot(snapshot) => past::snapshot(context, &snapshot.action),
         Command::Call(call) => look::call(context, call).await,
         Command::Component(component) => run::component(context, &component.action),
-        Command::Serve(_) | Command::Demo(_) => Reply::good(String::new(), &json!({})),
+        Command::Serve(_) | Command::Demo(_) | Command::Monitor(_) => Reply::good(String::new(), &json!({})),
         Command::Adopt(adopt) => adopt::adopt(context, adopt).await,
         Command::Setup(wizard) => {
             let mut answers = if wizard.yes { Answers::Usual } else { Answers::of_this_process() };

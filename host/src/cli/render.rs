@@ -5,13 +5,16 @@ use std::fmt::Write as _;
 
 use super::screen::{BOLD, DIM, GREEN, RED, YELLOW, careful, no, styled, yes};
 use crate::{
-    report::{Attribution, Component, Confidence, GatewayHealth, Health, Services, Status, Test, Tools},
+    history::{Moment, is_well, span},
+    report::{Attribution, Component, Confidence, GatewayHealth, Health, ServiceHealth, Services, Status, Test, Tools},
     scrub,
 };
 
 /// Names, details and warnings on the screen, in characters.
 const NAME: usize = 100;
 const DETAIL: usize = 300;
+/// Further lines of evidence for a service that is not well.
+const EVIDENCE: usize = 3;
 
 /// `1 tool`, `2 tools`.
 pub(super) fn count(number: usize, thing: &str) -> String {
@@ -19,33 +22,32 @@ pub(super) fn count(number: usize, thing: &str) -> String {
 }
 
 /// Lines of columns, each as wide as its widest cell. The last one is not padded.
-struct Table {
+pub(super) struct Table {
     rows: Vec<Vec<(String, &'static str)>>,
 }
 
 impl Table {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { rows: Vec::new() }
     }
 
-    fn row<const N: usize>(&mut self, cells: [(String, &'static str); N]) {
+    pub(super) fn row<const N: usize>(&mut self, cells: [(String, &'static str); N]) {
         self.rows.push(cells.into());
     }
 
-    fn print(&self, indent: &str, text: &mut String) {
+    pub(super) fn print(&self, indent: &str, text: &mut String) {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
         let width =
             |at: usize| self.rows.iter().filter_map(|row| row.get(at)).map(|(cell, _)| cell.chars().count()).max();
         let widths: Vec<usize> = (0..columns).map(|at| width(at).unwrap_or_default()).collect();
+        // A column that is empty in every row takes no room.
+        let gap = |width: usize| if width == 0 { 0 } else { width.saturating_add(2) };
         for row in &self.rows {
             text.push_str(indent);
             let filled = row.iter().rposition(|(cell, _)| !cell.is_empty()).map_or(0, |last| last.saturating_add(1));
             for (at, ((cell, style), width)) in row.iter().zip(&widths).enumerate().take(filled) {
-                let padding = if at.saturating_add(1) == filled {
-                    0
-                } else {
-                    width.saturating_sub(cell.chars().count()).saturating_add(2)
-                };
+                let last = at.saturating_add(1) == filled;
+                let padding = if last { 0 } else { gap(*width).saturating_sub(cell.chars().count()) };
                 text.push_str(&if style.is_empty() { cell.clone() } else { styled(style, cell) });
                 text.extend(std::iter::repeat_n(' ', padding));
             }
@@ -54,15 +56,15 @@ impl Table {
     }
 }
 
-fn plain(text: impl Into<String>) -> (String, &'static str) {
+pub(super) fn plain(text: impl Into<String>) -> (String, &'static str) {
     (text.into(), "")
 }
 
-fn dim(text: impl Into<String>) -> (String, &'static str) {
+pub(super) fn dim(text: impl Into<String>) -> (String, &'static str) {
     (text.into(), DIM)
 }
 
-fn colour(status: Status) -> &'static str {
+pub(super) fn colour(status: Status) -> &'static str {
     match status {
         Status::Ok => GREEN,
         Status::Unknown | Status::Disabled => DIM,
@@ -203,10 +205,20 @@ pub(super) fn health(report: &Health) -> String {
     for gateway in &report.gateways {
         one_health(gateway, &mut text);
     }
+    if let Some(why) = &report.history_off {
+        let _ = writeln!(text, "{} history is off: {}", careful(), scrub::line(why, DETAIL));
+    }
     text
 }
 
+/// `4 minutes, `: how long it has been so, when that is known and matters.
+fn lasting(service: &ServiceHealth, now: Moment) -> String {
+    let since = service.since.as_deref().filter(|_| !is_well(service.status)).and_then(Moment::parse);
+    since.map_or_else(String::new, |since| format!("for {}: ", span(since.age(now))))
+}
+
 fn one_health(gateway: &GatewayHealth, text: &mut String) {
+    let now = Moment::now();
     let mark = match gateway.status {
         Status::Ok => yes(),
         Status::Degraded | Status::Unknown | Status::RateLimited | Status::Disabled => careful(),
@@ -215,6 +227,10 @@ fn one_health(gateway: &GatewayHealth, text: &mut String) {
     let mut facts = vec![styled(colour(gateway.status), gateway.status.as_str())];
     facts.extend(gateway.tools.map(|tools| count(tools, "tool")));
     facts.extend(gateway.latency_ms.map(|ms| milliseconds(Some(ms))));
+    facts.extend(gateway.since.as_deref().map(|since| styled(DIM, &format!("since {}", scrub::line(since, 40)))));
+    facts.extend(
+        gateway.expires_at.as_deref().map(|at| styled(DIM, &format!("the token ends {}", scrub::line(at, 40)))),
+    );
     let _ = writeln!(text, "{mark} {}  {}", styled(BOLD, &scrub::line(&gateway.gateway, NAME)), facts.join("  "));
     if let Some(error) = &gateway.error {
         let _ = writeln!(text, "  {}", scrub::line(&error.message, DETAIL));
@@ -228,17 +244,34 @@ fn one_health(gateway: &GatewayHealth, text: &mut String) {
             plain(scrub::line(&service.name, NAME)),
             (service.status.to_string(), colour(service.status)),
             plain(count(service.tools, "tool")),
-            dim(service.evidence.first().map_or_else(String::new, |evidence| scrub::line(evidence, DETAIL))),
+            dim(lasting(service, now)
+                + &service.evidence.first().map_or_else(String::new, |words| scrub::line(words, DETAIL))),
         ]);
+        // Well, nobody asks why.
+        let more = if is_well(service.status) { 0 } else { EVIDENCE };
+        for words in service.evidence.iter().skip(1).take(more) {
+            table.row([plain(""), plain(""), plain(""), dim(scrub::line(words, DETAIL))]);
+        }
     }
     table.print("  ", text);
-    for (names, what) in
-        [(&gateway.vanished, "gone since the last look"), (&gateway.appeared, "new since the last look")]
-    {
+    for (names, what) in [
+        (&gateway.vanished, "gone since the last good snapshot"),
+        (&gateway.appeared, "new since the last good snapshot"),
+    ] {
         if !names.is_empty() {
             let names: Vec<String> = names.iter().map(|name| scrub::line(name, NAME)).collect();
             let _ = writeln!(text, "  {} {what}: {}", careful(), names.join(", "));
         }
+    }
+    for (tools, what) in
+        [(&gateway.vanished_tools, "gone since the last look"), (&gateway.appeared_tools, "new since the last look")]
+    {
+        if !tools.is_empty() {
+            let _ = writeln!(text, "  {} {} {what}", careful(), count(tools.len(), "tool"));
+        }
+    }
+    for warning in &gateway.warnings {
+        let _ = writeln!(text, "  {} {}", careful(), scrub::line(warning, DETAIL));
     }
 }
 

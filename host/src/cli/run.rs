@@ -24,7 +24,7 @@ pub(super) async fn serve(context: &Context, target: &args::Serve) -> Result<()>
         Ok(folder) => Arc::new(FileSnapshots::new(&folder, gateway.config())),
         Err(_) => Arc::new(NoSnapshots),
     };
-    serve::serve(gateway, snapshots).await
+    serve::serve(gateway, snapshots, context.history()).await
 }
 
 /// `demo`. Says where it listens, then runs until it is asked to end.

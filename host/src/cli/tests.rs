@@ -315,17 +315,14 @@ fn what_a_gateway_wrote_never_reaches_a_terminal_as_control_characters() {
 #[test]
 fn health_shows_the_worst_and_why() {
     let service = |name: &str, status, tools, evidence: &str| report::ServiceHealth {
-        name: name.to_owned(),
-        status,
-        tools,
         evidence: vec![evidence.to_owned()],
+        ..report::ServiceHealth::new(name, status, tools)
     };
+    let at = "2026-11-23T02:00:00Z";
     let health = report::Health {
         status: Status::Unreachable,
         gateways: vec![
             report::GatewayHealth {
-                gateway: "cf".to_owned(),
-                status: Status::Degraded,
                 latency_ms: Some(41.0),
                 tools: Some(161),
                 services: vec![
@@ -333,22 +330,17 @@ fn health_shows_the_worst_and_why() {
                     service("slack", Status::Offline, 1, "GET /v1/gateways says unreachable"),
                 ],
                 vanished: vec!["jira".to_owned()],
-                appeared: vec![],
-                checked_at: "2026-11-23T02:00:00Z".to_owned(),
-                error: None,
+                vanished_tools: vec!["jira_a".to_owned(), "jira_b".to_owned()],
+                warnings: vec!["the list ends at 100 tools".to_owned()],
+                expires_at: Some("2026-11-23T03:00:00Z".to_owned()),
+                ..report::GatewayHealth::new("cf", Status::Degraded, at)
             },
             report::GatewayHealth {
-                gateway: "docker".to_owned(),
-                status: Status::Unreachable,
-                latency_ms: None,
-                tools: None,
-                services: vec![],
-                vanished: vec![],
-                appeared: vec![],
-                checked_at: "2026-11-23T02:00:00Z".to_owned(),
                 error: Some(Error::new(Class::Unreachable, "nothing listens on 127.0.0.1:8811").with_hint("start it")),
+                ..report::GatewayHealth::new("docker", Status::Unreachable, at)
             },
         ],
+        history_off: None,
     };
     insta::assert_snapshot!("health of two gateways", text(&render::health(&health)));
 }

@@ -67,7 +67,7 @@ impl Auth {
     /// Where the credential comes from, in words without a value: `bearer ${GATEWAY_TOKEN}`.
     #[must_use]
     pub fn describe(&self) -> String {
-        let method = match &self.method {
+        match &self.method {
             Method::None if self.headers.is_empty() => return "none".into(),
             Method::None => {
                 let names: Vec<_> = self.headers.iter().map(|(name, value)| format!("{name} {value}")).collect();
@@ -77,8 +77,7 @@ impl Auth {
             Method::ApiKey { header, key } => format!("API key {key} in {header}"),
             Method::Basic { username, password } => format!("basic {username} {password}"),
             Method::Command { argv } => format!("the command {}", argv.first().map_or("", String::as_str)),
-        };
-        method
+        }
     }
 
     /// The names of all variables in it.

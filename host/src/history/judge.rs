@@ -203,13 +203,12 @@ fn nothing_listed(health: &mut GatewayHealth, known: &Known, now: Moment) {
     health.warnings.push(format!("the gateway lists no tools at all; {ago} ago there were {}", snapshot.tools.len()));
     for (name, tools) in by_service(snapshot) {
         let words = format!("the gateway lists no tools at all; {ago} ago this service had {}", tools.len());
-        match health.services.iter_mut().find(|service| service.name == name) {
-            Some(service) => service.evidence.push(words),
-            None => {
-                let mut service = ServiceHealth::new(name, Status::Unknown, 0);
-                service.evidence.push(words);
-                health.services.push(service);
-            }
+        if let Some(service) = health.services.iter_mut().find(|service| service.name == name) {
+            service.evidence.push(words)
+        } else {
+            let mut service = ServiceHealth::new(name, Status::Unknown, 0);
+            service.evidence.push(words);
+            health.services.push(service);
         }
     }
 }
@@ -231,7 +230,7 @@ fn compare(health: &mut GatewayHealth, tools: &[SnapshotTool], seen: &Seen, know
     let missing: Vec<&str> = seen.declared.iter().map(String::as_str).filter(|name| !current.contains(name)).collect();
     let snapshot = known.snapshot.as_ref();
     let shrunk = snapshot.is_some_and(|snapshot| snapshot.tools.len() > tools.len());
-    let cut = tools.len() % ROUND == 0 && (shrunk || !missing.is_empty());
+    let cut = tools.len().is_multiple_of(ROUND) && (shrunk || !missing.is_empty());
     if cut {
         let more = match snapshot {
             Some(snapshot) if shrunk => {

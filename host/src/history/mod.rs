@@ -3,7 +3,6 @@
 //! is off and says why. Holds no credential.
 
 mod clock;
-pub mod command;
 mod flap;
 mod judge;
 mod look;
@@ -22,6 +21,7 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode};
 
+pub(crate) use self::write::without_queries;
 pub use self::{
     clock::{Moment, span},
     judge::{CallsSeen, Known, Probe, Seen, Snapshot, SnapshotTool, StateSeen, Verdict, is_well, judge},
@@ -96,6 +96,12 @@ impl History {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As [`with`](Self::with), for questions: what does not exist is not made to answer them.
+    fn ask<T>(&self, work: impl FnMut(&mut Connection) -> rusqlite::Result<T>) -> Option<T> {
+        let missing = self.inner.path.as_deref().is_some_and(|path| !path.exists());
+        if missing { None } else { self.with(work) }
     }
 
     /// Does something with the database, if that goes. A database that turns out to be broken is moved aside, and a new one is tried.

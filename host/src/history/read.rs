@@ -128,19 +128,19 @@ impl History {
     /// What judgement needs. Nothing, without a history.
     #[must_use]
     pub fn known(&self, gateway: &str) -> Known {
-        self.with(|connection| known(connection, gateway)).unwrap_or_default()
+        self.ask(|connection| known(connection, gateway)).unwrap_or_default()
     }
 
     /// The last known state of a gateway.
     #[must_use]
     pub fn last(&self, gateway: &str, now: Moment) -> Option<Last> {
-        self.with(|connection| last(connection, gateway, now)).flatten()
+        self.ask(|connection| last(connection, gateway, now)).flatten()
     }
 
     /// The last known state of one service and since when.
     #[must_use]
     pub fn last_service(&self, gateway: &str, service: &str) -> Option<LastService> {
-        self.with(|connection| {
+        self.ask(|connection| {
             connection
                 .query_row(
                     "SELECT service, status, since, evidence FROM states WHERE gateway = ?1 AND service = ?2",
@@ -155,7 +155,7 @@ impl History {
     /// Gateways that the history has heard of, by name.
     #[must_use]
     pub fn gateways(&self) -> Vec<String> {
-        self.with(|connection| {
+        self.ask(|connection| {
             connection
                 .prepare("SELECT gateway FROM gateways ORDER BY gateway")?
                 .query_map([], |row| row.get(0))?
@@ -185,15 +185,14 @@ impl History {
     /// The last good catalogue.
     #[must_use]
     pub fn snapshot(&self, gateway: &str) -> Option<Snapshot> {
-        self.with(|connection| snapshot(connection, gateway, "good")).flatten()
+        self.ask(|connection| snapshot(connection, gateway, "good")).flatten()
     }
 
     /// The last listing against the good catalogue. None when one of them is missing.
     #[must_use]
     pub fn difference(&self, gateway: &str) -> Option<Difference> {
-        let (good, latest) = self.with(|connection| {
-            Ok((snapshot(connection, gateway, "good")?, snapshot(connection, gateway, "latest")?))
-        })?;
+        let (good, latest) = self
+            .ask(|connection| Ok((snapshot(connection, gateway, "good")?, snapshot(connection, gateway, "latest")?)))?;
         let latest = latest?;
         let before: BTreeSet<_> = good.iter().flat_map(|good| good.tools.iter().cloned()).collect();
         let after: BTreeSet<_> = latest.tools.iter().cloned().collect();

@@ -1,1 +1,576 @@
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on shall stop"
+)]
 
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _},
+    process::{Command, Stdio},
+};
+
+use super::*;
+use crate::{
+    Class, Error,
+    report::{Call, GatewayHealth, ServiceHealth, Status},
+};
+
+const URL: &str = "http://127.0.0.1:1/mcp";
+
+fn look(status: Status) -> GatewayHealth {
+    let mut health = GatewayHealth::new("gw", if is_well(status) { Status::Ok } else { Status::Degraded }, "");
+    health.tools = Some(1);
+    health.latency_ms = Some(12.0);
+    let mut service = ServiceHealth::new("s", status, 1);
+    service.evidence.push(format!("it is {status}"));
+    health.services.push(service);
+    health
+}
+
+fn seen() -> Seen {
+    Seen { tools: Some(vec![SnapshotTool { name: "s_t".into(), service: Some("s".into()) }]), ..Seen::default() }
+}
+
+/// Judges and records, as a look does.
+fn record(history: &History, mut health: GatewayHealth, seen: &Seen, now: Moment) -> (GatewayHealth, Vec<Transition>) {
+    let verdict = judge(&mut health, seen, &history.known("gw"), now);
+    let transitions = history.record(&mut health, URL, seen, &verdict, now);
+    (health, transitions)
+}
+
+fn at(seconds: i64) -> Moment {
+    Moment::from_millis(1_795_400_000_000 + seconds * 1_000)
+}
+
+fn services(transitions: &[Transition]) -> Vec<(Option<Status>, Status, bool)> {
+    transitions.iter().filter(|t| t.service.is_some()).map(|t| (t.from, t.to, t.announced)).collect()
+}
+
+#[test]
+fn a_state_is_remembered_with_since_when() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::new(folder.path());
+    let (first, transitions) = record(&history, look(Status::Ok), &seen(), at(0));
+    assert_eq!(first.services[0].since.as_deref(), Some(at(0).rfc3339().as_str()), "{:?}", history.why_off());
+    assert_eq!(services(&transitions), [(None, Status::Ok, false)], "a good first look is no news");
+    let (_, transitions) = record(&history, look(Status::Ok), &seen(), at(30));
+    assert!(transitions.is_empty());
+    let (down, transitions) = record(&history, look(Status::Offline), &seen(), at(60));
+    assert_eq!(services(&transitions), [(Some(Status::Ok), Status::Offline, true)]);
+    assert_eq!(down.services[0].since.as_deref(), Some(at(60).rfc3339().as_str()));
+    assert_eq!(down.since.as_deref(), Some(at(60).rfc3339().as_str()), "the gateway is degraded since then");
+    let (down, _) = record(&history, look(Status::Offline), &seen(), at(600));
+    assert_eq!(down.services[0].since.as_deref(), Some(at(60).rfc3339().as_str()));
+    // Another process reads it, and asks nobody.
+    let last = History::new(folder.path()).last("gw", at(660)).unwrap();
+    assert_eq!((last.status, last.age_seconds), (Status::Degraded, 60));
+    assert_eq!((last.services[0].status, last.services[0].since), (Status::Offline, at(60)));
+    assert_eq!(last.services[0].evidence, "it is offline");
+    let history = history.since("gw", at(0), at(660), 4).unwrap();
+    assert_eq!(history.uptime, Some(1.0), "degraded is up in part");
+    assert_eq!(history.services[0].uptime, Some(0.5));
+}
+
+#[test]
+fn a_service_that_is_down_at_the_first_look_is_news() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, transitions) = record(&History::new(folder.path()), look(Status::Offline), &seen(), at(0));
+    assert_eq!(services(&transitions), [(None, Status::Offline, true)]);
+}
+
+#[test]
+fn going_to_and_fro_is_announced_thrice_and_then_once_it_settles() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::new(folder.path());
+    record(&history, look(Status::Ok), &seen(), at(0));
+    let mut announced = 0;
+    for n in 1..20 {
+        let status = if n % 2 == 1 { Status::Offline } else { Status::Ok };
+        let (_, transitions) = record(&history, look(status), &seen(), at(n * 10));
+        let service: Vec<_> = transitions.iter().filter(|t| t.service.is_some()).collect();
+        assert_eq!(service.len(), 1, "every change is kept");
+        announced += service.iter().filter(|t| t.announced).count();
+    }
+    assert_eq!(announced, 3);
+    // It was told as down at change 3, and stays down: nothing more to tell. Then it is well for good.
+    let mut told = Vec::new();
+    for n in 20..26 {
+        let (_, transitions) = record(&history, look(Status::Ok), &seen(), at(n * 10));
+        told.extend(transitions.into_iter().filter(|t| t.service.is_some() && t.announced));
+    }
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((told[0].from, told[0].to, told[0].settled), (Some(Status::Offline), Status::Ok, true));
+}
+
+#[test]
+fn a_failed_call_makes_the_service_degraded_before_anybody_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::new(folder.path());
+    record(&history, look(Status::Ok), &seen(), at(0));
+    let call = Call {
+        gateway: "gw".into(),
+        tool: "s_t".into(),
+        service: Some("s".into()),
+        ok: false,
+        result: None,
+        error: Some(
+            Error::new(Class::UpstreamError, "the service s failed: All connection attempts failed")
+                .with_service(Some("s".into())),
+        ),
+    };
+    let (service, result) = CallResult::of(&call).unwrap();
+    history.record_call("gw", service, &result, at(5));
+    let last = history.last_service("gw", "s").unwrap();
+    assert_eq!((last.status, last.since), (Status::Degraded, at(5)));
+    // The gateway still calls it well: they disagree, and since when it is so stays.
+    let (health, transitions) = record(&history, look(Status::Ok), &seen(), at(10));
+    assert_eq!((health.status, health.services[0].status), (Status::Degraded, Status::Degraded));
+    assert_eq!(health.services[0].since.as_deref(), Some(at(5).rfc3339().as_str()));
+    assert!(health.services[0].evidence.iter().any(|words| words.contains("signals disagree")), "{health:?}");
+    assert!(services(&transitions).is_empty());
+    // The gateway notices, and later sees it again: forgiven.
+    record(&history, look(Status::Offline), &seen(), at(20));
+    let (health, _) = record(&history, look(Status::Ok), &seen(), at(30));
+    assert_eq!(health.services[0].status, Status::Ok, "{health:?}");
+    let (health, _) = record(&history, look(Status::Ok), &seen(), at(40));
+    assert_eq!((health.services[0].status, health.services[0].evidence.len()), (Status::Ok, 1), "{health:?}");
+}
+
+#[test]
+fn a_good_call_clears_failed_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::new(folder.path());
+    record(&history, look(Status::Ok), &seen(), at(0));
+    let failed = CallResult::Failed { status: Status::Timeout, message: "too slow".into() };
+    history.record_call("gw", "s", &failed, at(1));
+    history.record_call("gw", "s", &failed, at(2));
+    assert_eq!(history.known("gw").calls["s"].failures, 2);
+    history.record_call("gw", "s", &CallResult::Answered, at(3));
+    assert_eq!(history.known("gw").calls["s"].failures, 0);
+    assert_eq!(record(&history, look(Status::Ok), &seen(), at(4)).0.services[0].status, Status::Ok);
+}
+
+#[test]
+fn calls_that_say_nothing_of_a_service_are_not_held_against_it() {
+    let call = |error: Option<Error>, result: bool| Call {
+        gateway: "gw".into(),
+        tool: "t".into(),
+        service: Some("s".into()),
+        ok: error.is_none(),
+        result: result.then(|| serde_json::json!({})),
+        error,
+    };
+    for class in [
+        Class::Config,
+        Class::Unreachable,
+        Class::Dns,
+        Class::EgressDenied,
+        Class::AuthRequired,
+        Class::Limit,
+        Class::Component,
+    ] {
+        assert_eq!(CallResult::of(&call(Some(Error::new(class, "no")), false)), None, "{class:?}");
+    }
+    assert_eq!(CallResult::of(&call(None, true)), Some(("s", CallResult::Answered)));
+    // An error of the tool's own is an answer.
+    let own = Call { ok: false, ..call(None, true) };
+    assert_eq!(CallResult::of(&own), Some(("s", CallResult::Answered)));
+}
+
+#[test]
+fn a_good_catalogue_stays_until_it_is_whole_again_or_the_user_accepts() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::new(folder.path());
+    let two = |names: &[&str]| Seen {
+        tools: Some(
+            names.iter().map(|n| SnapshotTool { name: format!("{n}_t"), service: Some((*n).into()) }).collect(),
+        ),
+        ..Seen::default()
+    };
+    let gateway = |names: &[&str]| {
+        let mut health = GatewayHealth::new("gw", Status::Ok, "");
+        health.tools = Some(names.len());
+        health.services = names.iter().map(|name| ServiceHealth::new(*name, Status::Ok, 1)).collect();
+        health
+    };
+    record(&history, gateway(&["a", "b"]), &two(&["a", "b"]), at(0));
+    for n in 1..4 {
+        let (health, _) = record(&history, gateway(&["a"]), &two(&["a"]), at(n * 60));
+        assert_eq!(
+            (health.vanished.as_slice(), health.vanished_tools.as_slice()),
+            (&["b".to_owned()][..], &["b_t".to_owned()][..])
+        );
+        assert_eq!(health.services[1].since.as_deref(), Some(at(60).rfc3339().as_str()));
+    }
+    let difference = history.difference("gw").unwrap();
+    assert_eq!((difference.gone.len(), difference.new.len(), difference.good_at), (1, 0, Some(at(0))));
+    assert_eq!(history.accept("gw", at(300)), Some(1));
+    assert!(history.snapshot("gw").unwrap().accepted);
+    let (health, _) = record(&history, gateway(&["a"]), &two(&["a"]), at(360));
+    assert_eq!((health.status, health.vanished.len(), health.services.len()), (Status::Ok, 0, 1), "{health:?}");
+    assert_eq!(history.last("gw", at(361)).unwrap().services.len(), 1);
+    // What is new joins by itself.
+    let (health, _) = record(&history, gateway(&["a", "c"]), &two(&["a", "c"]), at(420));
+    assert_eq!(health.appeared, ["c"]);
+    let (health, _) = record(&history, gateway(&["a", "c"]), &two(&["a", "c"]), at(480));
+    assert!(health.appeared.is_empty());
+}
+
+#[test]
+fn another_url_under_the_same_name_is_another_gateway() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::new(folder.path());
+    record(&history, look(Status::Offline), &seen(), at(0));
+    let mut health = look(Status::Ok);
+    history.record(&mut health, "http://other/mcp", &seen(), &Verdict::default(), at(10));
+    assert_eq!(health.services[0].since.as_deref(), Some(at(10).rfc3339().as_str()));
+}
+
+#[test]
+fn keys_in_urls_are_not_kept() {
+    assert_eq!(without_queries("GET https://h/mcp?key=abc failed"), "GET https://h/mcp?… failed");
+    assert_eq!(without_queries("a://?x b://y \"c://z?k=1\" ://"), "a://?… b://y \"c://z?…\" ://");
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::new(folder.path());
+    let mut health = look(Status::Ok);
+    health.error = Some(Error::new(Class::Unreachable, "https://h/mcp?api_key=S3CRET is away"));
+    history.record(&mut health, "https://h/mcp?api_key=S3CRET", &seen(), &Verdict::default(), at(0));
+    assert!(history.why_off().is_none());
+    drop(history);
+    let mut all = Vec::new();
+    for file in fs::read_dir(folder.path().join("gateway")).unwrap() {
+        fs::File::open(file.unwrap().path()).unwrap().read_to_end(&mut all).unwrap();
+    }
+    let text = String::from_utf8_lossy(&all);
+    assert!(text.contains("is away") && !text.contains("S3CRET"));
+}
+
+#[test]
+fn a_clock_that_jumps_changes_neither_order_nor_makes_ages_negative() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::new(folder.path());
+    let (far, back) = (at(50 * 365 * 86_400), at(-365 * 86_400));
+    for (n, now) in [at(0), far, back, at(10)].into_iter().enumerate() {
+        let (health, transitions) =
+            record(&history, look(if n % 2 == 0 { Status::Ok } else { Status::Offline }), &seen(), now);
+        assert_eq!(services(&transitions).len(), 1);
+        assert!(health.services[0].since.is_some(), "{:?}", history.why_off());
+    }
+    // The same state, an earlier clock: it did not begin in the future.
+    let (health, _) = record(&history, look(Status::Offline), &seen(), back);
+    assert_eq!(health.services[0].since.as_deref(), Some(back.rfc3339().as_str()));
+    assert_eq!(history.last("gw", back).unwrap().age_seconds, 0);
+    let ids: Vec<_> = history.transitions_after(0).iter().map(|t| t.id).collect();
+    assert!(ids.is_sorted() && ids.len() >= 4);
+    for n in 0..450 {
+        record(&history, look(Status::Ok), &seen(), if n % 2 == 0 { far } else { back });
+    }
+    assert!(history.since("gw", back, far, 96).is_some() && history.why_off().is_none());
+    assert!(!history.transitions_after(0).is_empty(), "clean-up leaves the newest, whatever the clock says");
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_else_can_read_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::new(folder.path());
+    record(&history, look(Status::Ok), &seen(), at(0));
+    for file in fs::read_dir(folder.path().join("gateway")).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{:?}", file.path());
+    }
+    assert_eq!(fs::metadata(folder.path().join("gateway")).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+/// Health still reports, and says that history is off and why.
+fn still_reports(history: &History, why: &str) {
+    let (health, transitions) = record(history, look(Status::Offline), &seen(), Moment::now());
+    assert_eq!((health.services[0].status, transitions.len()), (Status::Offline, 0));
+    assert_eq!(health.services[0].since, None);
+    let off = history.why_off().unwrap();
+    assert!(off.contains(why), "{off}");
+    assert!(history.last("gw", Moment::now()).is_none());
+    history.record_call("gw", "s", &CallResult::Answered, Moment::now());
+}
+
+#[test]
+fn without_a_place_for_the_file_health_still_reports() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    still_reports(&History::new(&file), "cannot be made");
+    still_reports(&History::off("there is no home folder"), "no home folder");
+}
+
+/// Only a user who is not root is held up by permissions; the child is nobody, where that can be done.
+#[cfg(unix)]
+#[test]
+fn in_a_read_only_folder_health_still_reports() {
+    use std::os::unix::{fs::PermissionsExt as _, process::CommandExt as _};
+
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = folder.path().join("gateway");
+    fs::create_dir(&gateway).unwrap();
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    mode(folder.path(), 0o755);
+    mode(&gateway, 0o555);
+    if fs::write(gateway.join("probe"), "").is_err() {
+        still_reports(&History::new(folder.path()), "cannot be made");
+    } else {
+        fs::remove_file(gateway.join("probe")).unwrap();
+        // The test program may lie where nobody cannot go.
+        let program = folder.path().join("program");
+        fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        mode(&program, 0o755);
+        let output = Command::new(&program)
+            .args(["--exact", "history::tests::child_in_a_read_only_folder", "--ignored", "--nocapture"])
+            .env("HISTORY_FOLDER", folder.path())
+            .current_dir(folder.path())
+            .uid(65_534)
+            .gid(65_534)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    }
+    mode(&gateway, 0o755);
+}
+
+#[test]
+#[ignore = "a child process of another test"]
+fn child_in_a_read_only_folder() {
+    if let Some(folder) = std::env::var_os("HISTORY_FOLDER") {
+        still_reports(&History::new(Path::new(&folder)), "cannot be made");
+    }
+}
+
+#[test]
+fn on_a_full_disk_health_still_reports() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::new(folder.path());
+    record(&history, look(Status::Ok), &seen(), at(0));
+    // SQLite's own limit: it fails as on a full disk.
+    history
+        .with(|connection| {
+            connection
+                .pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0))
+                .and_then(|pages| connection.pragma_update(None, "max_page_count", pages))
+        })
+        .unwrap();
+    let mut off = None;
+    for n in 0..200 {
+        let mut health = look(Status::Offline);
+        health.warnings = vec!["x".repeat(10_000)];
+        let (health, _) = record(&history, health, &seen(), at(n));
+        assert_eq!(health.services[0].status, Status::Offline);
+        off = history.why_off();
+        if off.is_some() {
+            break;
+        }
+    }
+    assert!(off.as_ref().unwrap().contains("full"), "{off:?}");
+    // What was there is still there.
+    assert!(History::new(folder.path()).last("gw", at(1)).is_some());
+}
+
+#[test]
+fn a_locked_database_is_waited_for_a_little_and_then_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::new(folder.path());
+    record(&history, look(Status::Ok), &seen(), at(0));
+    let other = Connection::open(history.path().unwrap()).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let fresh = History::new(folder.path());
+    let (health, transitions) = record(&fresh, look(Status::Offline), &seen(), at(10));
+    assert_eq!((health.services[0].status, transitions.len()), (Status::Offline, 0));
+    assert!(fresh.why_off().unwrap().contains("locked"), "{:?}", fresh.why_off());
+    // The second question does not wait again.
+    let asked = Instant::now();
+    record(&fresh, look(Status::Offline), &seen(), at(20));
+    assert!(asked.elapsed() < Duration::from_millis(1_500));
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(record(&history, look(Status::Offline), &seen(), at(30)).1.len(), 2, "the lock is gone, and it goes on");
+}
+
+fn broken_beside(folder: &Path) -> usize {
+    let names =
+        fs::read_dir(folder.join("gateway")).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.contains(".broken-") && !name.ends_with("-wal") && !name.ends_with("-shm")).count()
+}
+
+#[test]
+fn a_file_that_is_no_database_is_moved_aside_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("gateway")).unwrap();
+    fs::write(folder.path().join("gateway/history.db"), "this is no database, ".repeat(500)).unwrap();
+    let history = History::new(folder.path());
+    let (health, _) = record(&history, look(Status::Ok), &seen(), at(0));
+    assert!(health.services[0].since.is_some(), "{:?}", history.why_off());
+    assert_eq!(broken_beside(folder.path()), 1);
+    let notes = history.take_notes();
+    assert!(notes.len() == 1 && notes[0].contains("kept as"), "{notes:?}");
+    assert!(history.take_notes().is_empty());
+}
+
+#[test]
+fn a_database_that_breaks_in_the_middle_is_moved_aside_and_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gateway/history.db");
+    let history = History::new(folder.path());
+    for n in 0..60 {
+        record(&history, look(if n % 2 == 0 { Status::Ok } else { Status::Offline }), &seen(), at(n));
+    }
+    history.with(|connection| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))).unwrap();
+    drop(history);
+    let mut file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let length = file.metadata().unwrap().len();
+    file.seek(SeekFrom::Start(4_096)).unwrap();
+    file.write_all(&vec![0x5a; usize::try_from(length - 4_096).unwrap()]).unwrap();
+    drop(file);
+    let history = History::new(folder.path());
+    let (health, _) = record(&history, look(Status::Ok), &seen(), at(100));
+    let (health, _) = if health.services[0].since.is_some() {
+        (health, Vec::new())
+    } else {
+        record(&history, look(Status::Ok), &seen(), at(101))
+    };
+    assert!(health.services[0].since.is_some(), "{:?}", history.why_off());
+    assert_eq!(broken_beside(folder.path()), 1);
+    assert!(history.last("gw", at(102)).is_some());
+}
+
+#[test]
+fn a_database_of_a_newer_program_or_of_another_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::new(folder.path());
+    record(&history, look(Status::Ok), &seen(), at(0));
+    history.with(|connection| connection.pragma_update(None, "user_version", 99)).unwrap();
+    drop(history);
+    still_reports(&History::new(folder.path()), "newer");
+    assert_eq!(broken_beside(folder.path()), 0);
+
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("gateway")).unwrap();
+    Connection::open(folder.path().join("gateway/history.db"))
+        .unwrap()
+        .execute_batch("CREATE TABLE theirs (x)")
+        .unwrap();
+    still_reports(&History::new(folder.path()), "another program");
+}
+
+#[test]
+fn many_writers_take_turns() {
+    let folder = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        for n in 0..8 {
+            let folder = folder.path();
+            scope.spawn(move || {
+                let history = History::new(folder);
+                for i in 0..25 {
+                    let failed = CallResult::Failed { status: Status::Timeout, message: "slow".into() };
+                    history.record_call("gw", &format!("s{n}"), &failed, at(i));
+                    assert_eq!(history.why_off(), None);
+                }
+            });
+        }
+    });
+    let known = History::new(folder.path()).known("gw");
+    assert!(known.calls.len() == 8 && known.calls.values().all(|calls| calls.failures == 25), "{known:?}");
+}
+
+/// 1,000 changes of state by a process that is killed at any moment, again and again: whatever it acknowledged is there.
+#[cfg(unix)]
+#[test]
+fn nothing_that_was_acknowledged_is_lost_by_kill_9() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut next = 0_i64;
+    let mut kills = 0_u64;
+    while next < 1_000 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "history::tests::child_that_changes_states", "--ignored", "--nocapture"])
+            .env("HISTORY_FOLDER", folder.path())
+            .env("HISTORY_FROM", next.to_string())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // After 7 to 96 acknowledged changes, and then at a moment within the next one.
+        let wanted = 7 + (kills * 31) % 90;
+        let mut acknowledged = 0;
+        for line in lines.by_ref() {
+            if let Some(n) = line.unwrap().strip_prefix("acknowledged ") {
+                next = n.parse::<i64>().unwrap() + 1;
+                acknowledged += 1;
+                if acknowledged >= wanted || next >= 1_000 {
+                    break;
+                }
+            }
+        }
+        std::thread::sleep(Duration::from_micros((kills * 613) % 3_000));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // What it said between the last line read and its death counts too.
+        for line in lines.map_while(Result::ok) {
+            if let Some(n) = line.strip_prefix("acknowledged ") {
+                next = n.parse::<i64>().unwrap() + 1;
+            }
+        }
+        kills += 1;
+        assert!(kills < 500, "it does not get on");
+        let history = History::new(folder.path());
+        let kept: i64 = history
+            .with(|c| c.query_row("SELECT count(*) FROM transitions WHERE service = 's'", [], |row| row.get(0)))
+            .unwrap();
+        let status = history.last_service("gw", "s").unwrap().status;
+        assert!(kept == next || kept == next + 1, "acknowledged {next}, kept {kept}");
+        assert_eq!(status, if kept % 2 == 1 { Status::Ok } else { Status::Offline });
+        let verdict: String = history.with(|c| c.query_row("PRAGMA integrity_check", [], |row| row.get(0))).unwrap();
+        assert_eq!(verdict, "ok");
+        // One that was kept and not acknowledged counts as done.
+        next = kept;
+    }
+    assert!(kills >= 10, "killed {kills} times");
+    assert_eq!(broken_beside(folder.path()), 0);
+}
+
+#[test]
+#[ignore = "a child process of another test"]
+fn child_that_changes_states() {
+    let Some(folder) = std::env::var_os("HISTORY_FOLDER") else { return };
+    let from: i64 = std::env::var("HISTORY_FROM").unwrap().parse().unwrap();
+    let history = History::new(Path::new(&folder));
+    println!();
+    for n in from..1_100 {
+        let (health, _) = record(&history, look(if n % 2 == 0 { Status::Ok } else { Status::Offline }), &seen(), at(n));
+        assert!(health.services[0].since.is_some());
+        println!("acknowledged {n}");
+        std::io::stdout().flush().unwrap();
+    }
+}
+
+#[test]
+fn stretches_of_time_are_read() {
+    assert_eq!(stretch("24h"), Ok(Duration::from_hours(24)));
+    assert_eq!(stretch("30m"), Ok(Duration::from_mins(30)));
+    for wrong in ["", "h", "0h", "-1h", "24", "1w", "91d", "99999999999999999999d"] {
+        assert!(stretch(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn what_is_known_fits_judgement() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::new(folder.path());
+    assert!(history.known("nobody").states.is_empty());
+    record(&history, look(Status::Ok), &seen(), at(0));
+    let known = history.known("gw");
+    assert_eq!(known.states.keys().collect::<Vec<_>>(), ["", "s"]);
+    assert_eq!(known.snapshot.unwrap().tools.len(), 1);
+    assert_eq!(known.calls, BTreeMap::new());
+}

@@ -20,8 +20,11 @@ use rmcp::{
     transport::IntoTransport,
 };
 
-use self::{server::Server, upstream::Upstream};
-use crate::{Class, Error, Gateway, Result};
+use self::{
+    server::Server,
+    upstream::{Remembered, Upstream},
+};
+use crate::{Class, Error, Gateway, Result, history::History};
 
 pub use self::snapshot::{FileSnapshots, NoSnapshots, Snapshot, Snapshots};
 
@@ -32,12 +35,14 @@ const FAREWELL: Duration = Duration::from_millis(1500);
 const CHANGES: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 500 });
 
 /// Serves the gateway on stdin and stdout until stdin closes or the process is asked to end, then ends the gateway's session.
+/// What calls tell of the services goes into the history.
 ///
 /// # Errors
 ///
 /// `protocol_error`: the client does not begin as MCP says. `internal`: the server itself failed.
-pub async fn serve(gateway: Gateway, snapshots: Arc<dyn Snapshots>) -> Result<()> {
-    serve_on(gateway, snapshots, rmcp::transport::io::stdio_pipes(), end_requested()).await
+pub async fn serve(gateway: Gateway, snapshots: Arc<dyn Snapshots>, history: History) -> Result<()> {
+    serve_on(Remembered { upstream: gateway, history }, snapshots, rmcp::transport::io::stdio_pipes(), end_requested())
+        .await
 }
 
 async fn serve_on<U, T, E, A>(

@@ -2,7 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use crate::{CallOptions, Gateway, Result, config::Filter, report};
+use crate::{
+    CallOptions, Gateway, Result,
+    config::Filter,
+    history::{CallResult, History, Moment},
+    report, scrub,
+};
 
 /// A gateway as the stdio server sees it.
 pub(super) trait Upstream: Clone + Send + Sync + 'static {
@@ -43,5 +48,64 @@ impl Upstream for Gateway {
 
     async fn close(&self) {
         Self::close(self).await;
+    }
+}
+
+/// A gateway whose calls are remembered, and whose failures are told with what is known of the service.
+#[derive(Clone)]
+pub(super) struct Remembered<U> {
+    pub(super) upstream: U,
+    pub(super) history: History,
+}
+
+impl<U: Upstream> Upstream for Remembered<U> {
+    fn name(&self) -> &str {
+        self.upstream.name()
+    }
+
+    fn url(&self) -> String {
+        self.upstream.url()
+    }
+
+    fn changes(&self) -> u64 {
+        self.upstream.changes()
+    }
+
+    async fn tools(&self) -> Result<report::Tools> {
+        self.upstream.tools().await
+    }
+
+    async fn call(&self, tool: &str, arguments: Map<String, Value>, options: CallOptions) -> report::Call {
+        let mut report = self.upstream.call(tool, arguments, options).await;
+        let Some((service, result)) = CallResult::of(&report).map(|(service, result)| (service.to_owned(), result))
+        else {
+            return report;
+        };
+        let (history, gateway) = (self.history.clone(), self.name().to_owned());
+        let failed = result != CallResult::Answered;
+        let remembered = tokio::task::spawn_blocking(move || {
+            history.record_call(&gateway, &service, &result, Moment::now());
+            if failed { history.last_service(&gateway, &service) } else { None }
+        });
+        // A good answer does not wait for the disk; a failure does, to be told with since when.
+        if failed
+            && let Ok(Some(last)) = remembered.await
+            && let Some(error) = &mut report.error
+        {
+            let name = scrub::line(&last.name, 100);
+            error.message.push_str(&format!(" ({name}: {} since {})", last.status, last.since.rfc3339()));
+            // The gateway's own words stay the first ones.
+            let words = error.message.clone();
+            let content =
+                report.result.as_mut().and_then(|result| result.get_mut("content")).and_then(Value::as_array_mut);
+            if let Some(content) = content {
+                content.push(serde_json::json!({"type": "text", "text": words}));
+            }
+        }
+        report
+    }
+
+    async fn close(&self) {
+        self.upstream.close().await;
     }
 }

@@ -130,7 +130,7 @@ pub(super) fn faults() -> Vec<Fault> {
             one_service(50)
         })
         .warns("50"),
-        list("mcp-zero-tools", "Lists nothing.", |_, m| with_tools(m, Vec::clear).map(|r| r))
+        list("mcp-zero-tools", "Lists nothing.", |_, m| with_tools(m, Vec::clear))
             .warns("no tools")
             .around(|| one_service(3)),
         list("mcp-bad-x-mcp-header", "A tool asks for a header that must not be (2026-07-28).", |t, m| {

@@ -107,7 +107,8 @@ async fn adding_a_good_gateway_adds_one_entry_without_the_value_of_the_token() {
     assert_eq!(file["x-kept"], true);
     assert_eq!(file["mcpServers"]["stranger"], json!({"command": "true", "x-unknown": [1, 2]}));
     assert_eq!(file["mcpServers"]["g"]["gateway"]["url"], fake.url());
-    for word in ["s3cret-value"] {
+    {
+        let word = "s3cret-value";
         assert!(!run.stdout.contains(word) && !run.stderr.contains(word), "{run:?}");
     }
 }

@@ -80,7 +80,7 @@ async fn a_crowd_of_spinning_components_does_not_hide_from_the_cpu_limit() {
     while let Some(end) = crowd.join_next().await {
         match end.unwrap() {
             Err(Failure::Host(error)) => {
-                assert!(error.class == Class::Limit && error.message.contains("(limit `cpu`)"), "{error:?}")
+                assert!(error.class == Class::Limit && error.message.contains("(limit `cpu`)"), "{error:?}");
             }
             other => panic!("{other:?}"),
         }

@@ -1,1 +1,0 @@
-//! `health --history`, `snapshot show|diff|accept`: what the command line prints of the history.

@@ -1,0 +1,135 @@
+//! What was seen last of every gateway, for all who ask.
+//! Takes updates; gives the page's content, metrics, JSON and events. Keeps one report per gateway.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use serde::Serialize;
+use serde_json::json;
+use tokio::sync::broadcast;
+
+use super::{
+    metrics::{self, Counts},
+    page,
+    watch::Update,
+};
+use crate::{
+    history::{History, Moment},
+    report::{GatewayHealth, Health, worst},
+};
+
+/// Events that a slow listener may be behind.
+const BEHIND: usize = 256;
+/// One look into the history serves all who ask within this time.
+const DAY: Duration = Duration::from_hours(24);
+
+/// The board.
+pub(super) struct Board {
+    history: History,
+    /// In the order asked.
+    names: Vec<String>,
+    state: Mutex<State>,
+    events: broadcast::Sender<Arc<str>>,
+}
+
+#[derive(Default)]
+struct State {
+    reports: BTreeMap<String, GatewayHealth>,
+    counts: BTreeMap<String, Counts>,
+}
+
+impl Board {
+    pub(super) fn new(history: History, names: Vec<String>) -> Self {
+        Self { history, names, state: Mutex::default(), events: broadcast::Sender::new(BEHIND) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what was seen, and tells those who listen.
+    pub(super) fn post(&self, update: &Update) {
+        let name = update.health.gateway.clone();
+        let mut state = self.state();
+        let counts = state.counts.entry(name.clone()).or_default();
+        counts.looks = counts.looks.saturating_add(1);
+        counts.failed = counts.failed.saturating_add(u64::from(update.health.tools.is_none()));
+        for transition in update.transitions.iter().filter(|transition| transition.announced) {
+            counts.changes = counts.changes.saturating_add(1);
+            // Nobody listens: fine.
+            let _ = self.events.send(event("transition", Some(transition.id), transition));
+        }
+        let _ = self.events.send(event("report", None, &clean(&update.health)));
+        state.reports.insert(name, clean(&update.health));
+    }
+
+    /// What is known now, and all that comes.
+    pub(super) fn subscribe(&self) -> (Vec<Arc<str>>, broadcast::Receiver<Arc<str>>) {
+        let state = self.state();
+        let known = state.reports.values().map(|report| event("report", None, report)).collect();
+        (known, self.events.subscribe())
+    }
+
+    fn reports(&self) -> Vec<GatewayHealth> {
+        let state = self.state();
+        self.names.iter().filter_map(|name| state.reports.get(name).cloned()).collect()
+    }
+
+    pub(super) fn health_json(&self) -> String {
+        let gateways = self.reports();
+        let waiting = self.names.len() - gateways.len();
+        let health = Health { status: worst(&gateways), gateways, history_off: self.history.why_off() };
+        let mut json = serde_json::to_value(health).unwrap_or_default();
+        if let Some(members) = json.as_object_mut() {
+            members.insert("waiting".to_owned(), json!(waiting));
+        }
+        json.to_string()
+    }
+
+    pub(super) fn metrics(&self) -> String {
+        let counts = self.state().counts.clone();
+        metrics::metrics(&self.reports(), &counts, self.history.why_off().is_none())
+    }
+
+    /// The page below its title.
+    pub(super) async fn part(self: &Arc<Self>) -> String {
+        let board = Arc::clone(self);
+        let drawn = tokio::task::spawn_blocking(move || {
+            let now = Moment::now();
+            let reports = board.reports();
+            let waiting = board.names.len() - reports.len();
+            let with_history = reports
+                .into_iter()
+                .map(|report| {
+                    let history = board.history.since(&report.gateway, now.before(DAY), now, page::BARS);
+                    (report, history)
+                })
+                .collect::<Vec<_>>();
+            page::part(&with_history, waiting, board.history.why_off().as_deref(), now)
+        });
+        drawn.await.unwrap_or_else(|error| format!("<p class=\"warning\">the page could not be drawn: {error}</p>"))
+    }
+}
+
+/// Without keys in the queries of URLs.
+fn clean(health: &GatewayHealth) -> GatewayHealth {
+    let mut health = health.clone();
+    if let Some(error) = &mut health.error {
+        error.message = crate::history::without_queries(&error.message);
+    }
+    for service in &mut health.services {
+        for words in &mut service.evidence {
+            *words = crate::history::without_queries(words);
+        }
+    }
+    health
+}
+
+/// JSON has no line breaks of its own: one event is one `data` line.
+fn event(name: &str, id: Option<i64>, data: &impl Serialize) -> Arc<str> {
+    let id = id.map_or_else(String::new, |id| format!("id: {id}\n"));
+    format!("event: {name}\n{id}data: {}\n\n", serde_json::to_string(data).unwrap_or_default()).into()
+}
