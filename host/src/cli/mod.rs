@@ -7,6 +7,7 @@ mod args;
 mod context;
 mod edit;
 mod look;
+mod pins;
 mod past;
 mod render;
 mod run;
