@@ -22,4 +22,4 @@ mod scrub;
 pub mod serve;
 
 pub use error::{Class, Error, Result};
-pub use gateway::{CallOptions, Gateway, Operation};
+pub use gateway::{CallOptions, Gateway, OnMessage, OnProgress, Operation};

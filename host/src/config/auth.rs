@@ -68,10 +68,10 @@ impl Auth {
     #[must_use]
     pub fn describe(&self) -> String {
         match &self.method {
-            Method::None if self.headers.is_empty() => return "none".into(),
+            Method::None if self.headers.is_empty() => "none".into(),
             Method::None => {
                 let names: Vec<_> = self.headers.iter().map(|(name, value)| format!("{name} {value}")).collect();
-                return format!("headers {}", names.join(", "));
+                format!("headers {}", names.join(", "))
             }
             Method::Bearer { token } => format!("bearer {token}"),
             Method::ApiKey { header, key } => format!("API key {key} in {header}"),
@@ -188,6 +188,7 @@ async fn printed(argv: &[String]) -> Result<SecretString> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests {
     use super::*;
 

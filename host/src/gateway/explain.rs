@@ -110,7 +110,11 @@ fn judged(
                 phrase(&error.message)
             ),
         )
-        .with_hint("check the tool's name and arguments; `tools --json` shows its input_schema"),
+        .with_hint(if error.method == "tools/call" {
+            "check the tool's name and arguments; `tools --json` shows its input_schema"
+        } else {
+            "the gateway refuses a request that every gateway should know; its version and log may tell more"
+        }),
         types::Error::UpstreamError(failure) => upstream(&failure, None),
     }
 }

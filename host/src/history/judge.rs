@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     time::Duration,
 };
 
@@ -164,15 +165,14 @@ fn token(health: &mut GatewayHealth, now: Moment) {
     let Some(ends) = health.expires_at.as_deref().and_then(Moment::parse) else { return };
     match ends.ahead(now) {
         Some(left) if left < EXPIRY => health.warnings.push(format!("the gateway's token expires in {}", span(left))),
-        Some(_) => {}
         None if health.error.is_none() => {
             let ago = span(ends.age(now));
             health.warnings.push(format!(
                 "signals disagree: the token expired {ago} ago by its own date, and the gateway still takes it"
             ));
         }
-        // The error says it.
-        None => {}
+        // Far away, or the error says it.
+        Some(_) | None => {}
     }
 }
 
@@ -204,7 +204,7 @@ fn nothing_listed(health: &mut GatewayHealth, known: &Known, now: Moment) {
     for (name, tools) in by_service(snapshot) {
         let words = format!("the gateway lists no tools at all; {ago} ago this service had {}", tools.len());
         if let Some(service) = health.services.iter_mut().find(|service| service.name == name) {
-            service.evidence.push(words)
+            service.evidence.push(words);
         } else {
             let mut service = ServiceHealth::new(name, Status::Unknown, 0);
             service.evidence.push(words);
@@ -448,7 +448,7 @@ fn worse(status: Status) -> Status {
 fn list(names: &[&str]) -> String {
     let mut text = names.iter().take(NAMES).map(|name| scrub::line(name, 100)).collect::<Vec<_>>().join(", ");
     if names.len() > NAMES {
-        text.push_str(&format!(" and {} more", names.len() - NAMES));
+        let _ = write!(text, " and {} more", names.len() - NAMES);
     }
     text
 }

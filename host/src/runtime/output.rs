@@ -143,6 +143,7 @@ impl AsyncWrite for Stream {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests {
     use super::*;
 
