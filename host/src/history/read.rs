@@ -164,7 +164,7 @@ impl History {
         .unwrap_or_default()
     }
 
-    /// What happened to a gateway since then, in so many bars. None without a history.
+    /// What happened to a gateway since then, in so many bars at most. None without a history.
     #[must_use]
     pub fn since(&self, gateway: &str, since: Moment, now: Moment, bars: usize) -> Option<GatewayHistory> {
         self.with(|connection| history(connection, gateway, since, now, bars.max(1)))
@@ -315,6 +315,9 @@ fn history(
     now: Moment,
     bars: usize,
 ) -> rusqlite::Result<GatewayHistory> {
+    // A quarter of an hour is the finest that is kept.
+    let slots = now.millis().div_euclid(SLOT).saturating_sub(since.millis().div_euclid(SLOT)).saturating_add(1);
+    let bars = bars.min(usize::try_from(slots).unwrap_or(1)).max(1);
     let mut all = bars_of(connection, gateway, since, now, bars)?;
     let own = all.remove("").unwrap_or_else(|| vec![Bar::default(); bars]);
     let services =
