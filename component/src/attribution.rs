@@ -32,37 +32,57 @@ const VERBS: &[&str] = &[
 /// Everything that the ladder stands on.
 pub struct Ladder<'a> {
     product: &'a dyn Product,
-    declared: &'a [DeclaredService],
     report: &'a Report,
-    /// Services that are known to exist, and from where.
-    known: BTreeMap<String, String>,
+    /// Prefixes of declared services, longest first.
+    declared: Vec<Prefix>,
+    /// Prefixes of services that are known to exist, longest first.
+    known: Vec<Prefix>,
     /// Prefixes with their separators that several tools share.
     inferred: BTreeMap<String, usize>,
+}
+
+/// What the names of a service's tools start with.
+struct Prefix {
+    text: String,
+    service: String,
+    /// From where the service is known.
+    source: String,
 }
 
 impl<'a> Ladder<'a> {
     /// Looks at all tools once, for what only shows in many.
     #[must_use]
-    pub fn new(
-        product: &'a dyn Product,
-        declared: &'a [DeclaredService],
-        report: &'a Report,
-        tools: &[Listed],
-    ) -> Self {
-        let mut known: BTreeMap<String, String> =
+    pub fn new(product: &'a dyn Product, declared: &[DeclaredService], report: &'a Report, tools: &[Listed]) -> Self {
+        let mut sources: BTreeMap<String, String> =
             report.services.iter().map(|(name, (_, evidence))| (name.clone(), evidence.clone())).collect();
         for reported in report.tools.values() {
-            known.entry(reported.service.clone()).or_insert_with(|| reported.evidence.clone());
+            sources.entry(reported.service.clone()).or_insert_with(|| reported.evidence.clone());
         }
         for listed in tools {
             if let Some((service, _, member)) = service_in_meta(listed.meta.as_deref()) {
-                known
+                sources
                     .entry(service)
                     .or_insert_with(|| format!("{member} of the tool \"{}\"", text::clean(&listed.name)));
             }
         }
-        let inferred = infer(product, tools);
-        Self { product, declared, report, known, inferred }
+        let known = sources.into_iter().flat_map(|(service, source)| {
+            prefixes_of(&service).into_iter().map(move |text| Prefix {
+                text,
+                service: service.clone(),
+                source: source.clone(),
+            })
+        });
+        let declared = declared.iter().flat_map(|DeclaredService { name, prefix }| {
+            let prefixes = prefix.as_ref().map_or_else(|| prefixes_of(name), |prefix| BTreeSet::from([prefix.clone()]));
+            prefixes.into_iter().map(|text| Prefix { text, service: name.clone(), source: String::new() })
+        });
+        Self {
+            product,
+            report,
+            declared: longest_first(declared),
+            known: longest_first(known),
+            inferred: infer(product, tools),
+        }
     }
 
     /// Where this tool is from.
@@ -87,26 +107,16 @@ impl<'a> Ladder<'a> {
         if self.product.is_control_tool(&tool.name) {
             return None;
         }
-        let (service, prefix) = self
-            .declared
-            .iter()
-            .filter_map(|service| {
-                let prefix = match &service.prefix {
-                    Some(prefix) => tool.name.starts_with(prefix.as_str()).then(|| prefix.clone()),
-                    None => prefix_of(&tool.name, &service.name),
-                };
-                prefix.map(|prefix| (service, prefix))
-            })
-            .max_by_key(|(_, prefix)| prefix.len())?;
+        let Prefix { text: prefix, service, .. } = matching(&self.declared, &tool.name)?;
         let evidence = if prefix.is_empty() {
-            format!("all tools are declared to be from \"{}\"", text::clean(&service.name))
+            format!("all tools are declared to be from \"{}\"", text::clean(service))
         } else {
-            format!("declared; the name starts with \"{}\"", text::clean(&prefix))
+            format!("declared; the name starts with \"{}\"", text::clean(prefix))
         };
         // What the gateway reports of the same tool tells its name there.
         let original_name = self.report.tools.get(&tool.name).and_then(|reported| reported.original_name.clone());
         Some(Provenance {
-            service: Some(service.name.clone()),
+            service: Some(service.clone()),
             attribution: Attribution::Declared,
             confidence: Confidence::Certain,
             evidence,
@@ -143,16 +153,12 @@ impl<'a> Ladder<'a> {
     }
 
     fn prefixed(&self, tool: &Listed) -> Option<Provenance> {
-        let (service, source, prefix) = self
-            .known
-            .iter()
-            .filter_map(|(service, source)| prefix_of(&tool.name, service).map(|prefix| (service, source, prefix)))
-            .max_by_key(|(_, _, prefix)| prefix.len())?;
+        let Prefix { text: prefix, service, source } = matching(&self.known, &tool.name)?;
         Some(Provenance {
             service: Some(service.clone()),
             attribution: Attribution::Prefix,
             confidence: Confidence::High,
-            evidence: format!("the name starts with \"{}\", a service known from {source}", text::clean(&prefix)),
+            evidence: format!("the name starts with \"{}\", a service known from {source}", text::clean(prefix)),
             original_name: tool.name.get(prefix.len()..).map(str::to_owned),
         })
     }
@@ -170,20 +176,31 @@ impl<'a> Ladder<'a> {
     }
 }
 
-/// The prefix of `tool` that is the service's name and a separator; the name as it is, or as gateways write it
-/// (lower case, every run of other characters one separator).
-fn prefix_of(tool: &str, service: &str) -> Option<String> {
+fn longest_first(prefixes: impl Iterator<Item = Prefix>) -> Vec<Prefix> {
+    let mut prefixes: Vec<Prefix> = prefixes.collect();
+    prefixes.sort_by_key(|prefix| std::cmp::Reverse(prefix.text.len()));
+    prefixes
+}
+
+/// The longest prefix of a tool's name; a name that is all prefix is no tool of it.
+fn matching<'p>(longest_first: &'p [Prefix], tool: &str) -> Option<&'p Prefix> {
+    longest_first.iter().find(|prefix| tool.len() > prefix.text.len() && tool.starts_with(prefix.text.as_str()))
+}
+
+/// A service's name with every separator; the name as it is, and as gateways write it (lower case, every run of
+/// other characters one separator).
+fn prefixes_of(service: &str) -> BTreeSet<String> {
     if service.is_empty() {
-        return None;
+        return BTreeSet::new();
     }
     SEPARATORS
         .iter()
         .flat_map(|separator| {
-            let slug_separator = if *separator == ":" || *separator == "/" { "-" } else { separator };
-            [format!("{service}{separator}"), format!("{}{separator}", slug(service, slug_separator))]
+            let inner = if *separator == ":" || *separator == "/" { "-" } else { separator };
+            [format!("{service}{separator}"), format!("{}{separator}", slug(service, inner))]
         })
-        .filter(|prefix| tool.starts_with(prefix.as_str()) && tool.len() > prefix.len())
-        .max_by_key(String::len)
+        .filter(|prefix| !SEPARATORS.contains(&prefix.as_str()))
+        .collect()
 }
 
 fn slug(name: &str, separator: &str) -> String {
@@ -193,7 +210,8 @@ fn slug(name: &str, separator: &str) -> String {
 
 /// The service that a tool's `_meta` names, its name there, and the member that says so. Only members that mean just that.
 fn service_in_meta(meta: Option<&str>) -> Option<(String, Option<String>, &'static str)> {
-    let meta: serde_json::Value = serde_json::from_str(meta?).ok()?;
+    let meta = meta.filter(|meta| meta.contains("service") || meta.contains("gateway"))?;
+    let meta: serde_json::Value = serde_json::from_str(meta).ok()?;
     let text = |value: Option<&serde_json::Value>| {
         value.and_then(serde_json::Value::as_str).filter(|text| !text.is_empty()).map(text::clean)
     };
@@ -252,4 +270,73 @@ fn infer(product: &dyn Product, tools: &[Listed]) -> BTreeMap<String, usize> {
                 .is_some_and(|separator| by_separator.get(separator).is_some_and(|services| *services >= 2))
     };
     shared.iter().filter(|(prefix, _)| enough(prefix)).map(|(prefix, tools)| (prefix.clone(), *tools)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{gateways, model::Kind};
+
+    fn listed(name: &str) -> Listed {
+        Listed {
+            name: name.to_owned(),
+            title: None,
+            description: None,
+            input_schema: "{}".to_owned(),
+            output_schema: None,
+            annotations: None,
+            icons: None,
+            meta: None,
+        }
+    }
+
+    fn declared(names: &[String]) -> Vec<DeclaredService> {
+        names.iter().map(|name| DeclaredService { name: name.clone(), prefix: None }).collect()
+    }
+
+    const KINDS: [Kind; 3] = [Kind::Docker, Kind::ContextForge, Kind::Generic];
+
+    proptest! {
+        #[test]
+        fn a_service_is_named_if_and_only_if_there_is_a_rung(
+            names in proptest::collection::vec("[a-c]{0,2}(_|__|-|\\.|:|/)?[a-c]{0,3}", 0..12),
+            services in proptest::collection::vec("[a-c]{0,2}", 0..4),
+            kind in 0_usize..3,
+        ) {
+            let tools: Vec<Listed> = names.iter().map(|name| listed(name)).collect();
+            let declared = declared(&services);
+            let report = Report::default();
+            let kind = KINDS.get(kind).copied().unwrap_or(Kind::Generic);
+            let ladder = Ladder::new(gateways::product(kind), &declared, &report, &tools);
+            for tool in &tools {
+                let provenance = ladder.climb(tool);
+                prop_assert_eq!(provenance.service.is_none(), provenance.attribution == Attribution::None);
+                prop_assert_eq!(provenance.service.is_none(), provenance.confidence == Confidence::None);
+                prop_assert!(!provenance.evidence.is_empty());
+                if provenance.attribution == Attribution::Inferred {
+                    prop_assert_eq!(provenance.confidence, Confidence::Low);
+                    prop_assert!(INFERENCE.iter().any(|separator| tool.name.contains(separator)), "never on _ alone");
+                }
+            }
+        }
+
+        #[test]
+        fn the_longest_declared_prefix_wins_in_any_order(mut services in proptest::collection::vec("[ab]{1,3}(-[ab]{1,2})?", 1..6), tool in "[ab]{1,2}") {
+            services.sort();
+            services.dedup();
+            let longest = services.iter().max_by_key(|service| service.len()).cloned().unwrap_or_default();
+            let tools = [listed(&format!("{longest}-{tool}"))];
+            let report = Report::default();
+            let forwards = declared(&services);
+            services.reverse();
+            let backwards = declared(&services);
+            for declared in [&forwards, &backwards] {
+                let ladder = Ladder::new(gateways::product(Kind::Generic), declared, &report, &tools);
+                let found = tools.first().map(|tool| ladder.climb(tool)).and_then(|provenance| provenance.service);
+                prop_assert_eq!(found.as_deref().map(str::len), Some(longest.len()));
+            }
+        }
+    }
 }

@@ -42,6 +42,15 @@ pub fn build(listing: Listing, mut report: Report, product: &dyn Product, declar
     tools.sort_by(|a, b| a.name.cmp(&b.name));
     let services = services(&tools, &report, declared);
     let mut warnings = listing.warnings;
+    let beyond = warnings.len().saturating_sub(LISTING_WARNINGS);
+    if beyond > 0 {
+        warnings.truncate(LISTING_WARNINGS);
+        warnings.push(Warning {
+            concern: Concern::Other,
+            subject: None,
+            message: format!("{beyond} more findings like these are not shown"),
+        });
+    }
     warnings.append(&mut report.warnings);
     warnings.extend(findings(&tools, &services, declared));
     Catalog { tools, services, warnings, pages: listing.pages, ttl_ms: listing.ttl_ms }
@@ -126,6 +135,9 @@ fn services(tools: &[Tool], report: &Report, declared: &[DeclaredService]) -> Ve
     }
     services.into_values().collect()
 }
+
+/// Findings of reading that are kept: a gateway may have ten thousand malformed tools.
+const LISTING_WARNINGS: usize = 100;
 
 /// Phrases of evidence per service.
 const EVIDENCE: usize = 4;

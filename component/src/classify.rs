@@ -14,6 +14,7 @@ use crate::{
         Status, TransportFailure, UpstreamFailure,
     },
     text::{self, contains},
+    time,
 };
 
 /// What was asked, and of whom.
@@ -71,7 +72,10 @@ pub fn reply(reply: Reply, context: &Context<'_>) -> Result<Json> {
         Ok(Answer::Result(result)) => Ok(result),
         Ok(Answer::Error(fault)) => {
             // Statuses that mean the same with any body come first.
-            if let Some(error) = by_status(reply.status, &reply.headers, &reply.body, context) {
+            let about_the_request = reply.status == 404 && is_about_the_request(fault.code);
+            if let Some(error) = by_status(reply.status, &reply.headers, &reply.body, context)
+                && !about_the_request
+            {
                 return Err(error);
             }
             Err(by_fault(&fault, reply.status, context))
@@ -115,9 +119,9 @@ pub fn by_status(status: u16, headers: &Headers, body: &str, context: &Context<'
             body: body.to_owned(),
         }),
         404 if context.session == SessionSent::Yes => session_lost(status, body, Delivery::NotDelivered),
-        400 | 404 | 409 | 410 | 422 | 500 | 503 if is_session_text(body) => {
-            session_lost(status, body, Delivery::NotDelivered)
-        }
+        400 | 404 | 409 | 410 | 422 if is_session_text(body) => session_lost(status, body, Delivery::NotDelivered),
+        // A service's session may be meant, or the gateway failed half-way.
+        500 | 503 if is_session_text(body) => session_lost(status, body, Delivery::MaybeDelivered),
         408 | 504 => Error::Timeout(transport("")),
         413 | 431 => Error::Limit(TransportFailure {
             delivery: Delivery::NotDelivered,
@@ -141,6 +145,7 @@ fn session_lost(status: u16, body: &str, delivery: Delivery) -> Error {
 const SESSION_TEXTS: &[&str] = &[
     "session not found",
     "no valid session id",
+    "no valid session id provided",
     "missing session id",
     "invalid session id",
     "invalid or missing session",
@@ -158,6 +163,15 @@ const SESSION_TEXTS: &[&str] = &[
 
 fn is_session_text(text: &str) -> bool {
     SESSION_TEXTS.iter().any(|known| contains(text, known))
+}
+
+/// The gateway's own words mean that nothing was passed on. A longer text may be about a session of the service.
+fn delivery_of_session_text(status: u16, message: &str) -> Delivery {
+    let text = message.trim_end_matches('.');
+    let text = text.strip_prefix("Bad Request: ").unwrap_or(text);
+    let own_words = SESSION_TEXTS.iter().any(|known| text.eq_ignore_ascii_case(known))
+        || contains(text, "invalid during session initialization");
+    if own_words || matches!(status, 400 | 404) { Delivery::NotDelivered } else { Delivery::MaybeDelivered }
 }
 
 fn without_answer(problem: Problem, status: u16, headers: &Headers, body: String, context: &Context<'_>) -> Error {
@@ -206,8 +220,7 @@ pub fn by_fault(fault: &RpcFault, status: u16, context: &Context<'_>) -> Error {
         None => {}
     }
     if is_session_text(&message) && !is_about_the_request(fault.code) {
-        // Said by the gateway itself, before anything was passed on; products know their exceptions.
-        return session_lost(status, &message, Delivery::NotDelivered);
+        return session_lost(status, &message, delivery_of_session_text(status, &message));
     }
     if let Some(words) = words_of_failure(fault) {
         return match words {
@@ -220,9 +233,15 @@ pub fn by_fault(fault: &RpcFault, status: u16, context: &Context<'_>) -> Error {
             _ => upstream(words, Delivery::NotDelivered),
         };
     }
+    if fault.code == INTERNAL_ERROR {
+        return upstream(Status::UpstreamError, Delivery::MaybeDelivered);
+    }
     let data = fault.data.as_ref().map(|data| data.get().to_owned()).filter(|data| crate::mcp::json_rpc::is_json(data));
     Error::Rejected(RpcError { method: context.method.to_owned(), code: fault.code, message, data })
 }
+
+/// JSON-RPC's "internal error": the request was fine, the gateway or what is behind it was not.
+const INTERNAL_ERROR: i64 = -32_603;
 
 /// Codes with which a server complains about the request, whatever else the text says.
 fn is_about_the_request(code: i64) -> bool {
@@ -299,12 +318,18 @@ fn retry_after(headers: &Headers, body: &str) -> Option<u32> {
     let number = |text: &str| text.trim().parse::<f64>().ok().filter(|seconds| (0.0..1e9).contains(seconds));
     let seconds = headers
         .get("retry-after")
-        .and_then(number)
+        .and_then(|value| number(value).or_else(|| until(value, headers.get("date")?)))
         .or_else(|| headers.get("x-lockout-remaining").and_then(number))
         .or_else(|| field(body, "reset_in_seconds"))
         .or_else(|| field(body, "retry_after"))?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above: 0 to 10⁹")]
     Some(seconds.ceil() as u32)
+}
+
+/// Seconds until a date, by the clock of the one who wrote it.
+fn until(date: &str, now: &str) -> Option<f64> {
+    let seconds = time::http_date(date)?.saturating_sub(time::http_date(now)?);
+    u32::try_from(seconds).ok().map(f64::from)
 }
 
 fn field(body: &str, name: &str) -> Option<f64> {

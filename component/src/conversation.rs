@@ -184,8 +184,7 @@ impl Conversation {
         }
         let meta = match &call.meta {
             None => String::new(),
-            Some(meta) if json_rpc::is_object(meta) => members(meta),
-            Some(_) => return Err(invalid("_meta is not a JSON object")),
+            Some(meta) => members(meta).ok_or_else(|| invalid("_meta is not a JSON object"))?,
         };
         let headers = self.param_headers(call, arguments);
         let listening = self.listen();
@@ -226,6 +225,13 @@ impl Conversation {
                 headers: headers.to_vec(),
                 service: call.service.as_deref(),
             })?;
+            if !json_rpc::is_json(&result) {
+                return Err(Error::Protocol(ProtocolProblem {
+                    method: METHOD.to_owned(),
+                    problem: "the result holds an invalid string or number, or is nested too deeply".to_owned(),
+                    delivery: Delivery::MaybeDelivered,
+                }));
+            }
             match self.more_input(&result)? {
                 None => return Ok(self.outcome(result, call)),
                 Some(more) => input = more,
@@ -371,7 +377,7 @@ impl Conversation {
         let params = era::params(self.session.era, &self.endpoint.client, &question.members, &question.meta);
         let reply = exchange::ask(
             self.outside.as_ref(),
-            &Ask {
+            Ask {
                 url: &self.endpoint.url,
                 method: question.method,
                 id: question.id,
@@ -401,8 +407,15 @@ impl Conversation {
 /// Marks a refused cursor on its way from a page to the list; it never leaves this file.
 const CURSOR_MARK: &str = "\"stale cursor\"";
 
-/// An object's members, without its braces.
-fn members(object: &str) -> String {
-    let inner = object.trim();
-    inner.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or_default().trim().to_owned()
+/// The members of a caller's `_meta`, without its braces, and without those that are ours to set.
+fn members(object: &str) -> Option<String> {
+    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(object).ok()?;
+    let ours = |name: &str| {
+        name == "progressToken"
+            || ["protocolVersion", "clientCapabilities", "clientInfo"]
+                .iter()
+                .any(|member| name.strip_prefix("io.modelcontextprotocol/") == Some(member))
+    };
+    let members = object.iter().filter(|(name, _)| !ours(name));
+    Some(members.map(|(name, value)| format!("{}:{value}", quote(name))).collect::<Vec<_>>().join(","))
 }

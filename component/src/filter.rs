@@ -67,3 +67,124 @@ fn globs(patterns: &[String]) -> Result<Option<GlobSet>, PatternError> {
     }
     set.build().map(Some).map_err(|error| problem(error.glob().unwrap_or_default(), &error))
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::Annotations;
+
+    fn candidate(name: &str, service: Option<&str>) -> Candidate {
+        Candidate {
+            name: name.to_owned(),
+            service: service.map(str::to_owned),
+            attribution: Attribution::Reported,
+            annotations: None,
+        }
+    }
+
+    fn list(patterns: &[&str]) -> Vec<String> {
+        patterns.iter().map(|pattern| (*pattern).to_owned()).collect()
+    }
+
+    fn verdict(rules: &Rules, candidate: Candidate) -> Option<Reason> {
+        select(rules, &[candidate]).unwrap().remove(0)
+    }
+
+    #[test]
+    fn without_rules_everything_but_control_tools_is_kept() {
+        let control = Candidate { attribution: Attribution::Control, ..candidate("mcp-add", Some("gateway")) };
+        let verdicts = select(&Rules::default(), &[candidate("a", None), control.clone()]).unwrap();
+        assert_eq!(verdicts, [None, Some(Reason::ControlTool)]);
+        let asked = Rules { control_tools: true, ..Rules::default() };
+        assert_eq!(verdict(&asked, control.clone()), None);
+        let named = Rules { include_tools: list(&["mcp-add"]), ..Rules::default() };
+        assert_eq!(verdict(&named, control.clone()), None);
+        let globbed = Rules { include_tools: list(&["mcp-*"]), ..Rules::default() };
+        assert_eq!(verdict(&globbed, control), Some(Reason::ControlTool), "a glob is not an exact name");
+    }
+
+    #[test]
+    fn services_are_included_and_excluded_and_excluding_wins() {
+        let rules =
+            Rules { include_services: list(&["git*"]), exclude_services: list(&["gitlab"]), ..Rules::default() };
+        assert_eq!(verdict(&rules, candidate("a", Some("github"))), None);
+        assert_eq!(verdict(&rules, candidate("a", Some("gitlab"))), Some(Reason::ServiceExcluded));
+        assert_eq!(verdict(&rules, candidate("a", Some("slack"))), Some(Reason::ServiceNotIncluded));
+        assert_eq!(
+            verdict(&rules, candidate("a", None)),
+            Some(Reason::ServiceNotIncluded),
+            "unattributed is not included"
+        );
+        let excluding = Rules { exclude_services: list(&["*"]), ..Rules::default() };
+        assert_eq!(verdict(&excluding, candidate("a", None)), None, "no service, nothing to exclude");
+    }
+
+    #[test]
+    fn globs_match_whole_names_with_case_and_slashes() {
+        let rules = |pattern: &str| Rules { include_tools: list(&[pattern]), ..Rules::default() };
+        for (pattern, name, kept) in [
+            ("list_*", "list_issues", true),
+            ("list_*", "relist_issues", false),
+            ("List_*", "list_issues", false),
+            ("*", "a/b/c", true),
+            ("a?c", "a/c", true),
+            ("{get,list}_[a-m]*", "get_issue", true),
+            ("{get,list}_[a-m]*", "get_users", false),
+            ("\\*", "*", true),
+            ("\\*", "x", false),
+            ("ä*", "ärger", true),
+        ] {
+            assert_eq!(verdict(&rules(pattern), candidate(name, None)).is_none(), kept, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_broken_glob_is_named() {
+        let rules = Rules { exclude_tools: list(&["fine", "a[b"]), ..Rules::default() };
+        let error = select(&rules, &[]).unwrap_err();
+        assert_eq!(error.pattern, "a[b");
+        assert!(!error.problem.is_empty());
+    }
+
+    #[test]
+    fn missing_hints_count_as_mcp_says() {
+        let hinted = |read_only, destructive| Candidate {
+            annotations: Some(Annotations { read_only, destructive, ..Annotations::default() }),
+            ..candidate("a", None)
+        };
+        let read_only = Rules { read_only: true, ..Rules::default() };
+        assert_eq!(verdict(&read_only, hinted(Some(true), None)), None);
+        assert_eq!(verdict(&read_only, hinted(None, Some(false))), Some(Reason::NotReadOnly));
+        let gentle = Rules { no_destructive: true, ..Rules::default() };
+        assert_eq!(verdict(&gentle, hinted(None, None)), Some(Reason::Destructive));
+        assert_eq!(verdict(&gentle, hinted(Some(true), Some(true))), None, "read-only destroys nothing");
+        assert_eq!(verdict(&gentle, hinted(Some(false), Some(false))), None);
+        assert_eq!(verdict(&gentle, candidate("a", None)), Some(Reason::Destructive));
+    }
+
+    proptest! {
+        #[test]
+        fn any_pattern_is_a_glob_or_an_error_and_there_is_one_verdict_each(
+            pattern in r"[a-c*?\[\]{},!\\-]{0,12}",
+            names in proptest::collection::vec("[a-c/_-]{0,6}", 0..6),
+        ) {
+            let candidates: Vec<Candidate> = names.iter().map(|name| candidate(name, Some(name))).collect();
+            let rules = Rules { include_tools: vec![pattern.clone()], exclude_services: vec![pattern], ..Rules::default() };
+            if let Ok(verdicts) = select(&rules, &candidates) {
+                prop_assert_eq!(verdicts.len(), names.len());
+                prop_assert!(verdicts.iter().all(Option::is_some), "what is included is excluded too");
+            }
+        }
+
+        #[test]
+        fn a_literal_name_includes_itself_alone(name in "[a-z_/.-]{1,10}", other in "[a-z_/.-]{1,10}") {
+            let rules = Rules { include_tools: vec![name.clone()], ..Rules::default() };
+            let verdicts = select(&rules, &[candidate(&name, None), candidate(&other, None)]).unwrap();
+            prop_assert_eq!(&verdicts, &[None, (name != other).then_some(Reason::ToolNotIncluded)]);
+        }
+    }
+}

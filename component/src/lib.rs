@@ -33,3 +33,4 @@ pub mod http;
 pub mod mcp;
 pub mod model;
 pub mod text;
+pub mod time;

@@ -180,7 +180,7 @@ class TestErrors:
         began = time.monotonic()
         with pytest.raises(TimeoutError) as raised:
             gateway.call("lab__wait", {"seconds": 20}, timeout=0.5)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
         assert raised.value.error_class == "timeout"
         assert gateway.call("lab__echo", {"text": "still there"})["ok"] is True
 
@@ -207,7 +207,7 @@ class TestErrors:
 
 class TestManners:
     def test_waiting_releases_the_gil(self, gateway: Gateway) -> None:
-        waiter = threading.Thread(target=gateway.call, args=("lab__wait", {"seconds": 1}))
+        waiter = threading.Thread(target=gateway.call, args=("lab__wait", {"seconds": 3}))
         waiter.start()
         longest, last = 0.0, time.monotonic()
         while waiter.is_alive():
@@ -215,13 +215,13 @@ class TestManners:
             now = time.monotonic()
             longest, last = max(longest, now - last), now
         waiter.join()
-        assert longest < 0.5, f"other threads stood still for {longest:.2f} s"
+        assert longest < 1.5, f"other threads stood still for {longest:.2f} s"
 
     def test_calls_of_several_threads_run_side_by_side(self, gateway: Gateway) -> None:
         gateway.call("lab__echo")
         results: list[bool] = []
         threads = [
-            threading.Thread(target=lambda: results.append(gateway.call("lab__wait", {"seconds": 1})["ok"]))
+            threading.Thread(target=lambda: results.append(gateway.call("lab__wait", {"seconds": 2})["ok"]))
             for _ in range(8)
         ]
         began = time.monotonic()
@@ -230,7 +230,7 @@ class TestManners:
         for thread in threads:
             thread.join()
         assert results == [True] * 8
-        assert time.monotonic() - began < 4, "one after the other would take 8 s"
+        assert time.monotonic() - began < 10, "one after the other would take 16 s"
 
     def test_progress_and_messages_arrive_while_the_call_runs(self, gateway: Gateway) -> None:
         progress: list[tuple[float, float | None, str | None]] = []
@@ -288,7 +288,7 @@ class TestManners:
 class TestInterrupts:
     """Ctrl-C while a tool takes its time."""
 
-    def interrupted(self, pflow: Pflow, *argv: str | Path) -> tuple[int, str, float]:
+    def interrupted(self, pflow: Pflow, lab: FakeGateway, *argv: str | Path) -> tuple[int, str, float]:
         process = subprocess.Popen(
             [str(part) for part in argv],
             env=pflow.env,
@@ -298,12 +298,14 @@ class TestInterrupts:
             text=True,
         )
         try:
-            # Start-up, the first conversation, and the call under way.
-            time.sleep(5)
+            deadline = time.monotonic() + 60
+            while not lab.requests("tools/call") and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.05)
             assert process.poll() is None, process.communicate()[0]
+            assert lab.requests("tools/call")
             process.send_signal(signal.SIGINT)
             began = time.monotonic()
-            output = process.communicate(timeout=10)[0]
+            output = process.communicate(timeout=30)[0]
             return process.returncode, output, time.monotonic() - began
         finally:
             if process.poll() is None:
@@ -318,15 +320,15 @@ class TestInterrupts:
             "except KeyboardInterrupt:\n"
             "    print('interrupted')\n"
         )
-        code, output, took = self.interrupted(pflow, sys.executable, "-c", script)
+        code, output, took = self.interrupted(pflow, lab, sys.executable, "-c", script)
         assert (code, output) == (0, "interrupted\n")
-        assert took < 2
+        assert took < 10
 
     @pytest.mark.parametrize("how", ["module", "pflow"])
     def test_of_a_command_ends_it_with_130(self, pflow: Pflow, lab: FakeGateway, how: str) -> None:
         start = {"module": [sys.executable, "-m", "pflow_gateway"], "pflow": [pflow.binary, "mcp", "gateway"]}[how]
         call = ["call", lab.url, "lab__wait", "--args", '{"seconds": 60}', "--timeout", "60"]
-        code, output, took = self.interrupted(pflow, *start, *call)
+        code, output, took = self.interrupted(pflow, lab, *start, *call)
         assert code in (130, -signal.SIGINT), output
         assert "Traceback" not in output
-        assert took < 2
+        assert took < 10

@@ -85,5 +85,5 @@ def test_a_login_page_fails_at_once_and_says_so(stock: Pflow, fake_gateway: Star
             }
         }
     )
-    done = stock.run("mcp", "sync", "whole", timeout=20)
+    done = stock.run("mcp", "sync", "whole", timeout=50)
     assert done.returncode == 1, done.stdout

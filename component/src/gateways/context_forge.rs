@@ -13,6 +13,7 @@ use crate::{
     mcp::exchange,
     model::{Concern, Delivery, Error, Result, Service, ServiceHealth, Status, Warning},
     text::{self, contains},
+    time,
 };
 
 /// IBM `ContextForge`.
@@ -136,24 +137,20 @@ fn get<T: for<'de> Deserialize<'de>>(peer: &Peer<'_>, url: String) -> Result<Vec
         .map_err(|error| Rest::Unreadable(text::clean(&error.to_string())))
 }
 
-/// The rows of this endpoint's tools, and the path that gave them.
-fn tool_rows(peer: &Peer<'_>, place: &Place<'_>) -> Result<(Vec<ToolRow>, String), (Rest, String)> {
+/// The rows of this endpoint's tools, those of services that are switched off too, and the path that gave them.
+fn tool_rows(peer: &Peer<'_>, place: &Place<'_>) -> Result<(Vec<ToolRow>, &'static str), (Rest, &'static str)> {
+    const ALL: &str = "/v1/tools";
+    const SERVER: &str = "/v1/servers/…/tools";
+    const OLD: &str = "/servers/…/tools";
+    let base = place.base;
+    let rows = |path: &'static str, url: String| get(peer, url).map(|rows| (rows, path)).map_err(|rest| (rest, path));
     let Some(id) = place.server else {
         // Without the parameters the answer is cut at 50 rows, silently.
-        let path = "/v1/tools".to_owned();
-        let url = format!("{}{path}?include_pagination=true&limit=0", place.base);
-        return get(peer, url).map(|rows| (rows, path.clone())).map_err(|rest| (rest, path));
+        return rows(ALL, format!("{base}/v1/tools?include_pagination=true&limit=0&include_inactive=true"));
     };
-    let path = format!("/v1/servers/{id}/tools");
-    match get(peer, format!("{}{path}", place.base)) {
-        Ok(rows) => Ok((rows, "/v1/servers/…/tools".to_owned())),
-        Err(Rest::Status(404, _)) => {
-            let shown = "/servers/…/tools".to_owned();
-            get(peer, format!("{}/servers/{id}/tools", place.base))
-                .map(|rows| (rows, shown.clone()))
-                .map_err(|rest| (rest, shown))
-        }
-        Err(rest) => Err((rest, "/v1/servers/…/tools".to_owned())),
+    match rows(SERVER, format!("{base}/v1/servers/{id}/tools?include_inactive=true")) {
+        Err((Rest::Status(404, _), _)) => rows(OLD, format!("{base}/servers/{id}/tools?include_inactive=true")),
+        other => other,
     }
 }
 
@@ -255,7 +252,7 @@ impl Product for ContextForge {
             Err(Rest::Status(_, Some(error)) | Rest::Lost(error)) => return Err(error),
         }
         match tool_rows(peer, &place) {
-            Ok((rows, path)) => Ok(Some(from_tools(rows, &path, known))),
+            Ok((rows, path)) => Ok(Some(from_tools(rows, path, known))),
             Err((Rest::Status(403 | 404, _) | Rest::Status(_, None) | Rest::Unreadable(_), _)) => Ok(None),
             Err((Rest::Status(_, Some(error)) | Rest::Lost(error), _)) => Err(error),
         }
@@ -275,7 +272,7 @@ fn from_gateways(rows: &[GatewayRow], place: &Place<'_>, known: &[Service], now:
     const PATH: &str = "GET /v1/gateways";
     let wanted =
         |name: &str| place.server.is_none() || known.is_empty() || known.iter().any(|service| service.name == name);
-    let age = |row: &GatewayRow| row.last_seen.as_deref().and_then(seconds).map(|seen| now.saturating_sub(seen));
+    let age = |row: &GatewayRow| row.last_seen.as_deref().and_then(time::iso_8601).map(|seen| now.saturating_sub(seen));
     let others = rows.iter().filter(|row| row.last_seen.is_some()).count() > 1;
     let freshest = rows.iter().filter(|row| row.enabled != Some(false)).filter_map(age).min();
     let mut health: BTreeMap<String, ServiceHealth> = BTreeMap::new();
@@ -306,7 +303,7 @@ fn from_gateways(rows: &[GatewayRow], place: &Place<'_>, known: &[Service], now:
         }
         let listed = known.iter().find(|service| service.name == name).map(|service| service.tools);
         let tools = listed.or(row.tool_count).unwrap_or(0);
-        let last_seen = row.last_seen.as_deref().and_then(seconds);
+        let last_seen = row.last_seen.as_deref().and_then(time::iso_8601);
         health.insert(name.clone(), ServiceHealth { name, status, tools, evidence, last_seen });
     }
     health.into_values().collect()
@@ -338,24 +335,4 @@ fn from_tools(rows: Vec<ToolRow>, path: &str, known: &[Service]) -> Vec<ServiceH
         }
     }
     health.into_values().collect()
-}
-
-/// Seconds since 1970 of `2026-11-22T10:35:45.123456`: UTC, though it does not say so.
-fn seconds(text: &str) -> Option<u64> {
-    let number = |range: std::ops::Range<usize>| text.get(range).and_then(|digits| digits.parse::<u64>().ok());
-    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-    if !(1970..=9999).contains(&year)
-        || !(1..=12).contains(&month)
-        || !(1..=31).contains(&day)
-        || hour > 23
-        || minute > 59
-        || second > 60
-    {
-        return None;
-    }
-    // Days from the civil calendar, counted from 0000-03-01 (H. Hinnant, "chrono-compatible low-level date algorithms").
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
-    Some(days.checked_sub(719_468)? * 86_400 + hour * 3600 + minute * 60 + second)
 }

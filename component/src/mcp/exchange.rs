@@ -91,13 +91,15 @@ const LONGEST_RETRY: Duration = Duration::from_mins(1);
 /// # Errors
 ///
 /// The transport failed, or the host stopped it.
-pub fn ask(outside: &dyn Outside, ask: &Ask<'_>) -> Result<Reply, Failure> {
+pub fn ask(outside: &dyn Outside, mut ask: Ask<'_>) -> Result<Reply, Failure> {
+    let body = std::mem::take(&mut ask.body);
+    let ask = &ask;
     let mut headers = vec![
         ("Content-Type".to_owned(), "application/json".to_owned()),
         ("Accept".to_owned(), "application/json, text/event-stream".to_owned()),
     ];
     headers.extend(ask.headers.iter().cloned());
-    let request = Request { method: Method::Post, url: ask.url.to_owned(), headers, body: ask.body.clone() };
+    let request = Request { method: Method::Post, url: ask.url.to_owned(), headers, body };
     let mut response = outside.send(request)?;
     let media_type = response.headers.media_type();
     if (200..300).contains(&response.status) && media_type.as_deref() == Some("text/event-stream") {
@@ -158,9 +160,15 @@ fn read_body(outside: &dyn Outside, ask: &Ask<'_>, media_type: Option<&str>, byt
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let messages = match json_rpc::read(text) {
         Ok(messages) => messages,
+        Err(Malformed::Json(_)) if text.trim_start().starts_with('<') => {
+            return Err(Problem::Foreign("a web page that calls itself JSON".to_owned()));
+        }
         Err(Malformed::Json(problem)) => return Err(unreadable(declared_json, &problem)),
         Err(Malformed::Shape(problem)) => {
-            return Err(Problem::Foreign(format!("JSON, but not JSON-RPC: {problem}")));
+            let problem = format!("JSON, but not JSON-RPC: {problem}");
+            // What answers the first request may be anything; what has agreed on a revision is MCP that went wrong.
+            let first = matches!(ask.method, "initialize" | "server/discover");
+            return Err(if first { Problem::Foreign(problem) } else { Problem::Protocol(problem) });
         }
     };
     let alone = messages.len() == 1;
@@ -265,7 +273,8 @@ fn notified(outside: &dyn Outside, ask: &Ask<'_>, method: &str, params: Option<&
                 return;
             };
             if params.token.get().trim_matches('"').parse() == Ok(ask.id) {
-                outside.progress(ask.id, params.progress, params.total, params.message.as_deref());
+                let message = params.message.as_deref().map(text::clean);
+                outside.progress(ask.id, params.progress, params.total, message.as_deref());
             }
         }
         "notifications/message" => {
@@ -274,7 +283,8 @@ fn notified(outside: &dyn Outside, ask: &Ask<'_>, method: &str, params: Option<&
             };
             let data = params.data.map_or("null", RawValue::get);
             if json_rpc::is_json(data) {
-                outside.message(&params.level, params.logger.as_deref(), data);
+                let logger = params.logger.as_deref().map(text::clean);
+                outside.message(&text::clean(&params.level), logger.as_deref(), data);
             }
         }
         "notifications/tools/list_changed" => outside.tools_changed(),

@@ -70,3 +70,63 @@ pub fn read_all(max_pages: u32, mut fetch: impl FnMut(Option<&str>) -> Result<Pa
         cursor = Some(next);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn listed(name: String) -> Listed {
+        Listed {
+            name,
+            title: None,
+            description: None,
+            input_schema: "{}".to_owned(),
+            output_schema: None,
+            annotations: None,
+            icons: None,
+            meta: None,
+        }
+    }
+
+    #[test]
+    fn the_shortest_time_to_live_counts() {
+        let mut ttls = [Some(5000), None, Some(300)].into_iter();
+        let mut cursors = ["", "2"].into_iter();
+        let listing = read_all(10, |_| {
+            Ok(Page { ttl_ms: ttls.next().flatten(), next: cursors.next().map(str::to_owned), ..Page::default() })
+        });
+        assert_eq!(listing.unwrap().ttl_ms, Some(300));
+    }
+
+    proptest! {
+        /// Whatever cursors a peer hands out: reading ends, asks each cursor once, and loses no tool of a page it read.
+        #[test]
+        fn reading_always_ends_and_loses_nothing(
+            script in proptest::collection::vec((0_usize..4, proptest::option::of("[a-c]{0,2}")), 1..40),
+            max_pages in 0_u32..30,
+        ) {
+            let mut asked = Vec::new();
+            let mut sent = Vec::new();
+            let mut pages = script.iter().cycle();
+            let listing = read_all(max_pages, |cursor| {
+                asked.push(cursor.map(str::to_owned));
+                let (tools, next) = pages.next().unwrap();
+                let tools: Vec<Listed> = (0..*tools).map(|i| listed(format!("{}-{i}", asked.len()))).collect();
+                sent.extend(tools.iter().map(|tool| tool.name.clone()));
+                Ok(Page { tools, next: next.clone(), ..Page::default() })
+            })
+            .unwrap();
+            let names: Vec<String> = listing.tools.into_iter().map(|tool| tool.name).collect();
+            prop_assert_eq!(names, sent);
+            prop_assert_eq!(usize::try_from(listing.pages).unwrap(), asked.len());
+            prop_assert!(listing.pages <= max_pages.max(1));
+            let distinct: BTreeSet<_> = asked.iter().collect();
+            prop_assert_eq!(distinct.len(), asked.len(), "no cursor is asked twice");
+            prop_assert!(listing.warnings.len() <= 1);
+        }
+    }
+}

@@ -112,7 +112,7 @@ fn discover(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids) -> Result
         let id = ids.hand_out();
         let reply = exchange::ask(
             outside,
-            &Ask {
+            Ask {
                 url: &endpoint.url,
                 method: METHOD,
                 id,
@@ -249,7 +249,7 @@ fn initialize(outside: &dyn Outside, endpoint: &Endpoint, id: u64, offered: &str
     );
     exchange::ask(
         outside,
-        &Ask {
+        Ask {
             url: &endpoint.url,
             method: "initialize",
             id,

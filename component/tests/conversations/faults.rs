@@ -139,6 +139,38 @@ fn delivery_is_honest() {
 }
 
 #[test]
+fn a_session_of_the_service_is_not_taken_for_ours_when_it_could_run_a_call_twice() {
+    let lost = |message: &'static str| match calling(move |seen| Canned::error(200, seen, -32_000, message)) {
+        Error::SessionLost(lost) => lost.delivery,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(lost("Session not found"), Delivery::NotDelivered);
+    assert_eq!(lost("Bad Request: No valid session ID provided"), Delivery::NotDelivered);
+    assert_eq!(lost("browser: session not found: tab 5 was closed while typing"), Delivery::MaybeDelivered);
+}
+
+#[test]
+fn a_404_about_the_request_is_no_lost_session() {
+    let fake = Fake::scripted(|seen| {
+        Ok(hello(seen).map_or_else(
+            || Canned::error(404, seen, -32_602, "unknown tool"),
+            |canned| canned.header("mcp-session-id", "s"),
+        ))
+    });
+    assert!(matches!(open(&fake).unwrap().call_tool(&call("a")), Err(Error::Rejected(_))));
+}
+
+#[test]
+fn results_that_other_parsers_refuse_do_not_pass() {
+    for bad in [r#"{"a":"\ud800"}"#.to_owned(), format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200))] {
+        let error = calling(move |_| {
+            Canned::text(200, "application/json", format!(r#"{{"jsonrpc":"2.0","id":7,"result":{bad}}}"#))
+        });
+        assert_eq!(class(&error), "protocol_error");
+    }
+}
+
+#[test]
 fn failures_below_http_keep_their_kind_their_words_and_their_delivery() {
     let cases = [
         (FailureKind::Denied, Sent::No, "egress_denied"),
@@ -181,6 +213,8 @@ fn waiting_times_are_read_where_they_are() {
     assert_eq!(wait(Canned::text(429, "", "").header("Retry-After", "17")), Some(17));
     assert_eq!(wait(Canned::json(429, &json!({"reset_in_seconds": 12.2}))), Some(13));
     assert_eq!(wait(Canned::text(429, "", "").header("x-lockout-remaining", "900")), Some(900));
+    let dated = Canned::text(429, "", "").header("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+    assert_eq!(wait(dated.header("retry-after", "Sun, 06 Nov 1994 08:51:37 GMT")), Some(120));
     assert_eq!(wait(Canned::text(429, "", "").header("retry-after", "-5")), None);
     assert_eq!(wait(Canned::text(429, "", "soon")), None);
 }

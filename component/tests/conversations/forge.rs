@@ -47,10 +47,14 @@ const NAMES: &[(&str, &str, &str)] = &[
 
 impl Forge {
     fn rest(&self, path: &str) -> Canned {
+        // A service that is switched off: its tools are in no list, its rows only come when asked for.
+        let off = ("jira-x-list-issues", "list_issues", "jira-x");
         let rows: Vec<Value> = NAMES
             .iter()
+            .chain([&off])
             .map(|(name, original, slug)| {
-                json!({"name": name, "originalName": original, "gatewaySlug": slug, "enabled": true, "reachable": *slug != "slack"})
+                let (enabled, reachable) = (*slug != "jira-x", *slug != "slack");
+                json!({"name": name, "originalName": original, "gatewaySlug": slug, "enabled": enabled, "reachable": reachable})
             })
             .collect();
         let detail = |status, text: &str| Canned::json(status, &json!({"detail": text}));
@@ -58,11 +62,15 @@ impl Forge {
             "/v1/gateways?include_inactive=true" if !self.gateways.is_null() => Canned::json(200, &self.gateways),
             "/v1/gateways?include_inactive=true" => detail(403, "Access denied"),
             _ if self.rows == Rows::Forbidden => detail(403, "Access denied"),
-            "/v1/tools?include_pagination=true&limit=0" => {
+            "/v1/tools?include_pagination=true&limit=0&include_inactive=true" => {
                 Canned::json(200, &json!({"tools": rows, "nextCursor": null}))
             }
-            _ if path == format!("/v1/servers/{ID}/tools") && self.rows == Rows::All => Canned::json(200, &json!(rows)),
-            _ if path == format!("/servers/{ID}/tools") && self.rows == Rows::Old => Canned::json(200, &json!(rows)),
+            _ if path == format!("/v1/servers/{ID}/tools?include_inactive=true") && self.rows == Rows::All => {
+                Canned::json(200, &json!(rows))
+            }
+            _ if path == format!("/servers/{ID}/tools?include_inactive=true") && self.rows == Rows::Old => {
+                Canned::json(200, &json!(rows))
+            }
             _ => detail(404, "Not Found"),
         }
     }
@@ -166,7 +174,10 @@ fn every_flavour_is_recognised_by_its_header_and_gives_exact_services() {
         assert_eq!(rest.provenance.service, None, "a REST tool has no gateway");
         let services: Vec<_> =
             catalog.services.iter().map(|service| (service.name.as_str(), service.tools, service.status)).collect();
-        assert_eq!(services, [("github-work", 2, Status::Ok), ("slack", 1, Status::Offline)]);
+        assert_eq!(
+            services,
+            [("github-work", 2, Status::Ok), ("jira-x", 0, Status::Disabled), ("slack", 1, Status::Offline)]
+        );
         assert_eq!(catalog.warnings, []);
         conversation.close().unwrap();
         assert!(
@@ -197,7 +208,7 @@ fn the_root_endpoint_works_and_is_warned_about() {
     let (_, mut conversation) = connect(Forge::default(), "http://forge.test:4444/mcp");
     let catalog = conversation.list_tools().unwrap();
     assert_eq!(catalog.warnings[0].concern, Concern::Endpoint);
-    assert_eq!(catalog.services.len(), 2);
+    assert_eq!(catalog.services.len(), 3);
 }
 
 #[test]
@@ -262,7 +273,10 @@ fn health_comes_from_the_servers_tools_when_gateways_may_not_be_asked() {
     let known = conversation.list_tools().unwrap().services;
     let health = conversation.health(&known).unwrap();
     let states: Vec<_> = health.iter().map(|service| (service.name.as_str(), service.status, service.tools)).collect();
-    assert_eq!(states, [("github-work", Status::Ok, 2), ("slack", Status::Offline, 1)]);
+    assert_eq!(
+        states,
+        [("github-work", Status::Ok, 2), ("jira-x", Status::Disabled, 0), ("slack", Status::Offline, 1)]
+    );
     assert!(!fake.wire().iter().any(|line| line.starts_with("GET") && line.ends_with("/mcp")), "never a bare GET");
 }
 

@@ -1,6 +1,8 @@
 //! `add`, `adopt`, `remove` and `list`: pflow's mcp-servers.json.
 //! Takes flags; writes entries, or takes them out. Writes nothing before the gateway has answered, unless told so.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -47,6 +49,14 @@ pub(super) struct Written {
 }
 
 impl Plan {
+    /// The same, with the product that answered when the user named none: `pflow mcp list` shows it without asking. Generic is
+    /// no evidence of anything, and stays open.
+    fn with_seen(&self, kind: Option<report::Kind>) -> Self {
+        let kind = self.new.kind.or(kind.filter(|kind| *kind != report::Kind::Generic));
+        let new = NewGateway { kind, ..self.new.clone() };
+        Self { new, split: self.split, replace: self.replace, keep: self.keep.clone() }
+    }
+
     /// From the flags that `add`, `setup` and `adopt` share.
     pub(super) fn new(
         context: &Context,
@@ -166,8 +176,10 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
         (Proof::Tested, Err(error)) => return Reply::failed(shape, error),
     };
     let mut text = String::new();
+    let mut seen = None;
     if let Some(gateway) = &gateway {
         let report = gateway.test().await;
+        seen = report.kind;
         text.push_str(&render::test(&report));
         if let Some(members) = shape.as_object_mut() {
             members.insert("test".to_owned(), serde_json::to_value(&report).unwrap_or_default());
@@ -181,16 +193,16 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
             return Reply { text, ..Reply::failed(shape, error) };
         }
     }
-    let written = plan.write(context, gateway.as_ref()).await;
+    let written = plan.with_seen(seen).write(context, gateway.as_ref()).await;
     if let Some(gateway) = &gateway {
         gateway.close().await;
     }
     match (written, context.path()) {
         (Ok(written), Ok(path)) => {
             let next: Vec<String> = written.names.iter().map(|name| format!("pflow mcp sync {name}")).collect();
-            text.push_str(&format!("{} {done} {} to {}\n", yes(), written.names.join(", "), path.display()));
+            let _ = writeln!(text, "{} {done} {} to {}", yes(), written.names.join(", "), path.display());
             for next in &next {
-                text.push_str(&format!("  → {next}\n"));
+                let _ = writeln!(text, "  → {next}");
             }
             if let Some(members) = shape.as_object_mut() {
                 members.insert("added".to_owned(), written.names.into());

@@ -40,15 +40,14 @@ impl Table {
         let width =
             |at: usize| self.rows.iter().filter_map(|row| row.get(at)).map(|(cell, _)| cell.chars().count()).max();
         let widths: Vec<usize> = (0..columns).map(|at| width(at).unwrap_or_default()).collect();
+        // A column that is empty in every row takes no room.
+        let gap = |width: usize| if width == 0 { 0 } else { width.saturating_add(2) };
         for row in &self.rows {
             text.push_str(indent);
             let filled = row.iter().rposition(|(cell, _)| !cell.is_empty()).map_or(0, |last| last.saturating_add(1));
             for (at, ((cell, style), width)) in row.iter().zip(&widths).enumerate().take(filled) {
-                let padding = if at.saturating_add(1) == filled {
-                    0
-                } else {
-                    width.saturating_sub(cell.chars().count()).saturating_add(2)
-                };
+                let last = at.saturating_add(1) == filled;
+                let padding = if last { 0 } else { gap(*width).saturating_sub(cell.chars().count()) };
                 text.push_str(&if style.is_empty() { cell.clone() } else { styled(style, cell) });
                 text.extend(std::iter::repeat_n(' ', padding));
             }
@@ -228,6 +227,10 @@ fn one_health(gateway: &GatewayHealth, text: &mut String) {
     let mut facts = vec![styled(colour(gateway.status), gateway.status.as_str())];
     facts.extend(gateway.tools.map(|tools| count(tools, "tool")));
     facts.extend(gateway.latency_ms.map(|ms| milliseconds(Some(ms))));
+    facts.extend(gateway.since.as_deref().map(|since| styled(DIM, &format!("since {}", scrub::line(since, 40)))));
+    facts.extend(
+        gateway.expires_at.as_deref().map(|at| styled(DIM, &format!("the token ends {}", scrub::line(at, 40)))),
+    );
     let _ = writeln!(text, "{mark} {}  {}", styled(BOLD, &scrub::line(&gateway.gateway, NAME)), facts.join("  "));
     if let Some(error) = &gateway.error {
         let _ = writeln!(text, "  {}", scrub::line(&error.message, DETAIL));
@@ -251,9 +254,6 @@ fn one_health(gateway: &GatewayHealth, text: &mut String) {
         }
     }
     table.print("  ", text);
-    for warning in &gateway.warnings {
-        let _ = writeln!(text, "  {} {}", careful(), scrub::line(warning, DETAIL));
-    }
     for (names, what) in [
         (&gateway.vanished, "gone since the last good snapshot"),
         (&gateway.appeared, "new since the last good snapshot"),
@@ -262,6 +262,16 @@ fn one_health(gateway: &GatewayHealth, text: &mut String) {
             let names: Vec<String> = names.iter().map(|name| scrub::line(name, NAME)).collect();
             let _ = writeln!(text, "  {} {what}: {}", careful(), names.join(", "));
         }
+    }
+    for (tools, what) in
+        [(&gateway.vanished_tools, "gone since the last look"), (&gateway.appeared_tools, "new since the last look")]
+    {
+        if !tools.is_empty() {
+            let _ = writeln!(text, "  {} {} {what}", careful(), count(tools.len(), "tool"));
+        }
+    }
+    for warning in &gateway.warnings {
+        let _ = writeln!(text, "  {} {}", careful(), scrub::line(warning, DETAIL));
     }
 }
 

@@ -318,6 +318,7 @@ fn health_shows_the_worst_and_why() {
         evidence: vec![evidence.to_owned()],
         ..report::ServiceHealth::new(name, status, tools)
     };
+    let at = "2026-11-23T02:00:00Z";
     let health = report::Health {
         status: Status::Unreachable,
         gateways: vec![
@@ -329,11 +330,14 @@ fn health_shows_the_worst_and_why() {
                     service("slack", Status::Offline, 1, "GET /v1/gateways says unreachable"),
                 ],
                 vanished: vec!["jira".to_owned()],
-                ..report::GatewayHealth::new("cf", Status::Degraded, "2026-11-23T02:00:00Z")
+                vanished_tools: vec!["jira_a".to_owned(), "jira_b".to_owned()],
+                warnings: vec!["the list ends at 100 tools".to_owned()],
+                expires_at: Some("2026-11-23T03:00:00Z".to_owned()),
+                ..report::GatewayHealth::new("cf", Status::Degraded, at)
             },
             report::GatewayHealth {
                 error: Some(Error::new(Class::Unreachable, "nothing listens on 127.0.0.1:8811").with_hint("start it")),
-                ..report::GatewayHealth::new("docker", Status::Unreachable, "2026-11-23T02:00:00Z")
+                ..report::GatewayHealth::new("docker", Status::Unreachable, at)
             },
         ],
         history_off: None,

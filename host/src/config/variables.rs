@@ -128,6 +128,15 @@ pub struct Variables {
     settings: Vec<(String, SecretString)>,
     /// Instead of the process's environment, for tests.
     environment: Option<HashMap<String, String>>,
+    first: First,
+}
+
+/// Which of the two is asked first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum First {
+    #[default]
+    Environment,
+    Settings,
 }
 
 impl Variables {
@@ -145,7 +154,7 @@ impl Variables {
             },
             Err(_) => Vec::new(),
         };
-        Self { settings, environment: None }
+        Self { settings, ..Self::default() }
     }
 
     /// The process's environment, and `~/.pflow/settings.json`.
@@ -163,20 +172,30 @@ impl Variables {
         Self {
             settings: settings.into_iter().map(|(name, value)| (name, value.into())).collect(),
             environment: Some(environment),
+            first: First::default(),
         }
     }
 
+    /// The settings before the environment. pflow fixes the environment of a server when it starts it, so a token that was
+    /// rotated while the server ran is only found in the settings.
+    #[must_use]
+    pub fn settings_first(self) -> Self {
+        Self { first: First::Settings, ..self }
+    }
+
     fn get(&self, name: &str) -> Option<SecretString> {
-        let set = match &self.environment {
-            Some(environment) => environment.get(name).cloned(),
-            None => std::env::var(name).ok(),
+        let environment = || match &self.environment {
+            Some(environment) => environment.get(name).cloned().map(SecretString::from),
+            None => std::env::var(name).ok().map(SecretString::from),
         };
-        set.map(SecretString::from).or_else(|| {
-            self.settings
-                .iter()
-                .find(|(setting, _)| setting.to_lowercase() == name.to_lowercase())
-                .map(|(_, value)| value.clone())
-        })
+        let settings = || {
+            let same = |setting: &str| setting.to_lowercase() == name.to_lowercase();
+            self.settings.iter().find(|(setting, _)| same(setting)).map(|(_, value)| value.clone())
+        };
+        match self.first {
+            First::Environment => environment().or_else(settings),
+            First::Settings => settings().or_else(environment),
+        }
     }
 }
 
@@ -191,6 +210,7 @@ fn env_of(settings: &Value) -> Vec<(String, SecretString)> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests {
     use super::*;
 

@@ -7,11 +7,11 @@ mod explain;
 mod pool;
 mod reports;
 
-use std::sync::Arc;
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use serde_json::{Map, Value};
 
-pub use self::call::CallOptions;
+pub use self::call::{CallOptions, OnMessage, OnProgress};
 use self::pool::Pool;
 use crate::{
     Result,
@@ -28,6 +28,9 @@ pub(crate) struct SeenTool {
     pub(crate) read_only: Option<bool>,
     pub(crate) destructive: Option<bool>,
 }
+
+/// What an operation of a [`Gateway`] gives. Boxed, so that it is compiled here once and not again in every crate that awaits it.
+pub type Operation<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A gateway. Cheap to clone, safe to share; does nothing until it is asked something.
 ///
@@ -59,8 +62,9 @@ impl Gateway {
     }
 
     /// Goes through the steps of connecting, one by one. A failure is in the report.
-    pub async fn test(&self) -> report::Test {
-        reports::test(&self.pool).await
+    #[must_use]
+    pub fn test(&self) -> Operation<'_, report::Test> {
+        Box::pin(reports::test(&self.pool))
     }
 
     /// The services behind the gateway.
@@ -68,8 +72,9 @@ impl Gateway {
     /// # Errors
     ///
     /// Why the catalogue could not be read.
-    pub async fn services(&self) -> Result<report::Services> {
-        reports::services(&self.pool).await
+    #[must_use]
+    pub fn services(&self) -> Operation<'_, Result<report::Services>> {
+        Box::pin(reports::services(&self.pool))
     }
 
     /// The tools that the gateway's own filter and `narrow` both keep. Reads the catalogue anew.
@@ -77,13 +82,15 @@ impl Gateway {
     /// # Errors
     ///
     /// Why the catalogue could not be read; `config` for a pattern that is none.
-    pub async fn tools(&self, narrow: &Filter) -> Result<report::Tools> {
-        reports::tools(&self.pool, narrow).await
+    #[must_use]
+    pub fn tools<'a>(&'a self, narrow: &'a Filter) -> Operation<'a, Result<report::Tools>> {
+        Box::pin(reports::tools(&self.pool, narrow))
     }
 
     /// How the gateway and the services behind it are. A failure is in the report.
-    pub async fn health(&self) -> report::GatewayHealth {
-        reports::health(&self.pool).await
+    #[must_use]
+    pub fn health(&self) -> Operation<'_, report::GatewayHealth> {
+        Box::pin(reports::health(&self.pool))
     }
 
     /// The tools of the last listing, before filters; empty before the first one.
@@ -101,8 +108,14 @@ impl Gateway {
     /// Calls one tool. A tool that the gateway's filter leaves out is refused. A failure is in the report, with its class.
     ///
     /// Dropping the future cancels the call, at the gateway too.
-    pub async fn call(&self, tool: &str, arguments: Map<String, Value>, options: CallOptions) -> report::Call {
-        call::call(&self.pool, tool, arguments, options).await
+    #[must_use]
+    pub fn call<'a>(
+        &'a self,
+        tool: &'a str,
+        arguments: Map<String, Value>,
+        options: CallOptions,
+    ) -> Operation<'a, report::Call> {
+        Box::pin(call::call(&self.pool, tool, arguments, options))
     }
 
     /// How often the gateway announced that its tools changed, since this was made. A number that grew means: list them again.
@@ -112,7 +125,8 @@ impl Gateway {
     }
 
     /// Ends the session at the gateway. Dropping without it leaves the session to the gateway.
-    pub async fn close(&self) {
-        self.pool.close().await;
+    #[must_use]
+    pub fn close(&self) -> Operation<'_, ()> {
+        Box::pin(self.pool.close())
     }
 }

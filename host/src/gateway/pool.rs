@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Error, Result,
     config::{GatewayConfig, Variables},
-    egress::{Credentials, Egress, EgressLimits},
+    egress::{Egress, EgressLimits},
     report::Attribution,
     runtime::{Conversation, Events, Failure, Runtime, filter, types},
 };
@@ -63,7 +63,6 @@ pub(super) struct Listed {
     pub(super) verdicts: Vec<Option<filter::Reason>>,
     by_name: HashMap<String, usize>,
     pub(super) took: Duration,
-    pub(super) read_at: Instant,
 }
 
 impl Listed {
@@ -171,25 +170,29 @@ impl Pool {
         self.egress
             .get_or_try_init(|| async {
                 let egress = Egress::new(&self.config, &EgressLimits::default())?;
-                egress.set_credentials(self.credentials().await?);
+                egress.set_credentials(self.config.auth.resolve(&Variables::of_this_user()?).await?);
                 Ok(egress)
             })
             .await
     }
 
-    async fn credentials(&self) -> Result<Credentials> {
-        self.config.auth.resolve(&Variables::of_this_user()?).await
-    }
-
-    /// Reads the credentials again. Whether they are others now.
+    /// Reads the credentials again, wherever a newer value can be. Whether one was found.
     async fn credentials_changed(&self) -> bool {
-        match (self.credentials().await, self.egress.get()) {
-            (Ok(fresh), Some(egress)) if egress.credentials() != fresh => {
-                egress.set_credentials(fresh);
-                true
+        let Some(egress) = self.egress.get() else { return false };
+        let Ok(variables) = Variables::of_this_user() else { return false };
+        for variables in [variables.clone(), variables.settings_first()] {
+            match self.config.auth.resolve(&variables).await {
+                Ok(fresh) if egress.credentials() != fresh => {
+                    egress.set_credentials(fresh);
+                    return true;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(gateway = %self.config.name, "the credential cannot be read again: {error}");
+                }
             }
-            _ => false,
         }
+        false
     }
 
     /// When the credential says that it ends, if it says so.
@@ -317,7 +320,7 @@ impl Pool {
         for (at, tool) in catalog.tools.iter().enumerate() {
             by_name.entry(tool.name.clone()).or_insert(at);
         }
-        let listed = Arc::new(Listed { catalog, verdicts, by_name, took, read_at: Instant::now() });
+        let listed = Arc::new(Listed { catalog, verdicts, by_name, took });
         self.shared().catalog = Some(Arc::clone(&listed));
         Ok(listed)
     }
@@ -345,15 +348,14 @@ impl Pool {
             (shared.session.take(), std::mem::take(&mut shared.idle))
         };
         let Some(session) = session else { return };
-        let mut conversation = match idle.into_iter().find(|c| !c.finished()) {
-            Some(conversation) => conversation,
-            None => {
-                let Ok(mut fresh) = self.instance().await else { return };
-                if fresh.open(&self.endpoint(), Some(&session), CLOSING).await.is_err() {
-                    return;
-                }
-                fresh
+        let mut conversation = if let Some(conversation) = idle.into_iter().find(|c| !c.finished()) {
+            conversation
+        } else {
+            let Ok(mut fresh) = self.instance().await else { return };
+            if fresh.open(&self.endpoint(), Some(&session), CLOSING).await.is_err() {
+                return;
             }
+            fresh
         };
         if let Err(failure) = conversation.close(CLOSING).await {
             tracing::debug!(gateway = %self.config.name, "the session was not ended: {}", self.explain(failure));

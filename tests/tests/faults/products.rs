@@ -66,7 +66,10 @@ async fn dockers_control_tools_are_left_out_and_cannot_be_called() {
     let refused = run(&home, &["call", "g", "mcp-remove", "--args", "{\"name\": \"slack\"}"]).await;
     assert_ne!(refused.code, Some(0), "{refused:?}");
     assert_eq!(fake.log().count("tools/call"), 0);
-    let asked = good(&home, &["tools", "g", "--control-tools"]).await;
+    let mut keeps = entry(&fake.url(), Value::Null);
+    keeps["gateway"]["tools"] = json!({"control": true});
+    let home = Home::new(&program().await, &json!({"g": keeps})).unwrap();
+    let asked = good(&home, &["tools", "g"]).await;
     let control = asked["tools"].as_array().unwrap().iter().find(|t| t["name"] == "mcp-add").unwrap();
     assert_eq!(control["attribution"], "control");
 }

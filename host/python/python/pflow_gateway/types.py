@@ -138,6 +138,10 @@ class ServiceHealth(TypedDict):
     status: Status
     tools: int
     evidence: list[str]
+    since: str | None
+    """Since when the status is what it is, RFC 3339, UTC."""
+    last_seen: str | None
+    """When it was last seen well, RFC 3339, UTC."""
 
 
 class GatewayHealth(TypedDict):
@@ -153,6 +157,15 @@ class GatewayHealth(TypedDict):
     checked_at: str
     """RFC 3339, UTC."""
     error: Error | None
+    since: str | None
+    """Since when the status is what it is, RFC 3339, UTC."""
+    kind: Kind | None
+    protocol: str | None
+    expires_at: str | None
+    """When the gateway's own credential ends, RFC 3339, UTC, if it says so."""
+    vanished_tools: list[str]
+    appeared_tools: list[str]
+    warnings: list[str]
 
 
 class Health(TypedDict):
@@ -160,6 +173,8 @@ class Health(TypedDict):
 
     status: Status
     gateways: list[GatewayHealth]
+    history_off: str | None
+    """Why nothing is remembered; None when it is."""
 
 
 class Call(TypedDict):
