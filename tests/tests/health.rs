@@ -117,7 +117,8 @@ async fn a_service_that_fastmcp_would_drop_silently_is_named_with_its_tools() {
     // `list` knows it, and asks nobody.
     drop(fake);
     let list = home.run(&["list", "--json"], LONG).await.unwrap().json();
-    let last = list["gateways"].as_array().unwrap().iter().find(|gateway| gateway["gateway"] == "gw").unwrap()["last"].clone();
+    let last =
+        list["gateways"].as_array().unwrap().iter().find(|gateway| gateway["gateway"] == "gw").unwrap()["last"].clone();
     assert_eq!(last["status"], "degraded", "{list:#}");
     assert!(last["age_seconds"].is_u64());
     let text = home.run(&["list"], LONG).await.unwrap().stdout;
@@ -125,7 +126,10 @@ async fn a_service_that_fastmcp_would_drop_silently_is_named_with_its_tools() {
     let diff = home.run(&["snapshot", "diff", "gw", "--json"], LONG).await.unwrap().json();
     assert!(diff["gone"].as_array().unwrap().iter().all(|tool| tool["service"] == "slack"), "{diff:#}");
     let past = home.run(&["health", "--history", "--json"], LONG).await.unwrap().json();
-    assert!(past["gateways"][0]["transitions"].as_array().unwrap().iter().any(|change| change["to"] == "offline"), "{past:#}");
+    assert!(
+        past["gateways"][0]["transitions"].as_array().unwrap().iter().any(|change| change["to"] == "offline"),
+        "{past:#}"
+    );
     let text = home.run(&["health", "--history", "--since", "1h"], LONG).await.unwrap().stdout;
     assert!(text.contains("% up") && text.contains("→ offline"), "{text}");
 }
@@ -152,7 +156,10 @@ async fn a_catalogue_that_is_cut_at_exactly_100_is_warned_about() {
     server.change(|config| config.services = vec![numbered("big", 100)]);
     let (run, cut) = health(&home).await;
     let warnings = cut["gateways"][0]["warnings"].to_string();
-    assert!(warnings.contains("ends at exactly 100 tools and may have been cut") && warnings.contains("there were 150"), "{warnings}");
+    assert!(
+        warnings.contains("ends at exactly 100 tools and may have been cut") && warnings.contains("there were 150"),
+        "{warnings}"
+    );
     assert_eq!((run.code, &cut["gateways"][0]["status"]), (Some(1), &json!("degraded")));
 }
 
@@ -161,7 +168,8 @@ async fn a_probe_knows_for_certain_and_never_calls_what_may_change_something() {
     let (server, fake) = generic(|_| {}).await;
     let home = Home::new(&program().await, &json!({"gw": entry(&fake.url())})).unwrap();
     server.set("slack", State::Failing);
-    let probes = ["health", "--json", "--probe", "slack=slack__list_channels", "--probe", "github=github__delete_branch"];
+    let probes =
+        ["health", "--json", "--probe", "slack=slack__list_channels", "--probe", "github=github__delete_branch"];
     let run = home.run(&probes, LONG).await.unwrap().json();
     let slack = service(&run["gateways"][0], "slack");
     assert!(evidence(slack).contains("probe slack__list_channels"), "{run:#}");
@@ -203,7 +211,9 @@ async fn a_failing_call_through_serve_makes_the_service_degraded_before_contextf
     assert_eq!(service(&before["gateways"][0], "slack")["status"], "ok", "{before:#}");
     // The backend dies; ContextForge goes on saying that it is reachable.
     forge.backend("slack", |backend| backend.process = Process::Dead);
-    let tool = home.run(&["tools", "cf", "--service", "slack", "--json"], LONG).await.unwrap().json()["tools"][0]["name"].clone();
+    let tool =
+        home.run(&["tools", "cf", "--service", "slack", "--json"], LONG).await.unwrap().json()["tools"][0]["name"]
+            .clone();
     fs::write(home.path().join(".pflow/settings.json"), json!({"env": {"CF_TOKEN": token}}).to_string()).unwrap();
     let mut serve = start(&home, &program, &["serve", "cf"]);
     let mut stdin = serve.0.stdin.take().unwrap();
@@ -213,14 +223,18 @@ async fn a_failing_call_through_serve_makes_the_service_degraded_before_contextf
             "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
         ask(&mut stdin, &mut stdout, &hello);
         writeln!(stdin, "{}", json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).unwrap();
-        let call = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": tool, "arguments": {}}});
+        let call =
+            json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": tool, "arguments": {}}});
         ask(&mut stdin, &mut stdout, &call)
     })
     .await
     .unwrap();
     drop(serve);
     let text = answer["result"]["content"].to_string();
-    assert!(text.contains("slack: degraded since 20"), "the error names the service, its status and since when: {answer:#}");
+    assert!(
+        text.contains("slack: degraded since 20"),
+        "the error names the service, its status and since when: {answer:#}"
+    );
     let (_, after) = health(&home).await;
     let slack = service(&after["gateways"][0], "slack");
     assert_eq!(slack["status"], "degraded", "{after:#}");
@@ -395,7 +409,8 @@ async fn the_monitor_serves_page_metrics_json_and_events_and_no_secret() {
         for (path, code) in [("/nothing", "404"), ("/part", "200")] {
             assert!(get(address, path, "", Duration::from_secs(10)).starts_with(&format!("HTTP/1.1 {code}")), "{path}");
         }
-        let mut all = format!("{page}{metrics}{json}{events}{}", get(address, "/health.json", "", Duration::from_secs(10)));
+        let mut all =
+            format!("{page}{metrics}{json}{events}{}", get(address, "/health.json", "", Duration::from_secs(10)));
         let end = Instant::now() + Duration::from_secs(30);
         while !fs::read_to_string(&changes).unwrap_or_default().contains("offline") {
             assert!(Instant::now() < end, "--on-change was not run");
@@ -404,7 +419,9 @@ async fn the_monitor_serves_page_metrics_json_and_events_and_no_secret() {
         all.push_str(&fs::read_to_string(&changes).unwrap());
         drop(running);
         for file in ["history.db", "history.db-wal"] {
-            all.push_str(&String::from_utf8_lossy(&fs::read(home.path().join(".pflow/gateway").join(file)).unwrap_or_default()));
+            all.push_str(&String::from_utf8_lossy(
+                &fs::read(home.path().join(".pflow/gateway").join(file)).unwrap_or_default(),
+            ));
         }
         assert!(!all.contains("s3cret"));
         // Another name that leads here, as a page elsewhere could have it.
@@ -435,7 +452,10 @@ async fn the_monitor_listens_elsewhere_only_with_a_token_and_to_nobody_by_a_fore
         for path in ["/", "/metrics", "/health.json", "/events", "/part", "/nothing"] {
             assert!(get(behind, path, "", wait).starts_with("HTTP/1.1 401"), "{path}");
         }
-        assert!(get(behind, "/metrics", "Authorization: Bearer s3cret-of-the-monitor\r\n", wait).starts_with("HTTP/1.1 200"));
+        assert!(
+            get(behind, "/metrics", "Authorization: Bearer s3cret-of-the-monitor\r\n", wait)
+                .starts_with("HTTP/1.1 200")
+        );
         drop((open, locked));
     })
     .await
@@ -464,7 +484,10 @@ async fn without_a_history_health_still_reports_and_says_why() {
     let run = home.run(&["health", "--json"], LONG).await.unwrap();
     assert_eq!(run.json()["history_off"], Value::Null, "{run:?}");
     assert!(run.stderr.contains("is kept as"), "{run:?}");
-    let kept = fs::read_dir(&folder).unwrap().filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().contains("broken")).count();
+    let kept = fs::read_dir(&folder)
+        .unwrap()
+        .filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().contains("broken"))
+        .count();
     assert_eq!(kept, 1);
 }
 

@@ -125,7 +125,10 @@ fn a_service_that_was_seen_much_longer_ago_than_the_others_is_suspect() {
     judge(&mut health, &listing(tools(&[("fresh", "f"), ("stale", "s")])), &Known::default(), NOW);
     let states: Vec<_> = health.services.iter().map(|service| service.status).collect();
     assert_eq!(states, [Status::Ok, Status::Degraded]);
-    assert!(health.services.last().unwrap().evidence.first().unwrap().contains("last seen well 120 minutes ago") || health.services.last().unwrap().evidence.first().unwrap().contains("2 hours ago"));
+    assert!(
+        health.services.last().unwrap().evidence.first().unwrap().contains("last seen well 120 minutes ago")
+            || health.services.last().unwrap().evidence.first().unwrap().contains("2 hours ago")
+    );
 }
 
 #[test]
