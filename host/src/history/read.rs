@@ -11,11 +11,11 @@ use serde::Serialize;
 
 use super::{
     History,
-    clock::Moment,
-    judge::{CallsSeen, Known, Snapshot, SnapshotTool, StateSeen},
+    clock::{Moment, span},
+    judge::{CallsSeen, Known, Snapshot, SnapshotTool, StateSeen, is_well},
     write::{SLOT, Transition, status_of},
 };
-use crate::report::Status;
+use crate::{report::Status, scrub};
 
 /// What is known of a gateway without asking it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -34,6 +34,22 @@ pub struct Last {
     pub evidence: String,
     /// Sorted by name.
     pub services: Vec<LastService>,
+}
+
+impl Last {
+    /// `degraded (slack offline) 3 minutes ago`: for a list.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let age = span(Duration::from_secs(self.age_seconds));
+        let ill: Vec<String> = self
+            .services
+            .iter()
+            .filter(|service| !is_well(service.status))
+            .map(|service| format!("{} {}", scrub::line(&service.name, 100), service.status))
+            .collect();
+        let ill = if ill.is_empty() { String::new() } else { format!(" ({})", ill.join(", ")) };
+        format!("{}{ill} {age} ago", self.status)
+    }
 }
 
 /// What is known of a service without asking anybody.
