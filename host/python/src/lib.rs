@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 mod native {
     use std::{ffi::OsString, path::PathBuf};
 
+    use pflow_gateway::history::{History, Moment};
     use pyo3::prelude::*;
 
     #[pymodule_export]
@@ -25,6 +26,17 @@ mod native {
     #[pyfunction]
     fn run(py: Python<'_>, program: &str, args: Vec<OsString>) -> u8 {
         py.detach(|| pflow_gateway::cli::run(program, args))
+    }
+
+    /// What is remembered of each of these gateways, in words; None for one that is not known. Contacts nothing.
+    ///
+    /// `folder` is pflow's.
+    #[pyfunction]
+    fn last_known(py: Python<'_>, folder: PathBuf, names: Vec<String>) -> Vec<Option<String>> {
+        py.detach(|| {
+            let (history, now) = (History::new(&folder), Moment::now());
+            names.iter().map(|name| history.last(name, now).map(|last| last.words())).collect()
+        })
     }
 
     #[pymodule_init]

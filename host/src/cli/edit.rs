@@ -14,8 +14,8 @@ use super::{
 use crate::{
     Class, Error, Gateway, Result,
     config::{ConfigFile, Filter, GatewayConfig, Launcher, NewGateway, Replace},
-    history::{Last, Moment, is_well, span},
-    report, scrub,
+    history::{Last, Moment},
+    report,
     serve::{FileSnapshots, Snapshots},
 };
 
@@ -300,15 +300,7 @@ pub(super) fn list(context: &Context) -> Reply {
 fn row(name: &str, config: &GatewayConfig, seen: Option<(usize, usize)>, last: Option<&Last>) -> render::Listed {
     let mut facts = vec![config.auth.describe()];
     if let Some(last) = last {
-        let age = span(std::time::Duration::from_secs(last.age_seconds));
-        let ill: Vec<String> = last
-            .services
-            .iter()
-            .filter(|service| !is_well(service.status))
-            .map(|service| format!("{} {}", scrub::line(&service.name, 100), service.status))
-            .collect();
-        let ill = if ill.is_empty() { String::new() } else { format!(" ({})", ill.join(", ")) };
-        facts.push(format!("{}{ill} {age} ago", last.status));
+        facts.push(last.words());
     }
     if let Some((tools, services)) = seen {
         facts.push(format!("{} of {}", render::count(tools, "tool"), render::count(services, "service")));

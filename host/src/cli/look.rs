@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     CallOptions, Class, Error, Gateway, Result,
-    history::{History, Looker},
+    history::{CallResult, History, Looker, Moment},
     monitor::OnChange,
     report::{self, Health, Status},
 };
@@ -177,6 +177,9 @@ pub(super) async fn call(context: &Context, call: &args::Call) -> Reply {
     };
     let options = CallOptions { timeout: context.timeout, ..CallOptions::default() };
     let report = ask(&gateway, gateway.call(&call.tool, arguments, options)).await;
+    if let Some((service, result)) = CallResult::of(&report) {
+        context.history().record_call(&report.gateway, service, &result, Moment::now());
+    }
     let text = report.result.as_ref().map_or_else(String::new, render::result);
     let error = if report.result.is_some() && report.error.is_none() && !report.ok {
         // The tool's own words are on stdout already.

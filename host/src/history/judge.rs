@@ -18,7 +18,8 @@ use crate::{
 const FAILED_CALL: Duration = Duration::from_secs(600);
 /// A good call is a sign of life for so long.
 const GOOD_CALL: Duration = Duration::from_secs(120);
-/// The slowest known gateway notices after three minutes; one that has not seen a service for longer does not know.
+/// The slowest known gateway notices after three minutes. One that has seen a service so much longer ago than its others does not
+/// know how it is. Compared with the others, since the gateway's clock may be wrong for all of them.
 const STALE: Duration = Duration::from_secs(600);
 /// A token that ends within a day is worth a word.
 const EXPIRY: Duration = Duration::from_secs(86_400);
@@ -137,8 +138,10 @@ pub fn judge(health: &mut GatewayHealth, seen: &Seen, known: &Known, now: Moment
         Some(tools) if tools.is_empty() => nothing_listed(health, known, now),
         Some(tools) => verdict.good_catalogue = compare(health, tools, seen, known, now),
     }
+    let age = |service: &ServiceHealth| Some(service.last_seen.as_deref().and_then(Moment::parse)?.age(now));
+    let freshest = health.services.iter().filter_map(age).min().unwrap_or_default();
     for service in &mut health.services {
-        last_seen(service, known, now);
+        last_seen(service, freshest, known, now);
         if calls(service, known, now) == Forgive::Yes {
             verdict.forgiven.push(service.name.clone());
         }
@@ -330,10 +333,10 @@ fn entry<'a>(health: &'a mut GatewayHealth, name: &str) -> &'a mut ServiceHealth
     &mut health.services[at]
 }
 
-fn last_seen(service: &mut ServiceHealth, known: &Known, now: Moment) {
+fn last_seen(service: &mut ServiceHealth, freshest: Duration, known: &Known, now: Moment) {
     if let Some(at) = service.last_seen.as_deref().and_then(Moment::parse) {
         let age = at.age(now);
-        if service.status == Status::Ok && age > STALE {
+        if service.status == Status::Ok && age.saturating_sub(freshest) > STALE {
             service.status = Status::Degraded;
             service.evidence.insert(0, format!("signals disagree: called well, and last seen well {} ago", span(age)));
         }

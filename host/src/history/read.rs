@@ -11,11 +11,11 @@ use serde::Serialize;
 
 use super::{
     History,
-    clock::Moment,
-    judge::{CallsSeen, Known, Snapshot, SnapshotTool, StateSeen},
+    clock::{Moment, span},
+    judge::{CallsSeen, Known, Snapshot, SnapshotTool, StateSeen, is_well},
     write::{SLOT, Transition, status_of},
 };
-use crate::report::Status;
+use crate::{report::Status, scrub};
 
 /// What is known of a gateway without asking it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -34,6 +34,22 @@ pub struct Last {
     pub evidence: String,
     /// Sorted by name.
     pub services: Vec<LastService>,
+}
+
+impl Last {
+    /// `degraded (slack offline) 3 minutes ago`: for a list.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let age = span(Duration::from_secs(self.age_seconds));
+        let ill: Vec<String> = self
+            .services
+            .iter()
+            .filter(|service| !is_well(service.status))
+            .map(|service| format!("{} {}", scrub::line(&service.name, 100), service.status))
+            .collect();
+        let ill = if ill.is_empty() { String::new() } else { format!(" ({})", ill.join(", ")) };
+        format!("{}{ill} {age} ago", self.status)
+    }
 }
 
 /// What is known of a service without asking anybody.
@@ -164,7 +180,7 @@ impl History {
         .unwrap_or_default()
     }
 
-    /// What happened to a gateway since then, in so many bars. None without a history.
+    /// What happened to a gateway since then, in so many bars at most. None without a history.
     #[must_use]
     pub fn since(&self, gateway: &str, since: Moment, now: Moment, bars: usize) -> Option<GatewayHistory> {
         self.with(|connection| history(connection, gateway, since, now, bars.max(1)))
@@ -315,6 +331,9 @@ fn history(
     now: Moment,
     bars: usize,
 ) -> rusqlite::Result<GatewayHistory> {
+    // A quarter of an hour is the finest that is kept.
+    let slots = now.millis().div_euclid(SLOT).saturating_sub(since.millis().div_euclid(SLOT)).saturating_add(1);
+    let bars = bars.min(usize::try_from(slots).unwrap_or(1)).max(1);
     let mut all = bars_of(connection, gateway, since, now, bars)?;
     let own = all.remove("").unwrap_or_else(|| vec![Bar::default(); bars]);
     let services =

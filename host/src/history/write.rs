@@ -240,8 +240,14 @@ impl Write<'_> {
         self.same_gateway(url)?;
         let mut transitions = Vec::new();
         let mut since = Vec::new();
-        let words: Vec<String> =
-            health.error.iter().map(|error| error.message.clone()).chain(health.warnings.iter().cloned()).collect();
+        let ill = health.services.iter().filter(|service| !is_well(service.status));
+        let words: Vec<String> = health
+            .error
+            .iter()
+            .map(|error| error.message.clone())
+            .chain(health.warnings.iter().cloned())
+            .chain(ill.map(|service| format!("{} is {}", service.name, service.status)))
+            .collect();
         let (changed, at) = self.state("", health.status, Some(health.status), &words)?;
         transitions.extend(changed);
         since.push((String::new(), at));

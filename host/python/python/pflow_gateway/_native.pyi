@@ -7,12 +7,18 @@ from typing_extensions import Self
 
 from .types import Call, Health, Services, Test, Tools
 
-__all__ = ["Gateway", "__version__", "run"]
+__all__ = ["Gateway", "__version__", "last_known", "run"]
 
 __version__: str
 
 def run(program: str, args: Sequence[str]) -> int:
     """Runs one command line in this process, on its own stdin, stdout and stderr; gives its exit code."""
+
+def last_known(folder: str | PathLike[str], names: Sequence[str]) -> list[str | None]:
+    """What is remembered of each of these gateways, in words; None for one that is not known. Contacts nothing.
+
+    `folder` is pflow's.
+    """
 
 @final
 class Gateway:

@@ -60,13 +60,25 @@ def _with_gateways(callback: Any, module: ModuleType) -> Any:
 def _print_gateways(module: ModuleType) -> None:
     from . import _provenance
 
-    configs = module.MCPServerManager().get_all_servers()
+    manager = module.MCPServerManager()
+    configs = manager.get_all_servers()
     if not _provenance.gateways(configs):
         return
     nodes = module.MCPRegistrar().registry.load()
     click.echo("")
-    for line in _provenance.lines(configs, nodes):
+    for line in _provenance.lines(configs, nodes, _last_known(manager, list(_provenance.gateways(configs)))):
         click.echo(line)
+
+
+def _last_known(manager: Any, names: list[str]) -> dict[str, str]:
+    # What is remembered is worth a word, and nothing more.
+    try:
+        from . import _native
+
+        known = _native.last_known(manager.config_path.parent, names)
+    except Exception:
+        return {}
+    return {name: words for name, words in zip(names, known, strict=True) if words}
 
 
 def _with_origin(header: Any, module: ModuleType) -> Any:

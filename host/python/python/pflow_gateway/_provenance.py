@@ -45,8 +45,10 @@ def line(origin: Mapping[str, Any]) -> str:
     return f"{origin['name']} ({origin['kind'] or 'kind unknown'}), {guess}{service}"
 
 
-def lines(configs: Mapping[str, Any], nodes: Mapping[str, Any]) -> Iterator[str]:
-    """Give one line for each gateway: its name, its kind, and the services of its registered tools."""
+def lines(
+    configs: Mapping[str, Any], nodes: Mapping[str, Any], last: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """Give one line for each gateway: its name, its kind, the services of its registered tools, and its last known state."""
     known = gateways(configs)
     services: dict[str, Counter[str]] = {name: Counter() for name in known}
     for entry in nodes.values():
@@ -61,4 +63,5 @@ def lines(configs: Mapping[str, Any], nodes: Mapping[str, Any]) -> Iterator[str]
     yield f"Gateways ({len(known)})"
     for name, gateway in sorted(known.items()):
         listed = ", ".join(f"{service} ({count})" for service, count in sorted(services[name].items()))
-        yield f"  {name} ({gateway.get('kind') or 'kind unknown'}): {listed or 'no services known'}"
+        state = f"; {last[name]}" if last and name in last else ""
+        yield f"  {name} ({gateway.get('kind') or 'kind unknown'}): {listed or 'no services known'}{state}"
