@@ -158,7 +158,7 @@ impl<'a> Ladder<'a> {
             service: Some(service.clone()),
             attribution: Attribution::Prefix,
             confidence: Confidence::High,
-            evidence: format!("the name starts with \"{}\", a service known from {source}", text::clean(&prefix)),
+            evidence: format!("the name starts with \"{}\", a service known from {source}", text::clean(prefix)),
             original_name: tool.name.get(prefix.len()..).map(str::to_owned),
         })
     }

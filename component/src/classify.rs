@@ -233,9 +233,15 @@ pub fn by_fault(fault: &RpcFault, status: u16, context: &Context<'_>) -> Error {
             _ => upstream(words, Delivery::NotDelivered),
         };
     }
+    if fault.code == INTERNAL_ERROR {
+        return upstream(Status::UpstreamError, Delivery::MaybeDelivered);
+    }
     let data = fault.data.as_ref().map(|data| data.get().to_owned()).filter(|data| crate::mcp::json_rpc::is_json(data));
     Error::Rejected(RpcError { method: context.method.to_owned(), code: fault.code, message, data })
 }
+
+/// JSON-RPC's "internal error": the request was fine, the gateway or what is behind it was not.
+const INTERNAL_ERROR: i64 = -32_603;
 
 /// Codes with which a server complains about the request, whatever else the text says.
 fn is_about_the_request(code: i64) -> bool {

@@ -8,6 +8,7 @@
 //! the component knows MCP; and only [`egress`] touches the network.
 
 pub mod cli;
+pub mod components;
 pub mod config;
 pub mod demo;
 pub mod egress;
@@ -21,4 +22,4 @@ mod scrub;
 pub mod serve;
 
 pub use error::{Class, Error, Result};
-pub use gateway::{CallOptions, Gateway};
+pub use gateway::{CallOptions, Gateway, OnMessage, OnProgress, Operation};

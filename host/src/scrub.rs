@@ -26,6 +26,27 @@ pub(crate) fn text(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// JSON that means the same, with every character that is not seen written as `\\uXXXX`: serializers leave C1 and the
+/// bidirectional controls as they are, and terminals obey them. Such characters are only in strings.
+#[must_use]
+pub(crate) fn json(text: &str) -> Cow<'_, str> {
+    let bad = |character: char| unseen(character) && character != '\n';
+    if !text.contains(bad) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if bad(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                escaped.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            escaped.push(character);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
 /// One line of at most `limit` characters; longer text ends with `…`.
 #[must_use]
 pub(crate) fn line(text: &str, limit: usize) -> String {
@@ -56,6 +77,16 @@ pub(crate) fn line(text: &str, limit: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_keeps_its_meaning_and_loses_what_a_terminal_obeys() {
+        let evil = "{\n  \"a\": \"x\u{9b}31m\u{202e}\u{7f}\u{e0001}y\"\n}";
+        let safe = json(evil);
+        assert!(!safe.contains(|c: char| unseen(c) && c != '\n'), "{safe}");
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).map_err(|e| e.to_string());
+        assert_eq!(value(&safe), value(evil));
+        assert!(matches!(json("{\"a\": \"ü 🙂\"}"), Cow::Borrowed(_)));
+    }
 
     #[test]
     fn nothing_that_steers_a_terminal_is_left() {

@@ -85,7 +85,7 @@ class ContextForge:
             check=True,
         )
         self._admin = admin.stdout.strip().splitlines()[-1]
-        gateway.ready(self._healthy, 120)
+        gateway.ready(self._healthy, 240)
 
         credentials: dict[str, dict[str, Any]] = {
             "github": {"auth_type": "bearer", "auth_token": "github-backend-token"},
@@ -154,7 +154,7 @@ class ContextForge:
             self._folder / f"{service}.log",
         )
         self._programs.append(program)
-        self._backends[service] = (program, program.ready(written(port_file), 60))
+        self._backends[service] = (program, program.ready(written(port_file), 120))
 
     def stop_backend(self, service: str) -> None:
         """End a service, as a crash would."""

@@ -23,7 +23,7 @@ class Aggregate:
             [needed("FASTMCP_PYTHON"), HERE / "programs" / "fastmcp_proxy.py", port_file, self._calls],
             folder / "fastmcp.log",
         )
-        self.url = f"http://127.0.0.1:{self.program.ready(written(port_file), 60)}/mcp"
+        self.url = f"http://127.0.0.1:{self.program.ready(written(port_file), 120)}/mcp"
 
     def calls(self) -> list[dict[str, object]]:
         text = self._calls.read_text(encoding="utf-8") if self._calls.exists() else ""

@@ -99,7 +99,7 @@ pub enum Meta {
     /// Nothing.
     #[default]
     None,
-    /// Each tool names its service, as FastMCP does with tags.
+    /// Each tool names its service, as our own `serve` does.
     Tools,
     /// The list result carries `litellm.ai/server_outcomes`.
     Outcomes,
@@ -152,6 +152,8 @@ pub struct Config {
     pub meta: Meta,
     /// `ttlMs` of lists, modern era.
     pub ttl_ms: u64,
+    /// Further headers of good answers.
+    pub headers: Vec<(String, String)>,
 }
 
 impl Default for Config {
@@ -171,6 +173,7 @@ impl Default for Config {
             latency: Duration::ZERO,
             meta: Meta::default(),
             ttl_ms: 0,
+            headers: Vec::new(),
         }
     }
 }
@@ -273,10 +276,7 @@ impl Generic {
             };
             let mut definition = tool.listed(&name);
             if let (Meta::Tools, Some(object)) = (config.meta, definition.as_object_mut()) {
-                object.insert(
-                    "_meta".to_owned(),
-                    json!({"fastmcp": {"tags": [service.name]}, "com.example/service": service.name}),
-                );
+                object.insert("_meta".to_owned(), json!({"pflow.dev/service": service.name}));
             }
             Exposed { service: service.name.clone(), original: tool.name.clone(), definition }
         };
@@ -564,7 +564,13 @@ impl Gateway for Generic {
                     .into();
             }
             let modern = eras == Eras::Modern || (eras == Eras::Dual && modern::is_modern(seen));
-            if modern { modern::answer(self, seen).await } else { self.legacy(seen).await }
+            let mut reply = if modern { modern::answer(self, seen).await } else { self.legacy(seen).await };
+            if let Reply::Answer(answer) = &mut reply
+                && answer.status < 300
+            {
+                answer.headers.extend(self.config().headers);
+            }
+            reply
         })
     }
 }

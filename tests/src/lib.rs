@@ -5,7 +5,6 @@
 pub mod client;
 pub mod context_forge;
 pub mod docker;
-pub mod docker_control;
 pub mod faults;
 pub mod generic;
 pub mod jwt;

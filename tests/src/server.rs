@@ -281,6 +281,11 @@ async fn read_request(stream: &mut impl Wire, buffer: &mut BytesMut, connection:
     if buffer.is_empty() && stream.read_buf(buffer).await? == 0 {
         return Ok(None);
     }
+    if !buffer.first().is_some_and(u8::is_ascii_uppercase) {
+        // Not HTTP: TLS, most likely. Every server answers so.
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await?;
+        return Ok(None);
+    }
     let start = String::from_utf8_lossy(&line(stream, buffer).await?).into_owned();
     let mut parts = start.split(' ');
     let (method, target) = (parts.next().unwrap_or_default().to_owned(), parts.next().unwrap_or_default().to_owned());

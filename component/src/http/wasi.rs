@@ -235,7 +235,6 @@ fn failure(code: &ErrorCode, sent: Sent) -> Failure {
         | ErrorCode::DestinationUnavailable
         | ErrorCode::DestinationIpUnroutable
         | ErrorCode::ConnectionRefused => (FailureKind::Unreachable, Sent::No),
-        ErrorCode::DestinationIpProhibited | ErrorCode::HttpRequestDenied => (FailureKind::Denied, Sent::No),
         ErrorCode::ConnectionTimeout => (FailureKind::Timeout, Sent::No),
         ErrorCode::ConnectionReadTimeout | ErrorCode::ConnectionWriteTimeout | ErrorCode::HttpResponseTimeout => {
             (FailureKind::Timeout, sent)
@@ -255,7 +254,9 @@ fn failure(code: &ErrorCode, sent: Sent) -> Failure {
         | ErrorCode::HttpResponseTrailerSectionSize(_)
         | ErrorCode::HttpResponseTrailerSize(_) => (FailureKind::Limit, sent),
         ErrorCode::HttpProtocolError | ErrorCode::HttpUpgradeFailed => (FailureKind::NotHttp, sent),
-        ErrorCode::HttpRequestUriInvalid
+        ErrorCode::DestinationIpProhibited
+        | ErrorCode::HttpRequestDenied
+        | ErrorCode::HttpRequestUriInvalid
         | ErrorCode::HttpRequestMethodInvalid
         | ErrorCode::HttpRequestUriTooLong
         | ErrorCode::HttpRequestLengthRequired

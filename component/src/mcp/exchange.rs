@@ -160,9 +160,15 @@ fn read_body(outside: &dyn Outside, ask: &Ask<'_>, media_type: Option<&str>, byt
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let messages = match json_rpc::read(text) {
         Ok(messages) => messages,
+        Err(Malformed::Json(_)) if text.trim_start().starts_with('<') => {
+            return Err(Problem::Foreign("a web page that calls itself JSON".to_owned()));
+        }
         Err(Malformed::Json(problem)) => return Err(unreadable(declared_json, &problem)),
         Err(Malformed::Shape(problem)) => {
-            return Err(Problem::Foreign(format!("JSON, but not JSON-RPC: {problem}")));
+            let problem = format!("JSON, but not JSON-RPC: {problem}");
+            // What answers the first request may be anything; what has agreed on a revision is MCP that went wrong.
+            let first = matches!(ask.method, "initialize" | "server/discover");
+            return Err(if first { Problem::Foreign(problem) } else { Problem::Protocol(problem) });
         }
     };
     let alone = messages.len() == 1;

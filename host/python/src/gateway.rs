@@ -10,13 +10,12 @@ use std::{
 };
 
 use pflow_gateway::{
-    CallOptions, Result,
+    CallOptions, OnMessage, OnProgress, Result,
     config::{ConfigFile, Filter, GatewayConfig},
     report,
     runtime::Runtime,
 };
 use pyo3::{exceptions::PyValueError, prelude::*, types::PyTraceback};
-use serde_json::Value;
 
 use crate::{errors, json, wait::wait};
 
@@ -138,7 +137,7 @@ impl Gateway {
         text_signature = "($self, *, services=(), exclude_services=(), include=(), exclude=(), read_only=False, \
             no_destructive=False, control_tools=False)"
     )]
-    #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "keyword arguments of Python")]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn tools(
         &self,
         py: Python<'_>,
@@ -247,11 +246,11 @@ fn report_to(
     });
 }
 
-fn progress(callback: Py<PyAny>) -> Box<dyn Fn(f64, Option<f64>, Option<String>) + Send + Sync> {
+fn progress(callback: Py<PyAny>) -> OnProgress {
     Box::new(move |progress, total, message| report_to(&callback, |py| (progress, total, message).into_pyobject(py)))
 }
 
-fn message(callback: Py<PyAny>) -> Box<dyn Fn(String, Option<String>, Value) + Send + Sync> {
+fn message(callback: Py<PyAny>) -> OnMessage {
     Box::new(move |level, logger, data| {
         report_to(&callback, |py| (level, logger, json::to_python(py, &data)?).into_pyobject(py));
     })

@@ -99,7 +99,7 @@ pub(super) struct Add {
     pub(super) entry: Entry,
     #[command(flatten)]
     pub(super) auth: Auth,
-    /// Write one entry per service, called NAME_SERVICE
+    /// Write one entry per service, called `NAME_SERVICE`
     #[arg(long)]
     pub(super) per_service: bool,
     /// Write the entry without testing the gateway
@@ -124,7 +124,7 @@ pub(super) struct Entry {
     /// Keep only these services (glob); may be repeated
     #[arg(long = "include-service", value_name = "GLOB")]
     pub(super) include_services: Vec<String>,
-    /// Let the component reach this origin too, like https://login.example.com; may be repeated
+    /// Let the component reach this origin too, like <https://login.example.com>; may be repeated
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pub(super) allow_origins: Vec<Origin>,
 }
@@ -213,7 +213,7 @@ pub(super) struct Setup {
     pub(super) services: Vec<String>,
     #[command(flatten)]
     pub(super) pick: Pick,
-    /// Write one entry per service, called NAME_SERVICE
+    /// Write one entry per service, called `NAME_SERVICE`
     #[arg(long)]
     pub(super) per_service: bool,
     /// Overwrite an entry of this name

@@ -1,6 +1,8 @@
 //! `add`, `adopt`, `remove` and `list`: pflow's mcp-servers.json.
 //! Takes flags; writes entries, or takes them out. Writes nothing before the gateway has answered, unless told so.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -198,9 +200,9 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
     match (written, context.path()) {
         (Ok(written), Ok(path)) => {
             let next: Vec<String> = written.names.iter().map(|name| format!("pflow mcp sync {name}")).collect();
-            text.push_str(&format!("{} {done} {} to {}\n", yes(), written.names.join(", "), path.display()));
+            let _ = writeln!(text, "{} {done} {} to {}", yes(), written.names.join(", "), path.display());
             for next in &next {
-                text.push_str(&format!("  → {next}\n"));
+                let _ = writeln!(text, "  → {next}");
             }
             if let Some(members) = shape.as_object_mut() {
                 members.insert("added".to_owned(), written.names.into());

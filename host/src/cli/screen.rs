@@ -1,7 +1,10 @@
 //! The two streams of a command: results on stdout, everything else on stderr.
 //! Takes text with ANSI styles; they are dropped where nobody sees colours. A closed pipe is nobody's error.
 
-use std::io::{self, Write};
+use std::{
+    fmt::Write as _,
+    io::{self, Write},
+};
 
 use serde::Serialize;
 
@@ -36,7 +39,7 @@ pub(super) fn styled(style: &str, text: &str) -> String {
 pub(super) fn explain(error: &Error) -> String {
     let mut text = format!("{RED}Error:{PLAIN} {}\n", scrub::line(&error.message, 1_000));
     if let Some(hint) = &error.hint {
-        text.push_str(&format!("  → {}\n", scrub::line(hint, 1_000)));
+        let _ = writeln!(text, "  → {}", scrub::line(hint, 1_000));
     }
     text
 }
@@ -93,7 +96,7 @@ pub(super) enum Format {
 pub(super) fn finish(reply: &Reply, format: Format) -> u8 {
     let written = match format {
         Format::Text => print(&reply.text),
-        Format::Json => print(&format!("{:#}\n", reply.json)),
+        Format::Json => print(&scrub::json(&format!("{:#}\n", reply.json))),
     };
     if let Some(error) = &reply.error {
         say(&explain(error));

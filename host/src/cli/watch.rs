@@ -132,7 +132,7 @@ pub(super) async fn monitor(context: &Context, monitor: &args::Monitor, format: 
         None => None,
         Some(variable) => {
             let variable = variable_name(variable)?;
-            let token = std::env::var(&variable).ok().filter(|token| !token.trim().is_empty());
+            let token = std::env::var(variable).ok().filter(|token| !token.trim().is_empty());
             Some(token.ok_or_else(|| {
                 Error::config(format!("the variable {variable} is not set")).with_hint(format!("export {variable}=…"))
             })?)

@@ -67,18 +67,17 @@ impl Auth {
     /// Where the credential comes from, in words without a value: `bearer ${GATEWAY_TOKEN}`.
     #[must_use]
     pub fn describe(&self) -> String {
-        let method = match &self.method {
-            Method::None if self.headers.is_empty() => return "none".into(),
+        match &self.method {
+            Method::None if self.headers.is_empty() => "none".into(),
             Method::None => {
                 let names: Vec<_> = self.headers.iter().map(|(name, value)| format!("{name} {value}")).collect();
-                return format!("headers {}", names.join(", "));
+                format!("headers {}", names.join(", "))
             }
             Method::Bearer { token } => format!("bearer {token}"),
             Method::ApiKey { header, key } => format!("API key {key} in {header}"),
             Method::Basic { username, password } => format!("basic {username} {password}"),
             Method::Command { argv } => format!("the command {}", argv.first().map_or("", String::as_str)),
-        };
-        method
+        }
     }
 
     /// The names of all variables in it.
@@ -189,6 +188,7 @@ async fn printed(argv: &[String]) -> Result<SecretString> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests {
     use super::*;
 

@@ -251,14 +251,15 @@ fn origins(list: &Member) -> Result<Vec<Origin>> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests {
     use serde_json::json;
 
     use super::*;
     use crate::Class;
 
-    fn wrong(entry: Value) -> String {
-        let error = read("docker", &entry).unwrap_err();
+    fn wrong(entry: &Value) -> String {
+        let error = read("docker", entry).unwrap_err();
         assert_eq!(error.class, Class::Config);
         assert!(error.hint.is_some(), "{error}");
         error.message
@@ -301,15 +302,15 @@ mod tests {
             (with("auth", json!({"type": "bearer"})), "docker.gateway.auth.token is missing"),
             (with("headers", json!({"a b": "c"})), "docker.gateway.headers: \"a b\" is no header name"),
         ] {
-            assert_eq!(wrong(entry), expected);
+            assert_eq!(wrong(&entry), expected);
         }
     }
 
     #[test]
     fn a_password_in_the_url_or_in_the_wrong_place_is_never_shown() {
-        let url = wrong(json!({"type": "http", "url": "http://ann:s3cret@h/mcp"}));
+        let url = wrong(&json!({"type": "http", "url": "http://ann:s3cret@h/mcp"}));
         assert!(url.contains("holds a user name or password") && !url.contains("s3cret"), "{url}");
-        let auth = wrong(json!({"type": "http", "url": "http://h/mcp", "auth": "s3cret"}));
+        let auth = wrong(&json!({"type": "http", "url": "http://h/mcp", "auth": "s3cret"}));
         assert!(!auth.contains("s3cret"), "{auth}");
     }
 

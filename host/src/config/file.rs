@@ -246,6 +246,7 @@ fn distance(one: &str, other: &str) -> usize {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has failed")]
 mod tests {
     use proptest::prelude::*;
     use serde_json::json;

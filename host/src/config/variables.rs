@@ -210,6 +210,7 @@ fn env_of(settings: &Value) -> Vec<(String, SecretString)> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests {
     use super::*;
 

@@ -80,13 +80,6 @@ impl Credentials {
     pub(super) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.headers
     }
-
-    /// Names and values, for comparing them in tests.
-    #[cfg(test)]
-    pub(crate) fn revealed(&self) -> Vec<(String, String)> {
-        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        self.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
-    }
 }
 
 impl fmt::Debug for Credentials {

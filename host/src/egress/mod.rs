@@ -57,6 +57,7 @@ mod hooks;
 mod limits;
 mod origin;
 mod policy;
+mod redact;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -91,6 +92,7 @@ use crate::{Error, Result, config::GatewayConfig};
 use body::{Bounded, Outgoing, broken};
 use connect::Connector;
 use policy::{Policy, Standing};
+use redact::{Masked, Secrets};
 use visit::Exchange;
 
 /// The way out to one gateway: policy, credentials and a pool of connections. Cheap to clone, safe to share.
@@ -248,7 +250,12 @@ impl Egress {
         // Nothing of the connection is the guest's business.
         parts.extensions.clear();
         let body = Bounded::new(incoming, origin, exchange, limits, between);
-        Ok(Response::from_parts(parts, body.boxed_unsync()))
+        let secrets = Secrets::of(&self.credentials());
+        if secrets.is_empty() {
+            return Ok(Response::from_parts(parts, body.boxed_unsync()));
+        }
+        secrets.mask_headers(&mut parts.headers);
+        Ok(Response::from_parts(parts, Masked::new(body, secrets).boxed_unsync()))
     }
 
     /// The guest's headers without the host's, and the host's.

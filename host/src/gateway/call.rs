@@ -16,10 +16,10 @@ use crate::{
     scrub,
 };
 
-/// Progress, total, message.
-type OnProgress = Box<dyn Fn(f64, Option<f64>, Option<String>) + Send + Sync>;
-/// Level, logger, data.
-type OnMessage = Box<dyn Fn(String, Option<String>, Value) + Send + Sync>;
+/// Takes progress, total and message.
+pub type OnProgress = Box<dyn Fn(f64, Option<f64>, Option<String>) + Send + Sync>;
+/// Takes level, logger and data.
+pub type OnMessage = Box<dyn Fn(String, Option<String>, Value) + Send + Sync>;
 
 /// How to make one call.
 #[derive(Default)]

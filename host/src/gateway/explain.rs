@@ -23,7 +23,7 @@ pub(super) fn is_credential(error: &types::Error) -> bool {
 pub(super) fn explain(failure: Failure, config: &GatewayConfig, expiry: Option<SystemTime>) -> Error {
     match failure {
         Failure::Host(error) => error,
-        Failure::Gateway(error, seen) => judged(error, seen.as_ref(), config, expiry),
+        Failure::Gateway(error, seen) => judged(error, seen.as_deref(), config, expiry),
     }
 }
 
@@ -110,7 +110,11 @@ fn judged(
                 phrase(&error.message)
             ),
         )
-        .with_hint("check the tool's name and arguments; `tools --json` shows its input_schema"),
+        .with_hint(if error.method == "tools/call" {
+            "check the tool's name and arguments; `tools --json` shows its input_schema"
+        } else {
+            "the gateway refuses a request that every gateway should know; its version and log may tell more"
+        }),
         types::Error::UpstreamError(failure) => upstream(&failure, None),
     }
 }

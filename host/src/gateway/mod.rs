@@ -11,7 +11,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use serde_json::{Map, Value};
 
-pub use self::call::CallOptions;
+pub use self::call::{CallOptions, OnMessage, OnProgress};
 use self::pool::Pool;
 use crate::{
     Result,

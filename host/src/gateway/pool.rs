@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Error, Result,
     config::{GatewayConfig, Variables},
-    egress::{Credentials, Egress, EgressLimits},
+    egress::{Egress, EgressLimits},
     report::Attribution,
     runtime::{Conversation, Events, Failure, Runtime, filter, types},
 };
@@ -187,7 +187,9 @@ impl Pool {
                     return true;
                 }
                 Ok(_) => {}
-                Err(error) => tracing::warn!(gateway = %self.config.name, "the credential cannot be read again: {error}"),
+                Err(error) => {
+                    tracing::warn!(gateway = %self.config.name, "the credential cannot be read again: {error}");
+                }
             }
         }
         false
@@ -346,15 +348,14 @@ impl Pool {
             (shared.session.take(), std::mem::take(&mut shared.idle))
         };
         let Some(session) = session else { return };
-        let mut conversation = match idle.into_iter().find(|c| !c.finished()) {
-            Some(conversation) => conversation,
-            None => {
-                let Ok(mut fresh) = self.instance().await else { return };
-                if fresh.open(&self.endpoint(), Some(&session), CLOSING).await.is_err() {
-                    return;
-                }
-                fresh
+        let mut conversation = if let Some(conversation) = idle.into_iter().find(|c| !c.finished()) {
+            conversation
+        } else {
+            let Ok(mut fresh) = self.instance().await else { return };
+            if fresh.open(&self.endpoint(), Some(&session), CLOSING).await.is_err() {
+                return;
             }
+            fresh
         };
         if let Err(failure) = conversation.close(CLOSING).await {
             tracing::debug!(gateway = %self.config.name, "the session was not ended: {}", self.explain(failure));

@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     time::Duration,
 };
 
@@ -164,15 +165,14 @@ fn token(health: &mut GatewayHealth, now: Moment) {
     let Some(ends) = health.expires_at.as_deref().and_then(Moment::parse) else { return };
     match ends.ahead(now) {
         Some(left) if left < EXPIRY => health.warnings.push(format!("the gateway's token expires in {}", span(left))),
-        Some(_) => {}
         None if health.error.is_none() => {
             let ago = span(ends.age(now));
             health.warnings.push(format!(
                 "signals disagree: the token expired {ago} ago by its own date, and the gateway still takes it"
             ));
         }
-        // The error says it.
-        None => {}
+        // Far away, or the error says it.
+        Some(_) | None => {}
     }
 }
 
@@ -203,13 +203,12 @@ fn nothing_listed(health: &mut GatewayHealth, known: &Known, now: Moment) {
     health.warnings.push(format!("the gateway lists no tools at all; {ago} ago there were {}", snapshot.tools.len()));
     for (name, tools) in by_service(snapshot) {
         let words = format!("the gateway lists no tools at all; {ago} ago this service had {}", tools.len());
-        match health.services.iter_mut().find(|service| service.name == name) {
-            Some(service) => service.evidence.push(words),
-            None => {
-                let mut service = ServiceHealth::new(name, Status::Unknown, 0);
-                service.evidence.push(words);
-                health.services.push(service);
-            }
+        if let Some(service) = health.services.iter_mut().find(|service| service.name == name) {
+            service.evidence.push(words);
+        } else {
+            let mut service = ServiceHealth::new(name, Status::Unknown, 0);
+            service.evidence.push(words);
+            health.services.push(service);
         }
     }
 }
@@ -231,7 +230,7 @@ fn compare(health: &mut GatewayHealth, tools: &[SnapshotTool], seen: &Seen, know
     let missing: Vec<&str> = seen.declared.iter().map(String::as_str).filter(|name| !current.contains(name)).collect();
     let snapshot = known.snapshot.as_ref();
     let shrunk = snapshot.is_some_and(|snapshot| snapshot.tools.len() > tools.len());
-    let cut = tools.len() % ROUND == 0 && (shrunk || !missing.is_empty());
+    let cut = tools.len().is_multiple_of(ROUND) && (shrunk || !missing.is_empty());
     if cut {
         let more = match snapshot {
             Some(snapshot) if shrunk => {
@@ -449,7 +448,7 @@ fn worse(status: Status) -> Status {
 fn list(names: &[&str]) -> String {
     let mut text = names.iter().take(NAMES).map(|name| scrub::line(name, 100)).collect::<Vec<_>>().join(", ");
     if names.len() > NAMES {
-        text.push_str(&format!(" and {} more", names.len() - NAMES));
+        let _ = write!(text, " and {} more", names.len() - NAMES);
     }
     text
 }

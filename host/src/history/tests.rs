@@ -231,8 +231,8 @@ fn another_url_under_the_same_name_is_another_gateway() {
 
 #[test]
 fn keys_in_urls_are_not_kept() {
-    assert_eq!(write::without_queries("GET https://h/mcp?key=abc failed"), "GET https://h/mcp?… failed");
-    assert_eq!(write::without_queries("a://?x b://y \"c://z?k=1\" ://"), "a://?… b://y \"c://z?…\" ://");
+    assert_eq!(without_queries("GET https://h/mcp?key=abc failed"), "GET https://h/mcp?… failed");
+    assert_eq!(without_queries("a://?x b://y \"c://z?k=1\" ://"), "a://?… b://y \"c://z?…\" ://");
     let folder = tempfile::tempdir().unwrap();
     let history = History::new(folder.path());
     let mut health = look(Status::Ok);

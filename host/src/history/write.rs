@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use super::{
     History,
@@ -16,6 +15,7 @@ use super::{
 use crate::{
     Class,
     report::{Call, GatewayHealth, Status},
+    runtime::sha256,
     scrub,
 };
 
@@ -551,7 +551,7 @@ pub(super) fn status_of(name: &str) -> Option<Status> {
 
 /// What a gateway is recognised by; its URL may hold a key in its query, so only a digest is kept.
 fn digest(url: &str) -> String {
-    Sha256::digest(url.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    sha256(url.as_bytes()).chars().take(32).collect()
 }
 
 /// URLs in a text without their queries, which may hold keys.

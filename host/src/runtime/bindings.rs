@@ -1,6 +1,6 @@
 //! The contract in Rust, generated from `wit/gateway.wit`.
 //! Only our own interfaces: WASI's come from wasmtime's crates. Never edited by hand.
-#![expect(missing_docs, unreachable_pub, clippy::pedantic, reason = "generated")]
+#![expect(missing_docs, unreachable_pub, reason = "generated")]
 
 wasmtime::component::bindgen!({
     path: "../wit",

@@ -5,12 +5,16 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{error::Elapsed, timeout};
-use wasmtime::{Store, Trap, UpdateDeadline, component::ResourceAny};
+use wasmtime::{
+    Store, Trap, UpdateDeadline,
+    component::{ResourceAny, ResourceTableError},
+};
 
 use super::{
     Runtime,
     bindings::{Contract, calls, filter, health, types},
-    state::{Events, LimitReached, State},
+    meter::{LimitReached, seconds},
+    state::{Events, State},
 };
 use crate::{
     Class, Error,
@@ -22,7 +26,7 @@ use crate::{
 #[derive(Debug)]
 pub enum Failure {
     /// The component's judgement, and what egress saw last.
-    Gateway(types::Error, Option<EgressFailure>),
+    Gateway(types::Error, Option<Box<EgressFailure>>),
     /// The host stopped it: a deadline, a limit, a trap.
     Host(Error),
 }
@@ -31,7 +35,8 @@ pub enum Failure {
 macro_rules! enter {
     ($this:ident, $within:ident, $call:expr) => {{
         let within = $this.enter($within)?;
-        let answered = timeout(within, $call).await;
+        let cpu = $this.store.data().meter.cpu();
+        let answered = timeout(within, cpu.charge($call)).await;
         $this.leave(within, answered)?
     }};
 }
@@ -61,6 +66,8 @@ impl Conversation {
         let limits = &runtime.limits;
         let state = State::new(EgressHooks::new(egress, Arc::clone(&visit)), limits, events);
         let mut store = Store::new(runtime.contract.engine(), state);
+        // The component model's own tables are the host's memory too.
+        store.set_max_component_handles(limits.handles);
         // Before anything of the guest runs: start functions are guest code too.
         store.limiter(|state| &mut state.meter);
         store.epoch_deadline_callback(|mut context| {
@@ -69,7 +76,9 @@ impl Conversation {
         });
         begin(&mut store);
         visit.begin(Some(within));
-        let started = timeout(within.min(limits.wall), runtime.contract.instantiate_async(&mut store)).await;
+        let cpu = store.data().meter.cpu();
+        let within = within.min(limits.wall);
+        let started = timeout(within, cpu.charge(runtime.contract.instantiate_async(&mut store))).await;
         let contract = settle(&store, within, started).map_err(Failure::Host)?;
         Ok(Self { store, contract, resource: None, visit, finished: false })
     }
@@ -241,7 +250,7 @@ impl Conversation {
     }
 
     fn judged<T>(&self, answer: Result<T, types::Error>) -> Result<T, Failure> {
-        answer.map_err(|error| Failure::Gateway(error, self.visit.take_failure()))
+        answer.map_err(|error| Failure::Gateway(error, self.visit.take_failure().map(Box::new)))
     }
 
     /// Before a call into the guest; gives the time it has.
@@ -270,7 +279,9 @@ fn begin(store: &mut Store<State>) {
     store.set_epoch_deadline(1);
     let transfer = store.data().meter.limits().transfer;
     store.set_hostcall_fuel(transfer);
-    store.data_mut().meter.begin();
+    let state = store.data_mut();
+    state.meter.begin();
+    state.output.begin();
 }
 
 /// What became of a call: an answer, or the reason in the words of a user.
@@ -286,36 +297,49 @@ fn settle<T>(
             return Err(limit(LimitReached::Wall(within)));
         }
         Err(_) => {
-            return Err(Error::new(Class::Timeout, format!("no answer within {} s", seconds(within)))
+            return Err(Error::new(Class::Timeout, format!("no answer within {}", seconds(within)))
                 .with_hint("try again, or allow more with --timeout or \"timeout\" in the entry"));
         }
         Ok(Err(trap)) => trap,
     };
-    if let Some(reached) = state.meter.reached().or_else(|| trap.downcast_ref::<LimitReached>().copied()) {
+    if let Some(reached) = state.meter.reached().or_else(|| limit_of(&trap, state)) {
         return Err(limit(reached));
     }
     let words = match (trap.downcast_ref::<Trap>(), state.output.last_words()) {
-        (Some(Trap::StackOverflow), _) => "its stack overflowed (limit `stack`)".to_owned(),
         (_, Some(words)) => words,
         (Some(trap), None) => trap.to_string(),
-        (None, None) => {
-            let cause = scrub::line(&trap.root_cause().to_string(), 500);
-            if cause.contains("fuel allocated for hostcalls") {
-                return Err(limit(LimitReached::Transfer(state.meter.limits().transfer / (1024 * 1024))));
-            }
-            cause
-        }
+        (None, None) => scrub::line(&trap.root_cause().to_string(), 500),
     };
     Err(Error::new(Class::Component, format!("the component failed: {words}"))
         .with_hint("this call is lost, the next one starts afresh; `component show` says which component it is"))
 }
 
-fn limit(reached: LimitReached) -> Error {
-    Error::new(Class::Limit, reached.to_string()).with_hint("it was stopped; `component show` lists the limits")
+/// The limit behind a trap that the meter did not set off itself.
+fn limit_of(trap: &wasmtime::Error, state: &State) -> Option<LimitReached> {
+    let limits = state.meter.limits();
+    if let Some(reached) = trap.downcast_ref::<LimitReached>() {
+        return Some(*reached);
+    }
+    if let Some(Trap::StackOverflow) = trap.downcast_ref::<Trap>() {
+        return Some(LimitReached::Stack(limits.stack));
+    }
+    // What wasmtime has no type for.
+    let cause = trap.root_cause().to_string();
+    let full = matches!(trap.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full))
+        || cause.contains("resource table has no free keys")
+        || cause.contains("store handle limit exceeded");
+    if full {
+        return Some(LimitReached::Handles(limits.handles));
+    }
+    if cause.contains("resource limit exceeded") && cause.contains("count too high") {
+        return Some(LimitReached::Instances(limits.instances));
+    }
+    if cause.contains("fuel allocated for hostcalls") {
+        return Some(LimitReached::Transfer(limits.transfer));
+    }
+    None
 }
 
-/// Seconds without needless digits.
-fn seconds(duration: Duration) -> String {
-    let text = format!("{:.1}", duration.as_secs_f64());
-    text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
+fn limit(reached: LimitReached) -> Error {
+    Error::new(Class::Limit, reached.to_string()).with_hint("it was stopped; `component show` lists the limits")
 }

@@ -9,6 +9,9 @@ pub(super) const TICK: Duration = Duration::from_millis(5);
 
 const MIB: usize = 1024 * 1024;
 
+/// A component's file. One with a Python interpreter inside has 18 MiB; compiling takes memory in proportion.
+pub(super) const COMPONENT: u64 = 64 * 1024 * 1024;
+
 /// What one instance of a component may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -25,10 +28,14 @@ pub struct Limits {
     pub wall: Duration,
     /// Bytes that one call may hand to the host, lists counted by what they expand to.
     pub transfer: usize,
-    /// Open resources (requests, streams, pollables). One exchange needs about ten.
+    /// Open resources (requests, streams, pollables), the host's and the component's own. One exchange needs about ten; an engine that
+    /// collects garbage lets go late. Each may keep 128 KiB of headers in the host.
     pub handles: usize,
     /// Bytes of log, stdout and stderr together per instance. What is over is counted and dropped.
     pub log: usize,
+    /// Events (progress, messages) that one call may report, in bytes; each costs 256 besides its text. What is over is dropped. Ten
+    /// progress notifications per second for ten minutes are 1.5 MiB.
+    pub events: usize,
     /// Stack of the guest, in bytes. Rust's default main stack is 1 MiB; recursion deeper than this traps.
     pub stack: usize,
 }
@@ -40,10 +47,11 @@ impl Default for Limits {
             table_elements: 100_000,
             instances: 50,
             cpu: Duration::from_secs(20),
-            wall: Duration::from_secs(600),
+            wall: Duration::from_mins(10),
             transfer: 128 * MIB,
             handles: 1_000,
             log: MIB / 4,
+            events: 4 * MIB,
             stack: MIB,
         }
     }
@@ -61,6 +69,7 @@ impl Limits {
             ("transfer_bytes", self.transfer),
             ("handles", self.handles),
             ("log_bytes", self.log),
+            ("events_bytes", self.events),
             ("stack_bytes", self.stack),
         ] {
             map.insert(name.into(), value.into());

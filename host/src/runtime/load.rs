@@ -161,6 +161,11 @@ fn private(folder: &Path) -> Result<(), String> {
     if found.mode() & 0o022 != 0 {
         return Err(format!("others can write to it (mode {:o}); chmod 700 it", found.mode() & 0o777));
     }
+    // Whose folder it is, is whose machine code is in it. A new file tells who we are.
+    let me = tempfile::tempfile_in(folder).and_then(|file| file.metadata()).map_err(|e| e.to_string())?.uid();
+    if found.uid() != me {
+        return Err(format!("it belongs to somebody else (user {})", found.uid()));
+    }
     Ok(())
 }
 

@@ -7,11 +7,13 @@ mod engine;
 mod inspect;
 mod limits;
 mod load;
+mod meter;
 mod output;
 mod state;
 
 use std::{
     fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
@@ -21,6 +23,7 @@ use wasmtime::{
     component::{HasSelf, Linker},
 };
 
+pub(crate) use self::inspect::sha256;
 use self::{bindings::ContractPre, state::State};
 pub use self::{
     bindings::{calls, discovery, filter, health, types},
@@ -28,9 +31,10 @@ pub use self::{
     inspect::{Anatomy, CONTRACT, PACKAGE},
     limits::Limits,
     load::Store as CodeStore,
-    state::{Events, LimitReached},
+    meter::LimitReached,
+    state::Events,
 };
-use crate::{Class, Error, Result, report};
+use crate::{Class, Error, Result, components, report};
 
 /// The component that is part of this program.
 pub const BUILT_IN: &[u8] = include_bytes!(env!("BUILTIN_COMPONENT"));
@@ -83,10 +87,8 @@ impl Runtime {
         let Some(file) = component else {
             return Self::from_bytes(BUILT_IN, "built-in".into(), limits, code);
         };
-        let bytes = fs::read(file).map_err(|e| {
-            Error::config(format!("cannot read the component {}: {e}", file.display()))
-                .with_hint("give the path of a .wasm file, or leave it out for the built-in component")
-        })?;
+        let bytes = read(file)?;
+        components::verify(file, &bytes)?;
         Self::from_bytes(&bytes, file.display().to_string(), limits, code)
     }
 
@@ -129,6 +131,23 @@ impl Runtime {
             limits: self.limits.to_json(),
         }
     }
+}
+
+/// A component's file, if it is of a size that is worth a look.
+pub(crate) fn read(file: &Path) -> Result<Vec<u8>> {
+    let cannot = |e: io::Error| {
+        Error::config(format!("cannot read the component {}: {e}", file.display()))
+            .with_hint("give the path of a .wasm file, or leave it out for the built-in component")
+    };
+    let mut bytes = Vec::new();
+    let open = fs::File::open(file).map_err(cannot)?;
+    open.take(limits::COMPONENT + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > limits::COMPONENT {
+        let mib = limits::COMPONENT / (1024 * 1024);
+        return Err(Error::new(Class::Component, format!("{} is larger than {mib} MiB", file.display()))
+            .with_hint("strip it (`wasm-tools strip`), or build it in release mode"));
+    }
+    Ok(bytes)
 }
 
 /// All of WASI 0.2, since toolchains import all of it, over a context that holds nothing; HTTP through our hooks; our own two.

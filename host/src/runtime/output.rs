@@ -19,8 +19,10 @@ use crate::scrub;
 
 /// One line at most, in the log and in an error.
 const LINE: usize = 2_000;
-/// How much of stderr is kept for the report of a trap.
+/// How much of stderr's end is kept for the report of a trap.
 const LAST_WORDS: usize = 4_000;
+/// What one line costs besides its text: time and level around it. An empty line is not free.
+const EACH: usize = 32;
 
 /// Which stream a guest wrote to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +59,7 @@ impl Output {
     }
 
     pub(super) fn log(&self, level: Level, target: &str, message: &str) {
-        if !self.take(message.len() + target.len()) {
+        if !self.take(message.len().saturating_add(target.len()).saturating_add(EACH)) {
             return;
         }
         let (part, message) = (scrub::line(target, 100), scrub::line(message, LINE));
@@ -71,26 +73,39 @@ impl Output {
     }
 
     fn written(&self, sink: Sink, bytes: &[u8]) {
-        if !self.take(bytes.len()) {
-            return;
-        }
         let text = String::from_utf8_lossy(bytes);
+        // Last words are kept whatever was said before them.
         if sink == Sink::Stderr {
             let mut words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
-            if words.len() < LAST_WORDS {
-                words.push_str(&text);
+            words.push_str(&text);
+            let mut over = words.len().saturating_sub(LAST_WORDS);
+            while !words.is_char_boundary(over) {
+                over += 1;
             }
+            words.drain(..over);
         }
-        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        for line in lines {
+            if !self.take(line.len().saturating_add(EACH)) {
+                return;
+            }
             tracing::debug!(target: "component", "{}", scrub::line(line, LINE));
         }
     }
 
-    /// What the guest wrote to stderr, in one line.
+    /// A call into the guest begins: what was said before is not about it.
+    pub(super) fn begin(&self) {
+        self.last_words.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The end of what the guest wrote to stderr, in one line.
     pub(super) fn last_words(&self) -> Option<String> {
+        const SHOWN: usize = 500;
         let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
         let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-        (!words.is_empty()).then(|| scrub::line(&words, 500))
+        let skipped = words.chars().count().saturating_sub(SHOWN);
+        let shown: String = words.chars().skip(skipped).collect();
+        (!shown.is_empty()).then(|| scrub::line(&shown, SHOWN))
     }
 }
 
@@ -128,6 +143,7 @@ impl AsyncWrite for Stream {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests {
     use super::*;
 
@@ -140,11 +156,32 @@ mod tests {
     }
 
     #[test]
-    fn last_words_are_one_bounded_line() {
+    fn last_words_are_one_bounded_line_from_the_end() {
         let output = Output::new(1_000_000);
         output.written(Sink::Stderr, b"thread panicked:\n  index out of bounds\n");
         assert_eq!(output.last_words().unwrap(), "thread panicked: index out of bounds");
-        output.written(Sink::Stderr, &[b'x'; 100_000]);
-        assert!(output.last_words().unwrap().chars().count() <= 501);
+        output.written(Sink::Stderr, "\u{e4}".repeat(100_000).as_bytes());
+        output.written(Sink::Stderr, b" the end");
+        let words = output.last_words().unwrap();
+        assert!(words.chars().count() <= 501 && words.ends_with(" the end"), "{words}");
+        output.begin();
+        assert_eq!(output.last_words(), None);
+    }
+
+    #[test]
+    fn last_words_are_heard_when_the_log_is_full() {
+        let output = Output::new(1);
+        output.written(Sink::Stderr, b"so much\n");
+        output.written(Sink::Stderr, b"why it failed\n");
+        assert_eq!(output.last_words().unwrap(), "so much why it failed");
+    }
+
+    #[test]
+    fn empty_lines_are_not_free() {
+        let output = Output::new(10 * EACH);
+        for _ in 0..20 {
+            output.log(Level::Info, "", "");
+        }
+        assert!(!output.take(1));
     }
 }

@@ -105,6 +105,9 @@ fn description(gateway: &str, tool: &Tool, renames: &Renames) -> String {
 }
 
 #[cfg(test)]
+pub(super) use tests::{catalogue, tool};
+
+#[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on shall stop")]
 
@@ -202,6 +205,3 @@ mod tests {
         assert!(!catalog.tools()[0]["description"].as_str().unwrap().contains('\u{1b}'));
     }
 }
-
-#[cfg(test)]
-pub(super) use tests::{catalogue, tool};

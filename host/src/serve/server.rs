@@ -3,6 +3,7 @@
 
 use std::{
     borrow::Cow,
+    fmt::Write as _,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -174,7 +175,7 @@ fn call_result(report: Call) -> Value {
         text.push_str("\n  → ");
         text.push_str(hint);
     }
-    text.push_str(&format!("\n  (error class: {})", error.class.as_str()));
+    let _ = write!(text, "\n  (error class: {})", error.class.as_str());
     json!({"content": [{"type": "text", "text": text}], "isError": true, "_meta": {META: {"error": error}}})
 }
 

@@ -29,11 +29,14 @@ use crate::{
     report::{Call, Tool, Tools},
 };
 
+/// Tool, arguments, `_meta`.
+type Called = (String, Value, Option<Value>);
+
 /// A gateway of canned answers.
 #[derive(Clone)]
 struct Canned {
     tools: Arc<Mutex<Result<Tools>>>,
-    calls: Arc<Mutex<Vec<(String, Value, Option<Value>)>>>,
+    calls: Arc<Mutex<Vec<Called>>>,
     all_here: Arc<Barrier>,
     dropped: Arc<Notify>,
     closed: Arc<AtomicUsize>,
@@ -62,7 +65,7 @@ impl Canned {
 }
 
 impl Upstream for Canned {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "docker"
     }
 

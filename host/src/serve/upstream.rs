@@ -1,5 +1,7 @@
 //! What the server needs of a gateway, so that it can be tested without one.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value};
 
 use crate::{
@@ -93,7 +95,7 @@ impl<U: Upstream> Upstream for Remembered<U> {
             && let Some(error) = &mut report.error
         {
             let name = scrub::line(&last.name, 100);
-            error.message.push_str(&format!(" ({name}: {} since {})", last.status, last.since.rfc3339()));
+            let _ = write!(error.message, " ({name}: {} since {})", last.status, last.since.rfc3339());
             // The gateway's own words stay the first ones.
             let words = error.message.clone();
             let content =

@@ -430,6 +430,7 @@ impl GenericArgs {
                 MetaName::Outcomes => Meta::Outcomes,
             },
             ttl_ms: self.ttl_ms,
+            headers: Vec::new(),
         };
         (config, token)
     }

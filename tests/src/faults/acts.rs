@@ -27,6 +27,7 @@ impl Fault {
             tools: Outcome::Good,
             call: Outcome::Good,
             ends: Ends::AtOnce,
+            deadline: 2,
             requests: 10,
             calls: 1,
             tool: "github__create_issue",
@@ -98,6 +99,17 @@ impl Fault {
         self
     }
 
+    /// More time, for what is much work.
+    pub(super) fn within(mut self, seconds: u64) -> Self {
+        self.deadline = seconds;
+        self
+    }
+
+    pub(super) fn test_is(mut self, outcome: Outcome) -> Self {
+        self.test = outcome;
+        self
+    }
+
     pub(super) fn connect(mut self, connect: Connect) -> Self {
         self.connect = connect;
         self
@@ -161,12 +173,20 @@ pub(super) fn pieces(parts: impl IntoIterator<Item = Bytes>) -> Option<Reply> {
 }
 
 /// An event stream that stays open after this: bytes by hand, since a channel would need a keeper.
-pub(super) fn open_stream(first: Vec<u8>, then: Step) -> Option<Reply> {
+pub(super) fn open_stream(first: &[u8], then: Step) -> Option<Reply> {
     let mut head = crate::reply::chunked_head(200, "text/event-stream");
     if !first.is_empty() {
-        head.extend_from_slice(&crate::reply::chunk(&first));
+        head.extend_from_slice(&crate::reply::chunk(first));
     }
     script(vec![bytes(head), then])
+}
+
+/// An event stream that says this and stays open until the client goes.
+pub(super) fn kept_open(first: Bytes) -> Option<Reply> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let _ = sender.send(first);
+    tokio::spawn(async move { sender.closed().await });
+    answer(Answer::stream(receiver))
 }
 
 /// A body of any content type.

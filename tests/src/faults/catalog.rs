@@ -1,11 +1,11 @@
 //! Faults in what MCP says: handshakes, tools, pages.
 //! Gives rows of the table. A bad tool costs itself, never its neighbours.
 
-use pflow_gateway::Class::{AuthRequired, ProtocolError, RateLimited, Timeout, UpstreamError};
+use pflow_gateway::Class::{AuthRequired, Config as Usage, NotMcp, ProtocolError, RateLimited, Timeout, UpstreamError};
 use serde_json::{Value, json};
 
 use super::{
-    Family, Fault, Stage, Turn,
+    Family, Fault, Outcome, Stage, Turn,
     acts::{answer, json as answer_json, script, with_result, with_tools},
     one_service,
 };
@@ -71,7 +71,7 @@ pub(super) fn faults() -> Vec<Fault> {
         .fails(ProtocolError)
         .requests(4),
         initialize("mcp-no-version", "Agrees on no revision.", |_, m| remove(m, "protocolVersion"))
-            .fails(ProtocolError)
+            .fails(NotMcp)
             .requests(4),
         initialize("mcp-no-capabilities", "Leaves out its capabilities.", |_, m| remove(m, "capabilities")),
         initialize("mcp-no-server-info", "Leaves out its name.", |_, m| remove(m, "serverInfo")),
@@ -125,13 +125,15 @@ pub(super) fn faults() -> Vec<Fault> {
             .tool("svc__item_001_lookup")
     };
     faults.extend([
-        whole("mcp-ten-thousand-tools", "Lists 10,000 tools at once.", || one_service(10_000)),
+        whole("mcp-ten-thousand-tools", "Lists 10,000 tools at once.", || one_service(10_000)).within(10),
         whole("mcp-round-number", "Lists exactly 50 tools, as a gateway does that reads only first pages.", || {
             one_service(50)
         })
         .warns("50"),
-        list("mcp-zero-tools", "Lists nothing.", |_, m| with_tools(m, Vec::clear).map(|r| r))
+        list("mcp-zero-tools", "Lists nothing.", |_, m| with_tools(m, Vec::clear))
+            .test_is(Outcome::Fails(UpstreamError))
             .warns("no tools")
+            .call_is(Outcome::Fails(Usage))
             .around(|| one_service(3)),
         list("mcp-bad-x-mcp-header", "A tool asks for a header that must not be (2026-07-28).", |t, m| {
             let schema =
@@ -155,9 +157,16 @@ fn later(name: &'static str, does: &'static str, act: fn(&Turn<'_>) -> Option<Re
 
 pub(super) fn paging() -> Vec<Fault> {
     vec![
-        paged("paging-repeated-cursor", "Hands out the same cursor again and again.", |_, m| {
-            set(m, "nextCursor", json!("again"))
-        })
+        Fault::reply(
+            "paging-repeated-cursor",
+            Family::Paging,
+            Stage::Method("tools/list"),
+            "Hands out the same cursor again and again.",
+            |turn| {
+                let page = json!({"tools": [tool("github__create_issue", "The same page")], "nextCursor": "again"});
+                answer_json(&rpc::result(&turn.seen.rpc_id(), &page))
+            },
+        )
         .warns("cursor"),
         Fault::reply(
             "paging-endless-cursors",
@@ -166,12 +175,12 @@ pub(super) fn paging() -> Vec<Fault> {
             "Hands out a new cursor for ever, and a new tool with each.",
             |turn| {
                 let n = turn.times;
-                let page = json!({"tools": [tool(&format!("svc__t{n}"), "One more")], "nextCursor": format!("c{n}")});
+                let one = if n == 0 { "github__create_issue".to_owned() } else { format!("svc__t{n}") };
+                let page = json!({"tools": [tool(&one, "One more")], "nextCursor": format!("c{n}")});
                 answer_json(&rpc::result(&turn.seen.rpc_id(), &page))
             },
         )
         .warns("page")
-        .tool("svc__t0")
         .requests(1100),
         Fault::reply(
             "paging-empty-string-cursor",
@@ -181,7 +190,7 @@ pub(super) fn paging() -> Vec<Fault> {
             |turn| {
                 let page = match turn.cursor() {
                     None => json!({"tools": [tool("svc__one", "First page")], "nextCursor": ""}),
-                    Some(_) => json!({"tools": [tool("svc__two", "Second page")]}),
+                    Some(_) => json!({"tools": [tool("github__create_issue", "Second page")]}),
                 };
                 answer_json(&rpc::result(&turn.seen.rpc_id(), &page))
             },

@@ -1,7 +1,7 @@
 //! Faults below HTTP: TCP and TLS.
 //! Gives rows of the table. Never a fault that needs a network beyond loopback.
 
-use pflow_gateway::Class::{Dns, Timeout, Tls, Unreachable};
+use pflow_gateway::Class::{Dns, NotMcp, Timeout, Tls, Unreachable};
 
 use super::{
     Act, Connect, Family, Fault, Stage,
@@ -63,7 +63,7 @@ pub(super) fn faults() -> Vec<Fault> {
         .fails(Tls)
         .requests(0),
         tls("tls-behind-http", "The URL says http, the port speaks TLS.", Connect::TlsBehindHttp)
-            .fails(Unreachable)
+            .fails(NotMcp)
             .requests(0),
         tls(
             "tls-trusted-by-ca-file",

@@ -1,7 +1,7 @@
 //! Faults in HTTP: statuses, headers, framing, bodies. They meet every request, whatever it asks.
 //! Gives rows of the table. Never a status that MCP gives a meaning of its own in that place.
 
-use pflow_gateway::Class::{Forbidden, Limit, NotMcp, Timeout, Unreachable, UpstreamError};
+use pflow_gateway::Class::{Forbidden, Limit, NotMcp, ProtocolError, Timeout, Unreachable, UpstreamError};
 use serde_json::json;
 
 use super::{
@@ -86,7 +86,7 @@ fn statuses() -> Vec<Fault> {
         every("http-504", "A proxy waited in vain.", |_| {
             body(504, "text/html", "<html><h1>504 Gateway Time-out</h1></html>")
         })
-        .fails(UpstreamError),
+        .fails(Timeout),
         every("http-204", "Answers with no content at all.", |_| answer(Answer::bare(204))).fails(NotMcp),
         every("http-101", "Switches protocols that nobody asked to switch.", |_| {
             script(vec![
@@ -117,7 +117,7 @@ fn bodies() -> Vec<Fault> {
             let gzip = vec![0x1f_u8, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xab, 0xae, 5, 0, 0x43, 0xbf, 0xa6, 0xa3, 2, 0, 0, 0];
             answer(Answer::body(200, "application/json", gzip).with("Content-Encoding", "gzip"))
         })
-        .fails(NotMcp),
+        .fails(ProtocolError),
         every("http-huge-header", "Sends a header of one megabyte.", |_| {
             answer(Answer::json(200, &json!({})).with("X-Padding", "x".repeat(1 << 20)))
         })
@@ -161,8 +161,8 @@ fn bodies() -> Vec<Fault> {
             let text = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nContent-Length: 40\r\n\r\n{}";
             script(vec![bytes(text), Step::Close])
         })
-        .fails(Unreachable),
+        .fails(NotMcp),
         every("http-not-http", "Speaks another protocol.", |_| script(vec![bytes("SSH-2.0-OpenSSH_9.6\r\n"), Step::Close]))
-            .fails(Unreachable),
+            .fails(NotMcp),
     ]
 }

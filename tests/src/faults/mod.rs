@@ -24,7 +24,7 @@ pub use page::reference_page;
 pub use table::all;
 
 use crate::{
-    generic::{Config, Generic},
+    generic::{Config, Generic, Sessions},
     reply::{Answer, Payload, Reply},
     server::{Answering, Fake, Gateway, Transport},
     services, tls,
@@ -206,6 +206,8 @@ pub struct Fault {
     pub call: Outcome,
     /// When it must be reported.
     pub ends: Ends,
+    /// What `--timeout` says, in seconds.
+    pub deadline: u64,
     /// HTTP requests that one command may send at most.
     pub requests: usize,
     /// `tools/call` that one `call` may send at most.
@@ -241,6 +243,19 @@ pub struct Faulty {
 #[must_use]
 pub fn usual() -> Config {
     Config { page: Some(5), ..Config::default() }
+}
+
+/// The same, with the fingerprint of Docker MCP Gateway.
+#[must_use]
+pub fn docker_like() -> Config {
+    Config { server: ("Docker AI MCP Gateway".to_owned(), "2.0.1".to_owned()), ..usual() }
+}
+
+/// The same, with the fingerprint of `ContextForge`.
+#[must_use]
+pub fn forge_like() -> Config {
+    let runtime = ("x-contextforge-mcp-runtime".to_owned(), "python".to_owned());
+    Config { headers: vec![runtime], sessions: Sessions::None, ..usual() }
 }
 
 impl Fault {
@@ -350,7 +365,9 @@ fn good_message(reply: &Reply) -> Option<Value> {
 /// A fault in a message is not one of the session.
 fn keep_session(mut answer: Answer, good: &Reply) -> Answer {
     if let Reply::Answer(good) = good {
-        answer.headers.extend(good.headers.iter().filter(|(n, _)| n == "Mcp-Session-Id").cloned());
+        answer
+            .headers
+            .extend(good.headers.iter().filter(|(n, _)| n == "Mcp-Session-Id" || n.starts_with("x-")).cloned());
     }
     answer
 }

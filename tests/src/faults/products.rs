@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     Family, Fault, Outcome, Stage, Turn,
     acts::{answer, body, bytes, events, json as answer_json, ms, open_stream, pieces, script, with_result},
+    docker_like, forge_like,
 };
 use crate::{
     jwt,
@@ -57,7 +58,9 @@ pub(super) fn sessions() -> Vec<Fault> {
             let error = rpc::error(&t.seen.rpc_id(), -32000, "session not found, please initialize again");
             if t.once() { answer(Answer::json(503, &error)) } else { None }
         }),
-        session("session-404-always", LIST, "Loses every session at once.", |t| answer(lost(t))).fails(SessionLost),
+        session("session-404-always", LIST, "Loses every session at once.", |t| answer(lost(t)))
+            .fails(SessionLost)
+            .requests(17),
         session("session-lost-before-call", CALL, "Has lost the session when the tool is called: it never ran.", |t| {
             if t.once() { answer(lost(t)) } else { None }
         })
@@ -207,6 +210,12 @@ pub(super) fn calls() -> Vec<Fault> {
             .call_fails(Unreachable),
         call("call-reset", "Resets the connection instead of answering.", |_| script(vec![Step::Reset]))
             .call_fails(Unreachable),
+        call("call-reset-read-only", "Resets the connection instead of answering, to a tool that only reads.", |_| {
+            script(vec![Step::Reset])
+        })
+        .call_fails(Unreachable)
+        .tool("github__list_issues")
+        .calls(2),
         call("call-reset-mid-answer", "Resets the connection within the answer.", |_| {
             let mut start = head(200, "application/json", 500);
             start.extend_from_slice(b"{\"jsonrpc\":\"2.0\",");
@@ -243,7 +252,7 @@ pub(super) fn calls() -> Vec<Fault> {
         }),
         call("call-endless-answer", "Sends a result that never ends.", |_| {
             let piece = crate::reply::chunk("x".repeat(60_000).as_bytes());
-            open_stream(b"data: {\"jsonrpc\":\"2.0\",\"result\":\"".to_vec(), Step::Flood(piece, ms(0)))
+            open_stream(b"data: {\"jsonrpc\":\"2.0\",\"result\":\"", Step::Flood(piece, ms(0)))
         })
         .call_fails(Limit),
         result("call-is-error", "The tool reports an error of its own.", |_, m| {
@@ -280,38 +289,67 @@ pub(super) fn backends() -> Vec<Fault> {
     vec![
         as_text("backend-dead-text", "Says in the result that the service is dead (ContextForge).", |t| {
             said(t, "Tool invocation failed: All connection attempts failed")
-        }),
+        })
+        .around(forge_like),
         as_text("backend-offline-text", "Says in the result that the service is offline (ContextForge).", |t| {
             said(t, "Tool 'github__create_issue' exists but is currently offline. Please verify if it is running.")
-        }),
+        })
+        .around(forge_like),
         as_text("backend-inactive-text", "Says in the result that the service is switched off (ContextForge).", |t| {
             said(t, "Tool 'github__create_issue' exists but is inactive")
-        }),
-        as_text("backend-timeout-text", "Says nothing but that it failed: the service took too long (ContextForge).", |t| {
-            said(t, "Tool invocation failed: ")
-        }),
+        })
+        .around(forge_like),
+        as_text(
+            "backend-timeout-text",
+            "Says nothing but that it failed: the service took too long (ContextForge).",
+            |t| said(t, "Tool invocation failed: "),
+        )
+        .call_fails(Timeout)
+        .around(forge_like),
         as_text("backend-401-text", "Says in the result that the service refused the gateway (ContextForge).", |t| {
-            said(t, "Tool invocation failed: Client error '401 Unauthorized' for url 'http://localhost:9101/mcp'\nFor more information check: https://developer.mozilla.org/en-US/docs/Web/HTTP/Status/401")
-        }),
+            let more = "For more information check: https://developer.mozilla.org/en-US/docs/Web/HTTP/Status/401";
+            let error = "Client error '401 Unauthorized' for url 'http://localhost:9101/mcp'";
+            said(t, &format!("Tool invocation failed: {error}\n{more}"))
+        })
+        .call_fails(AuthRequired)
+        .around(forge_like),
         as_text("backend-ambiguous-text", "Says in the result that the name is ambiguous (ContextForge).", |t| {
-            said(t, "Multiple tools found with name 'github__create_issue' at same priority level. Tool name is ambiguous.")
-        }),
-        as_text("backend-access-denied-text", "Says in the result that the caller may not (ContextForge).", |t| said(t, "Access denied"))
-            .call_fails(Forbidden),
+            let name = "github__create_issue";
+            said(t, &format!("Multiple tools found with name '{name}' at same priority level. Tool name is ambiguous."))
+        })
+        .around(forge_like),
+        as_text("backend-access-denied-text", "Says in the result that the caller may not (ContextForge).", |t| {
+            said(t, "Access denied")
+        })
+        .call_fails(Forbidden)
+        .around(forge_like),
         as_text("backend-refused-code", "Says with code -32005 that the service refuses connections (Docker).", |t| {
-            coded(t, -32005, "calling \"tools/call\": sending \"tools/call\": rejected by transport: Post \"http://127.0.0.1:18102/mcp\": dial tcp 127.0.0.1:18102: connect: connection refused")
-        }),
+            let post = "Post \"http://127.0.0.1:18102/mcp\": dial tcp 127.0.0.1:18102: connect: connection refused";
+            coded(t, -32005, &format!("calling \"tools/call\": sending \"tools/call\": rejected by transport: {post}"))
+        })
+        .around(docker_like),
         as_text("backend-401-code-0", "Says with code 0 that the service refused the gateway (Docker).", |t| {
             coded(t, 0, "failed to connect: calling \"initialize\": sending \"initialize\": Unauthorized")
-        }),
-        as_text("backend-poisoned-session", "The service has lost the gateway's session; only a new one heals it (Docker).", |t| {
-            coded(t, 0, "calling \"tools/call\": sending \"tools/call\": failed to connect (session ID: 5741e9d2): session not found")
         })
+        .around(docker_like)
+        .call_fails(AuthRequired),
+        as_text(
+            "backend-poisoned-session",
+            "A service has lost its session; only a new gateway session heals it (Docker).",
+            |t| {
+                let problem = "failed to connect (session ID: 5741e9d2): session not found";
+                coded(t, 0, &format!("calling \"tools/call\": sending \"tools/call\": {problem}"))
+            },
+        )
         .calls(2)
-        .requests(16),
+        .requests(16)
+        .around(docker_like)
+        .call_fails(SessionLost),
         as_text("backend-secret-blocked", "Refuses to pass on what looks like a secret (Docker).", |t| {
             coded(t, 0, "a secret is being passed to tool create_issue")
-        }),
+        })
+        .call_fails(Forbidden)
+        .around(docker_like),
         as_text("backend-error-32603", "The service failed inside.", |t| coded(t, -32603, "upstream github down")),
     ]
 }

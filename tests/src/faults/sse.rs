@@ -2,12 +2,12 @@
 //! Gives rows of the table. Most of SSE's oddities are legal: a client that stumbles over them is at fault.
 
 use bytes::Bytes;
-use pflow_gateway::Class::{Limit, ProtocolError, Timeout, UpstreamError};
+use pflow_gateway::Class::{Limit, NotMcp, ProtocolError, Timeout, UpstreamError};
 use serde_json::{Value, json};
 
 use super::{
     Family, Fault, Stage, Turn,
-    acts::{body, bytes, events, json as answer_json, ms, open_stream, pieces, script, with_result},
+    acts::{body, bytes, events, json as answer_json, kept_open, ms, open_stream, pieces, script, with_result},
 };
 use crate::{
     reply::{Reply, Step, chunk, chunked_head, event},
@@ -85,9 +85,7 @@ fn odd_streams() -> Vec<Fault> {
         })
         .requests(20),
         sse("sse-answers-twice", "Sends the answer twice.", |_, m| pieces([event(&m), event(&m)])),
-        sse("sse-stays-open", "Keeps the stream open after the answer.", |_, m| {
-            open_stream(event(&m).to_vec(), Step::Hang)
-        }),
+        sse("sse-stays-open", "Keeps the stream open after the answer.", |_, m| kept_open(event(&m))),
         sse("sse-other-id-first", "Sends an answer to something else first.", |_, m| {
             pieces([event(&rpc::result(&json!("other"), &json!({}))), event(&m)])
         }),
@@ -107,22 +105,22 @@ fn bad_streams() -> Vec<Fault> {
             events("event: message\ndata: {\"jsonrpc\": \n\n")
         })
         .fails(ProtocolError),
-        sse("sse-never-answers", "Opens the stream and says nothing.", |_, _| open_stream(Vec::new(), Step::Hang))
+        sse("sse-never-answers", "Opens the stream and says nothing.", |_, _| open_stream(b"", Step::Hang))
             .fails(Timeout)
             .at_deadline(),
         sse("sse-comments-for-ever", "Sends a comment every 50 ms, and no answer.", |_, _| {
-            open_stream(Vec::new(), Step::Flood(chunk(b": ping\n\n"), ms(50)))
+            open_stream(b"", Step::Flood(chunk(b": ping\n\n"), ms(50)))
         })
         .fails(Timeout)
         .at_deadline(),
         sse("sse-notifications-for-ever", "Sends log messages every 20 ms, and no answer.", |_, _| {
-            open_stream(Vec::new(), Step::Flood(chunk(&note("still here")), ms(20)))
+            open_stream(b"", Step::Flood(chunk(&note("still here")), ms(20)))
         })
         .fails(Timeout)
         .at_deadline(),
         sse("sse-comment-flood", "Sends comments as fast as it can.", |_, _| {
             let comment = format!(":{}\n", "x".repeat(60_000));
-            open_stream(Vec::new(), Step::Flood(chunk(comment.as_bytes()), ms(0)))
+            open_stream(b"", Step::Flood(chunk(comment.as_bytes()), ms(0)))
         })
         .fails(Limit),
         sse("sse-endless-line", "Sends one line that never ends.", |_, _| {
@@ -132,14 +130,14 @@ fn bad_streams() -> Vec<Fault> {
         })
         .fails(Limit),
         sse("sse-reset-mid-event", "Resets the connection within an event.", |_, _| {
-            open_stream(b"event: message\ndata: {\"json".to_vec(), Step::Reset)
+            open_stream(b"event: message\ndata: {\"json", Step::Reset)
         })
         .fails(pflow_gateway::Class::Unreachable),
     ]
 }
 
 fn rpc_fault(name: &'static str, does: &'static str, act: fn(&Turn<'_>, Value) -> Option<Reply>) -> Fault {
-    Fault::message(name, Family::JsonRpc, Stage::Answers, does, act).requests(5)
+    Fault::message(name, Family::JsonRpc, Stage::Answers, does, act).requests(8)
 }
 
 fn listing(name: &'static str, does: &'static str, act: fn(&Turn<'_>, Value) -> Option<Reply>) -> Fault {
@@ -171,13 +169,16 @@ pub(super) fn json_rpc() -> Vec<Fault> {
         rpc_fault("rpc-missing-result", "Answers with neither result nor error.", |_, m| {
             answer_json(&json!({"jsonrpc": "2.0", "id": m.get("id")}))
         })
+        .fails(NotMcp),
+        listing("rpc-missing-result-at-list", "Answers tools/list with neither result nor error.", |_, m| {
+            answer_json(&json!({"jsonrpc": "2.0", "id": m.get("id")}))
+        })
         .fails(ProtocolError),
         rpc_fault("rpc-result-is-text", "Answers with a result that is no object.", |_, m| {
             with_result(m, |result| *result = json!("done"))
         })
-        .fails(ProtocolError),
-        rpc_fault("rpc-scalar", "Answers with a number.", |_, _| body(200, "application/json", "42"))
-            .fails(ProtocolError),
+        .fails(NotMcp),
+        rpc_fault("rpc-scalar", "Answers with a number.", |_, _| body(200, "application/json", "42")).fails(NotMcp),
         rpc_fault("rpc-array", "Answers with a batch of one.", |_, m| answer_json(&json!([m]))),
         rpc_fault("rpc-deep", "Answers with a hundred thousand brackets.", |_, m| {
             let deep = "[".repeat(100_000);
@@ -189,9 +190,8 @@ pub(super) fn json_rpc() -> Vec<Fault> {
         })
         .fails(UpstreamError),
         listing("rpc-error-at-list-http-400", "Fails to list: a JSON-RPC error in HTTP 400.", |_, m| {
-            crate::reply::Answer::json(400, &rpc::error(m.get("id")?, -32603, "Internal error"))
-                .with("X-Fault", "1")
-                .into_some()
+            let error = rpc::error(m.get("id")?, -32603, "Internal error");
+            Some(Reply::Answer(crate::reply::Answer::json(400, &error).with("X-Fault", "1")))
         })
         .fails(UpstreamError),
         listing("rpc-method-not-found-at-list", "Knows no tools/list.", |_, m| {
@@ -203,10 +203,4 @@ pub(super) fn json_rpc() -> Vec<Fault> {
         })
         .fails(ProtocolError),
     ]
-}
-
-impl crate::reply::Answer {
-    fn into_some(self) -> Option<Reply> {
-        Some(Reply::Answer(self))
-    }
 }

@@ -7,8 +7,7 @@ use std::{
 
 use pflow_gateway_tests::{
     client,
-    docker::{Backend, Condition, Config, Docker, FALLBACK, Feature, Transport, VERSIONS},
-    docker_control::NAMES,
+    docker::{Backend, Condition, Config, Docker, FALLBACK, Feature, Transport, VERSIONS, control::NAMES},
     server::Fake,
     services,
 };

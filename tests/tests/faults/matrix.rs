@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
+use pflow_gateway::Class;
 use pflow_gateway_tests::{
     faults::{self, Ends, Family, Fault, Outcome},
     program::{Home, Program, Run},
@@ -12,8 +13,6 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{entry, program};
 
-/// What `--timeout` says, in seconds.
-const DEADLINE: u64 = 2;
 /// What may come on top of the deadline.
 const GRACE: Duration = Duration::from_millis(500);
 /// Processes at a time.
@@ -119,13 +118,13 @@ async fn play(program: &Program, fault: &Fault, command: Command) -> Vec<Problem
     all["mcpServers"]["faulty"] = server;
     std::fs::write(&servers, format!("{all:#}\n")).unwrap();
     let before = home.files().unwrap();
-    let deadline = DEADLINE.to_string();
+    let deadline = fault.deadline.to_string();
     let mut words = vec![command.word(), "faulty"];
     if command == Command::Call {
         words.extend([fault.tool, "--args", "{\"repo\": \"a/b\", \"title\": \"t\"}"]);
     }
     words.extend(["--json", "--timeout", &deadline]);
-    let run = home.run(&words, Duration::from_secs(DEADLINE * 5)).await.unwrap();
+    let run = home.run(&words, Duration::from_secs(fault.deadline * 5)).await.unwrap();
     let mut problems = Vec::new();
     let mut say = |what: String, late: bool| problems.push(Problem { fault: fault.name, command, what, late });
     for what in judge(fault, command, &run, &faulty.log, &token) {
@@ -138,8 +137,8 @@ async fn play(program: &Program, fault: &Fault, command: Command) -> Vec<Problem
         }
     }
     let most = match fault.ends {
-        Ends::AtDeadline => Duration::from_secs(DEADLINE) + GRACE,
-        Ends::AtOnce => Duration::from_secs(DEADLINE),
+        Ends::AtDeadline => Duration::from_secs(fault.deadline) + GRACE,
+        Ends::AtOnce => Duration::from_secs(fault.deadline),
     };
     if run.took > most {
         say(format!("took {:?}, at most {most:?} is allowed", run.took), true);
@@ -166,7 +165,9 @@ fn judge(fault: &Fault, command: Command, run: &Run, log: &WireLog, token: &str)
     let as_wanted = match wanted {
         Outcome::Good => run.code == Some(0) && class.is_none(),
         Outcome::Warns(word) => run.code == Some(0) && class.is_none() && warned(command, &report, word),
-        Outcome::Fails(wanted) => run.code == Some(1) && class == Some(wanted.as_str()),
+        Outcome::Fails(wanted) => {
+            run.code == Some(if wanted == Class::Config { 2 } else { 1 }) && class == Some(wanted.as_str())
+        }
         Outcome::ToolFails => {
             run.code == Some(1) && class.is_none() && report["ok"] == false && !report["result"].is_null()
         }

@@ -1,0 +1,223 @@
+//! Which component runs for which gateway: installed in pflow's folder, pinned by its digest.
+//! Takes files and gateways' names; gives [`Pin`]s. Never runs a byte of a component, and never gives one that is not what was installed.
+//!
+//! `gateway-components.json` says what was chosen, `gateway-components/SHA256.wasm` is a copy of it: what its author does to the file
+//! later changes nothing until it is installed again.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Class, Error, Result, runtime::Anatomy};
+
+const PINS: &str = "gateway-components.json";
+const FILES: &str = "gateway-components";
+
+/// For whom a component is chosen.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Every gateway that has no choice of its own.
+    All,
+    /// The gateway of this name.
+    Gateway(String),
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::All => f.write_str("all gateways"),
+            Self::Gateway(name) => write!(f, "the gateway {}", crate::scrub::line(name, 100)),
+        }
+    }
+}
+
+/// An installed component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// SHA-256 of its bytes, lower-case hex.
+    pub sha256: String,
+    /// Where it was installed from.
+    pub source: PathBuf,
+    /// The copy that runs. Its name is its digest, and [`Runtime`](crate::runtime::Runtime) refuses it when that is not so any more.
+    pub file: PathBuf,
+}
+
+/// The components that were chosen, in one of pflow's folders.
+#[derive(Clone, Debug)]
+pub struct Components {
+    folder: PathBuf,
+}
+
+/// The file. Keys that a later version adds are kept.
+#[derive(Debug, Default, Deserialize, Serialize)]
+struct Pins {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    all: Option<Entry>,
+    #[serde(default)]
+    gateways: BTreeMap<String, Entry>,
+    #[serde(flatten)]
+    further: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Entry {
+    sha256: String,
+    source: PathBuf,
+}
+
+impl Components {
+    /// Those that belong to this `mcp-servers.json`, whether it exists or not.
+    #[must_use]
+    pub fn beside(config: &Path) -> Self {
+        Self {
+            folder: config
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty())
+                .unwrap_or(Path::new("."))
+                .to_owned(),
+        }
+    }
+
+    /// Installs the component in this file and chooses it.
+    ///
+    /// # Errors
+    ///
+    /// `config`: the file cannot be read, or pflow's folder not be written. `component`: it does not fit the contract; then nothing
+    /// is changed.
+    pub fn install(&self, file: &Path, scope: &Scope) -> Result<Pin> {
+        let bytes = crate::runtime::read(file)?;
+        let anatomy =
+            Anatomy::read(&bytes).and_then(|anatomy| anatomy.check().map(|()| anatomy)).map_err(|mut error| {
+                error.message = format!("{}: {}", file.display(), error.message);
+                error
+            })?;
+        let mut pins = self.pins()?;
+        let source = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+        let entry = Entry { sha256: anatomy.sha256, source };
+        let pin = self.pin(&entry)?;
+        write(&pin.file, &bytes)?;
+        match scope {
+            Scope::All => pins.all = Some(entry),
+            Scope::Gateway(name) => {
+                pins.gateways.insert(name.clone(), entry);
+            }
+        }
+        self.save(&pins)?;
+        Ok(pin)
+    }
+
+    /// What was chosen, for all first.
+    ///
+    /// # Errors
+    ///
+    /// `config`: `gateway-components.json` cannot be read.
+    pub fn list(&self) -> Result<Vec<(Scope, Pin)>> {
+        let pins = self.pins()?;
+        let all = pins.all.iter().map(|entry| (Scope::All, entry));
+        let gateways = pins.gateways.iter().map(|(name, entry)| (Scope::Gateway(name.clone()), entry));
+        all.chain(gateways).map(|(scope, entry)| Ok((scope, self.pin(entry)?))).collect()
+    }
+
+    /// What runs for this gateway: its own choice, or the one for all. None: the built-in component.
+    ///
+    /// # Errors
+    ///
+    /// As [`list`](Self::list).
+    pub fn chosen(&self, gateway: &str) -> Result<Option<Pin>> {
+        let pins = self.pins()?;
+        pins.gateways.get(gateway).or(pins.all.as_ref()).map(|entry| self.pin(entry)).transpose()
+    }
+
+    /// Takes a choice back. Gives what was chosen. The copy is removed when nobody uses it any more.
+    ///
+    /// # Errors
+    ///
+    /// `config`: pflow's folder cannot be read or written.
+    pub fn reset(&self, scope: &Scope) -> Result<Option<Pin>> {
+        let mut pins = self.pins()?;
+        let removed = match scope {
+            Scope::All => pins.all.take(),
+            Scope::Gateway(name) => pins.gateways.remove(name),
+        };
+        let Some(removed) = removed else { return Ok(None) };
+        let pin = self.pin(&removed)?;
+        self.save(&pins)?;
+        let used = pins.all.iter().chain(pins.gateways.values()).any(|entry| entry.sha256 == removed.sha256);
+        if !used && let Err(error) = fs::remove_file(&pin.file) {
+            tracing::debug!("{} stays: {error}", pin.file.display());
+        }
+        Ok(Some(pin))
+    }
+
+    fn pin(&self, entry: &Entry) -> Result<Pin> {
+        // It becomes a file's name.
+        if !is_digest(&entry.sha256) {
+            return Err(Error::config(format!("{} has a sha256 that is none", self.folder.join(PINS).display()))
+                .with_hint("`component reset` and `component use FILE` write it anew"));
+        }
+        let file = self.folder.join(FILES).join(format!("{}.wasm", entry.sha256));
+        Ok(Pin { sha256: entry.sha256.clone(), source: entry.source.clone(), file })
+    }
+
+    fn pins(&self) -> Result<Pins> {
+        let path = self.folder.join(PINS);
+        let wrong = |problem: String| {
+            Error::config(format!("cannot read {}: {problem}", path.display()))
+                .with_hint("correct it, or remove it for the built-in component")
+        };
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Pins::default()),
+            Err(error) => Err(wrong(error.to_string())),
+        }
+    }
+
+    fn save(&self, pins: &Pins) -> Result<()> {
+        let text = serde_json::to_vec_pretty(pins).map_err(|error| Error::new(Class::Internal, error.to_string()))?;
+        write(&self.folder.join(PINS), &text)
+    }
+}
+
+/// Whether these bytes are what was installed under this name. Files elsewhere have no name to keep.
+///
+/// # Errors
+///
+/// `component`: they are not.
+pub(crate) fn verify(file: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = file.parent().and_then(Path::file_name);
+    let Some(pinned) = file
+        .file_stem()
+        .and_then(|stem| stem.to_str())
+        .filter(|stem| folder == Some(FILES.as_ref()) && is_digest(stem))
+    else {
+        return Ok(());
+    };
+    let found = crate::runtime::sha256(bytes);
+    if found == pinned {
+        return Ok(());
+    }
+    Err(Error::new(
+        Class::Component,
+        format!("{} changed since it was installed: its SHA-256 is {found}", file.display()),
+    )
+    .with_hint("install it again with `component use FILE`, or go back with `component reset`"))
+}
+
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+/// For this user alone, whole or not at all.
+fn write(file: &Path, bytes: &[u8]) -> Result<()> {
+    let cannot = |error: io::Error| Error::config(format!("cannot write {}: {error}", file.display()));
+    let folder = file.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(cannot)?;
+    let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(cannot)?;
+    temporary.write_all(bytes).and_then(|()| temporary.as_file().sync_all()).map_err(cannot)?;
+    temporary.persist(file).map(drop).map_err(|error| cannot(error.error))
+}

@@ -1,0 +1,223 @@
+//! The cache of machine code: never trusted further than its digest, never in the way.
+//! An entry that was used is still the same file afterwards; one that was not used was replaced.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use pflow_gateway::runtime::{CodeStore, Runtime};
+use sha2::{Digest as _, Sha256};
+use wasm_encoder::BlockType;
+
+use super::{
+    appended::{load, module, with_module},
+    guest,
+    stand::{Stand, limits},
+};
+
+/// The component's digest follows the magic.
+const DIGEST: std::ops::Range<usize> = 8..40;
+/// Where the code begins.
+const HEADER: usize = 80;
+
+struct Cache {
+    folder: tempfile::TempDir,
+}
+
+impl Cache {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Self { folder };
+        fs::create_dir(cache.path()).unwrap();
+        cache.mode(0o700);
+        cache
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("cache")
+    }
+
+    fn mode(&self, mode: u32) {
+        fs::set_permissions(self.path(), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn code(&self) -> CodeStore {
+        CodeStore { packaged: Vec::new(), cache: Some(self.path()) }
+    }
+
+    fn entries(&self) -> Vec<PathBuf> {
+        fs::read_dir(self.path()).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+
+    /// The only entry.
+    fn entry(&self) -> PathBuf {
+        let entries = self.entries();
+        assert_eq!(entries.len(), 1, "{entries:?}");
+        entries[0].clone()
+    }
+
+    fn load(&self) -> std::sync::Arc<Runtime> {
+        Runtime::with(Some(&guest::component("hostile")), limits(), &self.code()).unwrap()
+    }
+}
+
+fn inode(file: &Path) -> u64 {
+    fs::metadata(file).unwrap().ino()
+}
+
+/// Writes into the file itself, as a failing disk would.
+fn overwrite(file: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(file).unwrap();
+    change(&mut bytes);
+    fs::write(file, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn an_entry_is_made_once_and_then_used() {
+    let cache = Cache::new();
+    cache.load();
+    let (entry, made) = (cache.entry(), inode(&cache.entry()));
+    Stand::with(cache.load()).await.behaves().await;
+    assert_eq!(inode(&entry), made, "it was made again");
+    assert_eq!(fs::metadata(cache.path()).unwrap().mode() & 0o777, 0o700);
+}
+
+#[tokio::test]
+async fn a_damaged_entry_is_noticed_and_rebuilt() {
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage); 9] = [
+        ("empty", Vec::clear),
+        ("cut in the header", |bytes| bytes.truncate(HEADER - 1)),
+        ("cut after the header", |bytes| bytes.truncate(HEADER)),
+        ("cut by one byte", |bytes| bytes.truncate(bytes.len() - 1)),
+        ("longer by one byte", |bytes| bytes.push(0)),
+        ("a bit of the code flipped", |bytes| {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+        }),
+        ("the last bit flipped", |bytes| *bytes.last_mut().unwrap() ^= 0x80),
+        ("another engine's", |bytes| bytes[DIGEST.end] ^= 1),
+        ("another component's", |bytes| bytes[DIGEST.start] ^= 1),
+    ];
+    let cache = Cache::new();
+    cache.load();
+    let entry = cache.entry();
+    let good = fs::read(&entry).unwrap();
+    for (damage, change) in damages {
+        overwrite(&entry, change);
+        let before = inode(&entry);
+        let stand = Stand::with(cache.load()).await;
+        stand.behaves().await;
+        assert_ne!(inode(&entry), before, "{damage}: it was used");
+        assert_eq!(fs::read(&entry).unwrap().get(..40), good.get(..40), "{damage}: it was not rebuilt");
+        assert_eq!(cache.entries().len(), 1, "{damage}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_in_the_place_of_an_entry_is_only_a_pity() {
+    let cache = Cache::new();
+    cache.load();
+    let entry = cache.entry();
+    fs::remove_file(&entry).unwrap();
+    fs::create_dir(&entry).unwrap();
+    Stand::with(cache.load()).await.behaves().await;
+}
+
+/// A component that does not start, and an entry under its name with the code of one that does: who starts it used the entry.
+fn forged(cache: &Cache) -> (Vec<u8>, PathBuf) {
+    let spin = with_module(
+        &module(1, 1, |f| {
+            f.instructions().loop_(BlockType::Empty).br(0).end();
+        }),
+        1,
+    );
+    cache.load();
+    let entry = cache.entry();
+    let digest = Sha256::digest(&spin);
+    overwrite(&entry, |bytes| bytes[DIGEST].copy_from_slice(&digest));
+    let hex = super::hex(&digest);
+    let name = entry.file_name().unwrap().to_str().unwrap().to_owned();
+    let (_, rest) = name.split_once('-').unwrap();
+    let forged = entry.with_file_name(format!("{hex}-{rest}"));
+    fs::rename(&entry, &forged).unwrap();
+    (spin, forged)
+}
+
+async fn starts(bytes: &[u8], code: &CodeStore) -> bool {
+    use pflow_gateway::runtime::Conversation;
+    let stand = Stand::with(load(bytes, limits(), code).unwrap()).await;
+    let events = std::sync::Arc::new(super::stand::Heard::default());
+    Conversation::start(&stand.runtime, stand.egress(&[]), events, super::stand::PATIENCE).await.is_ok()
+}
+
+#[tokio::test]
+async fn a_folder_that_others_can_write_to_is_neither_read_nor_written() {
+    let cache = Cache::new();
+    let (bytes, forged) = forged(&cache);
+    assert!(starts(&bytes, &cache.code()).await, "in a private folder the entry is used");
+    for mode in [0o777, 0o770, 0o702] {
+        cache.mode(mode);
+        assert!(!starts(&bytes, &cache.code()).await, "mode {mode:o}: the entry was used");
+        assert_eq!(cache.entries(), [forged.as_path()], "mode {mode:o}: something was written");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_of_somebody_else_is_not_used() {
+    let cache = Cache::new();
+    let (bytes, _) = forged(&cache);
+    // Only root can give a folder away; for others the path is not there to be tested.
+    if std::os::unix::fs::chown(cache.path(), Some(12_345), None).is_ok() {
+        assert!(!starts(&bytes, &cache.code()).await, "the entry was used");
+    }
+}
+
+#[tokio::test]
+async fn code_that_was_made_while_packaging_is_used_from_beside_the_program() {
+    let cache = Cache::new();
+    let (bytes, forged) = forged(&cache);
+    let packaged = cache.folder.path().join("gateway.cwasm");
+    fs::rename(forged, &packaged).unwrap();
+    let code = CodeStore { packaged: vec![packaged.clone()], cache: None };
+    assert!(starts(&bytes, &code).await, "it was not used");
+    // For any other component it is passed over.
+    let runtime = Runtime::with(Some(&guest::component("hostile")), limits(), &code).unwrap();
+    Stand::with(runtime).await.behaves().await;
+    overwrite(&packaged, |bytes| bytes.truncate(1_000));
+    assert!(!starts(&bytes, &code).await, "it was used although it is damaged");
+}
+
+#[test]
+fn several_processes_that_build_the_same_entry_at_once_all_succeed() {
+    let cache = Cache::new();
+    let children: Vec<_> = (0..3)
+        .map(|_| {
+            Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "cache::load_into_the_folder_given", "--ignored", "--test-threads=1"])
+                .env("SANDBOX_CACHE", cache.path())
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    }
+    let (entry, made) = (cache.entry(), inode(&cache.entry()));
+    cache.load();
+    assert_eq!(inode(&entry), made, "what they left is not good");
+}
+
+#[tokio::test]
+#[ignore = "run by `several_processes_that_build_the_same_entry_at_once_all_succeed`"]
+async fn load_into_the_folder_given() {
+    let code = CodeStore { packaged: Vec::new(), cache: Some(std::env::var_os("SANDBOX_CACHE").unwrap().into()) };
+    let runtime = Runtime::with(Some(&guest::component("hostile")), limits(), &code).unwrap();
+    Stand::with(runtime).await.behaves().await;
+}

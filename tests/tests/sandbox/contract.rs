@@ -1,0 +1,217 @@
+//! The contract: what may change in it, what the built-in component asks for, and what the host refuses before anything is compiled.
+
+use std::{fs, path::Path};
+
+use pflow_gateway::{
+    Class, Error,
+    runtime::{Anatomy, BUILT_IN, CONTRACT, CodeStore, Runtime},
+};
+use sha2::{Digest as _, Sha256};
+use wasm_encoder::{
+    ComponentImportSection, ComponentSection as _, ComponentTypeRef, ComponentTypeSection, InstanceType,
+};
+
+use super::{guest, stand::limits};
+
+fn wit(file: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit").join(file)).unwrap()
+}
+
+/// Everything that the built-in component may ask for. A new line here is a decision.
+const IMPORTS: &[&str] = &[
+    "pflow:gateway/events@0.1.0",
+    "pflow:gateway/log@0.1.0",
+    "pflow:gateway/types@0.1.0",
+    "wasi:cli/environment@0.2.6",
+    "wasi:cli/exit@0.2.6",
+    "wasi:cli/stderr@0.2.6",
+    "wasi:clocks/monotonic-clock@0.2.2",
+    "wasi:clocks/wall-clock@0.2.2",
+    "wasi:http/outgoing-handler@0.2.2",
+    "wasi:http/types@0.2.2",
+    "wasi:io/error@0.2.2",
+    "wasi:io/poll@0.2.2",
+    "wasi:io/streams@0.2.2",
+];
+
+#[test]
+fn the_built_in_component_imports_a_short_list_and_no_more() {
+    // Patch versions of WASI come with the toolchain.
+    let track = |name: &str| name.rsplit_once('.').map_or_else(|| name.to_owned(), |(track, _)| track.to_owned());
+    let mut imports: Vec<String> = Anatomy::read(BUILT_IN).unwrap().imports.iter().map(|name| track(name)).collect();
+    imports.dedup();
+    let unknown: Vec<_> = imports.iter().filter(|name| !IMPORTS.iter().any(|known| track(known) == **name)).collect();
+    assert!(unknown.is_empty(), "new imports: {unknown:?}");
+    for forbidden in ["wasi:filesystem", "wasi:sockets", "stdin", "random"] {
+        assert!(!imports.iter().any(|name| name.contains(forbidden)), "{imports:?}");
+    }
+}
+
+#[test]
+fn the_version_in_the_wit_file_is_the_one_that_the_host_speaks() {
+    let line = wit("gateway.wit").lines().find(|line| line.starts_with("package ")).unwrap().to_owned();
+    assert_eq!(line, format!("package pflow:gateway@{CONTRACT};"));
+}
+
+/// `wit/versions` has a line for every version: its number and the SHA-256 of `gateway.wit`. A line that was released never changes.
+#[test]
+fn the_contract_does_not_change_without_its_version() {
+    let digest = super::hex(&Sha256::digest(wit("gateway.wit")));
+    let versions = wit("versions");
+    let recorded: Vec<(&str, &str)> =
+        versions.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(' ')).collect();
+    let known = recorded.iter().find(|(version, _)| *version == CONTRACT).map(|(_, digest)| digest.trim());
+    assert_eq!(
+        known,
+        Some(digest.as_str()),
+        "wit/gateway.wit is not what wit/versions says of {CONTRACT}. Raise its version (docs/reference/contract.md says which), \
+         and add the line `NEW-VERSION {digest}`"
+    );
+    let mut numbers: Vec<_> = recorded.iter().map(|(version, _)| *version).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), recorded.len(), "a version is there twice");
+}
+
+/// Why these bytes are refused. Nothing was compiled: the cache is as empty as before.
+fn refused(bytes: &[u8]) -> Error {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, cache) = (folder.path().join("component.wasm"), folder.path().join("cache"));
+    fs::write(&file, bytes).unwrap();
+    let error = Runtime::with(Some(&file), limits(), &CodeStore { packaged: Vec::new(), cache: Some(cache.clone()) })
+        .unwrap_err();
+    assert!(!cache.exists(), "it was compiled");
+    assert_eq!(error.class, Class::Component, "{error:?}");
+    assert!(error.message.contains("component.wasm"), "{error:?}");
+    error
+}
+
+fn hostile() -> Vec<u8> {
+    fs::read(guest::component("hostile")).unwrap()
+}
+
+/// Everywhere, and of the same length, so that the rest stays what it was.
+fn replaced(from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = hostile();
+    let mut at = 0;
+    let mut count = 0;
+    while let Some(found) = bytes[at..].windows(from.len()).position(|window| window == from.as_bytes()) {
+        bytes[at + found..at + found + from.len()].copy_from_slice(to.as_bytes());
+        at += found + from.len();
+        count += 1;
+    }
+    assert!(count > 0, "{from} is not in the component");
+    bytes
+}
+
+#[test]
+fn what_is_not_webassembly_is_refused() {
+    for bytes in [b"".as_slice(), b"#!/bin/sh\n", b"(component)", b"\x7fELF\x02\x01\x01"] {
+        assert!(refused(bytes).message.contains("not WebAssembly"));
+    }
+}
+
+#[test]
+fn a_core_module_is_refused() {
+    let error = refused(&wasm_encoder::Module::new().finish());
+    assert!(error.message.contains("a core WebAssembly module, not a component"), "{error:?}");
+    assert!(error.hint.unwrap().contains("wasm32-wasip2"));
+}
+
+#[test]
+fn a_component_that_was_cut_or_damaged_is_refused() {
+    let whole = hostile();
+    for length in [9, 100, whole.len() / 2, whole.len() - 1] {
+        let error = refused(&whole[..length]);
+        assert!(error.message.contains("broken WebAssembly") || error.message.contains("does not export"), "{error:?}");
+    }
+}
+
+#[test]
+fn a_component_without_an_export_is_refused_by_its_name() {
+    let error = refused(&wasm_encoder::Component::new().finish());
+    assert!(error.message.contains("does not export pflow:gateway/discovery@0.1.0"), "{error:?}");
+    assert!(error.hint.unwrap().contains("it exports nothing"));
+}
+
+#[test]
+fn a_component_of_another_version_is_refused_with_both_versions() {
+    let error = refused(&replaced("@0.1.0", "@0.2.0"));
+    assert!(
+        error.message.contains("exports pflow:gateway/discovery@0.2.0, this host needs version 0.1.0"),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn an_import_that_the_host_does_not_offer_is_refused_by_its_name() {
+    for name in ["acme:secrets/read@1.0.0", "wasi:nn/graph@0.2.0", "pflow:gateway/admin@0.1.0", "read-secrets"] {
+        let mut bytes = hostile();
+        let mut types = ComponentTypeSection::new();
+        types.instance(&InstanceType::new());
+        types.append_to_component(&mut bytes);
+        let mut imports = ComponentImportSection::new();
+        imports.import(name, ComponentTypeRef::Instance(type_count(&bytes) - 1));
+        imports.append_to_component(&mut bytes);
+        let error = refused(&bytes);
+        assert!(error.message.contains(&format!("imports {name}, which this host does not offer")), "{error:?}");
+    }
+}
+
+/// Types at the top level, however they came to be there.
+fn type_count(bytes: &[u8]) -> u32 {
+    use wasmparser::{ComponentExternalKind, Parser, Payload};
+    let (mut depth, mut count) = (0, 0);
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.unwrap() {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth -= 1,
+            Payload::ComponentTypeSection(section) if depth == 0 => count += section.count(),
+            Payload::ComponentAliasSection(section) if depth == 0 => {
+                let types = section.into_iter().filter(|alias| {
+                    use wasmparser::{ComponentAlias, ComponentOuterAliasKind};
+                    matches!(
+                        alias,
+                        Ok(ComponentAlias::InstanceExport { kind: ComponentExternalKind::Type, .. }
+                            | ComponentAlias::Outer { kind: ComponentOuterAliasKind::Type, .. })
+                    )
+                });
+                count += u32::try_from(types.count()).unwrap();
+            }
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                let types = section.into_iter().filter(
+                    |import| matches!(import, Ok(import) if matches!(import.ty, wasmparser::ComponentTypeRef::Type(_))),
+                );
+                count += u32::try_from(types.count()).unwrap();
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                let types = section
+                    .into_iter()
+                    .filter(|export| matches!(export, Ok(export) if export.kind == ComponentExternalKind::Type));
+                count += u32::try_from(types.count()).unwrap();
+            }
+            _ => {}
+        }
+    }
+    count
+}
+
+#[test]
+fn a_component_whose_types_are_others_under_the_same_names_does_not_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("component.wasm");
+    fs::write(&file, replaced("repeated-cursor", "repeated-cursox")).unwrap();
+    let error = Runtime::with(Some(&file), limits(), &CodeStore::default()).unwrap_err();
+    assert_eq!(error.class, Class::Component);
+    assert!(error.message.contains("does not fit the contract pflow:gateway@0.1.0"), "{error:?}");
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_even_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("component.wasm");
+    fs::File::create(&file).unwrap().set_len(1 << 30).unwrap();
+    let error = Runtime::with(Some(&file), limits(), &CodeStore::default()).unwrap_err();
+    assert!(error.message.contains("larger than 64 MiB"), "{error:?}");
+}
