@@ -264,7 +264,7 @@ fn one_health(gateway: &GatewayHealth, text: &mut String) {
         }
     }
     for (tools, what) in
-        [(&gateway.vanished_tools, "gone since the last look"), (&gateway.appeared_tools, "new since the last look")]
+        [(&gateway.vanished_tools, "gone since the last good snapshot"), (&gateway.appeared_tools, "new since the last good snapshot")]
     {
         if !tools.is_empty() {
             let _ = writeln!(text, "  {} {} {what}", careful(), count(tools.len(), "tool"));
