@@ -55,6 +55,17 @@ pub(crate) fn target() -> PathBuf {
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
+    // What `cargo run` tells this program of itself. Build scripts look at some of it, so that whatever is built from
+    // here would be built again when cargo is called by hand.
+    for (name, _) in std::env::vars_os() {
+        let shown = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"]
+            .iter()
+            .any(|p| shown.starts_with(p))
+        {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 
