@@ -262,7 +262,7 @@ mod tests {
         report.services.push(service);
         let text = part(&[(report, None)], 1, Some(nasty), Moment::now());
         assert!(!text.contains("<script") && !text.contains('\u{202e}') && !text.contains("\"'&"), "{text}");
-        assert_eq!(text.matches("&lt;script&gt;").count(), 7, "{text}");
+        assert_eq!(text.matches("&lt;script&gt;").count(), 8, "{text}");
     }
 
     #[test]
