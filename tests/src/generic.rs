@@ -199,7 +199,8 @@ pub(crate) struct Live {
 /// A server of this kind.
 #[derive(Clone, Debug)]
 pub struct Generic {
-    pub(crate) config: Arc<Mutex<Config>>,
+    /// Shared by requests: ten thousand tools are not copied for each.
+    pub(crate) config: Arc<Mutex<Arc<Config>>>,
     pub(crate) live: Arc<Mutex<Live>>,
     pub(crate) next: Arc<AtomicU64>,
 }
@@ -216,17 +217,17 @@ impl Generic {
     /// A server that is set up like this.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config: Arc::new(Mutex::new(config)), live: Arc::default(), next: Arc::default() }
+        Self { config: Arc::new(Mutex::new(Arc::new(config))), live: Arc::default(), next: Arc::default() }
     }
 
     /// Changes the configuration of the running server.
     pub fn change(&self, change: impl FnOnce(&mut Config)) {
-        change(&mut locked(&self.config));
+        change(Arc::make_mut(&mut locked(&self.config)));
     }
 
     /// The configuration now.
     #[must_use]
-    pub fn config(&self) -> Config {
+    pub fn config(&self) -> Arc<Config> {
         locked(&self.config).clone()
     }
 
@@ -568,7 +569,7 @@ impl Gateway for Generic {
             if let Reply::Answer(answer) = &mut reply
                 && answer.status < 300
             {
-                answer.headers.extend(self.config().headers);
+                answer.headers.extend(self.config().headers.iter().cloned());
             }
             reply
         })

@@ -46,7 +46,7 @@ fn post(server: &Generic, seen: &Seen) -> Answer {
         tokio::spawn(async move {
             let response = match method.as_str() {
                 "initialize" => {
-                    let (name, release) = server.config().server;
+                    let (name, release) = server.config().server.clone();
                     let result = json!({"protocolVersion": "2024-11-05", "capabilities": {"tools": {}},
                         "serverInfo": {"name": name, "version": release}});
                     rpc::result(&id, &result)

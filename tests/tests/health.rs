@@ -313,7 +313,7 @@ async fn two_hundred_gateways_some_hung_some_down_are_all_reported_in_one_health
     let most = Duration::from_secs(deadline).mul_f64(1.5);
     assert!(took <= most, "it took {took:?}, and the slowest deadline is {deadline} s");
     if cfg!(target_os = "linux") {
-        assert!(peak > 1_000 && peak <= 150 * 1024, "at most 150 MB; it was {} kB", peak);
+        assert!(peak > 1_000 && peak <= 150 * 1024, "at most 150 MB; it was {peak} kB");
     }
     println_measured(took, peak);
 }

@@ -15,7 +15,8 @@ use waki::bindings::wasi::{
 use super::{Body, Failure, FailureKind, Headers, Heard, Level, Method, Outside, Request, Response, Sent};
 use crate::bindings::{
     pflow::gateway::{events, log},
-    wasi::clocks::{monotonic_clock, wall_clock},
+    // With waki's pollables, which wait beside it.
+    wasi::clocks::monotonic_clock,
 };
 
 /// The host.
@@ -70,11 +71,11 @@ impl Outside for Host {
     }
 
     fn sleep(&self, duration: Duration) {
-        monotonic_clock::subscribe_duration(nanoseconds(duration)).block();
+        wasi::clocks::monotonic_clock::subscribe_duration(nanoseconds(duration)).block();
     }
 
     fn now(&self) -> u64 {
-        wall_clock::now().seconds
+        wasi::clocks::wall_clock::now().seconds
     }
 
     fn progress(&self, request_id: u64, progress: f64, total: Option<f64>, message: Option<&str>) {
@@ -106,8 +107,12 @@ fn nanoseconds(duration: Duration) -> u64 {
 fn start(request: Request) -> Result<(FutureIncomingResponse, Result<(), String>), Failure> {
     let (scheme, authority, path) =
         split(&request.url).ok_or_else(|| invalid("the URL is not absolute http or https"))?;
-    let fields: Vec<(String, Vec<u8>)> =
+    let mut fields: Vec<(String, Vec<u8>)> =
         request.headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
+    // Without it the request goes out in chunks, which small servers and some proxies refuse (411).
+    if !request.body.is_empty() {
+        fields.push(("Content-Length".to_owned(), request.body.len().to_string().into_bytes()));
+    }
     let fields = Fields::from_list(&fields).map_err(|error| invalid(&format!("a header is invalid: {error:?}")))?;
     let outgoing = OutgoingRequest::new(fields);
     let method = match request.method {

@@ -32,6 +32,10 @@ mod native {
     ///
     /// `folder` is pflow's.
     #[pyfunction]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "Python's own objects cannot be borrowed while other threads run"
+    )]
     fn last_known(py: Python<'_>, folder: PathBuf, names: Vec<String>) -> Vec<Option<String>> {
         py.detach(|| {
             let (history, now) = (History::new(&folder), Moment::now());

@@ -399,6 +399,23 @@ pub(super) struct Component {
 pub(super) enum ComponentAction {
     /// Say which component runs, and what it is held to
     Show,
+    /// Run this component from now on
+    Use {
+        /// A component
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Only for this gateway
+        #[arg(long, value_name = "NAME")]
+        gateway: Option<String>,
+    },
+    /// Say which components were chosen
+    List,
+    /// Go back to the built-in component
+    Reset {
+        /// Only for this gateway
+        #[arg(long, value_name = "NAME")]
+        gateway: Option<String>,
+    },
     /// Say whether a file fits
     Check {
         /// A component

@@ -8,6 +8,7 @@ mod context;
 mod edit;
 mod look;
 mod past;
+mod pins;
 mod render;
 mod run;
 mod screen;

@@ -263,9 +263,10 @@ fn one_health(gateway: &GatewayHealth, text: &mut String) {
             let _ = writeln!(text, "  {} {what}: {}", careful(), names.join(", "));
         }
     }
-    for (tools, what) in
-        [(&gateway.vanished_tools, "gone since the last look"), (&gateway.appeared_tools, "new since the last look")]
-    {
+    for (tools, what) in [
+        (&gateway.vanished_tools, "gone since the last good snapshot"),
+        (&gateway.appeared_tools, "new since the last good snapshot"),
+    ] {
         if !tools.is_empty() {
             let _ = writeln!(text, "  {} {} {what}", careful(), count(tools.len(), "tool"));
         }

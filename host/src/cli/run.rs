@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     args,
     context::{Context, variable_name},
-    render,
+    pins, render,
     screen::{Format, Reply, print, say, yes},
 };
 use crate::{
@@ -118,7 +118,19 @@ pub(super) async fn end_requested() {
 /// `component`.
 pub(super) fn component(context: &Context, action: &args::ComponentAction) -> Reply {
     match action {
-        args::ComponentAction::Show => show(context.component.as_deref()),
+        args::ComponentAction::Show => {
+            let chosen = match &context.component {
+                Some(file) => Ok(Some(file.clone())),
+                None => pins::components(context).and_then(|all| all.chosen("")).map(|pin| pin.map(|pin| pin.file)),
+            };
+            match chosen {
+                Ok(file) => show(file.as_deref()),
+                Err(error) => Reply::failed(json!({"source": null}), error),
+            }
+        }
+        args::ComponentAction::Use { file, gateway } => pins::install(context, file, gateway.as_deref()),
+        args::ComponentAction::List => pins::list(context),
+        args::ComponentAction::Reset { gateway } => pins::reset(context, gateway.as_deref()),
         args::ComponentAction::Check { file } => match Runtime::new(Some(file)) {
             Ok(runtime) => {
                 let report = runtime.describe();

@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{GatewayConfig, entry};
-use crate::{Error, Result, scrub};
+use crate::{Error, Result, components::Components, scrub};
 
 const SERVERS: &str = "mcpServers";
 
@@ -99,8 +99,20 @@ impl ConfigFile {
     pub fn gateways(&self) -> Vec<(String, Result<GatewayConfig>)> {
         self.servers()
             .filter(|(_, server)| entry::is_gateway(server))
-            .map(|(name, server)| (name.clone(), entry::read(name, server)))
+            .map(|(name, server)| (name.clone(), self.gateway(name, server)))
             .collect()
+    }
+
+    fn gateway(&self, name: &str, server: &Value) -> Result<GatewayConfig> {
+        entry::read(name, server).and_then(|gateway| self.with_component(gateway))
+    }
+
+    /// With the component that `component use` chose, when the entry names none.
+    fn with_component(&self, mut gateway: GatewayConfig) -> Result<GatewayConfig> {
+        if gateway.component.is_none() {
+            gateway.component = Components::beside(&self.path).chosen(&gateway.name)?.map(|pin| pin.file);
+        }
+        Ok(gateway)
     }
 
     /// The gateway of this name, or at this URL.
@@ -110,10 +122,10 @@ impl ConfigFile {
     /// `config`: there is none (with the nearest names), or its entry is wrong.
     pub fn find(&self, target: &str) -> Result<GatewayConfig> {
         if let Some(server) = self.entry(target) {
-            return entry::read(target, server);
+            return self.gateway(target, server);
         }
         if target.contains("://") {
-            return GatewayConfig::for_url(target);
+            return GatewayConfig::for_url(target).and_then(|gateway| self.with_component(gateway));
         }
         let known: Vec<_> =
             self.servers().filter(|(_, server)| entry::is_gateway(server)).map(|(name, _)| name.as_str()).collect();

@@ -216,6 +216,7 @@ impl Egress {
         let first_byte = shortest(options.and_then(|options| options.first_byte_timeout));
         let between = shortest(options.and_then(|options| options.between_bytes_timeout));
 
+        notice_closed_connections().await;
         let connection = capture_connection(&mut outgoing);
         let response = match tokio::time::timeout(first_byte, inner.client.request(outgoing)).await {
             Ok(Ok(response)) => response,
@@ -309,6 +310,17 @@ impl fmt::Debug for Egress {
             .field("policy", &self.inner.policy)
             .field("credentials", &self.credentials())
             .finish_non_exhaustive()
+    }
+}
+
+/// Lets the tasks that drive pooled connections see what happened to them since.
+///
+/// Between two `block_on` of a runtime with one thread nobody looks at its sockets: a connection that the server closed meanwhile
+/// still counts as good, the next request is written into it, and nobody can say whether it arrived. The first yield polls the
+/// sockets, the second lets the woken tasks run.
+async fn notice_closed_connections() {
+    for _ in 0..2 {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -206,7 +206,9 @@ mod tests {
         let mut masked = Masked::new(Pieces(std::collections::VecDeque::new()), secrets("Bearer token-12345"));
         assert_eq!(masked.pass(Bytes::from_static(b"data: {}\n\n")), "data: {}\n\n");
         assert_eq!(masked.pass(Bytes::from_static(b"a t")), "a ");
-        assert_eq!(masked.pass(Bytes::from_static(b"est")), "test");
+        // The last letter can begin the secret again.
+        assert_eq!(masked.pass(Bytes::from_static(b"est")), "tes");
+        assert_eq!(masked.pass(Bytes::from_static(b" ")), "t ");
     }
 
     #[test]

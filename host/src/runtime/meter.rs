@@ -11,7 +11,11 @@ use std::{
 
 use wasmtime::ResourceLimiter;
 
-use super::limits::Limits;
+use super::limits::{Limits, TICK};
+
+/// What one turn is charged at most. A guest that computes gives its thread back at every tick; a turn that lasts longer was the host's work, or
+/// the operating system had given the processor to somebody else. Wall time is bounded anyway.
+const TURN: Duration = TICK.saturating_mul(4);
 
 /// What one event costs besides its text: the entry in a listener's queue, the JSON around it.
 const EVENT: usize = 256;
@@ -74,6 +78,12 @@ struct Spent {
     since: Option<Instant>,
 }
 
+impl Spent {
+    fn turn(&self) -> Duration {
+        self.since.map(|since| since.elapsed().min(TURN)).unwrap_or_default()
+    }
+}
+
 impl Cpu {
     fn lock(&self) -> MutexGuard<'_, Spent> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -86,8 +96,9 @@ impl Cpu {
             self.lock().since = Some(Instant::now());
             let polled = call.as_mut().poll(context);
             let mut spent = self.lock();
-            let slice = spent.since.take().map(|since| since.elapsed()).unwrap_or_default();
-            spent.before += slice;
+            let turn = spent.turn();
+            spent.before += turn;
+            spent.since = None;
             polled
         })
         .await
@@ -99,7 +110,7 @@ impl Cpu {
 
     fn spent(&self) -> Duration {
         let spent = self.lock();
-        spent.before + spent.since.map(|since| since.elapsed()).unwrap_or_default()
+        spent.before + spent.turn()
     }
 }
 
@@ -204,11 +215,14 @@ mod tests {
     fn waiting_costs_no_cpu_time_and_computing_does() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let cpu = Cpu::default();
-        runtime.block_on(cpu.charge(tokio::time::sleep(Duration::from_millis(200))));
+        runtime.block_on(cpu.charge(async { tokio::time::sleep(Duration::from_millis(200)).await }));
         let waited = cpu.spent();
-        runtime.block_on(cpu.charge(async { std::thread::sleep(Duration::from_millis(200)) }));
+        for _ in 0..10 {
+            runtime.block_on(cpu.charge(async { std::thread::sleep(TICK) }));
+        }
         let computed = cpu.spent().checked_sub(waited).unwrap();
-        assert!(waited * 4 < computed, "waiting cost {waited:?}, computing {computed:?}");
+        // Two turns, begun and ended; ten turns of a tick each.
+        assert!(waited <= TURN * 2 && computed >= TICK * 10, "waiting cost {waited:?}, computing {computed:?}");
     }
 
     #[test]

@@ -15,6 +15,9 @@ use pflow_gateway_tests::program::{Home, Program};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
+/// Held by what needs the machine, or takes it.
+static QUIET: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// The binary, after one run that compiles the component: that is not what is timed here.
 async fn program() -> Program {
     static WARM: OnceCell<Program> = OnceCell::const_new();

@@ -11,12 +11,12 @@ use pflow_gateway_tests::{
 use serde_json::{Value, json};
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use crate::{entry, program};
+use crate::{QUIET, entry, program};
 
 /// What may come on top of the deadline.
 const GRACE: Duration = Duration::from_millis(500);
 /// Processes at a time.
-const SIDE_BY_SIDE: usize = 4;
+const SIDE_BY_SIDE: usize = 3;
 /// A token that no output may hold.
 const TOKEN: &str = "s3cret-t0ken-of-the-matrix";
 
@@ -89,10 +89,11 @@ async fn every_fault_is_told_as_the_table_says() {
         let found = found.unwrap();
         // A machine that is busy with the other cases is no reason: late ones get a quiet turn.
         match found.iter().find(|p| p.late) {
-            Some(first) if found.iter().all(|p| p.late) => late.push((first.fault, first.command)),
-            _ => problems.extend(found),
+            Some(first) => late.push((first.fault, first.command)),
+            None => problems.extend(found),
         }
     }
+    let _quiet = QUIET.lock().await;
     for (name, command) in late {
         problems.extend(play(&program, &Fault::named(name).unwrap(), command).await);
     }

@@ -71,7 +71,7 @@ async fn all_attacks_in_rounds() {
     let rounds: usize = std::env::var("SANDBOX_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(3);
     let component = guest::component("hostile");
     let code = CodeStore { packaged: Vec::new(), cache: component.parent().map(|folder| folder.join("code")) };
-    let limits = Limits { cpu: Duration::from_millis(100), wall: Duration::from_millis(300), ..limits() };
+    let limits = Limits { cpu: Duration::from_millis(150), wall: Duration::from_millis(600), ..limits() };
     let stand = Stand::with(Runtime::with(Some(&component), limits, &code).unwrap()).await;
     let round = async || {
         for (name, point) in ATTACKS {

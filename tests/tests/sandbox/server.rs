@@ -98,7 +98,7 @@ async fn serve(mut stream: TcpStream, seen: &Seen, elsewhere: Option<SocketAddr>
         buffer.drain(..end);
         seen.requests.lock().unwrap().push(head.clone());
         let path = head.split(' ').nth(1).unwrap_or_default();
-        if head.starts_with("POST") {
+        if head.starts_with("POST") || head.to_ascii_lowercase().contains("transfer-encoding:") {
             // Reads on as long as anything comes; a second request in the body would be seen in it.
             let mut body = buffer.clone();
             let mut chunk = vec![0; 65_536];

@@ -1,0 +1,94 @@
+//! `component use`, `list` and `reset`: which component runs for which gateway.
+//! Takes files and names; gives replies. Runs nothing.
+
+use std::{fmt::Write as _, path::Path};
+
+use serde_json::{Value, json};
+
+use super::{
+    context::Context,
+    screen::{Reply, yes},
+};
+use crate::{
+    Result,
+    components::{Components, Pin, Scope},
+    scrub,
+};
+
+fn scope(gateway: Option<&str>) -> Scope {
+    gateway.map_or(Scope::All, |name| Scope::Gateway(name.to_owned()))
+}
+
+/// The components beside pflow's server file.
+pub(super) fn components(context: &Context) -> Result<Components> {
+    Ok(Components::beside(&context.path()?))
+}
+
+fn shape(scope: &Scope, pin: &Pin) -> Value {
+    let gateway = match scope {
+        Scope::All => Value::Null,
+        Scope::Gateway(name) => name.as_str().into(),
+    };
+    json!({"gateway": gateway, "sha256": pin.sha256, "source": pin.source, "file": pin.file})
+}
+
+/// `component use FILE`.
+pub(super) fn install(context: &Context, file: &Path, gateway: Option<&str>) -> Reply {
+    let scope = scope(gateway);
+    match components(context).and_then(|components| components.install(file, &scope)) {
+        Ok(pin) => {
+            let mut json = shape(&scope, &pin);
+            if let Some(members) = json.as_object_mut() {
+                members.insert("error".to_owned(), Value::Null);
+            }
+            let text = format!(
+                "{} {scope}: {} runs from now on\n  sha256 {}\n  → {} component reset goes back\n",
+                yes(),
+                scrub::line(&file.display().to_string(), 300),
+                pin.sha256,
+                context.program
+            );
+            Reply::good(text, &json)
+        }
+        Err(error) => Reply::failed(json!({"source": file}), error),
+    }
+}
+
+/// `component list`.
+pub(super) fn list(context: &Context) -> Reply {
+    match components(context).and_then(|components| components.list()) {
+        Ok(pins) => {
+            let mut text = String::new();
+            for (scope, pin) in &pins {
+                let source = scrub::line(&pin.source.display().to_string(), 300);
+                let _ = writeln!(text, "{scope}: {source}\n  sha256 {}", pin.sha256);
+            }
+            if !pins.iter().any(|(scope, _)| *scope == Scope::All) {
+                let others = if pins.is_empty() { "all gateways" } else { "all others" };
+                let _ = writeln!(text, "{others}: built-in");
+            }
+            let pins: Vec<_> = pins.iter().map(|(scope, pin)| shape(scope, pin)).collect();
+            Reply::good(text, &json!({"components": pins, "error": null}))
+        }
+        Err(error) => Reply::failed(json!({"components": []}), error),
+    }
+}
+
+/// `component reset`.
+pub(super) fn reset(context: &Context, gateway: Option<&str>) -> Reply {
+    let scope = scope(gateway);
+    match components(context).and_then(|components| components.reset(&scope)) {
+        Ok(removed) => {
+            let text = match &removed {
+                Some(pin) => {
+                    let source = scrub::line(&pin.source.display().to_string(), 300);
+                    format!("{} {scope}: {source} no longer runs\n", yes())
+                }
+                None => format!("{} {scope}: nothing was chosen\n", yes()),
+            };
+            let removed = removed.map(|pin| shape(&scope, &pin));
+            Reply::good(text, &json!({"removed": removed, "error": null}))
+        }
+        Err(error) => Reply::failed(json!({"removed": null}), error),
+    }
+}
