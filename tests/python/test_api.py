@@ -85,6 +85,19 @@ class TestShapes:
         assert result is not None
         assert result["structuredContent"]["arguments"] == arguments
 
+    def test_health_remembers_since_when(self, gateway: Gateway) -> None:
+        first, second = (gateway.health()["gateways"][0] for _ in range(2))
+        assert first["since"] is not None
+        assert second["since"] == first["since"]
+        assert second["checked_at"] > first["checked_at"]
+
+    def test_a_failing_call_is_known_to_health(self, lab: FakeGateway, gateway: Gateway) -> None:
+        assert status_of(gateway, "github") in ("ok", "unknown")
+        lab.order(do="service", name="github", state="failing")
+        with pytest.raises(GatewayError):
+            gateway.call("github__list_issues", {"repo": "a/b"})
+        assert status_of(gateway, "github") not in ("ok", "unknown")
+
     def test_narrowing_is_counted(self, gateway: Gateway) -> None:
         everything = gateway.tools()
         some = gateway.tools(exclude=["lab__*", "slack__*"])
@@ -93,10 +106,16 @@ class TestShapes:
         assert some["filtered_out"] == everything["total"] - len(some["tools"])
 
 
+def status_of(gateway: Gateway, service: str) -> str:
+    """What health says of one service."""
+    services = gateway.health()["gateways"][0]["services"]
+    return next(found["status"] for found in services if found["name"] == service)
+
+
 def shape(value: Any) -> Any:
     """A report without what differs from run to run."""
     if isinstance(value, dict):
-        changing = {"ms", "latency_ms", "checked_at", "detail"}
+        changing = {"ms", "latency_ms", "checked_at", "detail", "since", "last_seen"}
         return {name: shape(member) for name, member in value.items() if name not in changing}
     if isinstance(value, list):
         return [shape(member) for member in value]

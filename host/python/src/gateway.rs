@@ -12,6 +12,7 @@ use std::{
 use pflow_gateway::{
     CallOptions, OnMessage, OnProgress, Result,
     config::{ConfigFile, Filter, GatewayConfig},
+    history::{CallResult, History, Looker, Moment},
     report,
     runtime::Runtime,
 };
@@ -36,12 +37,13 @@ fn component(file: Option<&Path>) -> Result<Arc<Runtime>> {
     Ok(runtime)
 }
 
+/// What a target means, and the folder in which pflow keeps what is known of it.
 fn configure(
     target: &str,
     file: Option<PathBuf>,
     component: Option<PathBuf>,
     timeout: Option<Duration>,
-) -> Result<GatewayConfig> {
+) -> Result<(GatewayConfig, Option<PathBuf>)> {
     let path = file.map_or_else(ConfigFile::default_path, Ok)?;
     let mut config = ConfigFile::load(&path)?.find(target)?;
     if let Some(timeout) = timeout {
@@ -50,7 +52,7 @@ fn configure(
     if component.is_some() {
         config.component = component;
     }
-    Ok(config)
+    Ok((config, path.parent().map(Path::to_path_buf)))
 }
 
 fn seconds(name: &str, value: Option<f64>) -> PyResult<Option<Duration>> {
@@ -67,28 +69,44 @@ fn seconds(name: &str, value: Option<f64>) -> PyResult<Option<Duration>> {
 #[pyclass(frozen, module = "pflow_gateway")]
 pub(crate) struct Gateway {
     config: GatewayConfig,
-    open: Mutex<Option<(u32, pflow_gateway::Gateway)>>,
+    folder: Option<PathBuf>,
+    open: Mutex<Option<Open>>,
+}
+
+/// What a gateway is in one process.
+#[derive(Clone)]
+struct Open {
+    process: u32,
+    gateway: pflow_gateway::Gateway,
+    history: History,
 }
 
 impl Gateway {
     /// The gateway as this process has it: a fork starts with a new one.
-    fn live(&self) -> Result<pflow_gateway::Gateway> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((pid, gateway)) = open.as_ref()
-            && *pid == process::id()
+    fn live(&self) -> Result<Open> {
+        let mut slot = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = slot.as_ref()
+            && open.process == process::id()
         {
-            return Ok(gateway.clone());
+            return Ok(open.clone());
         }
         let runtime = component(self.config.component.as_deref())?;
-        let gateway = pflow_gateway::Gateway::new(runtime, self.config.clone());
-        if let Some(parents) = open.replace((process::id(), gateway.clone())) {
-            // Its threads and connections are the parent's.
+        let open = Open {
+            process: process::id(),
+            gateway: pflow_gateway::Gateway::new(runtime, self.config.clone()),
+            history: self
+                .folder
+                .as_deref()
+                .map_or_else(|| History::off("the server file is in no folder"), History::new),
+        };
+        if let Some(parents) = slot.replace(open.clone()) {
+            // Its threads, connections and open files are the parent's.
             std::mem::forget(parents);
         }
-        Ok(gateway)
+        Ok(open)
     }
 
-    fn opened(&self, py: Python<'_>) -> PyResult<pflow_gateway::Gateway> {
+    fn opened(&self, py: Python<'_>) -> PyResult<Open> {
         py.detach(|| self.live()).map_err(|error| errors::raise(py, &error))
     }
 }
@@ -118,14 +136,14 @@ impl Gateway {
 
     /// Goes through the steps of connecting, one by one. A failure is in the report.
     fn test(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let gateway = self.opened(py)?;
+        let Open { gateway, .. } = self.opened(py)?;
         let report = wait(py, async move { gateway.test().await })?;
         json::to_python(py, &report)
     }
 
     /// The services behind the gateway.
     fn services(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let gateway = self.opened(py)?;
+        let Open { gateway, .. } = self.opened(py)?;
         let report = wait(py, async move { gateway.services().await })?;
         json::to_python(py, &report.map_err(|error| errors::raise(py, &error))?)
     }
@@ -158,16 +176,20 @@ impl Gateway {
             no_destructive,
             control_tools,
         };
-        let gateway = self.opened(py)?;
+        let Open { gateway, .. } = self.opened(py)?;
         let report = wait(py, async move { gateway.tools(&narrow).await })?;
         json::to_python(py, &report.map_err(|error| errors::raise(py, &error))?)
     }
 
-    /// How the gateway and the services behind it are. A failure is in the report.
+    /// How the gateway and the services behind it are, and since when. A failure is in the report.
     fn health(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let gateway = self.opened(py)?;
-        let report = wait(py, async move { gateway.health().await })?;
-        json::to_python(py, &report::Health { status: report.status, gateways: vec![report], history_off: None })
+        let Open { gateway, history, .. } = self.opened(py)?;
+        let report = wait(py, async move {
+            let looker = Looker { history, probes: Vec::new() };
+            let (health, _) = looker.look(&gateway).await;
+            report::Health { status: health.status, gateways: vec![health], history_off: looker.history.why_off() }
+        })?;
+        json::to_python(py, &report)
     }
 
     /// Calls one tool.
@@ -190,12 +212,23 @@ impl Gateway {
             on_message: on_message.map(message),
             meta: meta.map(|meta| json::object(py, "meta", Some(meta))).transpose()?,
         };
-        let gateway = self.opened(py)?;
-        let report = wait(py, async move { gateway.call(&tool, arguments, options).await })?;
-        match &report {
+        let Open { gateway, history, .. } = self.opened(py)?;
+        let report = wait(py, async move {
+            let report = Arc::new(gateway.call(&tool, arguments, options).await);
+            let seen = Arc::clone(&report);
+            // A failing service is known before anybody asks for its health; the file may be slow, or locked.
+            let remembered = tokio::task::spawn_blocking(move || {
+                if let Some((service, result)) = CallResult::of(&seen) {
+                    history.record_call(&seen.gateway, service, &result, Moment::now());
+                }
+            });
+            let _ = remembered.await;
+            report
+        })?;
+        match report.as_ref() {
             // Nothing came back from the tool: that is the gateway's failure, not the tool's answer.
             report::Call { result: None, error: Some(error), .. } => Err(errors::raise(py, error)),
-            _ => json::to_python(py, &report),
+            report => json::to_python(py, report),
         }
     }
 
@@ -203,7 +236,9 @@ impl Gateway {
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let open = py.detach(|| self.open.lock().unwrap_or_else(PoisonError::into_inner).take());
         match open {
-            Some((pid, gateway)) if pid == process::id() => wait(py, async move { gateway.close().await }),
+            Some(Open { process, gateway, .. }) if process == process::id() => {
+                wait(py, async move { gateway.close().await })
+            }
             Some(parents) => {
                 std::mem::forget(parents);
                 Ok(())
