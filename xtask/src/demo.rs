@@ -35,7 +35,7 @@ Post what it said.
 
 - type: mcp-demo-slack_post_message
 - channel: general
-- text: \"Reykjavik today: ${weather.result.conditions}\"
+- text: \"Reykjavik today: ${weather.result.sky}\"
 
 ## Outputs
 

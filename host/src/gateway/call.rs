@@ -73,18 +73,7 @@ impl Drop for Pending {
         if self.answered {
             return;
         }
-        let (pool, request) = (Arc::clone(&self.pool), self.request);
-        // Without a runtime the process is ending, and the connection with it.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                if let Ok(mut lent) = pool.lend().await {
-                    let told = lent.conversation.cancel(request, "the caller gave up", Duration::from_secs(2)).await;
-                    if told.is_ok() {
-                        pool.give_back(lent);
-                    }
-                }
-            });
-        }
+        self.pool.tell_cancelled(self.request);
     }
 }
 

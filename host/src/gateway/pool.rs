@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, task::JoinHandle};
 
 use super::{
     call::Listener,
@@ -46,6 +46,8 @@ pub(super) struct Pool {
     instances: AtomicU64,
     calls: AtomicU64,
     inbox: Arc<Inbox>,
+    /// Cancellations that are being told to the gateway; the session ends after them.
+    goodbyes: Mutex<Vec<JoinHandle<()>>>,
 }
 
 #[derive(Default)]
@@ -132,6 +134,7 @@ impl Pool {
             instances: AtomicU64::new(0),
             calls: AtomicU64::new(CALL_IDS),
             inbox: Arc::default(),
+            goodbyes: Mutex::default(),
         }
     }
 
@@ -341,8 +344,35 @@ impl Pool {
         explain(failure, &self.config, self.credential_expiry())
     }
 
+    fn goodbyes(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.goodbyes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the gateway, beside everything else, that nobody waits for a call any more. Only in the session that the
+    /// call was made in: a new one would know nothing of it.
+    pub(super) fn tell_cancelled(self: &Arc<Self>, request: u64) {
+        let Some(session) = self.session() else { return };
+        // Without a runtime the process is ending, and the connection with it.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let pool = Arc::clone(self);
+        let task = runtime.spawn(async move {
+            let Ok(mut conversation) = pool.instance().await else { return };
+            if conversation.open(&pool.endpoint(), Some(&session), CLOSING).await.is_ok() {
+                let told = conversation.cancel(request, "the caller gave up", CLOSING).await;
+                tracing::debug!(gateway = %pool.config.name, request, told = told.is_ok(), "cancelled");
+            }
+        });
+        let mut goodbyes = self.goodbyes();
+        goodbyes.retain(|task| !task.is_finished());
+        goodbyes.push(task);
+    }
+
     /// Ends the session, as well as that goes.
     pub(super) async fn close(&self) {
+        let goodbyes = std::mem::take(&mut *self.goodbyes());
+        for goodbye in goodbyes {
+            let _ = tokio::time::timeout(CLOSING, goodbye).await;
+        }
         let (session, idle) = {
             let mut shared = self.shared();
             (shared.session.take(), std::mem::take(&mut shared.idle))
