@@ -28,11 +28,12 @@ def server(name):
 
 
 def front(parts):
-    servers = {}
+    # Mounted one by one: an aggregator made of one `create_proxy` over all of them lists nothing once one is dead.
+    app = FastMCP("front")
     for part in parts:
         name, port = part.split("=")
-        servers[name] = {"url": f"http://127.0.0.1:{port}/mcp", "transport": "http"}
-    return create_proxy({"mcpServers": servers}, name="front")
+        app.mount(create_proxy(f"http://127.0.0.1:{port}/mcp"), namespace=name)
+    return app
 
 
 async def serve(app, port_file, wanted):
