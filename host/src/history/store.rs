@@ -143,9 +143,10 @@ fn connect(path: &Path) -> Result<Connection, Trouble> {
     connection.busy_timeout(BUSY).map_err(failed)?;
     let read =
         |connection: &Connection, name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let application = read(&connection, "application_id").map_err(failed)?;
+    // In this order: both are committed at once, so whoever sees our tables sees our mark after them.
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
+    let application = read(&connection, "application_id").map_err(failed)?;
     if application != APPLICATION && tables > 0 {
         return Err(Trouble::Foreign { path: path.to_owned() });
     }
