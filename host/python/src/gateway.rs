@@ -123,9 +123,9 @@ impl Gateway {
         timeout: Option<f64>,
     ) -> PyResult<Self> {
         let timeout = seconds("timeout", timeout)?;
-        let config =
+        let (config, folder) =
             py.detach(|| configure(target, config, component, timeout)).map_err(|error| errors::raise(py, &error))?;
-        Ok(Self { config, open: Mutex::new(None) })
+        Ok(Self { config, folder, open: Mutex::new(None) })
     }
 
     /// The entry's name, or the URL.
