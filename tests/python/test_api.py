@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -69,8 +70,7 @@ class TestShapes:
         called = gateway.call("lab__echo", arguments)
         assert called == printed("call", url, "lab__echo", "--args", json.dumps(arguments))
         for name, ours in (("test", gateway.test()), ("health", gateway.health())):
-            theirs = printed(name, url)
-            assert shape(ours) == shape(theirs), name
+            assert shape(ours) == shape(printed(name, url)), name
 
     def test_a_tool_s_own_error_is_a_result(self, gateway: Gateway) -> None:
         report = gateway.call("lab__boom", {"reason": "on purpose"})
@@ -117,6 +117,9 @@ def shape(value: Any) -> Any:
     if isinstance(value, dict):
         changing = {"ms", "latency_ms", "checked_at", "detail", "since", "last_seen"}
         return {name: shape(member) for name, member in value.items() if name not in changing}
+    if isinstance(value, str):
+        # "a call answered 2 s ago"
+        return re.sub(r"\d+ \w+ ago|just now", "some time ago", value)
     if isinstance(value, list):
         return [shape(member) for member in value]
     return value
