@@ -4,6 +4,7 @@
 
 mod bench;
 mod build;
+mod conformance;
 mod demo;
 mod python;
 mod shell;
@@ -28,6 +29,8 @@ enum Task {
     Demo,
     /// Everything that CI runs: format, lints, Rust tests, Python tests, end to end
     Test(test::Options),
+    /// The MCP conformance suite, client side, against the built program
+    Conformance,
     /// Measure, in one run, with ratios to other clients
     Bench(bench::Options),
 }
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Task::Build => build::dist().map(drop),
         Task::Demo => demo::demo(),
         Task::Test(options) => test::test(&options),
+        Task::Conformance => conformance::conformance(),
         Task::Bench(options) => bench::bench(&options),
     };
     match done {
