@@ -99,17 +99,14 @@ impl Conversation {
         ended
     }
 
-    /// Reads and attributes all tools.
+    /// Reads and attributes all tools. A lost session is reported, not renewed: when to renew is the host's decision, since
+    /// others are attached to the same one.
     ///
     /// # Errors
     ///
     /// A page could not be read.
     pub fn list_tools(&mut self) -> Result<Catalog> {
         let listing = match self.read_pages() {
-            Err(Error::SessionLost(_)) => {
-                self.renew()?;
-                self.read_pages()?
-            }
             // A cursor that went stale while reading: the catalogue changed. From the start, once.
             Err(Error::Rejected(RpcError { code: -32_602, data: Some(data), .. })) if data == CURSOR_MARK => {
                 self.read_pages()?

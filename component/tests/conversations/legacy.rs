@@ -158,10 +158,13 @@ fn a_lost_session_is_reported_and_the_call_is_never_repeated() {
 }
 
 #[test]
-fn reading_the_catalogue_renews_a_lost_session_once_and_starts_over() {
+fn a_session_that_is_lost_while_the_catalogue_is_read_is_reported_and_after_renewal_it_is_read_from_the_start() {
     let pages = vec![vec![tool("a")], vec![tool("b")], vec![tool("c")]];
     let fake = Fake::new(Plain { pages, dies_after: Some(2), ..Plain::default() });
     let mut conversation = open(&fake).unwrap();
+    assert!(matches!(conversation.list_tools(), Err(Error::SessionLost(_))));
+    assert_eq!(fake.count("POST initialize"), 1, "when to renew is the host's decision");
+    conversation.renew().unwrap();
     let catalog = conversation.list_tools().unwrap();
     assert_eq!(catalog.tools.len(), 3);
     assert_eq!(catalog.pages, 3);
@@ -170,12 +173,12 @@ fn reading_the_catalogue_renews_a_lost_session_once_and_starts_over() {
 }
 
 #[test]
-fn a_session_that_is_lost_twice_is_an_error() {
+fn a_session_that_is_lost_at_once_is_an_error_and_asked_for_once() {
     let fake = Fake::scripted(|seen: &Seen| {
         Ok(hello(seen).map_or_else(|| Canned::text(404, "", ""), |canned| canned.header("mcp-session-id", "x")))
     });
     assert!(matches!(open(&fake).unwrap().list_tools(), Err(Error::SessionLost(_))));
-    assert_eq!(fake.count("POST tools/list"), 2);
+    assert_eq!(fake.count("POST tools/list"), 1);
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub(super) fn sessions() -> Vec<Fault> {
         }),
         session("session-404-always", LIST, "Loses every session at once.", |t| answer(lost(t)))
             .fails(SessionLost)
-            .requests(17),
+            .requests(10),
         session("session-lost-before-call", CALL, "Has lost the session when the tool is called: it never ran.", |t| {
             if t.once() { answer(lost(t)) } else { None }
         })
