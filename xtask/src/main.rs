@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod conformance;
 mod demo;
+mod guests;
 mod python;
 mod shell;
 mod test;

@@ -5,6 +5,7 @@ use clap::Args;
 
 use crate::{
     build::{self, component, release},
+    guests::guests,
     python::{Venv, Version},
     shell::{Result, cargo, run, say, target},
 };
@@ -42,6 +43,7 @@ pub(crate) fn test(options: &Options) -> Result {
     pflow.install(&dist.wheel)?;
     let context_forge = Venv::with("contextforge", &["contextforge"], Version(11))?;
     let fastmcp = Venv::with("fastmcp", &["fastmcp"], Version(10))?;
+    let guests = guests(&component)?;
     run(pflow
         .python()
         .args(["-m", "pytest", "tests/python", "-ra"])
@@ -49,6 +51,8 @@ pub(crate) fn test(options: &Options) -> Result {
         .env("PFLOW_GATEWAY_WHEEL", &dist.wheel)
         .env("PFLOW_BIN", pflow.bin("pflow"))
         .env("FAKE_GATEWAY_BIN", target().join("release/fake-gateway"))
+        .env("EXAMPLE_COMPONENTS", &guests.folder)
+        .env("COMPOSE_BIN", &guests.compose)
         .env("CONTEXTFORGE_PYTHON", context_forge.bin("python"))
         .env("FASTMCP_PYTHON", fastmcp.bin("python"))
         .env_remove("PYTHONPATH"))

@@ -21,7 +21,7 @@ async function readPage(url) {
     const answer = await fetch(new URL(PAGE, url));
     if (!answer.ok) return [];
     const { components } = await answer.json();
-    return components.filter(({ name, status }) => typeof name === 'string' && status in STATES);
+    return components.filter(({ name, status }) => typeof name === 'string' && Object.hasOwn(STATES, status));
   } catch {
     return [];
   }
