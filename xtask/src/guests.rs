@@ -28,40 +28,48 @@ pub(crate) fn guests(gateway: &Path) -> Result<Guests> {
     let folder = target().join("components");
     fs::create_dir_all(&folder).doing(format!("cannot make {}", folder.display()))?;
     copy(gateway, &folder.join("gateway.wasm"))?;
-    let compose = cargo_build("compose", None)?.join("compose");
-    let parts = [
-        ("rust", cargo_build("rust", Some("wasm32-wasip2"))?.join("rule.wasm")),
-        ("python", python(&folder)?),
-        ("javascript", javascript(&folder)?),
-    ];
-    for (language, part) in parts {
-        let whole = folder.join(language).with_extension("wasm");
-        let new = folder.join(format!("{language}.new"));
+    let compose = composer()?;
+    rust(&folder, gateway)?;
+    for (language, part) in [("python", python(&folder)?), ("javascript", javascript(&folder)?)] {
+        let new = folder.join(language).with_extension("new");
         run(command(&compose).arg(&part).arg(gateway).arg(&new))?;
-        let kept = folder.join(format!("{language}-part.wasm"));
-        if part != kept {
-            fs::copy(&part, &kept).doing(format!("cannot write {}", kept.display()))?;
-        }
-        if fs::read(&new).ok() != fs::read(&whole).ok() {
-            // Machine code of what was there before is of no use any more.
-            let _ = fs::remove_dir_all(folder.join("cache"));
-        }
-        fs::rename(&new, &whole).doing(format!("cannot write {}", whole.display()))?;
+        replace(&folder, language, &new)?;
     }
     Ok(Guests { folder, compose })
 }
 
-/// The crate in this folder of `docs/components`; gives the folder of what was built.
-fn cargo_build(name: &str, platform: Option<&str>) -> Result<PathBuf> {
-    let built = target().join("guests");
-    let mut cargo = cargo();
-    cargo.args(["build", "--locked", "--release", "--quiet", "--manifest-path"]);
-    cargo.arg(sources(name).join("Cargo.toml")).arg("--target-dir").arg(&built);
-    if let Some(platform) = platform {
-        cargo.args(["--target", platform]);
+/// Puts a whole component into its place. Machine code of what was there before is of no use any more.
+fn replace(folder: &Path, language: &str, new: &Path) -> Result {
+    let whole = folder.join(language).with_extension("wasm");
+    if fs::read(new).ok() != fs::read(&whole).ok() {
+        let _ = fs::remove_dir_all(folder.join("cache"));
     }
-    run(&mut cargo)?;
-    Ok(platform.map_or_else(|| built.clone(), |platform| built.join(platform)).join("release"))
+    fs::rename(new, &whole).doing(format!("cannot write {}", whole.display()))
+}
+
+/// Cargo in a folder of `docs/components`, with the target folder of the other guests.
+fn cargo_in(name: &str, subcommand: &str) -> Command {
+    let mut cargo = cargo();
+    cargo.args([subcommand, "--locked", "--release", "--quiet"]).current_dir(sources(name));
+    cargo.env("CARGO_TARGET_DIR", built());
+    cargo
+}
+
+fn built() -> PathBuf {
+    target().join("guests")
+}
+
+fn composer() -> Result<PathBuf> {
+    run(&mut cargo_in("compose", "build"))?;
+    Ok(built().join("release/pflow-gateway-compose"))
+}
+
+/// By its one command, which composes too.
+fn rust(folder: &Path, gateway: &Path) -> Result {
+    let new = folder.join("rust.new");
+    run(cargo_in("rust", "run").arg("--").arg(gateway).arg(&new))?;
+    copy(&built().join("component/wasm32-wasip2/component/rule.wasm"), &folder.join("rust-part.wasm"))?;
+    replace(folder, "rust", &new)
 }
 
 fn python(folder: &Path) -> Result<PathBuf> {

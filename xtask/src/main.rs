@@ -30,6 +30,8 @@ enum Task {
     Demo,
     /// Everything that CI runs: format, lints, Rust tests, Python tests, end to end
     Test(test::Options),
+    /// Put the components of docs/components, each with the built-in one behind it, into target/components
+    Components,
     /// The MCP conformance suite, client side, against the built program
     Conformance,
     /// Measure, in one run, with ratios to other clients
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Task::Build => build::dist().map(drop),
         Task::Demo => demo::demo(),
         Task::Test(options) => test::test(&options),
+        Task::Components => build::rust_target().and_then(|()| guests::guests(&build::component()?)).map(drop),
         Task::Conformance => conformance::conformance(),
         Task::Bench(options) => bench::bench(&options),
     };

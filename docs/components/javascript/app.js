@@ -1,10 +1,12 @@
 // Health from the vendor's own status page: GET /status.json of the gateway's origin, in the form of Statuspage's summary.json.
 // What the page says of a service comes before what the component behind says; when there is no page, that stays as it is.
-// Everything else is passed on to the component behind, which is the built-in one after `component compose`.
+// How long each call took goes to the log (`-v` shows it).
+// Everything else is passed on to the component behind, which is the built-in one after `pflow-gateway-compose`.
 
 import { Conversation as Behind } from 'pflow:gateway/discovery@0.1.0';
 import { check } from 'pflow:gateway/health@0.1.0';
 import { callTool, cancel } from 'pflow:gateway/calls@0.1.0';
+import { log } from 'pflow:gateway/log@0.1.0';
 
 const PAGE = '/status.json';
 const STATES = {
@@ -14,7 +16,6 @@ const STATES = {
   major_outage: 'offline',
   under_maintenance: 'disabled',
 };
-const LABEL = 'example.com/gateway-ms'; // the member of a result's `_meta`
 
 async function readPage(url) {
   try {
@@ -36,15 +37,6 @@ function judge({ status, updated_at }, seen) {
     evidence: [`${PAGE} says ${status}${since ? ` since ${updated_at}` : ''}`, ...seen.evidence],
     lastSeen: state === 'ok' || !since ? seen.lastSeen : BigInt(Math.floor(since / 1000)),
   };
-}
-
-// Written in front, not parsed and printed: numbers beyond 2^53 would not survive that. A result that has a `_meta` of its own stays
-// as it is.
-function label(result, milliseconds) {
-  if (result.includes('"_meta"')) return result;
-  const rest = result.trimStart().slice(1);
-  const comma = rest.trimStart().startsWith('}') ? '' : ',';
-  return `{"_meta":{"${LABEL}":${milliseconds}}${comma}${rest}`;
 }
 
 // A conversation of the component behind, and the URL that it is with.
@@ -83,7 +75,9 @@ export const calls = {
   callTool(conversation, call) {
     const started = performance.now();
     const outcome = callTool(conversation.behind, call);
-    return { ...outcome, result: label(outcome.result, Math.round(performance.now() - started)) };
+    const took = Math.round(performance.now() - started);
+    log('info', 'status-page', `call ${call.requestId} of ${call.tool} took ${took} ms`);
+    return outcome; // as it came: the contract wants that
   },
   cancel(conversation, requestId, reason) {
     return cancel(conversation.behind, requestId, reason);

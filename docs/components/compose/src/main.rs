@@ -1,4 +1,4 @@
-//! Puts a part in front of a whole component, into one file: `compose PART.wasm GATEWAY.wasm OUTPUT.wasm`.
+//! Puts a part in front of a whole component, into one file: `pflow-gateway-compose PART.wasm GATEWAY.wasm OUTPUT.wasm`.
 //! Takes what the part exports from the part, the rest from the gateway component, which also gives the part what that imports.
 //! Joins only: what either of them does stays as it was.
 
@@ -16,7 +16,7 @@ const INTERFACES: [&str; 4] = ["discovery", "filter", "health", "calls"];
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [part, gateway, output] = arguments.as_slice() else {
-        eprintln!("usage: compose PART.wasm GATEWAY.wasm OUTPUT.wasm");
+        eprintln!("usage: pflow-gateway-compose PART.wasm GATEWAY.wasm OUTPUT.wasm");
         return ExitCode::from(2);
     };
     match compose(Path::new(part), Path::new(gateway), Path::new(output)) {

@@ -1,15 +1,16 @@
 //! Which service a tool is from, by the rule of one company. Everything else is passed on to the component behind.
-//! Takes a catalogue and gives it with other provenance; a call's result says the system too. Talks to nobody itself.
+//! Takes a catalogue and gives it with other provenance, and passes everything else on as it came. Talks to nobody itself.
 
 mod bindings {
     wit_bindgen::generate!({
-        path: "../../../wit",
+        path: "../../../../wit",
         inline: "
             package acme:rule;
             world rule {
                 import pflow:gateway/discovery@0.1.0;
                 import pflow:gateway/health@0.1.0;
                 import pflow:gateway/calls@0.1.0;
+                import pflow:gateway/log@0.1.0;
                 export pflow:gateway/discovery@0.1.0;
                 export pflow:gateway/health@0.1.0;
                 export pflow:gateway/calls@0.1.0;
@@ -25,7 +26,7 @@ use std::collections::BTreeMap;
 use bindings::{
     exports::pflow::gateway::{calls, discovery, health},
     pflow::gateway::{
-        calls as behind_calls, discovery as behind, health as behind_health,
+        calls as behind_calls, discovery as behind, health as behind_health, log,
         types::{Attribution, Catalog, Confidence, Endpoint, Error, Provenance, Service, Session, Status},
     },
 };
@@ -34,20 +35,6 @@ use bindings::{
 fn service_of(tool: &str) -> Option<&str> {
     let (system, _) = tool.split_once('.')?;
     ["crm", "erp", "hr", "warehouse"].contains(&system).then_some(system)
-}
-
-/// The member of a result's `_meta` that says which system it came from.
-const LABEL: &str = "example.com/system";
-
-/// The result with the label in front: nothing else in it is touched. One that has a `_meta` of its own stays as it is.
-fn label(result: String, system: &str) -> String {
-    match result.trim_start().strip_prefix('{') {
-        Some(rest) if !result.contains("\"_meta\"") => {
-            let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
-            format!(r#"{{"_meta":{{"{LABEL}":"{system}"}}{comma}{rest}"#)
-        }
-        _ => result,
-    }
 }
 
 /// Applies the rule to every tool, and counts the services anew.
@@ -135,15 +122,13 @@ impl health::Guest for Rule {
 
 impl calls::Guest for Rule {
     fn call_tool(conversation: calls::ConversationBorrow<'_>, call: calls::Call) -> Result<calls::Outcome, Error> {
-        let system = service_of(&call.tool).map(str::to_owned);
+        if let Some(system) = service_of(&call.tool) {
+            log::log(log::Level::Info, "rule", &format!("call {} of {} goes to {system}", call.request_id, call.tool));
+        }
         let calls::Call { tool, input_schema, service, arguments, request_id, progress, meta } = call;
         let call = behind_calls::Call { tool, input_schema, service, arguments, request_id, progress, meta };
         let behind_calls::Outcome { result, failed, failure } =
             behind_calls::call_tool(&conversation.get::<Conversation>().0, &call)?;
-        let result = match &system {
-            Some(system) => label(result, system),
-            None => result,
-        };
         Ok(calls::Outcome { result, failed, failure })
     }
 
