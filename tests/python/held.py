@@ -5,10 +5,13 @@ Takes a home, a server and two calls; gives what the run came to. Never leaves a
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import TypeAlias
@@ -82,3 +85,20 @@ class Held:
         self._end()
         if self._process.stdout:
             self._process.stdout.close()
+
+
+def until_refused(url: str, token: str) -> None:
+    """Wait until the gateway at that URL no longer takes the token."""
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}).encode()
+    accept = "application/json, text/event-stream"
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Accept": accept}
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=20):
+                pass
+        except urllib.error.HTTPError as error:
+            if error.code == 401:
+                return
+        assert time.monotonic() < deadline, "the token does not end"
+        time.sleep(0.2)

@@ -6,8 +6,6 @@ import json
 import re
 import subprocess
 import time
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 import pytest
 from conftest import HERE, Pflow, needed
 from contextforge import ContextForge
-from held import Held
+from held import Held, until_refused
 
 VARIABLE = "CF_TOKEN"
 FIRST = ("github-work-list-issues", {"repo": "acme/site"})
@@ -55,18 +53,6 @@ def until(seconds: float, done: Callable[[], bool], what: str) -> None:
     while not done():
         assert time.monotonic() < deadline, what
         time.sleep(0.2)
-
-
-def refused(forge: ContextForge, token: str) -> bool:
-    """Whether the gateway no longer takes the token."""
-    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}).encode()
-    accept = "application/json, text/event-stream"
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Accept": accept}
-    try:
-        with urllib.request.urlopen(urllib.request.Request(forge.url, body, headers), timeout=20):
-            return False
-    except urllib.error.HTTPError as error:
-        return error.code == 401
 
 
 def test_services_behind_a_token_a_key_oauth_and_nothing_answer(pflow: Pflow, forge: ContextForge) -> None:
@@ -134,7 +120,7 @@ def test_a_token_that_ends_during_a_run_is_made_again(pflow: Pflow, python: Path
 
     with Held(pflow, "cf", FIRST, SECOND) as run:
         before = minted()
-        until(60, lambda: refused(forge, before[-1]), "the token does not end")
+        until_refused(forge.url, before[-1])
         messages = len(forge.calls("slack"))
         code, said = run.go_on()
     assert code == 0, said
@@ -154,7 +140,7 @@ def test_a_token_that_is_revoked_during_a_run_is_read_again_from_the_settings(pf
     assert gateway(pflow, "add", "cf", forge.url, "--bearer-env", VARIABLE).returncode == 0
     with Held(pflow, "cf", FIRST, SECOND) as run:
         forge.rest("DELETE", f"/v1/tokens/{old_id}")
-        until(60, lambda: refused(forge, old), "the token is not revoked")
+        until_refused(forge.url, old)
         pflow("settings", "set-env", VARIABLE, new)
         messages = len(forge.calls("slack"))
         code, said = run.go_on()
