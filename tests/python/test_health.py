@@ -108,13 +108,6 @@ class Gateway:
 
 
 @pytest.fixture(scope="module")
-def context_forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContextForge]:
-    gateway = ContextForge(needed("CONTEXTFORGE_PYTHON"), tmp_path_factory.mktemp("contextforge"))
-    yield gateway
-    gateway.close()
-
-
-@pytest.fixture(scope="module")
 def slow_context_forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContextForge]:
     """As it comes: it takes three minutes to notice."""
     gateway = ContextForge(
@@ -128,8 +121,9 @@ def slow_context_forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Con
 
 
 def test_contextforge_a_service_dies_comes_back_and_is_switched_off(
-    context_forge: ContextForge, tmp_path: Path, shared_cache: Path
+    forge: ContextForge, tmp_path: Path, shared_cache: Path
 ) -> None:
+    context_forge = forge
     # Only an unscoped token may ask for services that are switched off.
     gateway = Gateway(tmp_path / "home", shared_cache, context_forge.url, context_forge._admin)
     gateway.until("slack", "ok")

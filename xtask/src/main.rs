@@ -30,7 +30,7 @@ enum Task {
     /// Everything that CI runs: format, lints, Rust tests, Python tests, end to end
     Test(test::Options),
     /// The MCP conformance suite, client side, against the built program
-    Conformance,
+    Conformance(conformance::Options),
     /// Measure, in one run, with ratios to other clients
     Bench(bench::Options),
 }
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         Task::Build => build::dist().map(drop),
         Task::Demo => demo::demo(),
         Task::Test(options) => test::test(&options),
-        Task::Conformance => conformance::conformance(),
+        Task::Conformance(options) => conformance::conformance(&options),
         Task::Bench(options) => bench::bench(&options),
     };
     match done {

@@ -5,6 +5,7 @@ use clap::Args;
 
 use crate::{
     build::{self, component, release},
+    conformance,
     python::{Venv, Version},
     shell::{Result, cargo, run, say, target},
 };
@@ -51,5 +52,7 @@ pub(crate) fn test(options: &Options) -> Result {
         .env("FAKE_GATEWAY_BIN", target().join("release/fake-gateway"))
         .env("CONTEXTFORGE_PYTHON", context_forge.bin("python"))
         .env("FASTMCP_PYTHON", fastmcp.bin("python"))
-        .env_remove("PYTHONPATH"))
+        .env_remove("PYTHONPATH"))?;
+
+    conformance::against(&dist.folder.join("pflow-gateway"))
 }
