@@ -37,3 +37,35 @@ fn check(program: &Path, manifest: &str) -> std::process::Command {
     check.args(["--allow", "license-not-encountered", "--allow", "license-exception-not-encountered"]);
     check
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use std::{fs, path::PathBuf};
+
+    use crate::shell::root;
+
+    /// The compiler denies `unsafe`; what lifts that is counted here.
+    #[test]
+    fn unsafe_code_is_in_the_one_loader_and_in_what_wit_bindgen_writes() {
+        let mut open: Vec<PathBuf> =
+            ["component/src", "host/src", "host/python/src", "tests/src", "tests/tests", "xtask/src"]
+                .map(|folder| root().join(folder))
+                .into();
+        let mut lifted = Vec::new();
+        while let Some(path) = open.pop() {
+            if path.is_dir() {
+                open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            } else if path.extension().is_some_and(|kind| kind == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let words = ["expect(", "allow("].map(|lift| format!("{lift}unsafe_code"));
+                if words.iter().any(|words| text.contains(words.as_str())) {
+                    lifted.push(path.strip_prefix(root()).unwrap().display().to_string());
+                }
+            }
+        }
+        lifted.sort();
+        assert_eq!(lifted, ["component/src/guest.rs", "host/src/runtime/load.rs"]);
+    }
+}
