@@ -2,6 +2,8 @@
 
     backend.py github|slack|catalog PORT_FILE CALLS_FILE
 
+The credential is refused while there is a file like CALLS_FILE that ends with `.revoked`.
+
 Runs in an environment that has the `mcp` SDK 1.x and uvicorn: ContextForge's own. Listens on a port from the system and writes it
 to PORT_FILE once it accepts connections.
 """
@@ -98,7 +100,8 @@ def guarded(app, credential):
     async def guard(scope, receive, send):
         if scope["type"] == "http" and credential is not None:
             name, value = credential
-            if dict(scope["headers"]).get(name.encode()) != value.encode():
+            revoked = Path(CALLS).with_suffix(".revoked").exists()
+            if revoked or dict(scope["headers"]).get(name.encode()) != value.encode():
                 body = b'{"error":"unauthorized"}'
                 headers = [(b"content-type", b"application/json"), (b"www-authenticate", b"Bearer")]
                 await send({"type": "http.response.start", "status": 401, "headers": headers})
