@@ -4,8 +4,9 @@
 use clap::Args;
 
 use crate::{
+    audit,
     build::{self, component, release},
-    conformance,
+    conformance, fuzz,
     python::{Venv, Version},
     shell::{Result, cargo, run, say, target},
 };
@@ -22,6 +23,9 @@ pub(crate) fn test(options: &Options) -> Result {
     say("Format");
     run(cargo().args(["fmt", "--all", "--check"]))?;
 
+    say("Dependencies");
+    audit::deny()?;
+
     let component = component()?;
     say("Lints");
     run(release("clippy", &component).args(["--workspace", "--all-targets", "--", "-D", "warnings"]))?;
@@ -34,6 +38,7 @@ pub(crate) fn test(options: &Options) -> Result {
     let dist = build::dist()?;
     say("Rust tests");
     run(release("test", &component).arg("--workspace").env("PFLOW_GATEWAY_BIN", dist.folder.join("pflow-gateway")))?;
+    fuzz::a_minute()?;
     if options.rust_only {
         return Ok(());
     }
@@ -52,6 +57,8 @@ pub(crate) fn test(options: &Options) -> Result {
         .env("FAKE_GATEWAY_BIN", target().join("release/fake-gateway"))
         .env("CONTEXTFORGE_PYTHON", context_forge.bin("python"))
         .env("FASTMCP_PYTHON", fastmcp.bin("python"))
+        // Pictures for people.
+        .env("TEST_OUTPUT", target().join("ci-output"))
         .env_remove("PYTHONPATH"))?;
 
     conformance::against(&dist.folder.join("pflow-gateway"))
