@@ -117,6 +117,12 @@ impl Runtime {
         load::precompile(&engine::engine(&Limits::default())?, BUILT_IN, file)
     }
 
+    /// The outside of what is loaded.
+    #[must_use]
+    pub fn anatomy(&self) -> &Anatomy {
+        &self.anatomy
+    }
+
     /// What is loaded.
     #[must_use]
     pub fn describe(&self) -> report::Component {

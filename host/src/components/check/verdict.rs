@@ -1,0 +1,132 @@
+//! What a check finds, in words.
+//! Takes answers and errors of the candidate; gives a [`Verdict`]. Whatever the candidate wrote is bounded before it is shown.
+
+use std::fmt::Debug;
+
+use serde_json::Value;
+
+use crate::{
+    runtime::{Failure, types},
+    scrub,
+};
+
+/// Text of a candidate or a kit's value on the screen, in characters.
+const SHOWN: usize = 300;
+
+/// Why a check did not pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Miss {
+    /// What was found instead.
+    Wrong(String),
+    /// The contract leaves it to the component, and this one does not do it.
+    NotOffered(String),
+}
+
+/// What was found, or why that is not good.
+pub(super) type Verdict = Result<String, Miss>;
+
+/// Not as expected.
+pub(super) fn wrong<T>(found: impl Into<String>) -> Result<T, Miss> {
+    Err(Miss::Wrong(found.into()))
+}
+
+/// Goes on only when it is so.
+pub(super) fn want(is_so: bool, found: impl FnOnce() -> String) -> Result<(), Miss> {
+    if is_so { Ok(()) } else { Err(Miss::Wrong(found())) }
+}
+
+/// Goes on only when both are the same.
+pub(super) fn same<T: Debug + PartialEq>(what: &str, found: &T, expected: &T) -> Result<(), Miss> {
+    want(found == expected, || format!("{what} {}, not {}", shown(found), shown(expected)))
+}
+
+/// Goes on only when both are the same JSON.
+pub(super) fn same_json(what: &str, found: &str, expected: &Value) -> Result<(), Miss> {
+    let value: Value = serde_json::from_str(found)
+        .map_err(|error| Miss::Wrong(format!("{what} is no JSON ({error}): {}", scrub::line(found, SHOWN))))?;
+    want(value == *expected, || {
+        format!("{what} {}, not {}", scrub::line(found, SHOWN), scrub::line(&expected.to_string(), SHOWN))
+    })
+}
+
+/// A value, bounded.
+pub(super) fn shown(value: &impl Debug) -> String {
+    scrub::line(&format!("{value:?}"), SHOWN)
+}
+
+/// The answer, which must be there.
+pub(super) fn ok<T>(what: &str, answer: Result<T, Failure>) -> Result<T, Miss> {
+    answer.map_err(|failure| Miss::Wrong(format!("{what}: {}", describe(&failure))))
+}
+
+/// Must be an error of the contract that fits.
+pub(super) fn fails<T>(answer: Result<T, Failure>, fits: impl FnOnce(&types::Error) -> bool) -> Verdict {
+    match answer {
+        Ok(_) => wrong("a result instead of an error"),
+        Err(failure) => {
+            let found = describe(&failure);
+            match failure {
+                Failure::Gateway(error, _) if fits(&error) => Ok(found),
+                _ => wrong(found),
+            }
+        }
+    }
+}
+
+/// A failure in one line.
+pub(super) fn describe(failure: &Failure) -> String {
+    match failure {
+        Failure::Gateway(error, _) => {
+            format!("error.{} {}", name_of(error), scrub::line(&details(error), SHOWN)).trim_end().to_owned()
+        }
+        Failure::Host(error) => format!("the host stopped it: {}", scrub::line(&error.message, SHOWN)),
+    }
+}
+
+/// The case's name in the WIT file.
+fn name_of(error: &types::Error) -> &'static str {
+    match error {
+        types::Error::AuthRequired(_) => "auth-required",
+        types::Error::TokenExpired(_) => "token-expired",
+        types::Error::Forbidden(_) => "forbidden",
+        types::Error::RateLimited(_) => "rate-limited",
+        types::Error::Timeout(_) => "timeout",
+        types::Error::Unreachable(_) => "unreachable",
+        types::Error::Dns(_) => "dns",
+        types::Error::Tls(_) => "tls",
+        types::Error::EgressDenied(_) => "egress-denied",
+        types::Error::Limit(_) => "limit",
+        types::Error::NotMcp(_) => "not-mcp",
+        types::Error::ProtocolError(_) => "protocol-error",
+        types::Error::SessionLost(_) => "session-lost",
+        types::Error::Rejected(_) => "rejected",
+        types::Error::UpstreamError(_) => "upstream-error",
+    }
+}
+
+/// What it carries, with the delivery: that is what a caller decides by.
+fn details(error: &types::Error) -> String {
+    let delivery = |delivery: types::Delivery| match delivery {
+        types::Delivery::NotDelivered => "not delivered",
+        types::Delivery::MaybeDelivered => "maybe delivered",
+    };
+    match error {
+        types::Error::AuthRequired(e) | types::Error::TokenExpired(e) | types::Error::Forbidden(e) => {
+            format!("(HTTP {}, {})", e.http_status, delivery(e.delivery))
+        }
+        types::Error::RateLimited(e) => format!("(HTTP {}, retry-after {:?})", e.http_status, e.retry_after),
+        types::Error::Timeout(e)
+        | types::Error::Unreachable(e)
+        | types::Error::Dns(e)
+        | types::Error::Tls(e)
+        | types::Error::EgressDenied(e)
+        | types::Error::Limit(e) => format!("({}: {})", delivery(e.delivery), e.detail),
+        types::Error::NotMcp(e) => format!("(HTTP {}: {})", e.http_status, e.problem),
+        types::Error::ProtocolError(e) => format!("({}, {}: {})", e.method, delivery(e.delivery), e.problem),
+        types::Error::SessionLost(e) => format!("(HTTP {}, {})", e.http_status, delivery(e.delivery)),
+        types::Error::Rejected(e) => format!("({}, code {}: {})", e.method, e.code, e.message),
+        types::Error::UpstreamError(e) => {
+            format!("({:?}, {:?}, {}: {})", e.service, e.status, delivery(e.delivery), e.message)
+        }
+    }
+}
