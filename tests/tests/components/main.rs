@@ -1,5 +1,5 @@
-//! Strangers' components, as a user meets them: the `component` commands of the real binary, the conformance kit, and the template that
-//! people copy. Takes the binary that `PFLOW_GATEWAY_BIN` names, or the one beside this test; builds its own guests. Never leaves loopback.
+//! Strangers' components, as a user meets them: the `component` commands of the real binary, and the conformance kit.
+//! Takes the binary that `PFLOW_GATEWAY_BIN` names, or the one beside this test; builds its own guests. Never leaves loopback.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test shall panic")]
 // Dependencies of the other tests in this package.
@@ -10,7 +10,6 @@ mod commands;
 mod guest;
 mod kit;
 mod refusals;
-mod template;
 
 use std::{fs, path::Path, time::Duration};
 

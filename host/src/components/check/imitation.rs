@@ -124,7 +124,10 @@ impl Answer {
 
     /// An event stream of these messages.
     pub(super) fn events<'a>(messages: impl IntoIterator<Item = &'a Value>) -> Self {
-        let text: String = messages.into_iter().map(|message| format!("event: message\ndata: {message}\n\n")).collect();
+        let mut text = String::new();
+        for message in messages {
+            text.push_str(&format!("event: message\ndata: {message}\n\n"));
+        }
         Self::stream(text)
     }
 

@@ -80,7 +80,7 @@ impl Stage {
 
     /// A gateway, and an instance beside it that has not talked to it yet.
     pub(super) async fn scene(&self, gateway: Gateway) -> Result<Scene, Miss> {
-        let peer = Imitation::start(gateway).await.map_err(cannot_listen)?;
+        let peer = Imitation::start(gateway).await.map_err(|error| cannot_listen(&error))?;
         let guest = self.guest(peer.url()).await?;
         Ok(Scene { endpoint: endpoint(peer.url()), peer, guest })
     }
@@ -100,7 +100,7 @@ impl Stage {
     }
 }
 
-fn cannot_listen(error: io::Error) -> Miss {
+fn cannot_listen(error: &io::Error) -> Miss {
     Miss::Wrong(format!("the kit cannot listen on loopback: {error}"))
 }
 

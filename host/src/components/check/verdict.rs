@@ -44,9 +44,29 @@ pub(super) fn same<T: Debug + PartialEq>(what: &str, found: &T, expected: &T) ->
 pub(super) fn same_json(what: &str, found: &str, expected: &Value) -> Result<(), Miss> {
     let value: Value = serde_json::from_str(found)
         .map_err(|error| Miss::Wrong(format!("{what} is no JSON ({error}): {}", scrub::line(found, SHOWN))))?;
-    want(value == *expected, || {
-        format!("{what} {}, not {}", scrub::line(found, SHOWN), scrub::line(&expected.to_string(), SHOWN))
-    })
+    match difference(&value, expected) {
+        None => Ok(()),
+        Some(different) => wrong(format!("{what} another one: {}", scrub::line(&different, SHOWN))),
+    }
+}
+
+/// The first place at which two JSON values differ, as a JSON pointer, and how.
+fn difference(found: &Value, expected: &Value) -> Option<String> {
+    let below = |at: &dyn std::fmt::Display, found: Option<&Value>, expected: Option<&Value>| match (found, expected) {
+        (Some(found), Some(expected)) => difference(found, expected).map(|inner| format!("/{at}{inner}")),
+        (Some(found), None) => Some(format!("/{at} is {found}, and should not be there")),
+        (None, Some(expected)) => Some(format!("/{at} is missing, and should be {expected}")),
+        (None, None) => None,
+    };
+    match (found, expected) {
+        (Value::Object(found), Value::Object(expected)) => {
+            expected.keys().chain(found.keys()).find_map(|name| below(name, found.get(name), expected.get(name)))
+        }
+        (Value::Array(found), Value::Array(expected)) => {
+            (0..found.len().max(expected.len())).find_map(|at| below(&at, found.get(at), expected.get(at)))
+        }
+        _ => (found != expected).then(|| format!(" is {found}, not {expected}")),
+    }
 }
 
 /// A value, bounded.
@@ -127,6 +147,27 @@ fn details(error: &types::Error) -> String {
         types::Error::Rejected(e) => format!("({}, code {}: {})", e.method, e.code, e.message),
         types::Error::UpstreamError(e) => {
             format!("({:?}, {:?}, {}: {})", e.service, e.status, delivery(e.delivery), e.message)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn json_that_differs_is_told_by_the_place() {
+        let expected = json!({"a": [1, {"b": true}], "c": null});
+        for (found, told) in [
+            (json!({"c": null, "a": [1, {"b": true}]}), None),
+            (json!({"a": [1, {"b": 2}], "c": null}), Some("/a/1/b is 2, not true")),
+            (json!({"a": [1], "c": null}), Some("/a/1 is missing, and should be {\"b\":true}")),
+            (json!({"a": [1, {"b": true}], "c": null, "d": 4}), Some("/d is 4, and should not be there")),
+            (json!([]), Some(" is [], not {\"a\":[1,{\"b\":true}],\"c\":null}")),
+        ] {
+            assert_eq!(difference(&found, &expected).as_deref(), told);
         }
     }
 }
