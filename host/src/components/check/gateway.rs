@@ -14,6 +14,9 @@ pub(super) const SERVER: &str = "imitation";
 /// Its version.
 pub(super) const VERSION: &str = "4.5.6";
 
+/// What its tools answer: nothing that anybody would make up.
+pub(super) const DONE: &str = "done by the imitation";
+
 /// How the gateway speaks MCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Speaks {
@@ -190,7 +193,7 @@ impl Gateway {
                 None => Answer::error(200, request, -32_602, "Invalid cursor", Value::Null),
             },
             ("tools/call", _) => {
-                self.complete(request, json!({"content": [{"type": "text", "text": "done"}], "isError": false}))
+                self.complete(request, json!({"content": [{"type": "text", "text": DONE}], "isError": false}))
             }
             (_, Speaks::Modern) => Answer::error(404, request, -32_601, "Method not found", Value::Null),
             // What legacy servers say to a request that comes before the handshake.

@@ -71,7 +71,11 @@ fn difference(found: &Value, expected: &Value) -> Option<String> {
 
 /// A value, bounded.
 pub(super) fn shown(value: &impl Debug) -> String {
-    scrub::line(&format!("{value:?}"), SHOWN)
+    // `Era::Legacy` is generated; its case is what the WIT file knows.
+    let text = ["Attribution", "Concern", "Confidence", "Era", "Kind", "Reason", "Status"]
+        .iter()
+        .fold(format!("{value:?}"), |text, name| text.replace(&format!("{name}::"), ""));
+    scrub::line(&text, SHOWN)
 }
 
 /// The answer, which must be there.
@@ -146,7 +150,7 @@ fn details(error: &types::Error) -> String {
         types::Error::SessionLost(e) => format!("(HTTP {}, {})", e.http_status, delivery(e.delivery)),
         types::Error::Rejected(e) => format!("({}, code {}: {})", e.method, e.code, e.message),
         types::Error::UpstreamError(e) => {
-            format!("({:?}, {:?}, {}: {})", e.service, e.status, delivery(e.delivery), e.message)
+            format!("({}, {}: {})", shown(&(&e.service, e.status)), delivery(e.delivery), e.message)
         }
     }
 }

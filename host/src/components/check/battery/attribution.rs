@@ -23,7 +23,7 @@ checks! { Discovery:
         "github_…, github__…, github-… and github.… to github, declared; githubber to nobody";
     reads_meta, "types.attribution.reported",
         "believes the service that the gateway reports in _meta",
-        "send_message to slack and list_issues to github, reported";
+        "send_message to billing and list_issues to garden, reported";
     knows_control_tools, "types.attribution.control",
         "tells the control tools of a gateway by their exact names",
         "mcp-find and mcp-add of Docker MCP Gateway are control, mcp-finder is not";
@@ -103,15 +103,15 @@ fn reported(name: &str, service: &str) -> serde_json::Value {
 }
 
 async fn reads_meta(stage: Stage) -> Verdict {
-    let tools = vec![reported("send_message", "slack"), reported("list_issues", "github")];
+    let tools = vec![reported("send_message", "billing"), reported("list_issues", "garden")];
     let catalog = catalog(&stage, |_| {}, Gateway::legacy().tools(tools)).await?;
     let found = [origin(&catalog, "send_message")?, origin(&catalog, "list_issues")?];
     if found.iter().all(|(service, _)| service.is_none()) {
         return Err(Miss::NotOffered("it reads no service from _meta".to_owned()));
     }
-    is_from(&catalog, "send_message", Some("slack"), Attribution::Reported)?;
-    is_from(&catalog, "list_issues", Some("github"), Attribution::Reported)?;
-    Ok("slack and github, reported".to_owned())
+    is_from(&catalog, "send_message", Some("billing"), Attribution::Reported)?;
+    is_from(&catalog, "list_issues", Some("garden"), Attribution::Reported)?;
+    Ok("billing and garden, reported".to_owned())
 }
 
 async fn knows_control_tools(stage: Stage) -> Verdict {
@@ -173,10 +173,8 @@ async fn is_consistent(stage: Stage) -> Verdict {
         let consistent = nobody == (provenance.attribution == Attribution::None)
             && nobody == (provenance.confidence == Confidence::None);
         want(consistent, || {
-            format!(
-                "{}: service {:?}, attribution {:?}, confidence {:?}",
-                tool.name, provenance.service, provenance.attribution, provenance.confidence
-            )
+            let found = (&provenance.service, provenance.attribution, provenance.confidence);
+            format!("{}: service, attribution and confidence {}", tool.name, shown(&found))
         })?;
         want(!provenance.evidence.is_empty(), || format!("{}: evidence is empty", tool.name))?;
     }
@@ -186,6 +184,7 @@ async fn is_consistent(stage: Stage) -> Verdict {
 async fn counts_services(stage: Stage) -> Verdict {
     let (services, gateway) = mixed();
     let catalog = catalog(&stage, |e| e.services = services, gateway).await?;
+    same("tools:", &catalog.tools.len(), &5)?;
     let mut attributed: Vec<&str> =
         catalog.tools.iter().filter_map(|tool| tool.provenance.service.as_deref()).collect();
     attributed.sort_unstable();
@@ -199,7 +198,7 @@ async fn counts_services(stage: Stage) -> Verdict {
         same(&format!("the tools of {name}:"), &u64::from(service.tools), &(own.len() as u64))?;
         // The rungs are in order, the best first.
         let weakest = own.iter().map(|tool| tool.provenance.attribution as u8).max().unwrap_or_default();
-        want(service.attribution as u8 == weakest, || format!("{name} is {:?}", service.attribution))?;
+        want(service.attribution as u8 == weakest, || format!("{name} is {}", shown(&service.attribution)))?;
     }
     let counted = catalog.services.iter().map(|service| format!("{} {}", service.name, service.tools));
     Ok(counted.collect::<Vec<_>>().join(", "))

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{
-        gateway::{Gateway, session_id},
+        gateway::{DONE, Gateway, session_id},
         imitation::{Answer, Received, response},
         stage::{CALL_ID, Progress, Scene, Stage, call},
         verdict::{Miss, Verdict, fails, ok, same, same_json, shown, want, wrong},
@@ -140,8 +140,8 @@ fn has_text(outcome: &Outcome, expected: &str) -> Result<(), Miss> {
 
 async fn reads_a_streamed_result(stage: Stage) -> Verdict {
     let outcome = stage.open(Gateway::legacy().streaming()).await?.call(&call("send_message")).await?;
-    has_text(&outcome, "done")?;
-    Ok("done".to_owned())
+    has_text(&outcome, DONE)?;
+    Ok(DONE.to_owned())
 }
 
 async fn tells_a_failed_tool(stage: Stage) -> Verdict {

@@ -143,6 +143,7 @@ async fn accepts_both_framings(stage: Stage) -> Verdict {
     let mut scene = stage.open(Gateway::legacy()).await?;
     scene.list().await?;
     let posts = scene.peer.with_method(&Method::POST);
+    want(!posts.is_empty(), || "nothing was sent".to_owned())?;
     for request in &posts {
         let accept = request.header("accept").unwrap_or_default();
         want(accept.contains("application/json") && accept.contains("text/event-stream"), || {
@@ -181,6 +182,7 @@ async fn describes_itself_in_every_modern_request(stage: Stage) -> Verdict {
     scene.list().await?;
     scene.call(&call("send_message")).await?;
     let sent: Vec<_> = scene.peer.received().into_iter().filter(|request| request.rpc() != "initialize").collect();
+    want(!sent.is_empty(), || "nothing was sent".to_owned())?;
     for request in &sent {
         let about = |part: &str, found: &str| format!("{part} is {found} on {}", request.what());
         let meta = |name: &str| request.at(&format!("/params/_meta/io.modelcontextprotocol~1{name}")).clone();
@@ -305,7 +307,8 @@ async fn closes(stage: Stage) -> Verdict {
 async fn forgives_a_refused_close(stage: Stage) -> Verdict {
     let mut scene = stage.open(Gateway::legacy().always("DELETE", Answer::empty(405))).await?;
     ok("close", scene.guest.close().await)?;
-    Ok("closed".to_owned())
+    same("DELETEs:", &scene.peer.with_method(&Method::DELETE).len(), &1)?;
+    Ok("closed, after one DELETE".to_owned())
 }
 
 async fn announces_changes(stage: Stage) -> Verdict {

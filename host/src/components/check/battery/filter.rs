@@ -114,7 +114,7 @@ async fn keeps(stage: Stage, rules: Rules, expected: &[(Candidate, bool)]) -> Ve
 }
 
 fn in_words(verdict: Option<&Reason>) -> String {
-    verdict.map_or_else(|| "kept".to_owned(), |reason| format!("left out ({reason:?})"))
+    verdict.map_or_else(|| "kept".to_owned(), |reason| format!("left out ({})", shown(reason)))
 }
 
 async fn keeps_everything(stage: Stage) -> Verdict {
@@ -261,6 +261,8 @@ async fn stays_pure(stage: Stage) -> Verdict {
     let candidates =
         [hinted("a", Some(true), None), tool("b", Some("github")), tool("c", Some("slack")), control("mcp-add")];
     let first = verdicts(&mut scene, &rules, &candidates).await?;
+    let kept: Vec<bool> = first.iter().map(Option::is_none).collect();
+    same("kept are", &kept, &vec![true, false, false, false])?;
     verdicts(&mut scene, &Rules { exclude_tools: list(&["*"]), ..rules.clone() }, &candidates).await?;
     let again = verdicts(&mut scene, &rules, &candidates).await?;
     same("the second time, the verdicts are", &again, &first)?;

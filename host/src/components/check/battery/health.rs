@@ -71,7 +71,7 @@ fn of<'a>(states: &'a [ServiceHealth], name: &str) -> Result<&'a ServiceHealth, 
 }
 
 fn in_words(states: &[ServiceHealth]) -> String {
-    shown(&states.iter().map(|state| format!("{} {:?}", state.name, state.status)).collect::<Vec<_>>())
+    shown(&states.iter().map(|state| (state.name.as_str(), state.status)).collect::<Vec<_>>())
 }
 
 async fn knows_every_service(stage: Stage) -> Verdict {
@@ -99,7 +99,7 @@ async fn keeps_bad_news(stage: Stage) -> Verdict {
     let states = ok("check", scene.guest.check_health(&services).await)?;
     let slack = of(&states, "slack")?.status;
     want(slack != Status::Ok, || "slack is ok".to_owned())?;
-    Ok(format!("slack is {slack:?}"))
+    Ok(format!("slack is {}", shown(&slack)))
 }
 
 async fn counts_tools(stage: Stage) -> Verdict {
@@ -174,5 +174,5 @@ async fn asks_the_product(stage: Stage) -> Verdict {
     }
     let (github, slack) = (of(&states, "github")?.status, of(&states, "slack")?.status);
     want(github == Status::Ok && ![Status::Ok, Status::Unknown].contains(&slack), || in_words(&states))?;
-    Ok(format!("github {github:?}, slack {slack:?}"))
+    Ok(format!("github {}, slack {}", shown(&github), shown(&slack)))
 }

@@ -71,11 +71,13 @@ fn names(catalog: &types::Catalog) -> Vec<&str> {
 
 fn has(catalog: &types::Catalog, concern: types::Concern) -> Result<(), Miss> {
     let concerns: Vec<_> = catalog.warnings.iter().map(|warning| warning.concern).collect();
-    want(concerns.contains(&concern), || format!("no warning {concern:?}; the warnings are {concerns:?}"))
+    want(concerns.contains(&concern), || {
+        format!("no warning {}; the warnings are {}", shown(&concern), shown(&concerns))
+    })
 }
 
 /// The usual two tools.
-fn the_two(catalog: &types::Catalog) -> Verdict {
+pub(super) fn the_two(catalog: &types::Catalog) -> Verdict {
     want(names(catalog) == ["list_messages", "send_message"], || shown(&names(catalog)))?;
     same("pages:", &catalog.pages, &1)?;
     Ok("list_messages, send_message".to_owned())
