@@ -36,7 +36,7 @@ use crate::{
     runtime::{Anatomy, Runtime},
 };
 
-/// For one check, when nothing else is said: the slowest, on a busy machine, with a Python interpreter to be started, takes a third of it.
+/// For one check, when nothing else is said: the slowest one of a component with a JavaScript engine inside took 2 s on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(15);
 
 /// Checks that ended with their time before the others get less of it: a component that hangs shall not take an hour.
