@@ -8,6 +8,7 @@ mod build;
 mod conformance;
 mod demo;
 mod fuzz;
+mod guests;
 mod python;
 mod shell;
 mod test;
@@ -36,6 +37,8 @@ enum Task {
     Deny,
     /// Random input for what reads a peer's bytes, a few seconds each
     Fuzz(fuzz::Options),
+    /// Put the components of docs/components, each with the built-in one behind it, into target/components
+    Components,
     /// The MCP conformance suite, client side, against the built program
     Conformance(conformance::Options),
     /// Measure, in one run, with ratios to other clients
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Task::Deny => audit::deny(),
         Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Conformance(options) => conformance::conformance(&options),
+        Task::Components => build::rust_target().and_then(|()| guests::guests(&build::component()?)).map(drop),
         Task::Bench(options) => bench::bench(&options),
     };
     match done {

@@ -7,6 +7,7 @@ use crate::{
     audit,
     build::{self, component, release},
     conformance, fuzz,
+    guests::guests,
     python::{Venv, Version},
     shell::{Result, cargo, run, say, target},
 };
@@ -48,6 +49,7 @@ pub(crate) fn test(options: &Options) -> Result {
     pflow.install(&dist.wheel)?;
     let context_forge = Venv::with("contextforge", &["contextforge"], Version(11))?;
     let fastmcp = Venv::with("fastmcp", &["fastmcp"], Version(10))?;
+    let guests = guests(&component)?;
     run(pflow
         .python()
         .args(["-m", "pytest", "tests/python", "-ra"])
@@ -55,6 +57,8 @@ pub(crate) fn test(options: &Options) -> Result {
         .env("PFLOW_GATEWAY_WHEEL", &dist.wheel)
         .env("PFLOW_BIN", pflow.bin("pflow"))
         .env("FAKE_GATEWAY_BIN", target().join("release/fake-gateway"))
+        .env("EXAMPLE_COMPONENTS", &guests.folder)
+        .env("COMPOSE_BIN", &guests.compose)
         .env("CONTEXTFORGE_PYTHON", context_forge.bin("python"))
         .env("FASTMCP_PYTHON", fastmcp.bin("python"))
         // Pictures for people.
