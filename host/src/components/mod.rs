@@ -4,6 +4,8 @@
 //! `gateway-components.json` says what was chosen, `gateway-components/SHA256.wasm` is a copy of it: what its author does to the file
 //! later changes nothing until it is installed again.
 
+pub mod check;
+
 use std::{
     collections::BTreeMap,
     fs, io,

@@ -90,6 +90,12 @@ macro_rules! setting {
 }
 
 impl EgressLimits {
+    /// Those that a user can set, by the names of their settings: the unit is part of each.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
+        Self::SETTINGS.iter().map(|setting| (setting.name.to_owned(), (setting.get)(self).into())).collect()
+    }
+
     /// What a user can set, and how far.
     pub const SETTINGS: [Setting<Self>; 7] = [
         // They pass through the sandbox: more than its memory cannot arrive.

@@ -156,6 +156,12 @@ impl Runtime {
         load::precompile(&engine::engine(&Limits::default())?, BUILT_IN, file)
     }
 
+    /// The outside of what is loaded.
+    #[must_use]
+    pub fn anatomy(&self) -> &Anatomy {
+        &self.anatomy
+    }
+
     pub(crate) fn is_built_in(&self) -> bool {
         self.source == BUILT_IN_NAME
     }

@@ -5,6 +5,7 @@
 mod catalog;
 mod events;
 mod rename;
+mod results;
 mod server;
 mod snapshot;
 mod upstream;

@@ -4,7 +4,6 @@
 use std::{
     borrow::Cow,
     convert::Infallible,
-    fmt::Write as _,
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
@@ -26,13 +25,11 @@ use super::{
     catalog::{Catalog, META},
     events,
     rename::may_be_renamed,
+    results::call_result,
     snapshot::{Snapshot, Snapshots},
     upstream::Upstream,
 };
-use crate::{
-    Class, Error,
-    report::{Call, Tools},
-};
+use crate::{Class, Error, report::Tools};
 
 /// JSON-RPC leaves -32000 to -32099 to servers.
 const GATEWAY_ERROR: ErrorCode = ErrorCode(-32000);
@@ -175,23 +172,6 @@ fn passed_on(meta: &RequestMetaObject) -> Option<Map<String, Value>> {
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     (!members.is_empty()).then_some(members)
-}
-
-/// The gateway's result as it came; a failure without one as a tool error, which pflow shows in full.
-fn call_result(report: Call) -> Value {
-    let Call { result, error, .. } = report;
-    if let Some(result) = result {
-        return result;
-    }
-    let error = error.unwrap_or_else(|| Error::new(Class::Internal, "the call ended without a result"));
-    tracing::warn!(class = error.class.as_str(), "{error}");
-    let mut text = error.message.clone();
-    if let Some(hint) = &error.hint {
-        text.push_str("\n  → ");
-        text.push_str(hint);
-    }
-    let _ = write!(text, "\n  (error class: {})", error.class.as_str());
-    json!({"content": [{"type": "text", "text": text}], "isError": true, "_meta": {META: {"error": error}}})
 }
 
 /// Whether an error means that the gateway cannot be reached now, and not that something has to be set right.

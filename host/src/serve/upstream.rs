@@ -106,13 +106,6 @@ impl<U: Upstream> Upstream for Remembered<U> {
         {
             let name = scrub::line(&last.name, 100);
             let _ = write!(error.message, " ({name}: {} since {})", last.status, last.since.rfc3339());
-            // The gateway's own words stay the first ones.
-            let words = error.message.clone();
-            let content =
-                report.result.as_mut().and_then(|result| result.get_mut("content")).and_then(Value::as_array_mut);
-            if let Some(content) = content {
-                content.push(serde_json::json!({"type": "text", "text": words}));
-            }
         }
         report
     }

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use pflow_gateway::{Class, Error, Gateway, config::ConfigFile, runtime::Runtime};
+use pflow_gateway::{
+    Class, Error, Gateway,
+    config::ConfigFile,
+    egress::EgressLimits,
+    runtime::{Limits, Runtime},
+};
 use pflow_gateway_tests::{
     generic::{Config, Generic},
     server::Fake,
@@ -87,4 +92,21 @@ async fn what_is_over_the_ceiling_is_refused_before_anything_runs() {
     let error = listing(json!({"memory_bytes": 1_u64 << 33})).await.unwrap_err();
     assert_eq!(error.class, Class::Config);
     assert_eq!(error.message, "gw.gateway.limits.memory_bytes must be between 1 and 4294967296, not 8589934592");
+}
+
+#[test]
+fn the_reference_page_lists_every_limit_with_its_default_and_its_ceiling() {
+    let page = include_str!("../../../docs/reference/configuration.md");
+    let mut rows = Vec::new();
+    let limits = Limits::default().to_json();
+    let egress = EgressLimits::default().to_json();
+    rows.extend(Limits::SETTINGS.iter().map(|setting| (setting.name, &limits[setting.name], setting.ceiling)));
+    rows.extend(EgressLimits::SETTINGS.iter().map(|setting| (setting.name, &egress[setting.name], setting.ceiling)));
+    for (name, default, ceiling) in &rows {
+        assert!(
+            page.contains(&format!("| `{name}` | {default} | {ceiling} |")),
+            "{name}: {default}, at most {ceiling}"
+        );
+    }
+    assert_eq!(page.matches("\n| `").count(), rows.len() + 12, "a row for something that does not exist");
 }
