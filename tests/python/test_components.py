@@ -75,6 +75,14 @@ def test_the_rust_one_knows_the_companys_systems(tmp_path: Path, fake_gateway: S
     assert "of crm.item_000_lookup goes to crm" in called.stderr, called.stderr
 
 
+def test_what_people_copy_has_the_pins_that_it_is_tested_with() -> None:
+    tested = SOURCES.parents[1] / "xtask" / "requirements" / "componentize.txt"
+    assert (SOURCES / "python" / "requirements.txt").read_text() == tested.read_text()
+    lock = json.loads((SOURCES / "javascript" / "package-lock.json").read_text())["packages"]
+    assert not [name for name, package in lock.items() if "resolved" in package], "addresses of a registry"
+    assert not [name for name, package in lock.items() if name and "integrity" not in package]
+
+
 @pytest.fixture
 def rule(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """`python/app.py` outside of the sandbox: what the bindings would give it is not there."""

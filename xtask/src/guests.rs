@@ -76,7 +76,7 @@ fn python(folder: &Path) -> Result<PathBuf> {
     let tools = Venv::with("componentize", &["componentize"], Version(10))?;
     let part = folder.join("python-part.wasm");
     let app = sources("python");
-    let wanted = Inputs::of(&[&app, &contract(), &requirements()])?;
+    let wanted = Inputs::of(&[&app.join("app.py"), &app.join("wit"), &contract(), &requirements()])?;
     wanted.unless_built(&part, |new| {
         let mut componentize = command(tools.bin("componentize-py"));
         componentize.arg("--quiet").arg("-d").arg(contract()).arg("-d").arg(app.join("wit"));
@@ -89,11 +89,14 @@ fn python(folder: &Path) -> Result<PathBuf> {
 fn javascript(folder: &Path) -> Result<PathBuf> {
     let part = folder.join("javascript-part.wasm");
     let app = sources("javascript");
-    let wanted = Inputs::of(&[&app, &contract()])?;
+    let files = ["app.js", "build.mjs", "wit/part.wit"];
+    let mut inputs: Vec<PathBuf> = files.iter().map(|file| app.join(file)).collect();
+    inputs.extend([app.join("package-lock.json"), contract()]);
+    let wanted = Inputs::of(&inputs.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
     wanted.unless_built(&part, |new| {
         let place = target().join("npm/javascript");
         install(&app, &place)?;
-        for file in ["app.js", "build.mjs", "wit/part.wit"] {
+        for file in files {
             copy(&app.join(file), &place.join(file))?;
         }
         run(command("node").arg(place.join("build.mjs")).arg(new).env("PFLOW_GATEWAY_WIT", contract())).map_err(
@@ -142,7 +145,7 @@ fn requirements() -> PathBuf {
 struct Inputs(Vec<u8>);
 
 impl Inputs {
-    /// Files, and folders with what is in them. What a build leaves behind in a source folder does not count.
+    /// Files, and folders with what is in them.
     fn of(paths: &[&Path]) -> Result<Self> {
         let mut all = Self(Vec::new());
         for path in paths {
@@ -157,7 +160,7 @@ impl Inputs {
             let entries = fs::read_dir(path).doing(cannot())?;
             let mut entries: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
             entries.sort();
-            return entries.iter().filter(|entry| !is_built(entry)).try_for_each(|entry| self.add(entry));
+            return entries.iter().try_for_each(|entry| self.add(entry));
         }
         self.0.extend_from_slice(format!("\n{}\n", path.strip_prefix(root()).unwrap_or(path).display()).as_bytes());
         self.0.extend(fs::read(path).doing(cannot())?);
@@ -175,9 +178,4 @@ impl Inputs {
         fs::rename(&new, file).doing(format!("cannot write {}", file.display()))?;
         fs::write(&stamp, &self.0).doing(format!("cannot write {}", stamp.display()))
     }
-}
-
-fn is_built(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default();
-    name == "node_modules" || name == "__pycache__" || path.extension().is_some_and(|extension| extension == "wasm")
 }
