@@ -4,7 +4,7 @@ Run by `cargo xtask test` in an environment that has pflow-cli, the built wheel 
 
     PFLOW_GATEWAY_WHEEL  the wheel under test            FAKE_GATEWAY_BIN     the imitation gateways
     PFLOW_BIN            pflow of this environment       CONTEXTFORGE_PYTHON  Python that has mcp-contextforge-gateway
-                                                         FASTMCP_PYTHON       Python that has fastmcp 4.1
+    TEST_OUTPUT          where pictures are kept         FASTMCP_PYTHON       Python that has fastmcp 4.1
 
 Nothing here reads or writes the user's own files, and every port is the system's choice.
 """
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from contextforge import STATEFUL_SSE, ContextForge
 from processes import Program
 
 HERE = Path(__file__).parent
@@ -136,6 +137,22 @@ def python(pflow_binary: Path) -> Path:
 def wheel() -> Path:
     """The wheel under test."""
     return needed("PFLOW_GATEWAY_WHEEL")
+
+
+@pytest.fixture(scope="session")
+def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContextForge]:
+    """ContextForge as it comes: no sessions, JSON. One for all tests, since it takes its time to start; who stops a service starts it again."""
+    gateway = ContextForge(needed("CONTEXTFORGE_PYTHON"), tmp_path_factory.mktemp("contextforge"))
+    yield gateway
+    gateway.close()
+
+
+@pytest.fixture(scope="session")
+def stateful_forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContextForge]:
+    """ContextForge with sessions and event streams."""
+    gateway = ContextForge(needed("CONTEXTFORGE_PYTHON"), tmp_path_factory.mktemp("stateful"), **STATEFUL_SSE)
+    yield gateway
+    gateway.close()
 
 
 class FakeGateway:

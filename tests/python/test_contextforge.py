@@ -1,27 +1,31 @@
-"""End to end, all real: ContextForge with three services of different credentials, and stock pflow."""
+"""End to end, all real: ContextForge with four services of different credentials, and stock pflow.
+
+The tests in `both` run against both ways in which it speaks: stateless with JSON, and with sessions and event streams.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import WORKFLOWS, Pflow, needed
+from conftest import WORKFLOWS, Pflow
 from contextforge import SLUGS, TOOLS, ContextForge
 from pflow_gateway import AuthError, Gateway
 
 VARIABLE = "CF_TOKEN"
 
 
-@pytest.fixture(scope="module")
-def context_forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContextForge]:
-    """The gateway; it takes half a minute to start."""
-    gateway = ContextForge(needed("CONTEXTFORGE_PYTHON"), tmp_path_factory.mktemp("contextforge"))
-    yield gateway
-    gateway.close()
+both = pytest.mark.parametrize("context_forge", ["forge", "stateful_forge"], indirect=True)
+
+
+@pytest.fixture
+def context_forge(request: pytest.FixtureRequest) -> ContextForge:
+    """The gateway; it takes its time to start, and is shared with the other tests."""
+    gateway: ContextForge = request.getfixturevalue(getattr(request, "param", "forge"))
+    return gateway
 
 
 @pytest.fixture
@@ -42,6 +46,7 @@ def test_add_writes_an_entry_without_the_token(pflow: Pflow, context_forge: Cont
             assert context_forge.token.encode() not in path.read_bytes(), path
 
 
+@both
 def test_test_goes_through_every_step(pflow: Pflow) -> None:
     report = pflow.json("mcp", "gateway", "test", "cf")
     assert report["ok"] is True
@@ -56,6 +61,7 @@ def test_test_goes_through_every_step(pflow: Pflow) -> None:
     assert "✗" not in text
 
 
+@both
 def test_services_are_exact_and_certain(pflow: Pflow) -> None:
     report = pflow.json("mcp", "gateway", "services", "cf")
     assert {service["name"]: service["tools"] for service in report["services"]} == TOOLS
@@ -65,6 +71,7 @@ def test_services_are_exact_and_certain(pflow: Pflow) -> None:
     assert report["unattributed"] == 0
 
 
+@both
 def test_tools_are_all_there_each_with_its_service(pflow: Pflow) -> None:
     report = pflow.json("mcp", "gateway", "tools", "cf")
     assert report["total"] == sum(TOOLS.values())
@@ -78,6 +85,7 @@ def test_tools_are_all_there_each_with_its_service(pflow: Pflow) -> None:
     assert only["filtered_out"] == report["total"] - TOOLS["slack"]
 
 
+@both
 def test_a_workflow_of_stock_pflow_calls_two_services(pflow: Pflow, context_forge: ContextForge) -> None:
     stock = {"PFLOW_GATEWAY_DISABLE": "1"}
     synced = pflow("mcp", "sync", "cf", **stock)
@@ -103,6 +111,7 @@ def test_a_workflow_of_stock_pflow_calls_two_services(pflow: Pflow, context_forg
         }
     ]
     assert seen["catalog"] == []
+    assert seen["drive"] == []
 
 
 def test_pflow_mcp_list_names_the_gateway_and_its_services(pflow: Pflow) -> None:
@@ -154,6 +163,7 @@ def test_a_filter_holds_for_stock_pflow_and_for_calls(pflow: Pflow, context_forg
     assert len(context_forge.calls("github")) == before, "a filtered tool was called all the same"
 
 
+@both
 def test_a_call_names_the_service(pflow: Pflow, context_forge: ContextForge) -> None:
     report = pflow.json("mcp", "gateway", "call", "cf", "slack-search", "--args", '{"query": "lunch"}')
     assert report["ok"] is True
@@ -162,6 +172,7 @@ def test_a_call_names_the_service(pflow: Pflow, context_forge: ContextForge) -> 
     assert context_forge.calls("slack")[-1]["arguments"] == {"query": "lunch"}
 
 
+@both
 def test_health_is_good_for_every_service(pflow: Pflow) -> None:
     report = pflow.json("mcp", "gateway", "health", "cf")
     assert report["status"] == "ok", report
@@ -170,6 +181,7 @@ def test_health_is_good_for_every_service(pflow: Pflow) -> None:
     )
 
 
+@both
 def test_a_wrong_token_is_said_to_be_one(pflow: Pflow) -> None:
     done = pflow.run("mcp", "gateway", "test", "cf", **{VARIABLE: "wrong"})
     assert done.returncode == 1

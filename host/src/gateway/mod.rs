@@ -8,6 +8,7 @@ mod era;
 mod explain;
 mod pool;
 mod reports;
+mod takeover;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 

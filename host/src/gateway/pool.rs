@@ -16,12 +16,12 @@ use tokio::{sync::OnceCell, task::JoinHandle};
 use super::{
     call::Listener,
     convert,
-    current::{Choice, Current, Fault, Serving, fault, load},
+    current::{Current, Serving},
     era::Eras,
     explain::{explain, is_credential},
 };
 use crate::{
-    Class, Error, Result,
+    Error, Result,
     config::{GatewayConfig, Variables},
     egress::{Egress, Origin},
     report::{Attribution, Era},
@@ -40,8 +40,8 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// All conversations with one gateway.
 pub(super) struct Pool {
     /// For what goes on beside the calls.
-    me: Weak<Self>,
-    current: Current,
+    pub(super) me: Weak<Self>,
+    pub(super) current: Current,
     config: GatewayConfig,
     egress: OnceCell<Egress>,
     shared: Mutex<Shared>,
@@ -55,19 +55,19 @@ pub(super) struct Pool {
 }
 
 #[derive(Default)]
-struct Shared {
+pub(super) struct Shared {
     session: Option<types::Session>,
     /// Grows with every new session; an instance of an older one is dropped when it comes back.
     generation: u64,
-    idle: Vec<Lent>,
-    catalog: Option<Arc<Listed>>,
+    pub(super) idle: Vec<Lent>,
+    pub(super) catalog: Option<Arc<Listed>>,
 }
 
 /// A catalogue, and what the gateway's own filter makes of it.
 pub(super) struct Listed {
     pub(super) catalog: types::Catalog,
     pub(super) verdicts: Vec<Option<filter::Reason>>,
-    by_name: HashMap<String, usize>,
+    pub(super) by_name: HashMap<String, usize>,
     pub(super) took: Duration,
 }
 
@@ -165,7 +165,7 @@ impl Pool {
         self.calls.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn shared(&self) -> MutexGuard<'_, Shared> {
+    pub(super) fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -297,68 +297,6 @@ impl Pool {
         shared.generation
     }
 
-    /// Whether another component was chosen; if so, tries it beside everything else.
-    fn look(&self) {
-        // Without a runtime there is no beside.
-        let (Ok(runtime), Some(pool)) = (tokio::runtime::Handle::try_current(), self.me.upgrade()) else { return };
-        if let Some(choice) = self.current.chosen(&self.config) {
-            let trial = Trial { pool, choice: Some(choice) };
-            drop(runtime.spawn(trial.run()));
-        }
-    }
-
-    /// The component of a choice, and the catalogue that it read. None: nobody can read it now, which is not its fault.
-    async fn try_out(&self, choice: &Choice) -> Result<(Arc<Runtime>, Option<Listed>)> {
-        let runtime = load(choice, &self.config).await?;
-        // Its conversation is given back to nobody: no component has this number.
-        let candidate = Serving { runtime: Arc::clone(&runtime), number: u64::MAX };
-        let failure = match self.read_on(&candidate).await {
-            Ok(listed)
-                if listed.catalog.tools.is_empty() && self.listed().is_some_and(|l| !l.catalog.tools.is_empty()) =>
-            {
-                return Err(Error::new(Class::Component, "it lists no tools where there were some"));
-            }
-            Ok(listed) => return Ok((runtime, Some(listed))),
-            Err(failure) => failure,
-        };
-        // The gateway's failure, or the component's? The one in use can tell.
-        if fault(&failure) != Fault::Component && self.read_on(&self.current.serving()).await.is_err() {
-            return Ok((runtime, None));
-        }
-        Err(self.explain(failure))
-    }
-
-    async fn read_on(&self, serving: &Serving) -> Result<Listed, Failure> {
-        let mut lent = self.open_on(serving).await?;
-        let listed = self.read(&mut lent).await;
-        self.give_back(lent);
-        listed
-    }
-
-    /// What became of a call on the component of this number. True: another one answers now, and the failure was this one's.
-    pub(super) fn put_out(&self, component: u64, failure: &Failure) -> bool {
-        if let Some(choice) = self.current.failed(component, failure) {
-            let why = match failure {
-                Failure::Host(error) => error.message.clone(),
-                Failure::Gateway(..) => "it makes nothing of the gateway's answers".to_owned(),
-            };
-            tracing::warn!(
-                gateway = %self.config.name,
-                "rolled back: {choice} failed in its first calls ({why}); {} answers again. `component use` tries another, \
-                 `component reset` goes back for good",
-                self.current.serving().runtime.source(),
-            );
-            self.shared().catalog = None;
-            self.inbox.tools_changed();
-        }
-        fault(failure) == Fault::Component && self.current.serving().number != component
-    }
-
-    /// A call on the component of this number was answered.
-    pub(super) fn answered(&self, component: u64) {
-        self.current.answered(component);
-    }
-
     /// After a lost session: a new one, once for everybody.
     pub(super) async fn renew(&self, mut lent: Lent) -> Result<(), Failure> {
         let _opening = self.opening.lock().await;
@@ -421,6 +359,14 @@ impl Pool {
             }
             tried = true;
         }
+    }
+
+    /// The catalogue as this component reads it. Nothing is tried twice.
+    pub(super) async fn read_on(&self, serving: &Serving) -> Result<Listed, Failure> {
+        let mut lent = self.open_on(serving).await?;
+        let listed = self.read(&mut lent).await;
+        self.give_back(lent);
+        listed
     }
 
     async fn read(&self, lent: &mut Lent) -> Result<Listed, Failure> {
@@ -522,51 +468,6 @@ impl Pool {
     fn origin_and_eras(&self) -> Option<(String, Eras)> {
         let origin = Origin::of_url(&self.config.url).ok()?;
         Some((origin.to_string(), Eras::new(self.config.folder.as_deref()?)))
-    }
-}
-
-/// Trying a component that was chosen. Dropped in the middle, the choice is free again.
-struct Trial {
-    pool: Arc<Pool>,
-    choice: Option<Choice>,
-}
-
-impl Drop for Trial {
-    fn drop(&mut self) {
-        if self.choice.is_some() {
-            self.pool.current.abandon();
-        }
-    }
-}
-
-impl Trial {
-    async fn run(mut self) {
-        let Some(choice) = self.choice.clone() else { return };
-        let (pool, gateway) = (Arc::clone(&self.pool), self.pool.config.name.clone());
-        tracing::debug!(%gateway, "trying {choice}");
-        let outcome = pool.try_out(&choice).await;
-        self.choice = None;
-        match outcome {
-            Ok((runtime, listed)) => {
-                pool.current.take_over(choice.clone(), runtime);
-                {
-                    let mut shared = pool.shared();
-                    shared.idle.clear();
-                    shared.catalog = listed.map(Arc::new);
-                }
-                // Another component may see other tools, or other services.
-                pool.inbox.tools_changed();
-                tracing::info!(%gateway, "{choice} answers from now on");
-            }
-            Err(error) => {
-                let serving = pool.current.serving();
-                tracing::warn!(
-                    %gateway,
-                    "{choice} was chosen and does not work: {}; {} goes on", error.message, serving.runtime.source(),
-                );
-                pool.current.refuse(choice);
-            }
-        }
     }
 }
 

@@ -1,18 +1,21 @@
 """One MCP server behind a gateway, with its own credential; every tool call goes to a file.
 
-    backend.py github|slack|catalog PORT_FILE CALLS_FILE
+    backend.py github|slack|drive|catalog[:TOOLS] PORT_FILE CALLS_FILE [PORT]
 
-Runs in an environment that has the `mcp` SDK 1.x and uvicorn: ContextForge's own. Listens on a port from the system and writes it
-to PORT_FILE once it accepts connections.
+Runs in an environment that has the `mcp` SDK 1.x, uvicorn and httpx: ContextForge's own. Listens on a port from the system unless one is
+given, and writes it to PORT_FILE once it accepts connections. `drive` asks the authorization server that INTROSPECTION names.
+The credential is refused while there is a file like CALLS_FILE that ends with `.revoked`.
 """
 
 import asyncio
 import json
+import os
 import socket
 import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import uvicorn
 from mcp.server.fastmcp import FastMCP
 
@@ -77,7 +80,25 @@ def slack():
     return server
 
 
-def catalog():
+def drive():
+    server = FastMCP("drive", host="127.0.0.1")
+
+    @server.tool()
+    def list_files(folder: str) -> list[str]:
+        """List the files of a folder."""
+        record("drive", "list_files", {"folder": folder})
+        return [f"{folder}/plan.txt"]
+
+    @server.tool()
+    def read_text(file: str) -> str:
+        """Read a file."""
+        record("drive", "read_text", {"file": file})
+        return f"what is in {file}"
+
+    return server
+
+
+def catalog(tools):
     server = FastMCP("catalog", host="127.0.0.1")
 
     def lookup(number):
@@ -87,18 +108,44 @@ def catalog():
 
         server.add_tool(item_lookup, name=f"item_{number:03}_lookup", description=f"Look up item {number}.")
 
-    for number in range(CATALOG_TOOLS):
+    for number in range(tools):
         lookup(number)
     return server
 
 
-def guarded(app, credential):
-    """The application, for requests that carry the credential."""
+SERVERS = {"github": github, "slack": slack, "drive": drive}
+
+
+def has(credential):
+    """Whether the headers of a request carry a fixed credential."""
+
+    async def allowed(headers):
+        return credential is None or headers.get(credential[0].encode()) == credential[1].encode()
+
+    return allowed
+
+
+def introspected(url):
+    """Whether the bearer token is one that the authorization server knows."""
+    client = httpx.AsyncClient()
+
+    async def allowed(headers):
+        scheme, _, token = headers.get(b"authorization", b"").decode().partition(" ")
+        if scheme.lower() != "bearer":
+            return False
+        answer = await client.post(url, data={"token": token})
+        return answer.json()["active"]
+
+    return allowed
+
+
+def guarded(app, allowed):
+    """The application, for requests that are allowed."""
 
     async def guard(scope, receive, send):
-        if scope["type"] == "http" and credential is not None:
-            name, value = credential
-            if dict(scope["headers"]).get(name.encode()) != value.encode():
+        if scope["type"] == "http":
+            revoked = Path(CALLS).with_suffix(".revoked").exists()
+            if revoked or not await allowed(dict(scope["headers"])):
                 body = b'{"error":"unauthorized"}'
                 headers = [(b"content-type", b"application/json"), (b"www-authenticate", b"Bearer")]
                 await send({"type": "http.response.start", "status": 401, "headers": headers})
@@ -114,8 +161,10 @@ async def main(service, port_file):
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", PORT))
     listener.listen()
-    app = {"github": github, "slack": slack, "catalog": catalog}[service]().streamable_http_app()
-    config = uvicorn.Config(guarded(app, CREDENTIALS[service]), log_level="warning", lifespan="on")
+    name, _, tools = service.partition(":")
+    made = catalog(int(tools or CATALOG_TOOLS)) if name == "catalog" else SERVERS[name]()
+    allowed = introspected(os.environ["INTROSPECTION"]) if name == "drive" else has(CREDENTIALS[name])
+    config = uvicorn.Config(guarded(made.streamable_http_app(), allowed), log_level="warning", lifespan="on")
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:

@@ -1,6 +1,6 @@
 """FastMCP's own aggregator over three servers, each a server of its own on its own port.
 
-    fastmcp_proxy.py PORT_FILE CALLS_FILE
+    fastmcp_proxy.py PORT_FILE CALLS_FILE modern|legacy
 
 Runs in an environment that has fastmcp 4.1. All ports are the system's; the aggregator's is written to PORT_FILE once it accepts
 connections.
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from fastmcp import FastMCP
 from fastmcp.server import create_proxy
+from fastmcp_parts import speak_legacy
 
 TOOLS = {
     "calendar": ("list_events", "create_event"),
@@ -85,4 +86,6 @@ async def main(port_file, calls):
 
 
 if __name__ == "__main__":
+    if sys.argv[3] == "legacy":
+        speak_legacy()
     asyncio.run(main(sys.argv[1], sys.argv[2]))

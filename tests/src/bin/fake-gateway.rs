@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use pflow_gateway_tests::{
     context_forge::{self, ContextForge, Enabled, Grant, Process, Reachable},
     docker::{self, Backend, Condition, Docker, Feature},
-    faults::{self, Fault},
+    faults::{self, Fault, Pflow},
     generic::{self, Auth, Eras, Framing, Generic, Lost, Meta, Sessions, State},
     jwt,
     server::{Fake, Gateway, Transport},
@@ -217,9 +217,15 @@ async fn main() -> io::Result<()> {
     let (_fake, _faulty, obey): (Option<Fake>, Option<faults::Faulty>, Obey) = match command.what {
         What::Faults => {
             for fault in faults::all() {
+                let (ends, class, words) = match fault.pflow() {
+                    Pflow::Good => ("good", None, None),
+                    Pflow::Fails(class) => ("fails", Some(class.as_str()), None),
+                    Pflow::Words(words) => ("words", None, Some(words)),
+                };
                 let line = json!({"name": fault.name, "family": fault.family.to_string(), "does": fault.does,
                     "test": fault.test.to_string(), "tools": fault.tools.to_string(), "call": fault.call.to_string(),
-                    "tool": fault.tool, "requests": fault.requests, "calls": fault.calls});
+                    "pflow": {"ends": ends, "class": class, "words": words}, "tool": fault.tool,
+                    "deadline": fault.deadline, "requests": fault.requests, "calls": fault.calls});
                 say(&line).await?;
             }
             return Ok(());

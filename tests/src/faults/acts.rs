@@ -32,6 +32,7 @@ impl Fault {
             calls: 1,
             tool: "github__create_issue",
             token: None,
+            words: None,
             act,
             inner: usual,
         }
@@ -84,6 +85,12 @@ impl Fault {
 
     pub(super) fn at_deadline(mut self) -> Self {
         self.ends = Ends::AtDeadline;
+        self
+    }
+
+    /// The gateway says this in the tool's result.
+    pub(super) fn words(mut self, words: &'static str) -> Self {
+        self.words = Some(words);
         self
     }
 

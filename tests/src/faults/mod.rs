@@ -103,6 +103,27 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// What `pflow run` must end with, when its one step calls the tool through `serve`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pflow {
+    /// Exit code 0.
+    Good,
+    /// Exit code 1, and the class in what it prints.
+    Fails(Class),
+    /// Exit code 1, and these words in what it prints.
+    Words(&'static str),
+}
+
+impl fmt::Display for Pflow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Good => f.write_str("good"),
+            Self::Fails(class) => write!(f, "`{}`", class.as_str()),
+            Self::Words(_) => f.write_str("the result's words"),
+        }
+    }
+}
+
 /// Which requests meet the fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -216,6 +237,8 @@ pub struct Fault {
     pub tool: &'static str,
     /// What a client sends as its token, when it matters.
     pub token: Option<fn() -> String>,
+    /// What the gateway says in a tool's result, for a `call` that fails in this way. `pflow run` must show it.
+    pub words: Option<&'static str>,
     pub(crate) act: Act,
     pub(crate) inner: fn() -> Config,
 }
@@ -259,6 +282,17 @@ pub fn forge_like() -> Config {
 }
 
 impl Fault {
+    /// What `pflow run` must end with: what `call` reports, or the words of the gateway that are in its place.
+    #[must_use]
+    pub fn pflow(&self) -> Pflow {
+        match (self.call, self.words) {
+            (Outcome::Good | Outcome::Warns(_), _) => Pflow::Good,
+            (Outcome::Fails(_) | Outcome::ToolFails, Some(words)) => Pflow::Words(words),
+            (Outcome::Fails(class), None) => Pflow::Fails(class),
+            (Outcome::ToolFails, None) => Pflow::Words(""),
+        }
+    }
+
     /// The fault of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {

@@ -15,7 +15,11 @@ pub fn reference_page() -> String {
          Each of the {} faults is played to the real binary in every test run.\n\n\
          The columns `test`, `tools` and `call` say what the command reports: `error.class`, or that it works all the same. \
          *Time* is at once, or when `--timeout` ends. *Requests* is what one command sends at most, *calls* how often a \
-         tool that may change something is called at most: twice only when the first one is known not to have run.\n",
+         tool that may change something is called at most: twice only when the first one is known not to have run.\n\n\
+         `pflow run` is stock pflow with one step that calls the tool through `serve`, after a sync at which the gateway was well \
+         (`tests/python/test_faults.py`): the class that is in what it prints, or *the result's words*, when the gateway tells of it \
+         in the tool's result, which pflow shows as it is. A run reads the list of tools once more after the call, so it may send twice as \
+         many requests; calls are not more.\n",
         faults.len()
     );
     let mut family = None;
@@ -24,16 +28,23 @@ pub fn reference_page() -> String {
             family = Some(fault.family);
             let _ = write!(
                 page,
-                "\n## {}\n\n| fault | the gateway | `test` | `tools` | `call` | time | requests | calls |\n\
-                 | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+                "\n## {}\n\n| fault | the gateway | `test` | `tools` | `call` | `pflow run` | time | requests | calls |\n\
+                 | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
                 fault.family
             );
         }
         let time = if fault.ends == Ends::AtOnce { "at once" } else { "deadline" };
         let _ = writeln!(
             page,
-            "| {} | {} | {} | {} | {} | {time} | {} | {} |",
-            fault.name, fault.does, fault.test, fault.tools, fault.call, fault.requests, fault.calls
+            "| {} | {} | {} | {} | {} | {} | {time} | {} | {} |",
+            fault.name,
+            fault.does,
+            fault.test,
+            fault.tools,
+            fault.call,
+            fault.pflow(),
+            fault.requests,
+            fault.calls
         );
     }
     page

@@ -20,6 +20,7 @@ use super::guest;
 
 struct Place {
     folder: tempfile::TempDir,
+    gateway: Arc<Generic>,
     fake: Fake,
 }
 
@@ -28,8 +29,9 @@ impl Place {
     async fn new() -> Self {
         let tool = Tool::new("attack", "Does nothing", &["number!"], Nature::Writes);
         let services = vec![Service { name: "lab".to_owned(), tools: vec![tool] }];
-        let gateway = Generic::new(Config { services, separator: None, ..Config::default() });
-        Self { folder: tempfile::tempdir().unwrap(), fake: Fake::start(Arc::new(gateway)).await.unwrap() }
+        let gateway = Arc::new(Generic::new(Config { services, separator: None, ..Config::default() }));
+        let fake = Fake::start(Arc::clone(&gateway) as Arc<_>).await.unwrap();
+        Self { folder: tempfile::tempdir().unwrap(), gateway, fake }
     }
 
     fn file(&self) -> PathBuf {
@@ -171,9 +173,22 @@ async fn one_that_runs_into_a_limit_in_its_first_call_is_rolled_back_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_does_not_even_connect_never_takes_over() {
+async fn one_that_does_not_see_the_gateways_tools_never_takes_over() {
     let place = Place::new().await;
-    let gateway = place.gateway("panic_in_open");
+    let tools = ["attack", "b", "c"].map(|name| Tool::new(name, "Does nothing", &["number!"], Nature::Writes));
+    place.gateway.change(|config| {
+        config.services = vec![Service { name: "lab".to_owned(), tools: tools.to_vec() }];
+    });
+    never_takes_over(&place, "none").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_does_not_even_connect_never_takes_over() {
+    never_takes_over(&Place::new().await, "panic_in_open").await;
+}
+
+async fn never_takes_over(place: &Place, attack: &str) {
+    let gateway = place.gateway(attack);
     let built_in = gateway.component().sha256;
     calls(&gateway, 0..10).await;
     place.components().install(&guest::component("hostile"), &Scope::All).unwrap();
