@@ -166,7 +166,9 @@ class VendorHandler(BaseHTTPRequestHandler):
     def forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         behind = http.client.HTTPConnection(self.server.behind.netloc, timeout=30)
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
+        # An empty body comes in chunks; it goes on without, and what is left of it here goes with the connection.
+        hop = ("host", "connection", "content-length", "transfer-encoding")
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in hop}
         behind.request(self.command, self.path, body, headers)
         told = behind.getresponse()
         kept = {name: value for name, value in told.getheaders() if name.lower() in ("content-type", "mcp-session-id")}
@@ -178,6 +180,7 @@ class VendorHandler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
 

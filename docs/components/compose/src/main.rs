@@ -40,7 +40,12 @@ fn compose(part: &Path, gateway: &Path, output: &Path) -> Result<String> {
     let imports = Names::imported(&graph, part_world);
 
     let own: Vec<&str> = INTERFACES.into_iter().filter(|interface| exports.of(interface).is_some()).collect();
-    ensure!(!own.is_empty(), "{} exports nothing of pflow:gateway: neither {}", part.display(), INTERFACES.join(" nor "));
+    ensure!(
+        !own.is_empty(),
+        "{} exports nothing of pflow:gateway: neither {}",
+        part.display(),
+        INTERFACES.join(" nor ")
+    );
     ensure!(
         own.len() < INTERFACES.len() || INTERFACES.iter().any(|interface| imports.of(interface).is_some()),
         "{} is a whole component already: it exports everything, and asks for nothing of another one",
@@ -62,9 +67,9 @@ fn compose(part: &Path, gateway: &Path, output: &Path) -> Result<String> {
         };
         if let Some(wanted) = imports.of(interface) {
             let given = graph.alias_instance_export(behind, offered)?;
-            graph.set_instantiation_argument(front, wanted, given).with_context(|| {
-                format!("{} wants another {wanted} than {} has", part.display(), gateway.display())
-            })?;
+            graph
+                .set_instantiation_argument(front, wanted, given)
+                .with_context(|| format!("{} wants another {wanted} than {} has", part.display(), gateway.display()))?;
         }
         let (who, name) = exports.of(interface).map_or((behind, offered), |name| (front, name));
         let export = graph.alias_instance_export(who, name)?;
