@@ -323,6 +323,25 @@ mod tests {
         }
 
         #[test]
+        fn the_order_in_which_tools_are_listed_changes_nothing(
+            names in proptest::collection::vec("[a-c]{0,2}(_|__|-|\\.|:|/)?[a-c]{0,3}", 0..12),
+            services in proptest::collection::vec("[a-c]{0,2}", 0..3),
+            turn in 0_usize..12,
+        ) {
+            let tools: Vec<Listed> = names.iter().map(|name| listed(name)).collect();
+            let mut turned = tools.clone();
+            turned.rotate_left(turn % tools.len().max(1));
+            turned.reverse();
+            let declared = declared(&services);
+            let report = Report::default();
+            let ladder = |tools: &[Listed]| Ladder::new(gateways::product(Kind::Generic), &declared, &report, tools);
+            let (one, other) = (ladder(&tools), ladder(&turned));
+            for tool in &tools {
+                prop_assert_eq!(one.climb(tool), other.climb(tool));
+            }
+        }
+
+        #[test]
         fn the_longest_declared_prefix_wins_in_any_order(mut services in proptest::collection::vec("[ab]{1,3}(-[ab]{1,2})?", 1..6), tool in "[ab]{1,2}") {
             services.sort();
             services.dedup();

@@ -41,10 +41,13 @@ pub fn build(listing: Listing, mut report: Report, product: &dyn Product, declar
         .collect();
     tools.sort_by(|a, b| a.name.cmp(&b.name));
     let services = services(&tools, &report, declared);
-    let mut warnings = listing.warnings;
-    let beyond = warnings.len().saturating_sub(LISTING_WARNINGS);
+    // That reading stopped early is one finding, and more important than any number of malformed tools.
+    let (mut malformed, mut warnings): (Vec<_>, Vec<_>) =
+        listing.warnings.into_iter().partition(|warning| warning.concern == Concern::MalformedTool);
+    let beyond = malformed.len().saturating_sub(LISTING_WARNINGS);
+    malformed.truncate(LISTING_WARNINGS);
+    warnings.append(&mut malformed);
     if beyond > 0 {
-        warnings.truncate(LISTING_WARNINGS);
         warnings.push(Warning {
             concern: Concern::Other,
             subject: None,
@@ -199,4 +202,24 @@ fn findings(tools: &[Tool], services: &[Service], declared: &[DeclaredService]) 
         }
     }
     warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{gateways, model::Kind};
+
+    #[test]
+    fn that_reading_stopped_early_is_told_whatever_else_is_odd() {
+        let malformed = Warning { concern: Concern::MalformedTool, subject: None, message: "a tool".to_owned() };
+        let stopped = Warning { concern: Concern::PageLimit, subject: None, message: "stopped".to_owned() };
+        let mut warnings = vec![malformed; LISTING_WARNINGS + 50];
+        warnings.push(stopped.clone());
+        let listing = Listing { warnings, ..Listing::default() };
+        let catalog = build(listing, Report::default(), gateways::product(Kind::Generic), &[]);
+        assert!(catalog.warnings.contains(&stopped), "{:?}", catalog.warnings);
+        let malformed = catalog.warnings.iter().filter(|warning| warning.concern == Concern::MalformedTool).count();
+        assert_eq!(malformed, LISTING_WARNINGS);
+        assert!(catalog.warnings.iter().any(|warning| warning.message.starts_with("50 more findings")));
+    }
 }

@@ -1,9 +1,10 @@
 //! Which tools a user wants: services and tools by glob, MCP's hints, control tools.
 //! Takes rules and candidates; gives one verdict each. Pure. Must treat absent hints as MCP's defaults do.
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-
-use crate::model::{Attribution, Candidate, PatternError, Reason, Rules};
+use crate::{
+    glob::{Broken, Glob},
+    model::{Attribution, Candidate, PatternError, Reason, Rules},
+};
 
 /// One verdict per candidate, in order: none to keep it.
 ///
@@ -25,8 +26,8 @@ pub fn select(rules: &Rules, candidates: &[Candidate]) -> Result<Vec<Option<Reas
             // MCP: destructiveHint defaults to true, and means something only when the tool is not read-only.
             let destructive = !read_only && annotations.and_then(|hints| hints.destructive).unwrap_or(true);
             let control = candidate.attribution == Attribution::Control;
-            let excluded = |set: &Option<GlobSet>, name: &str| set.as_ref().is_some_and(|set| set.is_match(name));
-            let missing = |set: &Option<GlobSet>, name: &str| set.as_ref().is_some_and(|set| !set.is_match(name));
+            let excluded = |globs: &Option<Vec<Glob>>, name: &str| globs.as_ref().is_some_and(|globs| any(globs, name));
+            let missing = |globs: &Option<Vec<Glob>>, name: &str| globs.as_ref().is_some_and(|globs| !any(globs, name));
             let checks = [
                 (control && !rules.control_tools && !named, Reason::ControlTool),
                 (service.is_some_and(|service| excluded(&exclude_services, service)), Reason::ServiceExcluded),
@@ -47,25 +48,20 @@ pub fn select(rules: &Rules, candidates: &[Candidate]) -> Result<Vec<Option<Reas
 }
 
 /// None for an empty list.
-fn globs(patterns: &[String]) -> Result<Option<GlobSet>, PatternError> {
+fn globs(patterns: &[String]) -> Result<Option<Vec<Glob>>, PatternError> {
     if patterns.is_empty() {
         return Ok(None);
     }
-    let mut set = GlobSetBuilder::new();
-    let problem = |pattern: &str, error: &globset::Error| PatternError {
-        pattern: pattern.to_owned(),
-        problem: error.kind().to_string(),
+    let read = |pattern: &String| {
+        pattern
+            .parse()
+            .map_err(|problem: Broken| PatternError { pattern: pattern.clone(), problem: problem.to_string() })
     };
-    for pattern in patterns {
-        // Names are no paths: `*` matches `/` too, and `\` escapes on every platform.
-        let glob = GlobBuilder::new(pattern)
-            .literal_separator(false)
-            .backslash_escape(true)
-            .build()
-            .map_err(|error| problem(pattern, &error))?;
-        set.add(glob);
-    }
-    set.build().map(Some).map_err(|error| problem(error.glob().unwrap_or_default(), &error))
+    patterns.iter().map(read).collect::<Result<_, _>>().map(Some)
+}
+
+fn any(globs: &[Glob], name: &str) -> bool {
+    globs.iter().any(|glob| glob.is_match(name))
 }
 
 #[cfg(test)]
@@ -137,6 +133,7 @@ mod tests {
             ("\\*", "*", true),
             ("\\*", "x", false),
             ("ä*", "ärger", true),
+            ("?rger", "ärger", true),
         ] {
             assert_eq!(verdict(&rules(pattern), candidate(name, None)).is_none(), kept, "{pattern} {name}");
         }

@@ -28,6 +28,7 @@ pub mod classify;
 pub mod conversation;
 pub mod filter;
 pub mod gateways;
+pub mod glob;
 pub mod health;
 pub mod http;
 pub mod mcp;

@@ -13,6 +13,7 @@ pub mod config;
 pub mod demo;
 pub mod egress;
 mod error;
+mod files;
 mod gateway;
 pub mod history;
 pub mod monitor;
@@ -20,6 +21,7 @@ pub mod report;
 pub mod runtime;
 mod scrub;
 pub mod serve;
+mod setting;
 
 pub use error::{Class, Error, Result};
 pub use gateway::{CallOptions, Gateway, OnMessage, OnProgress, Operation};

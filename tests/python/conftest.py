@@ -4,7 +4,7 @@ Run by `cargo xtask test` in an environment that has pflow-cli, the built wheel 
 
     PFLOW_GATEWAY_WHEEL  the wheel under test            FAKE_GATEWAY_BIN     the imitation gateways
     PFLOW_BIN            pflow of this environment       CONTEXTFORGE_PYTHON  Python that has mcp-contextforge-gateway
-                                                         FASTMCP_PYTHON       Python that has fastmcp 4.1
+    TEST_OUTPUT          where pictures are kept         FASTMCP_PYTHON       Python that has fastmcp 4.1
 
 Nothing here reads or writes the user's own files, and every port is the system's choice.
 """

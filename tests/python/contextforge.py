@@ -233,6 +233,14 @@ class ContextForge:
         program.process.kill()
         program.process.wait()
 
+    def revoke(self, service: str) -> None:
+        """Let a service refuse the credential that the gateway has for it."""
+        self._calls[service].with_suffix(".revoked").touch()
+
+    def restore(self, service: str) -> None:
+        """Let it take the credential again."""
+        self._calls[service].with_suffix(".revoked").unlink()
+
     def rest(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Ask the gateway's administration API."""
         request = urllib.request.Request(

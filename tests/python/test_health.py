@@ -6,105 +6,17 @@ The monitor's metrics are read by Prometheus' own parser.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import HERE, needed
 from contextforge import ContextForge
+from gateway import Gateway
 from processes import Program, written
-
-PATIENCE = 120
-
-
-class Gateway:
-    """The program as a user has it, with one gateway configured."""
-
-    def __init__(self, home: Path, cache: Path, url: str, token: str | None = None) -> None:
-        self.home = home
-        self.binary = needed("PFLOW_GATEWAY_BIN")
-        gateway: dict[str, Any] = {"url": url}
-        if token:
-            gateway["auth"] = {"type": "bearer", "token": "${GW_TOKEN}"}
-        folder = home / ".pflow"
-        folder.mkdir(parents=True)
-        servers = {"gw": {"command": "pflow-gateway", "args": ["serve", "gw"], "gateway": gateway}}
-        (folder / "mcp-servers.json").write_text(json.dumps({"mcpServers": servers}), encoding="utf-8")
-        self.env = {"PATH": os.environ["PATH"], "HOME": str(home), "XDG_CACHE_HOME": str(cache)}
-        if token:
-            self.env["GW_TOKEN"] = token
-
-    def json(self, *args: str) -> Any:
-        """A command with `--json`, whatever its exit code."""
-        done = subprocess.run(
-            [self.binary, *args, "--json"],
-            env=self.env,
-            cwd=self.home,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.stdout, done.stderr
-        return json.loads(done.stdout)
-
-    def health(self) -> dict[str, Any]:
-        """The one gateway's report."""
-        report: dict[str, Any] = self.json("health")["gateways"][0]
-        return report
-
-    def until(self, service: str, *wanted: str) -> dict[str, Any]:
-        """Look until the service has one of these states."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            report = self.health()
-            found = next((one for one in report["services"] if one["name"] == service), None)
-            if found and found["status"] in wanted:
-                return found
-            assert time.monotonic() < deadline, f"{service} did not become {wanted}: {json.dumps(report, indent=1)}"
-            time.sleep(1)
-
-    def serve_call(self, tool: str) -> dict[str, Any]:
-        """One tool call through `serve`, as pflow makes it."""
-        messages = [
-            {
-                "jsonrpc": "2.0",
-                "id": 1,
-                "method": "initialize",
-                "params": {
-                    "protocolVersion": "2025-06-18",
-                    "capabilities": {},
-                    "clientInfo": {"name": "test", "version": "1"},
-                },
-            },
-            {"jsonrpc": "2.0", "method": "notifications/initialized"},
-            {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": tool, "arguments": {}}},
-        ]
-        with subprocess.Popen(
-            [self.binary, "serve", "gw"],
-            env=self.env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        ) as serve:
-            assert serve.stdin
-            assert serve.stdout
-            for message in messages:
-                serve.stdin.write(json.dumps(message) + "\n")
-            serve.stdin.flush()
-            for line in serve.stdout:
-                answer: dict[str, Any] = json.loads(line)
-                if answer.get("id") == 2:
-                    serve.stdin.close()
-                    return answer
-        raise AssertionError("serve ended without an answer")
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +67,33 @@ def test_contextforge_a_failing_call_is_known_before_the_gateway_notices(
     assert any("signals disagree" in words for words in down["evidence"]), down
 
 
+def test_contextforge_a_service_that_refuses_its_credential_is_not_well(
+    context_forge: ContextForge, tmp_path: Path, shared_cache: Path
+) -> None:
+    gateway = Gateway(tmp_path / "home", shared_cache, context_forge.url, context_forge._admin)
+    gateway.until("github-work", "ok")
+    context_forge.revoke("github")
+    # ContextForge's own check fails, and its API says no more than that.
+    down = gateway.until("github-work", "offline", "auth_required")
+    assert any("reachable is false" in words for words in down["evidence"]), down
+    context_forge.restore("github")
+    gateway.until("github-work", "ok")
+
+
+def test_contextforge_a_refused_credential_is_known_from_a_call_before_the_gateway_notices(
+    slow_context_forge: ContextForge, tmp_path: Path, shared_cache: Path
+) -> None:
+    gateway = Gateway(tmp_path / "home", shared_cache, slow_context_forge.url, slow_context_forge.token)
+    gateway.until("github-work", "ok")
+    tools = gateway.json("tools", "gw", "--service", "github-work")["tools"]
+    slow_context_forge.revoke("github")
+    assert gateway.until("github-work", "ok", "degraded", "offline")["status"] == "ok", "ContextForge does not know yet"
+    answer = gateway.serve_call(tools[0]["name"], {"repo": "a/b"})
+    assert "github-work: auth_required since 20" in json.dumps(answer), answer
+    down = gateway.until("github-work", "auth_required")
+    assert any("signals disagree" in words for words in down["evidence"]), down
+
+
 @pytest.fixture
 def fastmcp(tmp_path: Path) -> Iterator[tuple[str, Callable[[str], None]]]:
     """The aggregator's URL, and how to end one of its servers."""
@@ -200,17 +139,8 @@ def test_fastmcp_drops_a_dead_service_and_health_names_it(
 
 def test_metrics_are_read_by_prometheus_own_parser(tmp_path: Path, shared_cache: Path) -> None:
     gateway = Gateway(tmp_path / 'home "x"', shared_cache, "http://127.0.0.1:9/mcp")
-    log = tmp_path / "monitor.log"
-    monitor = Program(
-        [gateway.binary, "monitor", "--listen", "127.0.0.1:0", "--every", "1", "--json"], log, gateway.env
-    )
+    monitor, url = gateway.monitor(every=1)
     try:
-
-        def ready() -> str | None:
-            first, newline, _ = log.read_text(encoding="utf-8").partition("\n")
-            return json.loads(first)["url"] if newline and first.startswith("{") else None
-
-        url = monitor.ready(ready, 60)
         deadline = time.monotonic() + 60
         text = ""
         while "pflow_gateway_looks_total" not in text:

@@ -1,14 +1,18 @@
-//! What the project does with itself: `cargo xtask build | demo | test | bench`.
+//! What the project does with itself: `cargo xtask build | demo | test | deny | fuzz | bench`.
 //! Does all the set-up itself, under the target folder; prints every command before it runs. Never installs anything outside of it but
 //! the Rust target.
 
+mod audit;
 mod bench;
 mod build;
 mod conformance;
 mod demo;
+mod fuzz;
+mod guests;
 mod python;
 mod shell;
 mod test;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -29,6 +33,12 @@ enum Task {
     Demo,
     /// Everything that CI runs: format, lints, Rust tests, Python tests, end to end
     Test(test::Options),
+    /// Licences, crates and sources of what we take from others, by deny.toml
+    Deny,
+    /// Random input for what reads a peer's bytes, a few seconds each
+    Fuzz(fuzz::Options),
+    /// Put the components of docs/components, each with the built-in one behind it, into target/components
+    Components,
     /// The MCP conformance suite, client side, against the built program
     Conformance(conformance::Options),
     /// Measure, in one run, with ratios to other clients
@@ -40,7 +50,10 @@ fn main() -> ExitCode {
         Task::Build => build::dist().map(drop),
         Task::Demo => demo::demo(),
         Task::Test(options) => test::test(&options),
+        Task::Deny => audit::deny(),
+        Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Conformance(options) => conformance::conformance(&options),
+        Task::Components => build::rust_target().and_then(|()| guests::guests(&build::component()?)).map(drop),
         Task::Bench(options) => bench::bench(&options),
     };
     match done {

@@ -4,8 +4,10 @@
 use clap::Args;
 
 use crate::{
+    audit,
     build::{self, component, release},
-    conformance,
+    conformance, fuzz,
+    guests::guests,
     python::{Venv, Version},
     shell::{Result, cargo, run, say, target},
 };
@@ -22,6 +24,9 @@ pub(crate) fn test(options: &Options) -> Result {
     say("Format");
     run(cargo().args(["fmt", "--all", "--check"]))?;
 
+    say("Dependencies");
+    audit::deny()?;
+
     let component = component()?;
     say("Lints");
     run(release("clippy", &component).args(["--workspace", "--all-targets", "--", "-D", "warnings"]))?;
@@ -34,6 +39,7 @@ pub(crate) fn test(options: &Options) -> Result {
     let dist = build::dist()?;
     say("Rust tests");
     run(release("test", &component).arg("--workspace").env("PFLOW_GATEWAY_BIN", dist.folder.join("pflow-gateway")))?;
+    fuzz::a_minute()?;
     if options.rust_only {
         return Ok(());
     }
@@ -43,6 +49,7 @@ pub(crate) fn test(options: &Options) -> Result {
     pflow.install(&dist.wheel)?;
     let context_forge = Venv::with("contextforge", &["contextforge"], Version(11))?;
     let fastmcp = Venv::with("fastmcp", &["fastmcp"], Version(10))?;
+    let guests = guests(&component)?;
     run(pflow
         .python()
         .args(["-m", "pytest", "tests/python", "-ra"])
@@ -50,8 +57,12 @@ pub(crate) fn test(options: &Options) -> Result {
         .env("PFLOW_GATEWAY_WHEEL", &dist.wheel)
         .env("PFLOW_BIN", pflow.bin("pflow"))
         .env("FAKE_GATEWAY_BIN", target().join("release/fake-gateway"))
+        .env("EXAMPLE_COMPONENTS", &guests.folder)
+        .env("COMPOSE_BIN", &guests.compose)
         .env("CONTEXTFORGE_PYTHON", context_forge.bin("python"))
         .env("FASTMCP_PYTHON", fastmcp.bin("python"))
+        // Pictures for people.
+        .env("TEST_OUTPUT", target().join("ci-output"))
         .env_remove("PYTHONPATH"))?;
 
     conformance::against(&dist.folder.join("pflow-gateway"))

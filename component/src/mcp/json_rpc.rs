@@ -344,6 +344,25 @@ mod tests {
         }
 
         #[test]
+        fn what_we_write_is_read_as_what_it_is(id in "(-?[1-9][0-9]{0,12}|\"[a-z0-9 -]{0,12}\")", method in "[a-z/]{1,20}") {
+            let id: Box<RawValue> = serde_json::from_str(&id).unwrap();
+            for (written, good) in [(reply(&id, "{}"), true), (refuse(&id), false)] {
+                let text = String::from_utf8(written).unwrap();
+                let read = read(&text).unwrap();
+                let same = matches!(
+                    read.as_slice(),
+                    [Incoming::Response { id: Some(again), answer }]
+                        if again.0.get() == id.get() && matches!(answer, Answer::Result(_)) == good
+                );
+                prop_assert!(same, "{}", text);
+            }
+            let text = String::from_utf8(notification(&method, None)).unwrap();
+            let read = read(&text).unwrap();
+            let same = matches!(read.as_slice(), [Incoming::Notification { method: again, params: None }] if *again == method);
+            prop_assert!(same, "{}", text);
+        }
+
+        #[test]
         fn requests_are_json(id: u64, method in ".{0,20}") {
             let text = request(id, &method, "{}");
             let value: serde_json::Value = serde_json::from_slice(&text).unwrap();

@@ -2,10 +2,9 @@
 //! Takes a name of `mcp-servers.json` or a URL; gives the dicts of `--json`. Never touches the network before it is asked something.
 
 use std::{
-    collections::HashMap,
     path::{Path, PathBuf},
     process,
-    sync::{Arc, LazyLock, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -19,23 +18,6 @@ use pflow_gateway::{
 use pyo3::{exceptions::PyValueError, prelude::*, types::PyTraceback};
 
 use crate::{errors, json, wait::wait};
-
-/// Compiled components, shared by all gateways of a process. Part of the key is the process: the threads that enforce
-/// deadlines do not survive a fork.
-type Components = HashMap<(u32, Option<PathBuf>), Arc<Runtime>>;
-
-static COMPONENTS: LazyLock<Mutex<Components>> = LazyLock::new(Mutex::default);
-
-fn component(file: Option<&Path>) -> Result<Arc<Runtime>> {
-    let mut components = COMPONENTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let key = (process::id(), file.map(Path::to_path_buf));
-    if let Some(runtime) = components.get(&key) {
-        return Ok(Arc::clone(runtime));
-    }
-    let runtime = Runtime::new(file)?;
-    components.insert(key, Arc::clone(&runtime));
-    Ok(runtime)
-}
 
 /// What a target means, and the folder in which pflow keeps what is known of it.
 fn configure(
@@ -51,6 +33,7 @@ fn configure(
     }
     if component.is_some() {
         config.component = component;
+        config.components = None;
     }
     Ok((config, path.parent().map(Path::to_path_buf)))
 }
@@ -90,7 +73,7 @@ impl Gateway {
         {
             return Ok(open.clone());
         }
-        let runtime = component(self.config.component.as_deref())?;
+        let runtime = Runtime::shared(self.config.component.as_deref(), &self.config.limits)?;
         let open = Open {
             process: process::id(),
             gateway: pflow_gateway::Gateway::new(runtime, self.config.clone()),

@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use http::HeaderName;
 
 use crate::{
+    components::check::Interface,
     config::{DeclaredService, Filter},
     egress::Origin,
     history::ProbeOf,
@@ -416,18 +417,55 @@ pub(super) enum ComponentAction {
         #[arg(long, value_name = "NAME")]
         gateway: Option<String>,
     },
-    /// Say whether a file fits
-    Check {
-        /// A component
-        #[arg(value_hint = ValueHint::FilePath)]
-        file: PathBuf,
-    },
+    /// Play imitation gateways to a component, and score it against the contract
+    Check(CheckComponent),
     /// Write the built-in component's machine code, to be shipped beside the program
     Precompile {
         /// Where to [default: gateway.cwasm beside the program]
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         output: Option<PathBuf>,
     },
+}
+
+/// `component check`.
+#[derive(Args, Debug)]
+pub(super) struct CheckComponent {
+    /// A component [default: the one that runs]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(super) file: Option<PathBuf>,
+    /// The one that runs for this gateway
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    pub(super) gateway: Option<String>,
+    /// Check only this part of the contract; may be repeated
+    #[arg(long = "interface", value_enum, value_name = "NAME")]
+    pub(super) interfaces: Vec<InterfaceName>,
+}
+
+/// A part of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum InterfaceName {
+    /// Connecting, listing tools, and what goes wrong there
+    Discovery,
+    /// Which tools a user wants
+    Filter,
+    /// How services are
+    Health,
+    /// Calling tools
+    Calls,
+    /// Surviving what gateways send
+    Sandbox,
+}
+
+impl From<InterfaceName> for Interface {
+    fn from(name: InterfaceName) -> Self {
+        match name {
+            InterfaceName::Discovery => Self::Discovery,
+            InterfaceName::Filter => Self::Filter,
+            InterfaceName::Health => Self::Health,
+            InterfaceName::Calls => Self::Calls,
+            InterfaceName::Sandbox => Self::Sandbox,
+        }
+    }
 }
 
 /// `demo`.

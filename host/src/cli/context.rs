@@ -2,9 +2,7 @@
 //! Takes typed arguments; gives [`GatewayConfig`]s and [`Gateway`]s. Never touches the network by itself, never reads a token.
 
 use std::{
-    collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -25,7 +23,6 @@ pub(super) struct Context {
     config: Option<PathBuf>,
     pub(super) component: Option<PathBuf>,
     pub(super) timeout: Option<Duration>,
-    runtimes: Mutex<HashMap<Option<PathBuf>, Arc<Runtime>>>,
 }
 
 impl Context {
@@ -35,7 +32,6 @@ impl Context {
             config: global.config.clone(),
             component: global.component.clone(),
             timeout: global.timeout,
-            runtimes: Mutex::default(),
         }
     }
 
@@ -85,20 +81,9 @@ impl Context {
         }
         if let Some(component) = &self.component {
             config.component = Some(component.clone());
+            config.components = None;
         }
-        Ok(Gateway::new(self.runtime(config.component.as_deref())?, config))
-    }
-
-    /// The sandbox for a component, made once.
-    fn runtime(&self, component: Option<&Path>) -> Result<Arc<Runtime>> {
-        let mut runtimes = self.runtimes.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = component.map(Path::to_path_buf);
-        if let Some(runtime) = runtimes.get(&key) {
-            return Ok(Arc::clone(runtime));
-        }
-        let runtime = Runtime::new(component)?;
-        runtimes.insert(key, Arc::clone(&runtime));
-        Ok(runtime)
+        Ok(Gateway::new(Runtime::shared(config.component.as_deref(), &config.limits)?, config))
     }
 }
 

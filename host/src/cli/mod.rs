@@ -4,6 +4,7 @@
 mod adopt;
 mod answers;
 mod args;
+mod check;
 mod context;
 mod edit;
 mod look;
@@ -139,7 +140,7 @@ async fn once(context: &Context, command: &Command) -> Reply {
         Command::Health(health) => look::health(context, health).await,
         Command::Snapshot(snapshot) => past::snapshot(context, &snapshot.action),
         Command::Call(call) => look::call(context, call).await,
-        Command::Component(component) => run::component(context, &component.action),
+        Command::Component(component) => run::component(context, &component.action).await,
         Command::Serve(_) | Command::Demo(_) | Command::Monitor(_) => Reply::good(String::new(), &json!({})),
         Command::Adopt(adopt) => adopt::adopt(context, adopt).await,
         Command::Setup(wizard) => {

@@ -5,7 +5,7 @@ use std::{io::Write as _, path::Path, sync::Arc};
 use serde_json::json;
 
 use super::{
-    args,
+    args, check,
     context::{Context, variable_name},
     pins, render,
     screen::{Format, Reply, print, say, yes},
@@ -116,7 +116,7 @@ pub(super) async fn end_requested() {
 }
 
 /// `component`.
-pub(super) fn component(context: &Context, action: &args::ComponentAction) -> Reply {
+pub(super) async fn component(context: &Context, action: &args::ComponentAction) -> Reply {
     match action {
         args::ComponentAction::Show => {
             let chosen = match &context.component {
@@ -131,19 +131,7 @@ pub(super) fn component(context: &Context, action: &args::ComponentAction) -> Re
         args::ComponentAction::Use { file, gateway } => pins::install(context, file, gateway.as_deref()),
         args::ComponentAction::List => pins::list(context),
         args::ComponentAction::Reset { gateway } => pins::reset(context, gateway.as_deref()),
-        args::ComponentAction::Check { file } => match Runtime::new(Some(file)) {
-            Ok(runtime) => {
-                let report = runtime.describe();
-                let text = format!("{} {} fits: {}@{}\n", yes(), file.display(), report.package, report.version);
-                let mut json = serde_json::to_value(&report).unwrap_or_default();
-                if let Some(members) = json.as_object_mut() {
-                    members.insert("ok".to_owned(), true.into());
-                    members.insert("error".to_owned(), serde_json::Value::Null);
-                }
-                Reply::good(text, &json)
-            }
-            Err(error) => Reply::failed(json!({"source": file.display().to_string(), "ok": false}), error),
-        },
+        args::ComponentAction::Check(asked) => check::check(context, asked).await,
         args::ComponentAction::Precompile { output } => {
             let file = output.clone().map_or_else(beside_the_program, Ok);
             match file.and_then(|file| Runtime::precompile(&file).map(|()| file.display().to_string())) {

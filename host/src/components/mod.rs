@@ -4,16 +4,17 @@
 //! `gateway-components.json` says what was chosen, `gateway-components/SHA256.wasm` is a copy of it: what its author does to the file
 //! later changes nothing until it is installed again.
 
+pub mod check;
+
 use std::{
     collections::BTreeMap,
     fs, io,
-    io::Write as _,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Class, Error, Result, runtime::Anatomy};
+use crate::{Class, Error, Result, files, runtime::Anatomy};
 
 const PINS: &str = "gateway-components.json";
 const FILES: &str = "gateway-components";
@@ -48,7 +49,7 @@ pub struct Pin {
 }
 
 /// The components that were chosen, in one of pflow's folders.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Components {
     folder: PathBuf,
 }
@@ -81,6 +82,12 @@ impl Components {
                 .unwrap_or(Path::new("."))
                 .to_owned(),
         }
+    }
+
+    /// pflow's folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Installs the component in this file and chooses it.
@@ -217,7 +224,5 @@ fn write(file: &Path, bytes: &[u8]) -> Result<()> {
     let cannot = |error: io::Error| Error::config(format!("cannot write {}: {error}", file.display()));
     let folder = file.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(cannot)?;
-    let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(cannot)?;
-    temporary.write_all(bytes).and_then(|()| temporary.as_file().sync_all()).map_err(cannot)?;
-    temporary.persist(file).map(drop).map_err(|error| cannot(error.error))
+    files::replace(file, bytes).map_err(cannot)
 }

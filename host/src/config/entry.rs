@@ -13,11 +13,14 @@
 //!    "timeout": 30,
 //!    "ca_file": "~/company-ca.pem",
 //!    "allow_origins": ["https://status.example.com"],
-//!    "component": "~/our-rules.wasm"}}
+//!    "component": "~/our-rules.wasm",
+//!    "limits": {"memory_bytes": 536870912},
+//!    "refresh": 60}}
 //! ```
 //!
 //! `auth.type` is `bearer` (`token`), `api_key` (`key`, `header`), `basic` (`username`, `password`) or `command` (`command`, an array: the
-//! program and its arguments). Only `url` is required.
+//! program and its arguments). `limits` are those of [`Limits::SETTINGS`] and [`EgressLimits::SETTINGS`]. `refresh` is how often `serve` looks
+//! whether the tools changed, in seconds; `false` for never. Only `url` is required.
 
 use std::{path::PathBuf, str::FromStr as _, time::Duration};
 
@@ -25,15 +28,38 @@ use http::HeaderName;
 use serde_json::Value;
 use url::Url;
 
-use super::{Auth, DEFAULT_TIMEOUT, DeclaredService, Filter, GatewayConfig, Method, Template, member::Member};
-use crate::{Error, Result, egress::Origin, report::Kind, scrub};
+use super::{
+    Auth, DEFAULT_REFRESH, DEFAULT_TIMEOUT, DeclaredService, Filter, GatewayConfig, Method, Template, member::Member,
+};
+use crate::{
+    Error, Result,
+    egress::{EgressLimits, Origin},
+    report::Kind,
+    runtime::Limits,
+    scrub,
+};
 
 /// pflow's ceiling for the timeout of an HTTP server.
 const MAX_TIMEOUT: f64 = 600.0;
+/// More often is hammering; less often than daily is never.
+const MIN_REFRESH: f64 = 1.0;
+const MAX_REFRESH: f64 = 86_400.0;
 const API_KEY_HEADER: &str = "X-API-Key";
 
-const KNOWN: [&str; 10] =
-    ["url", "kind", "auth", "headers", "services", "tools", "timeout", "ca_file", "allow_origins", "component"];
+const KNOWN: [&str; 12] = [
+    "url",
+    "kind",
+    "auth",
+    "headers",
+    "services",
+    "tools",
+    "timeout",
+    "ca_file",
+    "allow_origins",
+    "component",
+    "limits",
+    "refresh",
+];
 
 /// Whether an entry is a gateway at all.
 pub(super) fn is_gateway(entry: &Value) -> bool {
@@ -55,6 +81,7 @@ pub(super) fn read(name: &str, entry: &Value) -> Result<GatewayConfig> {
         tool_filter(&tools, &mut filter)?;
     }
     let url_member = gateway.required("url")?;
+    let (limits, egress_limits) = limits(&gateway)?;
     Ok(GatewayConfig {
         name: name.to_owned(),
         url: url(url_member.string()?, url_member.path())?,
@@ -70,6 +97,11 @@ pub(super) fn read(name: &str, entry: &Value) -> Result<GatewayConfig> {
         ca_file: gateway.get("ca_file").map(|file| path(&file)).transpose()?,
         allow_origins: gateway.get("allow_origins").map(|list| origins(&list)).transpose()?.unwrap_or_default(),
         component: gateway.get("component").map(|file| path(&file)).transpose()?,
+        components: None,
+        folder: None,
+        limits,
+        egress_limits,
+        refresh: refresh(&gateway)?,
         plain: false,
     })
 }
@@ -227,6 +259,43 @@ fn timeout(holder: &Member) -> Result<Duration> {
     Ok(Duration::from_secs_f64(seconds))
 }
 
+fn refresh(holder: &Member) -> Result<Option<Duration>> {
+    let Some(member) = holder.get("refresh") else { return Ok(Some(DEFAULT_REFRESH)) };
+    if member.value() == &Value::Bool(false) {
+        return Ok(None);
+    }
+    let seconds = member.number().map_err(|_| member.wrong("a number of seconds, or false"))?;
+    if !(MIN_REFRESH..=MAX_REFRESH).contains(&seconds) {
+        return Err(member.wrong("between 1 and 86400 (seconds), or false"));
+    }
+    Ok(Some(Duration::from_secs_f64(seconds)))
+}
+
+/// What a run of the component, and a conversation, may use.
+fn limits(holder: &Member) -> Result<(Limits, EgressLimits)> {
+    let (mut limits, mut egress) = (Limits::default(), EgressLimits::default());
+    let Some(given) = holder.get("limits") else { return Ok((limits, egress)) };
+    for name in given.object()?.keys() {
+        let member = given.required(name)?;
+        let value = || member.value().as_u64().ok_or_else(|| member.wrong("a whole number"));
+        if let Some(setting) = Limits::SETTINGS.iter().find(|setting| setting.name == name) {
+            setting.apply(&mut limits, value()?, member.path())?;
+        } else if let Some(setting) = EgressLimits::SETTINGS.iter().find(|setting| setting.name == name) {
+            setting.apply(&mut egress, value()?, member.path())?;
+        } else {
+            // Not just a warning: whoever writes it relies on it.
+            let known: Vec<_> = Limits::SETTINGS.iter().map(|setting| setting.name).collect();
+            let further: Vec<_> = EgressLimits::SETTINGS.iter().map(|setting| setting.name).collect();
+            return Err(Error::config(format!("{} is no limit", scrub::line(member.path(), 200))).with_hint(format!(
+                "there are {}, {}",
+                known.join(", "),
+                further.join(", ")
+            )));
+        }
+    }
+    Ok((limits, egress))
+}
+
 /// A path; `~` is the home folder.
 fn path(member: &Member) -> Result<PathBuf> {
     let text = member.string()?;
@@ -295,6 +364,27 @@ mod tests {
             ),
             (with("timeout", json!(0)), "docker.gateway.timeout must be a positive number, not 0"),
             (with("timeout", json!(601)), "docker.gateway.timeout must be at most 600 (seconds), not 601"),
+            (with("limits", json!({"memory": 1})), "docker.gateway.limits.memory is no limit"),
+            (
+                with("limits", json!({"memory_bytes": "1 GB"})),
+                "docker.gateway.limits.memory_bytes must be a whole number, not \"1 GB\"",
+            ),
+            (
+                with("limits", json!({"cpu_seconds": 0})),
+                "docker.gateway.limits.cpu_seconds must be between 1 and 600, not 0",
+            ),
+            (
+                with("limits", json!({"requests": 1_000_000})),
+                "docker.gateway.limits.requests must be between 1 and 100000, not 1000000",
+            ),
+            (
+                with("refresh", json!("often")),
+                "docker.gateway.refresh must be a number of seconds, or false, not \"often\"",
+            ),
+            (
+                with("refresh", json!(0.1)),
+                "docker.gateway.refresh must be between 1 and 86400 (seconds), or false, not 0.1",
+            ),
             (
                 with("auth", json!({"type": "oauth"})),
                 "docker.gateway.auth.type must be bearer, api_key, basic or command",
@@ -303,6 +393,26 @@ mod tests {
             (with("headers", json!({"a b": "c"})), "docker.gateway.headers: \"a b\" is no header name"),
         ] {
             assert_eq!(wrong(&entry), expected);
+        }
+    }
+
+    #[test]
+    fn limits_and_the_refresh_are_taken_as_they_are_written() {
+        let entry = json!({"command": "x", "gateway": {"url": "http://h/mcp", "refresh": false,
+            "limits": {"memory_bytes": 1_048_576, "cpu_seconds": 5, "response_body_bytes": 1_000}}});
+        let config = read("docker", &entry).unwrap();
+        assert_eq!((config.limits.memory, config.limits.cpu), (1_048_576, Duration::from_secs(5)));
+        assert_eq!((config.egress_limits.response_body, config.refresh), (1_000, None));
+        assert_eq!(config.limits.handles, Limits::default().handles);
+    }
+
+    #[test]
+    fn every_default_is_below_its_ceiling() {
+        for setting in Limits::SETTINGS {
+            assert!((setting.get)(&Limits::default()) <= setting.ceiling, "{}", setting.name);
+        }
+        for setting in EgressLimits::SETTINGS {
+            assert!((setting.get)(&EgressLimits::default()) <= setting.ceiling, "{}", setting.name);
         }
     }
 

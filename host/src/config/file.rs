@@ -107,10 +107,13 @@ impl ConfigFile {
         entry::read(name, server).and_then(|gateway| self.with_component(gateway))
     }
 
-    /// With the component that `component use` chose, when the entry names none.
+    /// With what stands beside the file: the component that `component use` chose, when the entry names none, and the folder.
     fn with_component(&self, mut gateway: GatewayConfig) -> Result<GatewayConfig> {
+        let components = Components::beside(&self.path);
+        gateway.folder = Some(components.folder().to_owned());
         if gateway.component.is_none() {
-            gateway.component = Components::beside(&self.path).chosen(&gateway.name)?.map(|pin| pin.file);
+            gateway.component = components.chosen(&gateway.name)?.map(|pin| pin.file);
+            gateway.components = Some(components);
         }
         Ok(gateway)
     }

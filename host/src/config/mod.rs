@@ -19,10 +19,19 @@ pub use self::{
     new::{Launcher, NewGateway},
     variables::{Template, Variables},
 };
-use crate::{egress::Origin, report::Kind};
+use crate::{
+    components::Components,
+    egress::{EgressLimits, Origin},
+    report::Kind,
+    runtime::Limits,
+};
 
 /// How long one operation may take when nothing else is said: what pflow gives an MCP tool call.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often `serve` looks whether a gateway's tools changed. Gateways that announce it do so to whoever has a stream
+/// open, and half of them never do.
+pub const DEFAULT_REFRESH: Duration = Duration::from_mins(1);
 
 /// A gateway, ready to be used: one entry of `mcp-servers.json`, or a URL from the command line.
 #[derive(Clone, Debug)]
@@ -48,6 +57,17 @@ pub struct GatewayConfig {
     pub allow_origins: Vec<Origin>,
     /// Another component than the built-in one.
     pub component: Option<PathBuf>,
+    /// Where `component use` writes its choice for this gateway, when `component` is such a choice or there is none. None: the
+    /// entry or a flag names the component, and nothing else counts.
+    pub components: Option<Components>,
+    /// pflow's folder, where it is known: what is remembered of the gateway is kept there.
+    pub folder: Option<PathBuf>,
+    /// What a run of the component may use.
+    pub limits: Limits,
+    /// What one conversation may take from the network.
+    pub egress_limits: EgressLimits,
+    /// How often `serve` looks whether the tools changed. None: only when the gateway says so.
+    pub refresh: Option<Duration>,
     /// The entry is pflow's own plain `"type": "http"`: pflow talks to the gateway itself. `adopt` changes that.
     pub plain: bool,
 }
@@ -70,6 +90,11 @@ impl GatewayConfig {
             ca_file: None,
             allow_origins: Vec::new(),
             component: None,
+            components: None,
+            folder: None,
+            limits: Limits::default(),
+            egress_limits: EgressLimits::default(),
+            refresh: Some(DEFAULT_REFRESH),
             plain: false,
         })
     }

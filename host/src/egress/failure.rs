@@ -296,15 +296,30 @@ impl EgressFailure {
                 format!("check the port, and whether it should be https:// instead: {}", origin.authority())
             }
             Self::HeaderTooLarge { .. } | Self::BodyTooLarge { .. } | Self::OperationTooLarge { .. } => {
-                "check that the URL is that of an MCP endpoint; if it is, ask the tool for less".into()
+                format!(
+                    "check that the URL is that of an MCP endpoint; if it is, ask the tool for less, or {}",
+                    self.raise()?
+                )
             }
-            Self::RequestTooLarge { .. } => "send smaller arguments".into(),
-            Self::MethodDenied { .. }
-            | Self::AddressDenied { .. }
-            | Self::TooManyRequests { .. }
-            | Self::TooManyOpen { .. }
-            | Self::BadRequest { .. } => return None,
+            Self::RequestTooLarge { .. } => format!("send smaller arguments, or {}", self.raise()?),
+            Self::TooManyRequests { .. } | Self::TooManyOpen { .. } => return self.raise(),
+            Self::MethodDenied { .. } | Self::AddressDenied { .. } | Self::BadRequest { .. } => return None,
         })
+    }
+
+    /// How to allow more of what ran out.
+    fn raise(&self) -> Option<String> {
+        let (name, now) = match self {
+            Self::HeaderTooLarge { limit, .. } => ("response_header_bytes", *limit as u64),
+            Self::BodyTooLarge { limit, .. } => ("response_body_bytes", *limit),
+            Self::OperationTooLarge { limit } => ("operation_body_bytes", *limit),
+            Self::RequestTooLarge { limit } => ("request_body_bytes", *limit),
+            Self::TooManyRequests { limit } => ("requests", u64::from(*limit)),
+            Self::TooManyOpen { limit } => ("open_responses", u64::from(*limit)),
+            _ => return None,
+        };
+        let setting = super::EgressLimits::SETTINGS.iter().find(|setting| setting.name == name)?;
+        Some(crate::setting::raise(name, now, setting.ceiling))
     }
 
     /// What the sandbox is told: no more than the kind of failure.

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::setting::Setting;
+
 /// The bounds of every request that leaves the sandbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -71,4 +73,45 @@ impl Default for EgressLimits {
             addresses: 16,
         }
     }
+}
+
+/// One setting: its name, its ceiling, and the field.
+macro_rules! setting {
+    ($name:literal, $floor:literal..=$ceiling:expr, $field:ident: $type:ty) => {
+        Setting {
+            name: $name,
+            floor: $floor,
+            ceiling: $ceiling,
+            get: |limits: &EgressLimits| limits.$field as u64,
+            // The ceiling fits every field.
+            set: |limits: &mut EgressLimits, value| limits.$field = <$type>::try_from(value).unwrap_or(<$type>::MAX),
+        }
+    };
+}
+
+impl EgressLimits {
+    /// Those that a user can set, by the names of their settings: the unit is part of each.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
+        Self::SETTINGS.iter().map(|setting| (setting.name.to_owned(), (setting.get)(self).into())).collect()
+    }
+
+    /// What a user can set, and how far.
+    pub const SETTINGS: [Setting<Self>; 7] = [
+        // They pass through the sandbox: more than its memory cannot arrive.
+        setting!("response_body_bytes", 1..=1 << 30, response_body: u64),
+        setting!("operation_body_bytes", 1..=1 << 32, operation_body: u64),
+        setting!("request_body_bytes", 1..=1 << 30, request_body: u64),
+        // hyper needs 8 KiB; wasmtime allows 128 for headers, and names and values are not all that counts there.
+        setting!("response_header_bytes", 8_192..=96 * 1024, response_headers: usize),
+        setting!("requests", 1..=100_000, requests: u32),
+        setting!("open_responses", 1..=256, open: u32),
+        Setting {
+            name: "connect_seconds",
+            floor: 1,
+            ceiling: 120,
+            get: |limits: &Self| limits.connect.as_secs(),
+            set: |limits: &mut Self, value| limits.connect = Duration::from_secs(value),
+        },
+    ];
 }

@@ -76,6 +76,12 @@ impl Visit {
         self.lock().traces.iter().map(|(_, trace)| trace.clone()).collect()
     }
 
+    /// Nothing was sent during this operation.
+    #[must_use]
+    pub fn is_unused(&self) -> bool {
+        self.lock().requests == 0
+    }
+
     /// Bytes of bodies that were read during this operation.
     #[must_use]
     pub fn received(&self) -> u64 {

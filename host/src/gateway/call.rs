@@ -204,6 +204,7 @@ async fn answer(
                 call.request_id = pool.next_call_id();
                 match attempt(pool, &mut lent, &call, &listener, within).await {
                     Ok(outcome) => {
+                        pool.answered(lent.component);
                         pool.give_back(lent);
                         return Ok(outcome);
                     }
@@ -212,10 +213,12 @@ async fn answer(
             }
             Err(failure) => (failure, None),
         };
-        let safe = lent.is_none() || repeatable || undelivered(&failure);
+        let unsent = lent.as_ref().is_none_or(|lent| lent.conversation.visit().is_unused());
+        let safe = unsent || repeatable || undelivered(&failure);
         let lost = matches!(&failure, Failure::Gateway(types::Error::SessionLost(_), _));
         // A new session is good for the next call even when this one must not be repeated.
-        let recovered = !tried && pool.recover(&failure, lent).await;
+        let replaced = lent.as_ref().is_some_and(|lent| pool.put_out(lent.component, &failure));
+        let recovered = !tried && (replaced || pool.recover(&failure, lent).await);
         if !(recovered && safe) {
             let mut error = pool.explain(failure);
             if lost && !safe {

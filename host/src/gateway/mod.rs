@@ -3,9 +3,12 @@
 
 mod call;
 mod convert;
+mod current;
+mod era;
 mod explain;
 mod pool;
 mod reports;
+mod takeover;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -52,13 +55,19 @@ impl Gateway {
     /// A gateway that runs on this runtime. No traffic.
     #[must_use]
     pub fn new(runtime: Arc<Runtime>, config: GatewayConfig) -> Self {
-        Self { pool: Arc::new(Pool::new(runtime, config)) }
+        Self { pool: Pool::new(runtime, config) }
     }
 
     /// How it is configured.
     #[must_use]
     pub fn config(&self) -> &GatewayConfig {
         self.pool.config()
+    }
+
+    /// The component that answers now. Another one may, when `component use` chose it.
+    #[must_use]
+    pub fn component(&self) -> report::Component {
+        self.pool.component()
     }
 
     /// Goes through the steps of connecting, one by one. A failure is in the report.

@@ -5,7 +5,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -16,13 +16,15 @@ use tokio::{sync::OnceCell, task::JoinHandle};
 use super::{
     call::Listener,
     convert,
+    current::{Current, Serving},
+    era::Eras,
     explain::{explain, is_credential},
 };
 use crate::{
     Error, Result,
     config::{GatewayConfig, Variables},
-    egress::{Egress, EgressLimits},
-    report::Attribution,
+    egress::{Egress, Origin},
+    report::{Attribution, Era},
     runtime::{Conversation, Events, Failure, Runtime, filter, types},
 };
 
@@ -37,7 +39,9 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 /// All conversations with one gateway.
 pub(super) struct Pool {
-    runtime: Arc<Runtime>,
+    /// For what goes on beside the calls.
+    pub(super) me: Weak<Self>,
+    pub(super) current: Current,
     config: GatewayConfig,
     egress: OnceCell<Egress>,
     shared: Mutex<Shared>,
@@ -51,19 +55,19 @@ pub(super) struct Pool {
 }
 
 #[derive(Default)]
-struct Shared {
+pub(super) struct Shared {
     session: Option<types::Session>,
     /// Grows with every new session; an instance of an older one is dropped when it comes back.
     generation: u64,
-    idle: Vec<Conversation>,
-    catalog: Option<Arc<Listed>>,
+    pub(super) idle: Vec<Lent>,
+    pub(super) catalog: Option<Arc<Listed>>,
 }
 
 /// A catalogue, and what the gateway's own filter makes of it.
 pub(super) struct Listed {
     pub(super) catalog: types::Catalog,
     pub(super) verdicts: Vec<Option<filter::Reason>>,
-    by_name: HashMap<String, usize>,
+    pub(super) by_name: HashMap<String, usize>,
     pub(super) took: Duration,
 }
 
@@ -75,10 +79,11 @@ impl Listed {
     }
 }
 
-/// A conversation that was lent out, and the session it belongs to.
+/// A conversation that was lent out, the session it belongs to, and the component that it runs on.
 pub(super) struct Lent {
     pub(super) conversation: Conversation,
     pub(super) generation: u64,
+    pub(super) component: u64,
 }
 
 /// Takes what the component reports while requests run, and hands it to whoever waits.
@@ -124,9 +129,10 @@ impl Events for Inbox {
 }
 
 impl Pool {
-    pub(super) fn new(runtime: Arc<Runtime>, config: GatewayConfig) -> Self {
-        Self {
-            runtime,
+    pub(super) fn new(runtime: Arc<Runtime>, config: GatewayConfig) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            current: Current::new(runtime),
             config,
             egress: OnceCell::new(),
             shared: Mutex::default(),
@@ -135,11 +141,15 @@ impl Pool {
             calls: AtomicU64::new(CALL_IDS),
             inbox: Arc::default(),
             goodbyes: Mutex::default(),
-        }
+        })
     }
 
     pub(super) fn config(&self) -> &GatewayConfig {
         &self.config
+    }
+
+    pub(super) fn component(&self) -> crate::report::Component {
+        self.current.serving().runtime.describe()
     }
 
     pub(super) fn inbox(&self) -> &Arc<Inbox> {
@@ -147,6 +157,7 @@ impl Pool {
     }
 
     pub(super) fn changes(&self) -> u64 {
+        self.look();
         self.inbox.changes.load(Ordering::Relaxed)
     }
 
@@ -154,7 +165,7 @@ impl Pool {
         self.calls.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn shared(&self) -> MutexGuard<'_, Shared> {
+    pub(super) fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -172,7 +183,7 @@ impl Pool {
     pub(super) async fn egress(&self) -> Result<&Egress> {
         self.egress
             .get_or_try_init(|| async {
-                let egress = Egress::new(&self.config, &EgressLimits::default())?;
+                let egress = Egress::new(&self.config, &self.config.egress_limits)?;
                 egress.set_credentials(self.config.auth.resolve(&Variables::of_this_user()?).await?);
                 Ok(egress)
             })
@@ -205,56 +216,80 @@ impl Pool {
 
     /// An instance without a conversation, for what needs no gateway.
     pub(super) async fn instance(&self) -> Result<Conversation> {
-        let egress = self.egress().await?.clone();
+        self.start(&self.current.serving().runtime).await.map_err(|f| self.explain(f))
+    }
+
+    async fn start(&self, runtime: &Runtime) -> Result<Conversation, Failure> {
+        let egress = self.egress().await.map_err(Failure::Host)?.clone();
         let events: Arc<dyn Events> = self.inbox.clone();
-        Conversation::start(&self.runtime, egress, events, self.config.timeout).await.map_err(|f| self.explain(f))
+        Conversation::start(runtime, egress, events, self.config.timeout).await
     }
 
     /// A conversation that nobody else uses: an idle one, or a new one that is attached to the session.
     pub(super) async fn lend(&self) -> Result<Lent, Failure> {
-        if let Some(lent) = self.idle() {
-            return Ok(lent);
+        self.look();
+        loop {
+            let serving = self.current.serving();
+            if let Some(lent) = self.idle(serving.number) {
+                return Ok(lent);
+            }
+            match self.open_on(&serving).await {
+                // The one that answers now gets its chance.
+                Err(failure) if self.put_out(serving.number, &failure) => {}
+                outcome => return outcome,
+            }
         }
-        let mut conversation = self.instance().await.map_err(Failure::Host)?;
-        let endpoint = self.endpoint();
-        let known = {
-            let shared = self.shared();
-            shared.session.clone().map(|session| (session, shared.generation))
-        };
-        if let Some((session, generation)) = known {
-            conversation.open(&endpoint, Some(&session), self.config.timeout).await?;
-            return Ok(Lent { conversation, generation });
+    }
+
+    async fn open_on(&self, serving: &Serving) -> Result<Lent, Failure> {
+        let mut conversation = self.start(&serving.runtime).await?;
+        let component = serving.number;
+        if let Some(generation) = self.attach(&mut conversation).await? {
+            return Ok(Lent { conversation, generation, component });
         }
         let _opening = self.opening.lock().await;
+        if let Some(generation) = self.attach(&mut conversation).await? {
+            return Ok(Lent { conversation, generation, component });
+        }
+        conversation.open(&self.endpoint(), None, self.config.timeout).await?;
+        let session = conversation.session(self.config.timeout).await?;
+        let generation = self.opened(session);
+        Ok(Lent { conversation, generation, component })
+    }
+
+    /// Attaches to the session, if there is one; gives its generation.
+    async fn attach(&self, conversation: &mut Conversation) -> Result<Option<u64>, Failure> {
         let known = {
             let shared = self.shared();
             shared.session.clone().map(|session| (session, shared.generation))
         };
-        if let Some((session, generation)) = known {
-            conversation.open(&endpoint, Some(&session), self.config.timeout).await?;
-            return Ok(Lent { conversation, generation });
-        }
-        conversation.open(&endpoint, None, self.config.timeout).await?;
-        let session = conversation.session(self.config.timeout).await?;
-        let generation = self.opened(session);
-        Ok(Lent { conversation, generation })
+        let Some((session, generation)) = known else { return Ok(None) };
+        conversation.open(&self.endpoint(), Some(&session), self.config.timeout).await?;
+        Ok(Some(generation))
     }
 
     /// Takes a conversation back, unless it is used up.
     pub(super) fn give_back(&self, lent: Lent) {
+        let serving = self.current.serving().number;
         let mut shared = self.shared();
-        if !lent.conversation.finished() && lent.generation == shared.generation && shared.idle.len() < IDLE {
-            shared.idle.push(lent.conversation);
+        if !lent.conversation.finished()
+            && lent.generation == shared.generation
+            && lent.component == serving
+            && shared.idle.len() < IDLE
+        {
+            shared.idle.push(lent);
         }
     }
 
-    fn idle(&self) -> Option<Lent> {
+    fn idle(&self, component: u64) -> Option<Lent> {
         let mut shared = self.shared();
-        let generation = shared.generation;
-        shared.idle.pop().map(|conversation| Lent { conversation, generation })
+        // Those of a component that was replaced end here.
+        shared.idle.retain(|lent| lent.component == component);
+        shared.idle.pop()
     }
 
     fn opened(&self, session: types::Session) -> u64 {
+        self.remember_era(&session);
         let mut shared = self.shared();
         shared.session = Some(session);
         shared.generation += 1;
@@ -301,31 +336,51 @@ impl Pool {
 
     /// Reads the catalogue and applies the gateway's own filter. Tries twice when the session or the credential was lost.
     pub(super) async fn list(&self) -> Result<Arc<Listed>> {
-        let started = Instant::now();
         let mut tried = false;
-        let (catalog, mut lent) = loop {
+        loop {
             let (failure, lent) = match self.lend().await {
-                Ok(mut lent) => match lent.conversation.list_tools(self.config.timeout).await {
-                    Ok(catalog) => break (catalog, lent),
+                Ok(mut lent) => match self.read(&mut lent).await {
+                    Ok(listed) => {
+                        self.answered(lent.component);
+                        self.give_back(lent);
+                        let listed = Arc::new(listed);
+                        self.shared().catalog = Some(Arc::clone(&listed));
+                        return Ok(listed);
+                    }
                     Err(failure) => (failure, Some(lent)),
                 },
                 Err(failure) => (failure, None),
             };
+            if lent.as_ref().is_some_and(|lent| self.put_out(lent.component, &failure)) {
+                continue;
+            }
             if tried || !self.recover(&failure, lent).await {
                 return Err(self.explain(failure));
             }
             tried = true;
-        };
-        let took = started.elapsed();
-        let verdicts = self.select(&mut lent.conversation, &convert::rules(&self.config.filter), &catalog).await?;
+        }
+    }
+
+    /// The catalogue as this component reads it. Nothing is tried twice.
+    pub(super) async fn read_on(&self, serving: &Serving) -> Result<Listed, Failure> {
+        let mut lent = self.open_on(serving).await?;
+        let listed = self.read(&mut lent).await;
         self.give_back(lent);
+        listed
+    }
+
+    async fn read(&self, lent: &mut Lent) -> Result<Listed, Failure> {
+        let started = Instant::now();
+        let catalog = lent.conversation.list_tools(self.config.timeout).await?;
+        let took = started.elapsed();
+        let rules = convert::rules(&self.config.filter);
+        let candidates: Vec<_> = catalog.tools.iter().map(convert::candidate).collect();
+        let verdicts = lent.conversation.select(&rules, &candidates, self.config.timeout).await?;
         let mut by_name = HashMap::with_capacity(catalog.tools.len());
         for (at, tool) in catalog.tools.iter().enumerate() {
             by_name.entry(tool.name.clone()).or_insert(at);
         }
-        let listed = Arc::new(Listed { catalog, verdicts, by_name, took });
-        self.shared().catalog = Some(Arc::clone(&listed));
-        Ok(listed)
+        Ok(Listed { catalog, verdicts, by_name, took })
     }
 
     /// The component's verdicts on a catalogue.
@@ -378,8 +433,8 @@ impl Pool {
             (shared.session.take(), std::mem::take(&mut shared.idle))
         };
         let Some(session) = session else { return };
-        let mut conversation = if let Some(conversation) = idle.into_iter().find(|c| !c.finished()) {
-            conversation
+        let mut conversation = if let Some(lent) = idle.into_iter().find(|lent| !lent.conversation.finished()) {
+            lent.conversation
         } else {
             let Ok(mut fresh) = self.instance().await else { return };
             if fresh.open(&self.endpoint(), Some(&session), CLOSING).await.is_err() {
@@ -394,7 +449,25 @@ impl Pool {
 
     fn endpoint(&self) -> types::Endpoint {
         let instance = self.instances.fetch_add(1, Ordering::Relaxed);
-        convert::endpoint(&self.config, 1 + (instance * IDS) % CALL_IDS)
+        let era = self.origin_and_eras().and_then(|(origin, eras)| eras.of(&origin));
+        types::Endpoint {
+            era: era.map(|era| match era {
+                Era::Legacy => types::Era::Legacy,
+                Era::Modern => types::Era::Modern,
+            }),
+            ..convert::endpoint(&self.config, 1 + (instance * IDS) % CALL_IDS)
+        }
+    }
+
+    fn remember_era(&self, session: &types::Session) {
+        if let Some((origin, eras)) = self.origin_and_eras() {
+            eras.remember(&origin, convert::era(session.era));
+        }
+    }
+
+    fn origin_and_eras(&self) -> Option<(String, Eras)> {
+        let origin = Origin::of_url(&self.config.url).ok()?;
+        Some((origin.to_string(), Eras::new(self.config.folder.as_deref()?)))
     }
 }
 

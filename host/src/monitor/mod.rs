@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use self::{board::Board, server::Door};
 use crate::{Error, Result, history::History};
 
+pub(crate) use self::pace::die;
 pub use self::{
     alert::{Alerts, OnChange},
     watch::{Update, Watch},

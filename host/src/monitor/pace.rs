@@ -46,7 +46,7 @@ impl Pace {
 }
 
 /// Between 0 and 1. Good enough to spread requests.
-pub(super) fn die() -> f64 {
+pub(crate) fn die() -> f64 {
     let number = u32::try_from(RandomState::new().build_hasher().finish() >> 32).unwrap_or_default();
     f64::from(number) / f64::from(u32::MAX)
 }

@@ -2,22 +2,38 @@
 (() => {
   const main = document.querySelector('main');
   const live = document.querySelector('#live');
+  const title = document.title;
+  const say = (text, lost) => { live.textContent = text; live.className = lost ? 'lost' : ''; };
+  const key = (details) => details.closest('[data-gateway]')?.dataset.gateway;
+  const selecting = () => { const some = getSelection(); return !some.isCollapsed && main.contains(some.anchorNode); };
+  // What a reader opened stays open.
+  const show = (part) => {
+    const open = new Set([...main.querySelectorAll('details[open]')].map(key));
+    main.innerHTML = part;
+    for (const details of main.querySelectorAll('details')) details.open = open.has(key(details));
+    name();
+  };
+  const name = () => { document.title = (main.querySelector('.summary')?.dataset.title ?? '') + title; };
   let waiting = false;
   // Many reports at once are one redraw.
   const redraw = () => {
     if (waiting) return;
     waiting = true;
     setTimeout(async () => {
-      waiting = false;
       try {
         const answer = await fetch('part', { cache: 'no-store' });
-        if (answer.ok) main.innerHTML = await answer.text();
-      } catch { live.textContent = 'connection lost'; }
+        // Text that is being selected stays until the next time.
+        if (answer.ok && !selecting()) show(await answer.text());
+      } catch { say('connection lost', true); }
+      waiting = false;
     }, 300);
   };
   const events = new EventSource('events');
-  events.onopen = () => { live.textContent = 'live'; redraw(); };
-  events.onerror = () => { live.textContent = 'connection lost, trying again'; };
+  events.onopen = () => { say('live', false); redraw(); };
+  events.onerror = () => { say('connection lost, trying again', true); };
   events.addEventListener('report', redraw);
   events.addEventListener('transition', redraw);
+  // "So long ago" grows while nothing happens.
+  setInterval(() => { if (!document.hidden && events.readyState === EventSource.OPEN) redraw(); }, 10000);
+  name();
 })();

@@ -8,7 +8,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    history::{Bar, GatewayHistory, Moment, span},
+    history::{Bar, GatewayHistory, Moment, is_well, span},
     report::{GatewayHealth, ServiceHealth, Status},
     scrub,
 };
@@ -23,20 +23,23 @@ pub(super) const BARS: usize = 48;
 pub(super) fn policy() -> String {
     let digest = |text: &str| STANDARD.encode(Sha256::digest(text.as_bytes()));
     format!(
-        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
-         frame-ancestors 'none'",
+        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; img-src data:; connect-src 'self'; base-uri 'none'; \
+         form-action 'none'; frame-ancestors 'none'",
         digest(STYLE),
         digest(SCRIPT)
     )
 }
+
+/// A dot, so that browsers do not ask for a file.
+const ICON: &str = "data:image/svg+xml,<svg xmlns='http:%2F%2Fwww.w3.org/2000/svg' viewBox='0 0 8 8'><circle cx='4' cy='4' r='3' fill='%231a7f37'/></svg>";
 
 /// The whole page.
 pub(super) fn page(part: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>MCP gateways</title>\n\
-         <link rel=\"icon\" href=\"data:,\">\n<style>{STYLE}</style>\n</head>\n<body>\n\
-         <h1>MCP gateways</h1>\n<p class=\"faint\">pflow-gateway {}, <span id=\"live\">not live</span></p>\n\
+         <link rel=\"icon\" href=\"{ICON}\">\n<style>{STYLE}</style>\n</head>\n<body>\n\
+         <div class=\"top\"><h1>MCP gateways</h1><p class=\"faint\">pflow-gateway {}, <span id=\"live\">not live</span></p></div>\n\
          <main>{part}</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n",
         env!("CARGO_PKG_VERSION")
     )
@@ -53,13 +56,34 @@ pub(super) fn part(
     if let Some(why) = history_off {
         let _ = write!(text, "<p class=\"warning\">History is off: {}</p>", escaped(why));
     }
-    if waiting > 0 {
-        let _ = write!(text, "<p class=\"faint\">{waiting} not looked at yet</p>");
-    }
+    summary(&mut text, reports.iter().map(|(report, _)| report), waiting);
     for (report, history) in reports {
         gateway(&mut text, report, history.as_ref(), now);
     }
     text
+}
+
+/// The answer to "is anything wrong", before everything else.
+fn summary<'r>(text: &mut String, reports: impl Iterator<Item = &'r GatewayHealth>, waiting: usize) {
+    let reports: Vec<_> = reports.collect();
+    let unwell: Vec<_> = reports.iter().filter(|report| !is_well(report.status)).collect();
+    let all = match reports.len() {
+        1 => "1 gateway".to_owned(),
+        many => format!("{many} gateways"),
+    };
+    let waits = if waiting > 0 { format!(", {waiting} not looked at yet") } else { String::new() };
+    if unwell.is_empty() {
+        let fine = if reports.is_empty() { String::new() } else { format!("{all}, nothing wrong") };
+        let line = format!("{fine}{waits}");
+        let _ = write!(text, "<p class=\"summary\" data-title=\"\">{}</p>", line.trim_start_matches(", "));
+        return;
+    }
+    let unwell_of_all = format!("{} of {all}", unwell.len());
+    let _ = write!(text, "<p class=\"summary\" data-title=\"({}) \">{unwell_of_all} not well{waits}:", unwell.len());
+    for report in unwell {
+        let _ = write!(text, " <span>{} {}</span>", escaped(&report.gateway), state(report.status));
+    }
+    text.push_str("</p>");
 }
 
 /// Foreign text: without what steers a screen, and without markup.
@@ -88,24 +112,28 @@ fn class(status: Status) -> &'static str {
     }
 }
 
-fn state(status: Status, since: Option<&str>, now: Moment) -> String {
-    let since = since.and_then(Moment::parse).map_or_else(String::new, |since| {
+fn state(status: Status) -> String {
+    format!("<span class=\"state {}\">{}</span>", class(status), status.as_str().replace('_', " "))
+}
+
+fn for_so_long(since: Option<&str>, now: Moment) -> String {
+    since.and_then(Moment::parse).map_or_else(String::new, |since| {
         format!(" <time datetime=\"{}\">for {}</time>", since.rfc3339(), span(since.age(now)))
-    });
-    format!("<span class=\"state {}\">{}</span>{since}", class(status), status.as_str().replace('_', " "))
+    })
 }
 
 fn gateway(text: &mut String, report: &GatewayHealth, history: Option<&GatewayHistory>, now: Moment) {
     let _ = write!(
         text,
-        "<article data-gateway=\"{name}\"><h2>{name}</h2> {state}",
+        "<article data-gateway=\"{name}\"><header><h2>{name}</h2> {state}{long}</header>",
         name = escaped(&report.gateway),
-        state = state(report.status, report.since.as_deref(), now)
+        state = state(report.status),
+        long = for_so_long(report.since.as_deref(), now)
     );
     let mut facts = Vec::new();
     facts.extend(report.tools.map(|tools| format!("{tools} tools")));
     facts.extend(report.latency_ms.map(|ms| format!("{ms} ms")));
-    facts.extend(history.and_then(|history| history.uptime).map(|uptime| format!("{} of a day", percent(uptime))));
+    facts.extend(history.and_then(|history| history.uptime).map(|uptime| format!("{} up in 24 h", percent(uptime))));
     if let Some(at) = Moment::parse(&report.checked_at) {
         facts.push(format!("looked at {} ago", span(at.age(now))));
     }
@@ -118,6 +146,7 @@ fn gateway(text: &mut String, report: &GatewayHealth, history: Option<&GatewayHi
     }
     if let Some(history) = history {
         bars(text, &history.bars, Size::Large);
+        text.push_str("<p class=\"axis\"><span>24 h ago</span><span>now</span></p>");
         latency(text, &history.bars);
     }
     for service in &report.services {
@@ -133,24 +162,43 @@ fn gateway(text: &mut String, report: &GatewayHealth, history: Option<&GatewayHi
 fn one_service(text: &mut String, service: &ServiceHealth, past: Option<(&[Bar], Option<f64>)>, now: Moment) {
     let _ = write!(
         text,
-        "<div class=\"service\" data-service=\"{name}\" data-status=\"{status}\"><div><strong>{name}</strong><br>{state}<p class=\"faint\">{tools} tools{up}</p></div><div>",
+        "<section class=\"service\" data-service=\"{name}\" data-status=\"{status}\"><div><header><h3>{name}</h3> {state}{long}</header>\
+         <p class=\"faint\">{tools} tools{up}</p></div><div>",
         name = escaped(&service.name),
         status = service.status,
-        state = state(service.status, service.since.as_deref(), now),
+        state = state(service.status),
+        long = for_so_long(service.since.as_deref(), now),
         tools = service.tools,
-        up = past.and_then(|(_, uptime)| uptime).map_or_else(String::new, |uptime| format!(" · {}", percent(uptime))),
+        up = past
+            .and_then(|(_, uptime)| uptime)
+            .map_or_else(String::new, |uptime| format!(" · {} up in 24 h", percent(uptime))),
     );
-    if let Some((past, _)) = past {
+    // Bars of which none says anything only take room.
+    if let Some((past, _)) = past
+        && past.iter().any(|bar| looks(bar) > 0)
+    {
         bars(text, past, Size::Small);
     }
-    if !service.evidence.is_empty() && service.status != Status::Ok {
-        text.push_str("<ul>");
-        for words in service.evidence.iter().take(5) {
+    // Why nothing is known is one phrase; why it is not well is all that there is.
+    let (class, phrases) = match service.status {
+        Status::Ok => ("", 0),
+        Status::Unknown | Status::Disabled => (" class=\"faint\"", 1),
+        _ => ("", 5),
+    };
+    let mut words = service.evidence.iter().take(phrases).peekable();
+    if words.peek().is_some() {
+        let _ = write!(text, "<ul{class}>");
+        for words in words {
             let _ = write!(text, "<li>{}</li>", escaped(words));
         }
         text.push_str("</ul>");
     }
-    text.push_str("</div></div>");
+    text.push_str("</div></section>");
+}
+
+/// Those that say something.
+fn looks(bar: &Bar) -> u32 {
+    bar.good + bar.part + bar.bad
 }
 
 fn percent(share: f64) -> String {
@@ -168,10 +216,10 @@ fn bars(text: &mut String, bars: &[Bar], size: Size) {
     let _ = write!(
         text,
         "<svg class=\"{class}\" viewBox=\"0 0 {} 10\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"the last 24 hours\">",
-        bars.len() * 4
+        (bars.len() * 4).saturating_sub(1)
     );
     for (at, bar) in bars.iter().enumerate() {
-        let looks = bar.good + bar.part + bar.bad;
+        let looks = looks(bar);
         let (class, title) = match bar {
             _ if looks == 0 => ("none", "nothing known".to_owned()),
             Bar { bad: 0, part: 0, .. } => ("good", format!("{looks} looks, all well")),
@@ -192,13 +240,15 @@ fn bars(text: &mut String, bars: &[Bar], size: Size) {
 #[expect(clippy::cast_precision_loss, reason = "48 bars")]
 fn latency(text: &mut String, bars: &[Bar]) {
     let slowest = bars.iter().filter_map(|bar| bar.latency_ms).fold(0.0_f64, f64::max);
-    if slowest <= 0.0 {
+    // One point is no line.
+    if slowest <= 0.0 || bars.iter().filter(|bar| bar.latency_ms.is_some()).count() < 2 {
         return;
     }
     let _ = write!(
         text,
-        "<svg class=\"small\" viewBox=\"0 0 {} 10\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"latency, at most {slowest} ms\">",
-        bars.len() * 4
+        "<p class=\"faint\">latency by half hour, up to {slowest} ms</p>\
+         <svg class=\"small\" viewBox=\"0 0 {} 10\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"latency, up to {slowest} ms\">",
+        (bars.len() * 4).saturating_sub(1)
     );
     // A gap where nothing was seen.
     for run in bars.iter().enumerate().collect::<Vec<_>>().split(|(_, bar)| bar.latency_ms.is_none()) {
@@ -214,7 +264,7 @@ fn latency(text: &mut String, bars: &[Bar]) {
             let _ = write!(text, "<polyline points=\"{}\"/>", points.join(" "));
         }
     }
-    let _ = write!(text, "</svg><p class=\"faint\">latency, at most {slowest} ms</p>");
+    text.push_str("</svg>");
 }
 
 fn errors(text: &mut String, history: &GatewayHistory, now: Moment) {
@@ -226,12 +276,13 @@ fn errors(text: &mut String, history: &GatewayHistory, now: Moment) {
     for change in changes {
         let of = change.service.as_deref().map_or_else(String::new, |service| format!("{}: ", escaped(service)));
         let from = change.from.map_or("", Status::as_str);
+        let reason = if change.reason.is_empty() { String::new() } else { format!(": {}", escaped(&change.reason)) };
         let _ = write!(
             text,
-            "<li><time>{} ago</time> {of}{from} → {} {}</li>",
+            "<li><time>{} ago</time> {of}{from} → <span class=\"{}\">{}</span>{reason}</li>",
             span(change.at.age(now)),
+            class(change.to),
             change.to,
-            escaped(&change.reason)
         );
     }
     for error in history.errors.iter().take(5) {
@@ -262,7 +313,24 @@ mod tests {
         report.services.push(service);
         let text = part(&[(report, None)], 1, Some(nasty), Moment::now());
         assert!(!text.contains("<script") && !text.contains('\u{202e}') && !text.contains("\"'&"), "{text}");
-        assert_eq!(text.matches("&lt;script&gt;").count(), 8, "{text}");
+        assert_eq!(text.matches("&lt;script&gt;").count(), 9, "{text}");
+    }
+
+    #[test]
+    fn the_first_line_says_whether_anything_is_wrong() {
+        let report = |name: &str, status| (GatewayHealth::new(name, status, "2026-11-23T02:00:00Z"), None);
+        let summary = |reports: &[_], waiting| {
+            let text = part(reports, waiting, None, Moment::now());
+            let line = text.split("</p>").next().unwrap_or_default();
+            line.split_once('>').map(|(_, line)| line.to_owned()).unwrap_or_default()
+        };
+        assert_eq!(summary(&[], 2), "2 not looked at yet");
+        assert_eq!(summary(&[report("a", Status::Ok)], 0), "1 gateway, nothing wrong");
+        let two = [report("a", Status::Ok), report("b", Status::AuthRequired)];
+        assert_eq!(
+            summary(&two, 1),
+            "1 of 2 gateways not well, 1 not looked at yet: <span>b <span class=\"state bad\">auth required</span></span>"
+        );
     }
 
     #[test]

@@ -341,5 +341,6 @@ fn limit_of(trap: &wasmtime::Error, state: &State) -> Option<LimitReached> {
 }
 
 fn limit(reached: LimitReached) -> Error {
-    Error::new(Class::Limit, reached.to_string()).with_hint("it was stopped; `component show` lists the limits")
+    Error::new(Class::Limit, reached.to_string())
+        .with_hint(format!("the component was stopped; {}", crate::setting::raise_limit(reached)))
 }

@@ -84,6 +84,16 @@ impl Anatomy {
     ///
     /// `component`: names the import or the export, what was expected and what was found.
     pub fn check(&self) -> Result<()> {
+        self.check_exports()?;
+        self.check_imports()
+    }
+
+    /// Whether it exports the contract, in a version that this host speaks.
+    ///
+    /// # Errors
+    ///
+    /// `component`: names the export, what was expected and what was found.
+    pub fn check_exports(&self) -> Result<()> {
         for wanted in EXPORTS {
             let expected = format!("{PACKAGE}/{wanted}@{CONTRACT}");
             let found = self
@@ -112,6 +122,15 @@ impl Anatomy {
                 Some(_) => {}
             }
         }
+        Ok(())
+    }
+
+    /// Whether this host offers everything that it asks for.
+    ///
+    /// # Errors
+    ///
+    /// `component`: names the import.
+    pub fn check_imports(&self) -> Result<()> {
         for import in &self.imports {
             let allowed = Interface::parse(import).is_some_and(|i| match i.package.split_once(':') {
                 Some(("wasi", package)) => WASI.contains(&package) && i.version.starts_with("0.2."),

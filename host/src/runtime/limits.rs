@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::setting::Setting;
+
 /// How often the epoch advances: the grain of CPU accounting, and how long a spinning guest can keep a thread from other
 /// conversations.
 pub(super) const TICK: Duration = Duration::from_millis(5);
@@ -13,7 +15,7 @@ const MIB: usize = 1024 * 1024;
 pub(super) const COMPONENT: u64 = 64 * 1024 * 1024;
 
 /// What one instance of a component may use.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// Linear memory of all its memories, in bytes. A catalogue of 10,000 tools takes about 60 MiB; a Python interpreter starts
     /// with 30.
@@ -57,25 +59,52 @@ impl Default for Limits {
     }
 }
 
+/// One setting: its name, its ceiling, and the field.
+macro_rules! setting {
+    ($name:literal, $ceiling:expr, $field:ident) => {
+        Setting {
+            name: $name,
+            floor: 1,
+            ceiling: $ceiling as u64,
+            get: |limits: &Limits| limits.$field as u64,
+            // The ceiling fits every field.
+            set: |limits: &mut Limits, value| limits.$field = usize::try_from(value).unwrap_or(usize::MAX),
+        }
+    };
+    ($name:literal, $ceiling:expr, seconds $field:ident) => {
+        Setting {
+            name: $name,
+            floor: 1,
+            ceiling: $ceiling,
+            get: |limits: &Limits| limits.$field.as_secs(),
+            set: |limits: &mut Limits, value| limits.$field = Duration::from_secs(value),
+        }
+    };
+}
+
 impl Limits {
+    /// What a user can set, and how far.
+    pub const SETTINGS: [Setting<Self>; 10] = [
+        // What 32-bit memories can address.
+        setting!("memory_bytes", 4096 * MIB, memory),
+        // 8 bytes each in the host.
+        setting!("table_elements", 10_000_000, table_elements),
+        setting!("instances", 1_000, instances),
+        // Longer than any timeout of a gateway: a component that still computes is lost.
+        setting!("cpu_seconds", 600, seconds cpu),
+        setting!("wall_seconds", 3_600, seconds wall),
+        setting!("transfer_bytes", 1024 * MIB, transfer),
+        // 128 KiB of headers each: 1.2 GiB of the host.
+        setting!("handles", 10_000, handles),
+        setting!("log_bytes", 64 * MIB, log),
+        setting!("events_bytes", 256 * MIB, events),
+        // Each instance has its own, and most of it is touched once and kept.
+        setting!("stack_bytes", 16 * MIB, stack),
+    ];
+
     /// As in `component show --json`: the unit is part of each name.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
-        let mut map = serde_json::Map::new();
-        for (name, value) in [
-            ("memory_bytes", self.memory),
-            ("table_elements", self.table_elements),
-            ("instances", self.instances),
-            ("transfer_bytes", self.transfer),
-            ("handles", self.handles),
-            ("log_bytes", self.log),
-            ("events_bytes", self.events),
-            ("stack_bytes", self.stack),
-        ] {
-            map.insert(name.into(), value.into());
-        }
-        map.insert("cpu_seconds".into(), self.cpu.as_secs().into());
-        map.insert("wall_seconds".into(), self.wall.as_secs().into());
-        map
+        Self::SETTINGS.iter().map(|setting| (setting.name.to_owned(), (setting.get)(self).into())).collect()
     }
 }

@@ -50,6 +50,22 @@ pub enum LimitReached {
     Stack(usize),
 }
 
+impl LimitReached {
+    /// The setting that allows more, and what it is now.
+    pub(crate) fn setting(self) -> (&'static str, u64) {
+        match self {
+            Self::Memory(bytes) => ("memory_bytes", bytes as u64),
+            Self::Tables(elements) => ("table_elements", elements as u64),
+            Self::Cpu(time) => ("cpu_seconds", time.as_secs()),
+            Self::Wall(time) => ("wall_seconds", time.as_secs()),
+            Self::Transfer(bytes) => ("transfer_bytes", bytes as u64),
+            Self::Handles(handles) => ("handles", handles as u64),
+            Self::Instances(instances) => ("instances", instances as u64),
+            Self::Stack(bytes) => ("stack_bytes", bytes as u64),
+        }
+    }
+}
+
 /// Seconds without needless digits.
 pub(super) fn seconds(duration: Duration) -> String {
     let text = format!("{:.1}", duration.as_secs_f64());

@@ -12,10 +12,11 @@ mod output;
 mod state;
 
 use std::{
+    collections::HashMap,
     fs,
     io::{self, Read as _},
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak},
 };
 
 use wasmtime::{
@@ -38,6 +39,13 @@ use crate::{Class, Error, Result, components, report};
 
 /// The component that is part of this program.
 pub const BUILT_IN: &[u8] = include_bytes!(env!("BUILTIN_COMPONENT"));
+
+const BUILT_IN_NAME: &str = "built-in";
+
+/// What is in use: process, digest (none: built in), limits.
+type Shared = HashMap<(u32, Option<String>, Limits), Weak<Runtime>>;
+
+static SHARED: LazyLock<Mutex<Shared>> = LazyLock::new(Mutex::default);
 
 static PACKAGED: OnceLock<PathBuf> = OnceLock::new();
 
@@ -78,6 +86,37 @@ impl Runtime {
         Self::with(component, Limits::default(), &CodeStore::of_this_process())
     }
 
+    /// As [`with`](Self::with), with the code of this process; the same one for all who ask for the same while somebody has it.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn shared(component: Option<&Path>, limits: &Limits) -> Result<Arc<Self>> {
+        let bytes = match component {
+            Some(file) => {
+                let bytes = read(file)?;
+                components::verify(file, &bytes)?;
+                Some((bytes, file.display().to_string()))
+            }
+            None => None,
+        };
+        // By what it holds and not by its name: a file may have been built again. The process is part of it, since the threads that
+        // enforce deadlines do not survive a fork.
+        let key = (std::process::id(), bytes.as_ref().map(|(bytes, _)| sha256(bytes)), limits.clone());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = shared.get(&key).and_then(Weak::upgrade) {
+            return Ok(runtime);
+        }
+        let (bytes, source) = match &bytes {
+            Some((bytes, source)) => (bytes.as_slice(), source.clone()),
+            None => (BUILT_IN, BUILT_IN_NAME.to_owned()),
+        };
+        let runtime = Self::from_bytes(bytes, source, limits.clone(), &CodeStore::of_this_process())?;
+        shared.retain(|_, runtime| runtime.strong_count() > 0);
+        shared.insert(key, Arc::downgrade(&runtime));
+        Ok(runtime)
+    }
+
     /// As [`new`](Self::new), with everything given.
     ///
     /// # Errors
@@ -85,7 +124,7 @@ impl Runtime {
     /// As [`new`](Self::new).
     pub fn with(component: Option<&Path>, limits: Limits, code: &CodeStore) -> Result<Arc<Self>> {
         let Some(file) = component else {
-            return Self::from_bytes(BUILT_IN, "built-in".into(), limits, code);
+            return Self::from_bytes(BUILT_IN, BUILT_IN_NAME.to_owned(), limits, code);
         };
         let bytes = read(file)?;
         components::verify(file, &bytes)?;
@@ -115,6 +154,26 @@ impl Runtime {
     /// `config`: the file cannot be written. `component`: the built-in component does not compile.
     pub fn precompile(file: &Path) -> Result<()> {
         load::precompile(&engine::engine(&Limits::default())?, BUILT_IN, file)
+    }
+
+    /// The outside of what is loaded.
+    #[must_use]
+    pub fn anatomy(&self) -> &Anatomy {
+        &self.anatomy
+    }
+
+    pub(crate) fn is_built_in(&self) -> bool {
+        self.source == BUILT_IN_NAME
+    }
+
+    /// Lower-case hex.
+    pub(crate) fn sha256(&self) -> &str {
+        &self.anatomy.sha256
+    }
+
+    /// As in messages: `built-in`, or the file.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
     }
 
     /// What is loaded.

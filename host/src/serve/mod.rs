@@ -5,6 +5,7 @@
 mod catalog;
 mod events;
 mod rename;
+mod results;
 mod server;
 mod snapshot;
 mod upstream;
@@ -21,7 +22,7 @@ use rmcp::{
 };
 
 use self::{
-    server::Server,
+    server::{Server, Watched},
     upstream::{Remembered, Upstream},
 };
 use crate::{Class, Error, Gateway, Result, history::History};
@@ -58,10 +59,11 @@ where
 {
     tracing::info!(gateway = upstream.name(), url = upstream.url(), "serving on stdio");
     let server = Server::new(upstream.clone(), snapshots);
+    let watched = server.watched();
     let announced = upstream.clone();
     let end = std::pin::pin!(end);
     let outcome = tokio::select! {
-        outcome = converse(server, announced, transport) => outcome,
+        outcome = converse(server, watched, announced, transport) => outcome,
         () = end => {
             tracing::info!("asked to end");
             Ok(())
@@ -73,7 +75,7 @@ where
     outcome
 }
 
-async fn converse<U, T, E, A>(server: Server<U>, upstream: U, transport: T) -> Result<()>
+async fn converse<U, T, E, A>(server: Server<U>, watched: Watched<U>, upstream: U, transport: T) -> Result<()>
 where
     U: Upstream,
     T: IntoTransport<RoleServer, E, A>,
@@ -89,9 +91,16 @@ where
         }
     };
     let peer = running.peer().clone();
+    let refreshed = async {
+        match upstream.refresh() {
+            Some(every) => server::refresh(watched, peer.clone(), every).await,
+            None => std::future::pending().await,
+        }
+    };
     let ended = tokio::select! {
         ended = running.waiting() => ended,
-        never = announce(upstream, peer) => match never {},
+        never = announce(upstream.clone(), peer.clone()) => match never {},
+        never = refreshed => match never {},
     };
     match ended {
         Ok(QuitReason::Closed | QuitReason::Cancelled) => Ok(()),

@@ -3,9 +3,9 @@
 
 use std::{
     borrow::Cow,
-    fmt::Write as _,
+    convert::Infallible,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
@@ -25,10 +25,11 @@ use super::{
     catalog::{Catalog, META},
     events,
     rename::may_be_renamed,
+    results::call_result,
     snapshot::{Snapshot, Snapshots},
     upstream::Upstream,
 };
-use crate::{Class, Error, report::Call};
+use crate::{Class, Error, report::Tools};
 
 /// JSON-RPC leaves -32000 to -32099 to servers.
 const GATEWAY_ERROR: ErrorCode = ErrorCode(-32000);
@@ -36,6 +37,8 @@ const GATEWAY_ERROR: ErrorCode = ErrorCode(-32000);
 /// How long to wait before the gateway is asked again after an old catalogue was shown.
 const FIRST_RETRY: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 5_000 });
 const LAST_RETRY: Duration = Duration::from_secs(60);
+/// Doublings of the time between two looks at the tools.
+const LONGEST_REFRESH: u32 = 4;
 
 /// The server.
 pub(super) struct Server<U> {
@@ -65,6 +68,10 @@ struct Stale {
 }
 
 impl<U: Upstream> Server<U> {
+    pub(super) fn watched(&self) -> Watched<U> {
+        Watched(Arc::downgrade(&self.inner))
+    }
+
     pub(super) fn new(upstream: U, snapshots: Arc<dyn Snapshots>) -> Self {
         let base = Base { instructions: format!("Tools of the MCP gateway \"{}\".", upstream.name()) };
         let least = AtomicUsize::new(events::urgency("info"));
@@ -90,16 +97,7 @@ impl<U: Upstream> Inner<U> {
                 for warning in &tools.warnings {
                     tracing::warn!("{warning}");
                 }
-                let catalog = Catalog::new(&tools);
-                // An empty list is how some gateways fail; it never replaces a snapshot that has tools.
-                if tools.total > 0 {
-                    let snapshots = Arc::clone(&self.snapshots);
-                    let stored = tokio::task::spawn_blocking(move || snapshots.store(&tools)).await;
-                    if let Ok(Err(error)) = stored {
-                        tracing::warn!(%error, "the snapshot could not be written");
-                    }
-                }
-                return Ok(self.show(Shown { catalog, stale: None }));
+                return Ok(self.keep(tools).await);
             }
             Err(error) => error,
         };
@@ -114,6 +112,20 @@ impl<U: Upstream> Inner<U> {
             }
             _ => Err(error),
         }
+    }
+
+    /// A catalogue that was just read is what is shown from now on, and what is shown when the gateway is away.
+    async fn keep(&self, tools: Tools) -> Arc<Shown> {
+        let catalog = Catalog::new(&tools);
+        // An empty list is how some gateways fail; it never replaces a snapshot that has tools.
+        if tools.total > 0 {
+            let snapshots = Arc::clone(&self.snapshots);
+            let stored = tokio::task::spawn_blocking(move || snapshots.store(&tools)).await;
+            if let Ok(Err(error)) = stored {
+                tracing::warn!(%error, "the snapshot could not be written");
+            }
+        }
+        self.show(Shown { catalog, stale: None })
     }
 
     async fn call(
@@ -162,23 +174,6 @@ fn passed_on(meta: &RequestMetaObject) -> Option<Map<String, Value>> {
     (!members.is_empty()).then_some(members)
 }
 
-/// The gateway's result as it came; a failure without one as a tool error, which pflow shows in full.
-fn call_result(report: Call) -> Value {
-    let Call { result, error, .. } = report;
-    if let Some(result) = result {
-        return result;
-    }
-    let error = error.unwrap_or_else(|| Error::new(Class::Internal, "the call ended without a result"));
-    tracing::warn!(class = error.class.as_str(), "{error}");
-    let mut text = error.message.clone();
-    if let Some(hint) = &error.hint {
-        text.push_str("\n  → ");
-        text.push_str(hint);
-    }
-    let _ = write!(text, "\n  (error class: {})", error.class.as_str());
-    json!({"content": [{"type": "text", "text": text}], "isError": true, "_meta": {META: {"error": error}}})
-}
-
 /// Whether an error means that the gateway cannot be reached now, and not that something has to be set right.
 fn away(class: Class) -> bool {
     matches!(
@@ -214,7 +209,7 @@ fn list_result(shown: &Shown) -> Value {
 }
 
 /// Asks the gateway until it is back, then tells the client if its tools are others than shown.
-async fn recover<U: Upstream>(inner: std::sync::Weak<Inner<U>>, peer: Peer<RoleServer>) {
+async fn recover<U: Upstream>(inner: Weak<Inner<U>>, peer: Peer<RoleServer>) {
     let mut pause = FIRST_RETRY;
     loop {
         tokio::time::sleep(pause).await;
@@ -232,6 +227,46 @@ async fn recover<U: Upstream>(inner: std::sync::Weak<Inner<U>>, peer: Peer<RoleS
         }
     }
 }
+
+/// Looks now and then whether the tools are still those that were shown, and tells the client when they are not. For gateways
+/// that do not announce it, or only on a stream that nobody holds open. Never ends.
+pub(super) async fn refresh<U: Upstream>(watched: Watched<U>, peer: Peer<RoleServer>, every: Duration) -> Infallible {
+    let mut failures = 0;
+    let mut floor = Duration::ZERO;
+    loop {
+        tokio::time::sleep(pause(every, failures).max(floor)).await;
+        floor = Duration::ZERO;
+        let Some(inner) = watched.0.upgrade() else { return std::future::pending().await };
+        // Nothing was shown, or `recover` is at it.
+        let Some(before) = inner.shown().filter(|shown| shown.stale.is_none()) else { continue };
+        match inner.upstream.tools().await {
+            // Also how some gateways fail. Whoever asks is told; nobody is told unasked.
+            Ok(tools) if tools.total == 0 => failures = 0,
+            Ok(tools) => {
+                failures = 0;
+                if Catalog::new(&tools).tools() != before.catalog.tools() {
+                    inner.keep(tools).await;
+                    // The client may be gone; then nobody needs to know.
+                    let _ = peer.notify_tool_list_changed().await;
+                }
+            }
+            Err(error) => {
+                failures += 1;
+                floor = error.retry_after.map_or(Duration::ZERO, |seconds| Duration::from_secs(seconds.into()));
+                tracing::debug!(class = error.class.as_str(), "the tools cannot be looked at again: {error}");
+            }
+        }
+    }
+}
+
+/// A tenth earlier or later, so that many servers do not ask in one moment; twice as long with every failure.
+fn pause(every: Duration, failures: u32) -> Duration {
+    let slower = every.saturating_mul(1 << failures.min(LONGEST_REFRESH));
+    slower.mul_f64(0.9 + 0.2 * crate::monitor::die())
+}
+
+/// What [`refresh`] watches: the server, for as long as there is one.
+pub(super) struct Watched<U>(Weak<Inner<U>>);
 
 impl<U: Upstream> Service<RoleServer> for Server<U> {
     #[expect(deprecated, reason = "logging/setLevel is deprecated from 2026-07-28 on, and pflow speaks 2025-11-25")]

@@ -2,14 +2,14 @@
 //! Takes and gives [`Tools`]. Never holds a credential, never answers for another URL or another filter than it was made with.
 
 use std::{
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::{config::GatewayConfig, report::Tools};
+use crate::{config::GatewayConfig, files, report::Tools};
 
 /// A catalogue and when it was read.
 #[derive(Clone, Debug)]
@@ -106,23 +106,11 @@ impl Snapshots for FileSnapshots {
 
     fn store(&self, tools: &Tools) -> io::Result<()> {
         let folder = self.file.parent().ok_or(io::ErrorKind::InvalidInput)?;
-        make_private_folder(folder)?;
+        files::private_folder(folder)?;
         let taken_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let stored = Stored { format: FORMAT, taken_at, made_for: self.made_for.clone(), tools: tools.clone() };
-        // Made 0600, then renamed into place: nobody ever sees half of it.
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(&serde_json::to_vec(&stored)?)?;
-        file.persist(&self.file)?;
-        Ok(())
+        files::replace(&self.file, &serde_json::to_vec(&stored)?)
     }
-}
-
-fn make_private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 /// A gateway's name as a file name; names of entries may hold anything.

@@ -41,6 +41,7 @@ struct Canned {
     dropped: Arc<Notify>,
     closed: Arc<AtomicUsize>,
     changes: Arc<AtomicUsize>,
+    refresh: Option<Duration>,
 }
 
 struct TellDropped(Arc<Notify>);
@@ -60,6 +61,7 @@ impl Canned {
             dropped: Arc::default(),
             closed: Arc::default(),
             changes: Arc::default(),
+            refresh: None,
         }
     }
 }
@@ -119,6 +121,10 @@ impl Upstream for Canned {
 
     fn changes(&self) -> u64 {
         self.changes.load(Ordering::SeqCst) as u64
+    }
+
+    fn refresh(&self) -> Option<Duration> {
+        self.refresh
     }
 
     async fn close(&self) {
@@ -345,6 +351,27 @@ async fn the_client_is_told_when_the_gateway_is_back_with_other_tools() {
     *gateway.tools.lock().unwrap() = Ok(catalogue(vec![tool("new", None)]));
     assert_eq!(client.next().await["method"], "notifications/tools/list_changed");
     assert_eq!(client.ask(2, "tools/list", json!({})).await["result"]["tools"][0]["name"], "new");
+    client.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_change_that_nobody_announced_is_found_and_an_empty_list_is_not_one() {
+    let mut gateway = Canned::new(Ok(catalogue(vec![tool("old", None)])));
+    gateway.refresh = Some(Duration::from_millis(20));
+    let mut client = Client::start(&gateway, Arc::new(NoSnapshots)).await;
+    // Nothing was shown: nothing can have changed.
+    *gateway.tools.lock().unwrap() = Ok(catalogue(vec![tool("first", None)]));
+    assert_eq!(client.ask(1, "tools/list", json!({})).await["result"]["tools"][0]["name"], "first");
+    for other in
+        [Ok(catalogue(vec![])), Err(Error::new(Class::Timeout, "no answer")), Ok(catalogue(vec![tool("new", None)]))]
+    {
+        *gateway.tools.lock().unwrap() = other;
+        tokio::time::sleep(Duration::from_millis(60)).await;
+    }
+    // One notification, for the last of them.
+    assert_eq!(client.next().await["method"], "notifications/tools/list_changed");
+    client.send(&json!({"jsonrpc": "2.0", "id": 2, "method": "ping"})).await;
+    assert_eq!(client.next().await["id"], 2);
     client.end().await.unwrap();
 }
 

@@ -1,6 +1,6 @@
 //! What the server needs of a gateway, so that it can be tested without one.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use serde_json::{Map, Value};
 
@@ -24,6 +24,8 @@ pub(super) trait Upstream: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = report::Call> + Send;
     /// Grows whenever the gateway announces other tools.
     fn changes(&self) -> u64;
+    /// How often to look whether the tools changed; None: only when it announces it.
+    fn refresh(&self) -> Option<Duration>;
     fn close(&self) -> impl Future<Output = ()> + Send;
 }
 
@@ -46,6 +48,10 @@ impl Upstream for Gateway {
 
     fn changes(&self) -> u64 {
         Self::changes(self)
+    }
+
+    fn refresh(&self) -> Option<Duration> {
+        self.config().refresh
     }
 
     async fn close(&self) {
@@ -73,6 +79,10 @@ impl<U: Upstream> Upstream for Remembered<U> {
         self.upstream.changes()
     }
 
+    fn refresh(&self) -> Option<Duration> {
+        self.upstream.refresh()
+    }
+
     async fn tools(&self) -> Result<report::Tools> {
         self.upstream.tools().await
     }
@@ -96,13 +106,6 @@ impl<U: Upstream> Upstream for Remembered<U> {
         {
             let name = scrub::line(&last.name, 100);
             let _ = write!(error.message, " ({name}: {} since {})", last.status, last.since.rfc3339());
-            // The gateway's own words stay the first ones.
-            let words = error.message.clone();
-            let content =
-                report.result.as_mut().and_then(|result| result.get_mut("content")).and_then(Value::as_array_mut);
-            if let Some(content) = content {
-                content.push(serde_json::json!({"type": "text", "text": words}));
-            }
         }
         report
     }

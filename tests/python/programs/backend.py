@@ -4,6 +4,7 @@
 
 Runs in an environment that has the `mcp` SDK 1.x, uvicorn and httpx: ContextForge's own. Listens on a port from the system unless one is
 given, and writes it to PORT_FILE once it accepts connections. `drive` asks the authorization server that INTROSPECTION names.
+The credential is refused while there is a file like CALLS_FILE that ends with `.revoked`.
 """
 
 import asyncio
@@ -143,7 +144,8 @@ def guarded(app, allowed):
 
     async def guard(scope, receive, send):
         if scope["type"] == "http":
-            if not await allowed(dict(scope["headers"])):
+            revoked = Path(CALLS).with_suffix(".revoked").exists()
+            if revoked or not await allowed(dict(scope["headers"])):
                 body = b'{"error":"unauthorized"}'
                 headers = [(b"content-type", b"application/json"), (b"www-authenticate", b"Bearer")]
                 await send({"type": "http.response.start", "status": 401, "headers": headers})

@@ -14,8 +14,10 @@ mod contract;
 mod expect;
 mod fairness;
 mod guest;
+mod raised;
 mod server;
 mod stand;
+mod swap;
 
 /// Where an attack begins, as `attacks.in` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 //! Which service a tool is from, by the rule of one company. Everything else is passed on to the component behind.
-//! Takes a catalogue and gives it with other provenance. Talks to nobody itself.
+//! Takes a catalogue and gives it with other provenance, and passes everything else on as it came. Talks to nobody itself.
 
 mod bindings {
     wit_bindgen::generate!({
@@ -10,6 +10,7 @@ mod bindings {
                 import pflow:gateway/discovery@0.1.0;
                 import pflow:gateway/health@0.1.0;
                 import pflow:gateway/calls@0.1.0;
+                import pflow:gateway/log@0.1.0;
                 export pflow:gateway/discovery@0.1.0;
                 export pflow:gateway/health@0.1.0;
                 export pflow:gateway/calls@0.1.0;
@@ -25,7 +26,7 @@ use std::collections::BTreeMap;
 use bindings::{
     exports::pflow::gateway::{calls, discovery, health},
     pflow::gateway::{
-        calls as behind_calls, discovery as behind, health as behind_health,
+        calls as behind_calls, discovery as behind, health as behind_health, log,
         types::{Attribution, Catalog, Confidence, Endpoint, Error, Provenance, Service, Session, Status},
     },
 };
@@ -121,6 +122,9 @@ impl health::Guest for Rule {
 
 impl calls::Guest for Rule {
     fn call_tool(conversation: calls::ConversationBorrow<'_>, call: calls::Call) -> Result<calls::Outcome, Error> {
+        if let Some(system) = service_of(&call.tool) {
+            log::log(log::Level::Info, "rule", &format!("call {} of {} goes to {system}", call.request_id, call.tool));
+        }
         let calls::Call { tool, input_schema, service, arguments, request_id, progress, meta } = call;
         let call = behind_calls::Call { tool, input_schema, service, arguments, request_id, progress, meta };
         let behind_calls::Outcome { result, failed, failure } =

@@ -1,0 +1,328 @@
+//! Which component answers for a gateway, and how another takes over while calls run.
+//! Takes what `component use` chose and what became of calls; gives the runtime to start the next conversation on. Never
+//! interrupts a conversation, and never leaves a gateway with a component that does not work when it had one that did.
+//!
+//! A component that was just chosen is tried first, beside the one in use: it must connect and list tools. Then new conversations
+//! start on it, and old ones end on the old one. Until it has answered a few calls it is on probation: if it traps, runs into a
+//! limit, or makes nothing of answers several times, the old one is put back, and stays until something else is chosen.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Class, Error, Result,
+    components::Pin,
+    config::GatewayConfig,
+    runtime::{Failure, Runtime, types},
+};
+
+/// How often to look what is chosen.
+const LOOK: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 500 });
+/// Answers after which a new component is trusted.
+const PROBATION: u8 = 10;
+/// Answers in a row that it could make nothing of.
+const STRIKES: u8 = 3;
+
+/// A component that runs, and which one in the order of their taking over.
+#[derive(Clone)]
+pub(super) struct Serving {
+    pub(super) runtime: Arc<Runtime>,
+    /// Grows with every change. A conversation of another number is not kept.
+    pub(super) number: u64,
+}
+
+/// What runs, and what may come.
+pub(super) struct Current {
+    state: Mutex<State>,
+}
+
+struct State {
+    serving: Serving,
+    looked: Option<Instant>,
+    /// Something is being loaded and tried.
+    trying: bool,
+    /// What was tried and refused, or put back; not tried again before something else was chosen.
+    refused: Option<Choice>,
+    probation: Option<Probation>,
+}
+
+/// What `component use` says: a digest, or none for the built-in component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) pin: Option<Pin>,
+}
+
+impl Choice {
+    /// Whether this is what runs.
+    fn is(&self, runtime: &Runtime) -> bool {
+        match &self.pin {
+            Some(pin) => pin.sha256 == runtime.sha256(),
+            None => runtime.is_built_in(),
+        }
+    }
+}
+
+impl std::fmt::Display for Choice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.pin {
+            Some(pin) => write!(f, "{} ({})", pin.source.display(), pin.sha256.get(..12).unwrap_or(&pin.sha256)),
+            None => f.write_str("the built-in component"),
+        }
+    }
+}
+
+/// A new component, until it is trusted.
+struct Probation {
+    choice: Choice,
+    before: Arc<Runtime>,
+    answers: u8,
+    strikes: u8,
+}
+
+impl Current {
+    pub(super) fn new(runtime: Arc<Runtime>) -> Self {
+        let state = State {
+            serving: Serving { runtime, number: 0 },
+            looked: None,
+            trying: false,
+            refused: None,
+            probation: None,
+        };
+        Self { state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn serving(&self) -> Serving {
+        self.state().serving.clone()
+    }
+
+    /// A choice that is neither what runs nor what was refused. Reads a small file, at most twice a second; whoever gets a choice has
+    /// to [`take_over`](Self::take_over) with it or to [`refuse`](Self::refuse) it.
+    pub(super) fn chosen(&self, config: &GatewayConfig) -> Option<Choice> {
+        let components = config.components.as_ref()?;
+        {
+            let mut state = self.state();
+            if state.trying || state.looked.is_some_and(|at| at.elapsed() < LOOK) {
+                return None;
+            }
+            state.looked = Some(Instant::now());
+        }
+        let choice = match components.chosen(&config.name) {
+            Ok(pin) => Choice { pin },
+            Err(error) => {
+                tracing::debug!(gateway = %config.name, "what is chosen cannot be read: {error}");
+                return None;
+            }
+        };
+        let mut state = self.state();
+        if choice.is(&state.serving.runtime) {
+            // Chosen again after it was put back and something else was chosen: worth another try.
+            state.refused = None;
+            return None;
+        }
+        if state.trying || state.refused.as_ref() == Some(&choice) {
+            return None;
+        }
+        state.trying = true;
+        Some(choice)
+    }
+
+    /// New conversations start on this component from now on. Gives its number.
+    pub(super) fn take_over(&self, choice: Choice, runtime: Arc<Runtime>) -> u64 {
+        let mut state = self.state();
+        state.trying = false;
+        state.refused = None;
+        let before = std::mem::replace(&mut state.serving.runtime, runtime);
+        state.serving.number += 1;
+        state.probation = Some(Probation { choice, before, answers: 0, strikes: 0 });
+        state.serving.number
+    }
+
+    /// Nobody tries it any more, and nothing is known of it.
+    pub(super) fn abandon(&self) {
+        self.state().trying = false;
+    }
+
+    /// It will not take over.
+    pub(super) fn refuse(&self, choice: Choice) {
+        let mut state = self.state();
+        state.trying = false;
+        state.refused = Some(choice);
+    }
+
+    /// The component of this number answered.
+    pub(super) fn answered(&self, number: u64) {
+        let mut state = self.state();
+        if state.serving.number != number {
+            return;
+        }
+        let Some(probation) = &mut state.probation else { return };
+        probation.strikes = 0;
+        probation.answers += 1;
+        if probation.answers >= PROBATION {
+            state.probation = None;
+        }
+    }
+
+    /// The component of this number failed so. Puts the one before back if that is the new one's fault; gives what was put out
+    /// then. None too when the number is of one that is not in use any more, except that `number` then is behind
+    /// [`serving`](Self::serving)'s.
+    pub(super) fn failed(&self, number: u64, failure: &Failure) -> Option<Choice> {
+        let mut state = self.state();
+        if state.serving.number != number {
+            return None;
+        }
+        let probation = state.probation.as_mut()?;
+        match fault(failure) {
+            Fault::Component => {}
+            Fault::Doubtful => {
+                probation.strikes += 1;
+                if probation.strikes < STRIKES {
+                    return None;
+                }
+            }
+            Fault::Other => return None,
+        }
+        let Probation { choice, before, .. } = state.probation.take()?;
+        state.serving.runtime = before;
+        state.serving.number += 1;
+        state.refused = Some(choice.clone());
+        Some(choice)
+    }
+}
+
+/// Whose fault a failure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It trapped, or ran into a limit.
+    Component,
+    /// The gateway's answer was not understood: the gateway's fault, or the component's.
+    Doubtful,
+    /// The gateway's, the network's, the caller's.
+    Other,
+}
+
+pub(super) fn fault(failure: &Failure) -> Fault {
+    match failure {
+        Failure::Host(error) if matches!(error.class, Class::Component | Class::Limit | Class::Internal) => {
+            Fault::Component
+        }
+        Failure::Gateway(types::Error::ProtocolError(_) | types::Error::NotMcp(_), _) => Fault::Doubtful,
+        _ => Fault::Other,
+    }
+}
+
+/// The component of a choice, ready to run. Compiling takes seconds when it is large and new: not on a thread that others need.
+pub(super) async fn load(choice: &Choice, config: &GatewayConfig) -> Result<Arc<Runtime>> {
+    let file = choice.pin.as_ref().map(|pin| pin.file.clone());
+    let limits = config.limits.clone();
+    tokio::task::spawn_blocking(move || Runtime::shared(file.as_deref(), &limits))
+        .await
+        .map_err(|error| Error::new(Class::Internal, format!("loading the component was cut short: {error}")))?
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use super::*;
+    use crate::components::{Components, Scope};
+
+    /// What a custom section changes: a component that is the same, with another digest.
+    fn renamed(folder: &std::path::Path, name: &str) -> std::path::PathBuf {
+        let mut bytes = crate::runtime::BUILT_IN.to_vec();
+        bytes.extend([0, u8::try_from(name.len() + 2).unwrap(), u8::try_from(name.len()).unwrap()]);
+        bytes.extend(name.bytes());
+        bytes.push(0);
+        let file = folder.join(format!("{name}.wasm"));
+        std::fs::write(&file, bytes).unwrap();
+        file
+    }
+
+    struct Place {
+        config: GatewayConfig,
+        components: Components,
+        folder: tempfile::TempDir,
+    }
+
+    fn place() -> Place {
+        let folder = tempfile::tempdir().unwrap();
+        let components = Components::beside(&folder.path().join("mcp-servers.json"));
+        let mut config = GatewayConfig::for_url("http://127.0.0.1:1/mcp").unwrap();
+        config.components = Some(components.clone());
+        Place { config, components, folder }
+    }
+
+    fn look(current: &Current, config: &GatewayConfig) -> Option<Choice> {
+        std::thread::sleep(LOOK * 2);
+        current.chosen(config)
+    }
+
+    fn trap() -> Failure {
+        Failure::Host(Error::new(Class::Component, "the component failed: unreachable"))
+    }
+
+    #[test]
+    fn a_choice_is_given_once_and_the_one_before_comes_back_when_it_traps() {
+        let place = place();
+        let built_in = Runtime::shared(None, &place.config.limits).unwrap();
+        let current = Current::new(Arc::clone(&built_in));
+        assert_eq!(look(&current, &place.config), None);
+        place.components.install(&renamed(place.folder.path(), "other"), &Scope::All).unwrap();
+        let choice = look(&current, &place.config).unwrap();
+        // Somebody is at it.
+        assert_eq!(look(&current, &place.config), None);
+        let number = current.take_over(choice.clone(), Arc::clone(&built_in));
+        assert_eq!((number, current.serving().number), (1, 1));
+        // What the one before still does is not the new one's fault.
+        assert_eq!(current.failed(0, &trap()), None);
+        assert_eq!(current.failed(1, &trap()), Some(choice.clone()));
+        assert_eq!(current.serving().number, 2);
+        // Not again, until something else was chosen.
+        assert_eq!(look(&current, &place.config), None);
+        place.components.reset(&Scope::All).unwrap();
+        assert_eq!(look(&current, &place.config), None);
+        place.components.install(&renamed(place.folder.path(), "other"), &Scope::All).unwrap();
+        assert!(look(&current, &place.config).is_some());
+    }
+
+    #[test]
+    fn after_ten_answers_a_trap_is_just_a_trap() {
+        let place = place();
+        let built_in = Runtime::shared(None, &place.config.limits).unwrap();
+        let current = Current::new(Arc::clone(&built_in));
+        let number = current.take_over(Choice { pin: None }, built_in);
+        for _ in 0..PROBATION {
+            current.answered(number);
+        }
+        assert_eq!(current.failed(number, &trap()), None);
+        assert_eq!(current.serving().number, number);
+    }
+
+    #[test]
+    fn one_answer_that_is_not_understood_is_no_reason_and_three_in_a_row_are() {
+        let place = place();
+        let built_in = Runtime::shared(None, &place.config.limits).unwrap();
+        let current = Current::new(Arc::clone(&built_in));
+        let number = current.take_over(Choice { pin: None }, built_in);
+        let odd = || {
+            let problem = types::ProtocolProblem {
+                method: "tools/call".into(),
+                problem: "no result".into(),
+                delivery: types::Delivery::MaybeDelivered,
+            };
+            Failure::Gateway(types::Error::ProtocolError(problem), None)
+        };
+        assert_eq!(current.failed(number, &odd()), None);
+        assert_eq!(current.failed(number, &odd()), None);
+        current.answered(number);
+        assert_eq!(current.failed(number, &odd()), None);
+        assert_eq!(current.failed(number, &odd()), None);
+        assert!(current.failed(number, &odd()).is_some());
+    }
+}

@@ -1,0 +1,134 @@
+//! Which era an origin spoke last: a legacy peer is then not asked a modern question first.
+//! Takes origins; gives eras. A hint, no more: the component finds out when it is wrong, and an old one is forgotten.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{files, report::Era};
+
+/// After that the peer is asked anew: it may have learned the modern era, and would answer in the legacy one for ever.
+const KEPT: Duration = Duration::from_hours(24);
+/// Origins to remember; the ones seen longest ago are forgotten first.
+const MOST: usize = 500;
+
+/// What is remembered, in one of pflow's folders.
+#[derive(Clone, Debug)]
+pub(super) struct Eras {
+    file: PathBuf,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Seen {
+    era: Era,
+    /// Seconds since 1970-01-01 UTC.
+    at: u64,
+}
+
+impl Eras {
+    pub(super) fn new(pflow_folder: &Path) -> Self {
+        Self { file: pflow_folder.join("gateway").join("eras.json") }
+    }
+
+    /// What this origin spoke, if that was seen lately.
+    pub(super) fn of(&self, origin: &str) -> Option<Era> {
+        let seen = self.read().remove(origin)?;
+        fresh(&seen).then_some(seen.era)
+    }
+
+    /// Keeps it. Nothing depends on it, so a folder that cannot be written to is no error.
+    pub(super) fn remember(&self, origin: &str, era: Era) {
+        let mut all = self.read();
+        if all.get(origin).is_some_and(|seen| seen.era == era && fresh(seen)) {
+            return;
+        }
+        all.insert(origin.to_owned(), Seen { era, at: now() });
+        while all.len() > MOST {
+            let Some(oldest) = all.iter().min_by_key(|(_, seen)| seen.at).map(|(origin, _)| origin.clone()) else {
+                break;
+            };
+            all.remove(&oldest);
+        }
+        if let Err(error) = self.write(&all) {
+            tracing::debug!(file = %self.file.display(), "the era is not remembered: {error}");
+        }
+    }
+
+    fn read(&self) -> BTreeMap<String, Seen> {
+        fs::read(&self.file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+
+    /// Whole or not at all. Of two who write at once, one is forgotten.
+    fn write(&self, all: &BTreeMap<String, Seen>) -> std::io::Result<()> {
+        let folder = self.file.parent().unwrap_or(Path::new("."));
+        // pflow's folder is pflow's to make.
+        if !folder.parent().is_some_and(Path::is_dir) {
+            return Ok(());
+        }
+        files::private_folder(folder)?;
+        files::replace(&self.file, &serde_json::to_vec(all)?)
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn fresh(seen: &Seen) -> bool {
+    // A clock that was set back makes it look as if it came from the future: then it is not to be trusted either.
+    now().checked_sub(seen.at).is_some_and(|age| age < KEPT.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use super::*;
+
+    #[test]
+    fn an_era_is_remembered_for_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let eras = Eras::new(folder.path());
+        assert_eq!(eras.of("http://h:1"), None);
+        eras.remember("http://h:1", Era::Legacy);
+        eras.remember("http://h:2", Era::Modern);
+        assert_eq!((eras.of("http://h:1"), eras.of("http://h:2")), (Some(Era::Legacy), Some(Era::Modern)));
+        let aged = |at: u64| {
+            let all = BTreeMap::from([("http://h:1".to_owned(), Seen { era: Era::Legacy, at })]);
+            eras.write(&all).unwrap();
+            eras.of("http://h:1")
+        };
+        assert_eq!(aged(now() - KEPT.as_secs()), None);
+        assert_eq!(aged(now() + 1_000), None);
+        assert_eq!(aged(now() - 60), Some(Era::Legacy));
+    }
+
+    #[test]
+    fn a_broken_file_is_nothing_remembered_and_is_written_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let eras = Eras::new(folder.path());
+        eras.remember("http://h:1", Era::Legacy);
+        fs::write(&eras.file, "{").unwrap();
+        assert_eq!(eras.of("http://h:1"), None);
+        eras.remember("http://h:1", Era::Modern);
+        assert_eq!(eras.of("http://h:1"), Some(Era::Modern));
+    }
+
+    #[test]
+    fn it_never_grows_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let eras = Eras::new(folder.path());
+        let all =
+            (0..=MOST).map(|at| (format!("http://h:{at}"), Seen { era: Era::Legacy, at: now() - 1_000 + at as u64 }));
+        eras.write(&all.collect()).unwrap();
+        eras.remember("http://new:1", Era::Modern);
+        assert!(eras.read().len() <= MOST);
+        assert_eq!(eras.of("http://new:1"), Some(Era::Modern));
+        assert_eq!(eras.of("http://h:0"), None);
+    }
+}

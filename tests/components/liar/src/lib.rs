@@ -1,0 +1,120 @@
+//! Fits the contract, and is of no use: every answer is a constant that looks right, whatever the gateway says.
+//! Never sends a request. Whoever scores components must see through it.
+
+#[allow(warnings)]
+mod bindings {
+    wit_bindgen::generate!({ path: "../../../wit", world: "gateway", generate_all });
+}
+
+use bindings::exports::pflow::gateway::{
+    calls::{Call, Guest as Calls, Outcome},
+    discovery::{Catalog, Conversation, ConversationBorrow, Endpoint, Error, Guest as Discovery, GuestConversation, Session},
+    filter::{Candidate, Guest as Filter, PatternError, Reason, Rules},
+    health::{Guest as Health, Service, ServiceHealth},
+};
+use bindings::pflow::gateway::{
+    log,
+    types::{Attribution, Confidence, Era, Implementation, Kind, Provenance, Status, Tool},
+};
+
+struct Liar;
+
+struct Talk;
+
+impl Discovery for Liar {
+    type Conversation = Talk;
+}
+
+impl GuestConversation for Talk {
+    fn open(_endpoint: Endpoint, _attach: Option<Session>) -> Result<Conversation, Error> {
+        log::log(log::Level::Info, "liar", "connected");
+        Ok(Conversation::new(Self))
+    }
+
+    fn session(&self) -> Session {
+        Session {
+            era: Era::Legacy,
+            protocol_version: "2025-11-25".into(),
+            session_id: Some("0123456789abcdef".into()),
+            kind: Kind::Generic,
+            kind_evidence: "nothing tells of a known product".into(),
+            server: Implementation { name: "gateway".into(), version: "1.0.0".into() },
+            announces_tool_changes: false,
+        }
+    }
+
+    fn renew(&self) -> Result<Session, Error> {
+        Ok(self.session())
+    }
+
+    fn list_tools(&self) -> Result<Catalog, Error> {
+        let tools = vec![tool("list_issues", "github"), tool("send_message", "slack")];
+        let services = ["github", "slack"]
+            .map(|name| Service {
+                name: name.into(),
+                tools: 1,
+                attribution: Attribution::Reported,
+                confidence: Confidence::Certain,
+                status: Status::Ok,
+                evidence: vec!["the gateway says so".into()],
+            })
+            .into();
+        Ok(Catalog { tools, services, warnings: Vec::new(), pages: 1, ttl_ms: None })
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl Filter for Liar {
+    fn select(_rules: Rules, candidates: Vec<Candidate>) -> Result<Vec<Option<Reason>>, PatternError> {
+        Ok(vec![None; candidates.len()])
+    }
+}
+
+impl Health for Liar {
+    fn check(_conversation: ConversationBorrow<'_>, known: Vec<Service>) -> Result<Vec<ServiceHealth>, Error> {
+        let well = |Service { name, tools, .. }| ServiceHealth {
+            name,
+            status: Status::Ok,
+            tools,
+            evidence: vec!["it answered".into()],
+            last_seen: None,
+        };
+        Ok(known.into_iter().map(well).collect())
+    }
+}
+
+impl Calls for Liar {
+    fn call_tool(_conversation: ConversationBorrow<'_>, _call: Call) -> Result<Outcome, Error> {
+        let result = r#"{"content":[{"type":"text","text":"done"}],"isError":false}"#;
+        Ok(Outcome { result: result.into(), failed: false, failure: None })
+    }
+
+    fn cancel(_conversation: ConversationBorrow<'_>, _request_id: u64, _reason: String) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+fn tool(name: &str, service: &str) -> Tool {
+    Tool {
+        name: name.into(),
+        title: None,
+        description: Some("Does what its name says.".into()),
+        input_schema: r#"{"type":"object"}"#.into(),
+        output_schema: None,
+        annotations: None,
+        icons: None,
+        meta: None,
+        provenance: Provenance {
+            service: Some(service.into()),
+            attribution: Attribution::Reported,
+            confidence: Confidence::Certain,
+            evidence: "the gateway says so".into(),
+            original_name: None,
+        },
+    }
+}
+
+bindings::export!(Liar with_types_in bindings);

@@ -1,0 +1,257 @@
+"""The components of `docs/components`: each fits, starts within the default limits, and does what its page says."""
+
+from __future__ import annotations
+
+import http.client
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
+from urllib.parse import urlsplit
+
+import pytest
+from conftest import FakeGateway, needed
+from examples import LANGUAGES, Program, part, whole
+
+Start = Callable[..., FakeGateway]
+SOURCES = Path(__file__).parents[2] / "docs" / "components"
+# What each part does itself; `component check` judges it by that.
+OWN = {
+    "rust": ("discovery", "health", "calls"),
+    "python": ("filter", "calls"),
+    "javascript": ("discovery", "health", "calls"),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_it_does_what_the_contract_asks_of_its_part(language: str, tmp_path: Path) -> None:
+    program = Program(tmp_path, "http://127.0.0.1:1/mcp")
+    asked = [word for interface in OWN[language] for word in ("--interface", interface)]
+    report = program.json("component", "check", whole(language), *asked)
+    failed = [check for check in report["checks"] if check["outcome"] == "failed"]
+    assert failed == []
+    assert report["ok"] is True and report["score"]["percent"] == 100, report["score"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_part_alone_is_refused_and_the_missing_export_is_named(language: str, tmp_path: Path) -> None:
+    program = Program(tmp_path, "http://127.0.0.1:1/mcp")
+    done = program.run("component", "use", part(language))
+    assert done.returncode != 0
+    missing = "discovery" if language == "python" else "filter"
+    assert f"does not export pflow:gateway/{missing}@0.1.0" in done.stderr
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_it_starts_within_the_default_limits_and_is_compiled_once(
+    language: str, tmp_path: Path, fake_gateway: Start
+) -> None:
+    gateway = fake_gateway("generic", "--services", "github,slack")
+    program = Program(tmp_path, gateway.url)
+    first = program.json("--component", whole(language), "tools", "gw")
+    assert first.get("error") is None and len(first["tools"]) == 9, first
+    again = program.run("--component", whole(language), "-v", "tools", "gw")
+    assert again.returncode == 0, again.stderr
+    assert "compiling the component" not in again.stderr
+
+
+def test_the_rust_one_knows_the_companys_systems(tmp_path: Path, fake_gateway: Start) -> None:
+    gateway = fake_gateway("generic", "--services", "crm:2,garden:2", "--separator", ".")
+    program = Program(tmp_path, gateway.url)
+    tools = program.json("--component", whole("rust"), "tools", "gw")["tools"]
+    said = {tool["name"]: (tool["service"], tool["confidence"]) for tool in tools}
+    assert said["crm.item_000_lookup"] == ("crm", "certain")
+    assert said["garden.item_000_lookup"][1] != "certain"
+    called = program.run("--component", whole("rust"), "-v", "call", "gw", "crm.item_000_lookup")
+    assert "of crm.item_000_lookup goes to crm" in called.stderr, called.stderr
+
+
+@pytest.fixture
+def rule(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """`python/app.py` outside of the sandbox: what the bindings would give it is not there."""
+    imports = MagicMock()
+    stubs = {
+        "componentize_py_types": imports,
+        "wit_world": SimpleNamespace(exports=SimpleNamespace(Filter=object, Calls=object)),
+        "wit_world.imports": imports,
+        "wit_world.imports.discovery": imports,
+    }
+    for name, stub in stubs.items():
+        monkeypatch.setitem(sys.modules, name, stub)
+    spec = importlib.util.spec_from_file_location("app", SOURCES / "python" / "app.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("moment", "open_now"),
+    [
+        ("2026-03-02T07:00:00", True),  # Monday, 8:00 there
+        ("2026-03-02T06:59:59", False),
+        ("2026-03-02T17:00:00", False),
+        ("2026-03-01T23:30:00", False),  # Monday there, at night
+        ("2026-03-07T12:00:00", False),  # Saturday
+    ],
+)
+def test_office_hours_are_those_of_the_office(rule: ModuleType, moment: str, open_now: bool) -> None:
+    now = datetime.fromisoformat(moment).replace(tzinfo=timezone.utc)
+    assert rule.allowed("hr__read_file", now) is open_now
+    assert rule.allowed("github__list_issues", now) is True
+    assert rule.allowed("hr__payroll_export", now) is False
+
+
+def test_the_python_one_hides_closed_data_and_logs_the_class_of_a_call(
+    tmp_path: Path, fake_gateway: Start, rule: ModuleType
+) -> None:
+    gateway = fake_gateway("generic", "--services", "github,hr:2,payroll:2")
+    program = Program(tmp_path, gateway.url)
+
+    def hr_is_open() -> bool:
+        return bool(rule.allowed("hr__item_000_lookup", datetime.now(timezone.utc)))
+
+    before = hr_is_open()
+    report = program.json("--component", whole("python"), "tools", "gw", "--exclude", "*delete*")
+    names = {tool["name"] for tool in report["tools"]}
+    assert not any(name.startswith("payroll") for name in names), names
+    assert not any("delete" in name for name in names), "the user's own rules are the component behind's"
+    if before == hr_is_open():
+        assert ("hr__item_000_lookup" in names) is before
+    called = program.run("--component", whole("python"), "-v", "call", "gw", "github__list_issues")
+    assert "of github__list_issues: internal" in called.stderr, called.stderr
+    refused = program.json("--component", whole("python"), "call", "gw", "payroll__item_000_lookup")
+    assert refused["ok"] is False
+    assert {request["tool"] for request in gateway.requests("tools/call")} == {"github__list_issues"}
+
+
+class Vendor(ThreadingHTTPServer):
+    """A gateway with a status page: `/status.json` is its own, everything else the imitation's behind it."""
+
+    daemon_threads = True
+
+    def __init__(self, behind: str) -> None:
+        super().__init__(("127.0.0.1", 0), VendorHandler)
+        self.behind = urlsplit(behind)
+        self.page: bytes | None = None
+        self.url = f"http://127.0.0.1:{self.server_port}{self.behind.path}"
+
+
+class VendorHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Vendor
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing on stderr."""
+
+    def do_GET(self) -> None:
+        page = self.server.page if self.path == "/status.json" else None
+        self.answer(200 if page is not None else 404, {"Content-Type": "application/json"}, page or b"{}")
+
+    def do_POST(self) -> None:
+        self.forward()
+
+    def do_DELETE(self) -> None:
+        self.forward()
+
+    def forward(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        behind = http.client.HTTPConnection(self.server.behind.netloc, timeout=30)
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
+        behind.request(self.command, self.path, body, headers)
+        told = behind.getresponse()
+        kept = {name: value for name, value in told.getheaders() if name.lower() in ("content-type", "mcp-session-id")}
+        self.answer(told.status, kept, told.read())
+        behind.close()
+
+    def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def vendor(fake_gateway: Start) -> Iterator[Vendor]:
+    """A gateway of GitHub and Slack, with a status page."""
+    server = Vendor(fake_gateway("generic", "--services", "github,slack").url)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_the_javascript_one_reads_the_vendors_status_page(tmp_path: Path, vendor: Vendor) -> None:
+    program = Program(tmp_path, vendor.url)
+
+    def services() -> dict[str, Any]:
+        report = program.json("--component", whole("javascript"), "health", "gw")["gateways"][0]
+        return {service["name"]: service for service in report["services"]}
+
+    assert services()["slack"]["status"] == "unknown", "no page: what the component behind says"
+    states = [
+        {"name": "slack", "status": "major_outage", "updated_at": "2026-03-02T07:00:00Z"},
+        {"name": "github", "status": "operational", "updated_at": "2026-03-02T07:00:00Z"},
+        {"name": "not-ours", "status": "operational"},
+    ]
+    vendor.page = json.dumps({"components": states}).encode()
+    told = services()
+    assert set(told) == {"github", "slack"}
+    assert told["slack"]["status"] == "offline"
+    assert told["slack"]["evidence"][0] == "/status.json says major_outage since 2026-03-02T07:00:00Z"
+    assert told["github"]["status"] == "ok"
+    for nonsense in (b"<html>", b"[]", b'{"components": [{"name": 1, "status": "toString"}]}'):
+        vendor.page = nonsense
+        assert services()["slack"]["status"] == "unknown", nonsense
+
+
+def test_the_javascript_one_says_how_long_the_gateway_took(tmp_path: Path, fake_gateway: Start) -> None:
+    gateway = fake_gateway("generic", "--latency", "30")
+    program = Program(tmp_path, gateway.url)
+    done = program.run("--component", whole("javascript"), "-v", "call", "gw", "lab__echo", "--json")
+    took = re.search(r"of lab__echo took (\d+) ms", done.stderr)
+    assert took and int(took[1]) >= 30, done.stderr
+    assert set(json.loads(done.stdout)["result"]) == {"content", "structuredContent"}, "the result is as it came"
+
+
+def compose(*files: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([needed("COMPOSE_BIN"), *files], capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_what_cannot_be_composed_is_refused_with_the_reason(tmp_path: Path) -> None:
+    output = tmp_path / "out.wasm"
+    done = compose(part("python"), part("javascript"), output)
+    assert done.returncode == 1
+    assert "is no whole component: it does not export pflow:gateway/filter" in done.stderr
+    done = compose(whole("gateway"), whole("rust"), output)
+    assert "is a whole component already" in done.stderr
+    done = compose(needed("PFLOW_GATEWAY_BIN"), whole("rust"), output)
+    assert "is not a component" in done.stderr
+    assert not output.exists()
+
+
+def test_parts_stand_in_front_of_each_other(tmp_path: Path, fake_gateway: Start) -> None:
+    """The company's rule, behind it the filter by data class, behind that the built-in component."""
+    output = tmp_path / "both.wasm"
+    done = compose(part("rust"), whole("python"), output)
+    assert done.returncode == 0, done.stderr
+    gateway = fake_gateway("generic", "--services", "crm:2,payroll:2", "--separator", ".")
+    program = Program(tmp_path / "home", gateway.url)
+    tools = program.json("--component", output, "tools", "gw")["tools"]
+    assert {tool["name"] for tool in tools} == {"crm.item_000_lookup", "crm.item_001_lookup"}
+    assert {tool["service"] for tool in tools} == {"crm"}
+    called = program.run("--component", output, "-v", "call", "gw", "crm.item_000_lookup")
+    assert "goes to crm" in called.stderr and ": internal" in called.stderr, called.stderr
