@@ -1,21 +1,41 @@
 //! `cargo xtask deny`: what we take from others, judged by `deny.toml`.
 //! Takes every lock file of the project; fails on a licence, crate or source that is not allowed. Says whether advisories were looked at.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use crate::{
-    shell::{Result, command, run, say, succeeds},
+    shell::{Doing as _, Result, command, root, run, say, succeeds},
     tools,
 };
 
-/// The workspaces: each has a lock file of its own.
-const MANIFESTS: [&str; 4] =
-    ["Cargo.toml", "tests/fuzz/Cargo.toml", "tests/components/hostile/Cargo.toml", "docs/components/rust/Cargo.toml"];
+/// The manifests of all workspaces: each has a lock file of its own, at most so many folders down.
+fn manifests() -> Result<Vec<String>> {
+    const DEPTH: usize = 4;
+    let mut found = Vec::new();
+    let mut open = vec![(root(), DEPTH)];
+    while let Some((folder, left)) = open.pop() {
+        let unreadable = || format!("cannot read {}", folder.display());
+        for entry in fs::read_dir(&folder).doing(unreadable())? {
+            let path = entry.doing(unreadable())?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name == "Cargo.lock" {
+                let manifest = folder.join("Cargo.toml");
+                found.push(manifest.strip_prefix(root()).unwrap_or(&manifest).display().to_string());
+            } else if path.is_dir() && left > 0 && !name.starts_with('.') && name != "target" && name != "node_modules"
+            {
+                open.push((path, left - 1));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
 
 /// Checks all of them.
 pub(crate) fn deny() -> Result {
     let program = tools::DENY.program()?;
-    for manifest in MANIFESTS {
+    let manifests = manifests()?;
+    for manifest in &manifests {
         run(check(&program, manifest).args(["bans", "licenses", "sources"]))?;
     }
     // The database is a git repository, not a package: where only the registries are reached, it cannot be had.
@@ -23,7 +43,7 @@ pub(crate) fn deny() -> Result {
         say("Advisories were NOT looked at: their database (RustSec's advisory-db) cannot be fetched from here");
         return Ok(());
     }
-    for manifest in MANIFESTS {
+    for manifest in &manifests {
         run(check(&program, manifest).arg("advisories"))?;
     }
     say("Advisories were looked at");

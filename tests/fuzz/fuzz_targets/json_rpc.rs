@@ -18,6 +18,10 @@ use serde_json::Value;
 const OURS: u64 = 7;
 
 fuzz_target!(|text: &str| {
+    // serde_json gives keys of this name a meaning of its own, in `Value` alone: the second judge would be wrong.
+    if text.contains("$serde_json::private") {
+        return;
+    }
     assert_eq!(json_rpc::is_json(text), serde_json::from_str::<Value>(text).is_ok(), "two judges, one judgement");
     assert_eq!(json_rpc::is_object(text), serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_object()));
     if let Ok(messages) = json_rpc::read(text) {

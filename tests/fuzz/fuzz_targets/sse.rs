@@ -47,10 +47,8 @@ fn reference(bytes: &[u8]) -> Read {
     let mut read = Read::default();
     let mut data: Option<String> = None;
     let mut kind = String::new();
-    let last = lines.len() - 1;
-    for (at, line) in lines.iter().enumerate() {
-        // What follows the last line end is a line only if there is something.
-        if line.is_empty() || at == last && line.is_empty() {
+    for line in &lines {
+        if line.is_empty() {
             if let Some(data) = data.take() {
                 read.events.push(Event { kind: std::mem::take(&mut kind), data });
             }

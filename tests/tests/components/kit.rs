@@ -85,7 +85,7 @@ async fn a_component_that_answers_with_constants_is_seen_through() {
 async fn a_component_that_traps_spins_hangs_and_miscounts_fails_and_the_kit_goes_on() {
     let home = home(&[]);
     put(&home, "broken.wasm", &bytes("broken"));
-    let run = component(&home, &["check", "broken.wasm", "--timeout", "1", "--json"]).await;
+    let run = component(&home, &["check", "broken.wasm", "--timeout", "2", "--json"]).await;
     failed(&run);
     let report = run.json();
     let found = |name: &str| {
@@ -103,22 +103,19 @@ async fn a_component_that_traps_spins_hangs_and_miscounts_fails_and_the_kit_goes
     assert!(found("ends the session when it is closed").contains("protocol-error"));
     // It reports no events, so it is not asked for any.
     assert!(names(&report, "not_offered").contains("asks for progress and passes it on"), "{report:#}");
-    assert!(names(&report, "passed").contains("starts within the default limits"), "{report:#}");
+    assert!(names(&report, "passed").contains("exports the contract in a version that this host speaks"), "{report:#}");
     let unseen = |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
-    let table = component(&home, &["check", "broken.wasm", "--timeout", "1"]).await;
+    let table = component(&home, &["check", "broken.wasm", "--timeout", "2"]).await;
     assert!(!table.stdout.contains(unseen) && !run.stdout.contains(unseen), "{}", table.stdout);
 }
 
 /// The built-in component with one text for another: a bug each, as small as bugs are.
 const BUGS: &[(&str, &str, &str)] = &[
     ("session ids under another name", "Mcp-Session-Id", "Mcp-Session-Ib"),
-    ("event streams not accepted", "application/json, text/event-stream", "application/json; text/html, streams"),
     ("cursors under another name", "\"cursor\":", "\"cursos\":"),
     ("cancelled misspelt", "notifications/cancelled", "notifications/canceled_"),
-    ("no Retry-After", "retry-after", "retry_after"),
     ("the token for progress under another name", "\"progressToken\":", "\"progressTokem\":"),
-    ("changes of tools not heard", "notifications/tools/list_changed", "notifications/tools/list-changed"),
-    ("names of modern calls missing", "Mcp-Name", "Mcp-Nmae"),
+    ("deaf to a lost session", "no valid session id", "no valld session id"),
 ];
 
 #[tokio::test]

@@ -39,7 +39,7 @@ pub(super) enum Reports {
 pub(super) struct Stage {
     runtime: Arc<Runtime>,
     /// What one call into the candidate may take.
-    pub(super) within: Duration,
+    within: Duration,
     reports: Reports,
 }
 
@@ -49,11 +49,6 @@ impl Stage {
             runtime.describe().imports.iter().any(|import| import.starts_with("pflow:gateway/events@"));
         let reports = if imports_events { Reports::Events } else { Reports::Nothing };
         Self { runtime, within, reports }
-    }
-
-    /// The same with other time.
-    pub(super) fn within(&self, within: Duration) -> Self {
-        Self { within, ..self.clone() }
     }
 
     /// A check of events has nothing to look at when the candidate cannot report any.
@@ -182,6 +177,11 @@ pub(super) struct Guest {
 }
 
 impl Guest {
+    /// From now on, a call may take no longer than this.
+    pub(super) fn hurry(&mut self, within: Duration) {
+        self.within = self.within.min(within);
+    }
+
     pub(super) async fn open(
         &mut self,
         endpoint: &types::Endpoint,
