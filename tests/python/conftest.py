@@ -141,7 +141,7 @@ def wheel() -> Path:
 
 @pytest.fixture(scope="session")
 def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContextForge]:
-    """ContextForge as it comes: no sessions, JSON. One for all tests, since it takes its time to start; who stops a service starts it again."""
+    """ContextForge as it comes: no sessions, JSON. One for all tests; who stops a service starts it again."""
     gateway = ContextForge(needed("CONTEXTFORGE_PYTHON"), tmp_path_factory.mktemp("contextforge"))
     yield gateway
     gateway.close()

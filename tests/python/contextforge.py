@@ -139,7 +139,7 @@ class ContextForge:
             check=True,
         )
         self._admin = admin.stdout.strip().splitlines()[-1]
-        self._claims = json.loads(base64.urlsafe_b64decode(self._admin.split(".")[1] + "=="))
+        self._claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(self._admin.split(".")[1] + "=="))
         # The program's own tokens last 20 minutes; a slow run of all tests takes longer.
         self._admin = self.jwt(6 * 3600)
         credentials: dict[str, dict[str, Any]] = {
@@ -184,7 +184,7 @@ class ContextForge:
         return url, token
 
     def copy_tools(self, gateway: str, times: int) -> None:
-        """Write so many copies of a service's tools into the database, `item_…` as `item_1…`, `item_2…`, and into their virtual servers."""
+        """Write copies of a service's tools into the database, `item_…` as `item_1…`, `item_2…`, and into its virtual server."""
         with closing(sqlite3.connect(self._folder / "mcp.db", timeout=60)) as database, database:
             (owner,) = database.execute("SELECT id FROM gateways WHERE name = ?", (gateway,)).fetchone()
             found = database.execute("SELECT * FROM tools WHERE gateway_id = ?", (owner,))

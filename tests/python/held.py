@@ -81,7 +81,9 @@ class Held:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._end()
         if self._process.stdout:
             self._process.stdout.close()

@@ -1,4 +1,7 @@
-"""What goes wrong around the real ContextForge: mixed credentials, a service that dies, tokens that end, sessions that are lost, many tools."""
+"""What goes wrong around the real ContextForge, seen by stock pflow.
+
+Mixed credentials, a service that dies, tokens that end, sessions that are lost, many tools.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +85,9 @@ def test_a_service_whose_oauth_client_is_refused_fails_alone(pflow: Pflow, forge
     finally:
         forge.let_oauth_client(True)
     # The gateway may have taken the service for dead in between.
-    until(PATIENCE, lambda: bool(call(pflow, "drive-read-text", {"file": "plan.txt"})["ok"]), "drive does not come back")
+    until(
+        PATIENCE, lambda: bool(call(pflow, "drive-read-text", {"file": "plan.txt"})["ok"]), "drive does not come back"
+    )
 
 
 def test_a_service_dies_in_a_run_is_down_at_the_next_start_and_comes_back(pflow: Pflow, forge: ContextForge) -> None:
@@ -129,7 +134,9 @@ def test_a_token_that_ends_during_a_run_is_made_again(pflow: Pflow, python: Path
     assert not any(token in said for token in minted())
 
 
-def test_a_token_that_is_revoked_during_a_run_is_read_again_from_the_settings(pflow: Pflow, forge: ContextForge) -> None:
+def test_a_token_that_is_revoked_during_a_run_is_read_again_from_the_settings(
+    pflow: Pflow, forge: ContextForge
+) -> None:
     def token(name: str) -> tuple[str, str]:
         made = forge.rest("POST", "/v1/tokens", {"name": f"{name}-{uuid.uuid4()}", "expires_in_days": 1})
         return made["token"]["id"], made["access_token"]

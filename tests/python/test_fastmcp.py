@@ -1,7 +1,7 @@
 """The real FastMCP 4.1 as an aggregator over three servers: it says nothing about its services, and speaks both eras.
 
-`create_proxy` over all three, in the modern era and in the legacy one; then one proxy for each, behind FastMCP's own check of tokens, with
-servers that want a token, a key and OAuth, and that die.
+`create_proxy` over all three, in the modern era and in the legacy one; then one proxy for each, behind FastMCP's own check of
+tokens, with servers that want a token, a key and OAuth, and that die.
 """
 
 from __future__ import annotations
@@ -261,7 +261,7 @@ def test_a_session_that_the_aggregator_forgets_during_a_run_is_opened_again(pflo
 
 
 def test_a_thousand_and_ten_thousand_tools_are_all_there(pflow: Pflow, tmp_path: Path) -> None:
-    """In pages in the legacy era; in the modern one at once, since FastMCP reads no event of more than a megabyte from its servers."""
+    """Ten thousand in the modern era only: in the other one FastMCP reads no more than a megabyte at once from its servers."""
     for tools, pages, front in ((1000, 5, ("--legacy", "--page", "250")), (10_000, 1, ())):
         folder = tmp_path / str(tools)
         folder.mkdir()

@@ -1,7 +1,7 @@
 """The table of faults, played to `pflow run`: stock pflow, whose one step calls a tool through our `serve`.
 
-Each fault is the one that `test`, `tools` and `call` meet in `tests/tests/faults/matrix.rs`; what must come of it is the column `pflow run` of
-`docs/reference/faults.md`. The gateway was well when it was synced, and has the fault when the workflow runs.
+Each fault is the one that `test`, `tools` and `call` meet in `tests/tests/faults/matrix.rs`; what must come of it is the column
+`pflow run` of `docs/reference/faults.md`. The gateway was well when it was synced, and has the fault when the workflow runs.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """The guides, executed: each command of their `console` blocks, in order, in an empty home, against the real gateway.
 
-A line that begins with `$ ` is a command, and the lines after it are what it prints. A block `console background` is another terminal, whose last
-command stays. Ports are replaced by free ones, and `forge/bin` by the environment that the test runner made; nothing else is.
+A line that begins with `$ ` is a command, and the lines after it are what it prints. A block `console background` is another
+terminal, whose last command stays. Ports are replaced by free ones, and `forge/bin` by the environment that the test runner made;
+nothing else is.
 
-What is shown must be what is printed: `…` stands for anything within a line, and alone on a line for any lines. Milliseconds, ids, times and the width
-of columns are not compared. A command whose output shows `Error: ` must fail, every other one must succeed; what it prints
-is not looked at when nothing is shown.
+What is shown must be what is printed: `…` stands for anything within a line, and alone on a line for any lines. Milliseconds, ids,
+times and the width of columns are not compared. A command whose output shows `Error: ` must fail, every other one must succeed;
+what it prints is not looked at when nothing is shown.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -186,7 +188,8 @@ class Reader:
 
     def close(self) -> None:
         """End what was started, and only that."""
-        for process in (self._shell, *reversed(self._others)):
+        processes: list[subprocess.Popen[Any]] = [self._shell, *reversed(self._others)]
+        for process in processes:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
                 try:
@@ -223,11 +226,12 @@ def test_the_guide_to_custom_gateways(reader: Callable[[dict[str, str]], Reader]
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The three services that the guide registers: their ports for the guide's."""
-    python, started = needed("CONTEXTFORGE_PYTHON"), {}
+    python = needed("CONTEXTFORGE_PYTHON")
+    started: dict[str, tuple[Program, Path]] = {}
     names = {"9101": "github", "9102": "slack", "9103": "catalog"}
     for guides, name in names.items():
         port_file = tmp_path / f"{name}.port"
-        argv = [python, HERE / "programs" / "backend.py", name, port_file, tmp_path / f"{name}.jsonl"]
+        argv: list[str | Path] = [python, HERE / "programs" / "backend.py", name, port_file, tmp_path / f"{name}.jsonl"]
         started[guides] = (Program(argv, tmp_path / f"{name}.log"), port_file)
     yield {guides: str(program.ready(written(port), 120)) for guides, (program, port) in started.items()}
     for program, _ in started.values():

@@ -2,8 +2,8 @@
 
     backend.py github|slack|drive|catalog[:TOOLS] PORT_FILE CALLS_FILE [PORT]
 
-Runs in an environment that has the `mcp` SDK 1.x, uvicorn and httpx: ContextForge's own. Listens on a port from the system unless one is
-given, and writes it to PORT_FILE once it accepts connections. `drive` asks the authorization server that INTROSPECTION names.
+Runs in an environment that has the `mcp` SDK 1.x, uvicorn and httpx: ContextForge's own. Listens on a port from the system unless
+one is given, and writes it to PORT_FILE once it accepts connections. `drive` asks the authorization server INTROSPECTION.
 The credential is refused while there is a file like CALLS_FILE that ends with `.revoked`.
 """
 

@@ -1,6 +1,6 @@
 """A token command: prints a JWT of the claims in a file, that ends in so many seconds, and writes it to a log.
 
-    mint.py CLAIMS_FILE SECONDS LOG_FILE
+mint.py CLAIMS_FILE SECONDS LOG_FILE
 """
 
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from contextforge import jwt  # noqa: E402
+from contextforge import jwt
 
 claims, seconds, log = sys.argv[1:]
 token = jwt(json.loads(Path(claims).read_text(encoding="utf-8")), float(seconds))

@@ -2,7 +2,7 @@
 
 Reads one JSON order a line on stdin, `{"id", "argv", "env", "cwd", "out", "seconds"}`, and runs it in a child with that environment
 and nothing else, its stdout and stderr in the file `out`. Prints `{"id", "code", "seconds"}` when a child has ended; `code` is
-null when it had to be ended after `seconds`. Runs in an environment that has pflow-cli. Ends with its stdin, and its children with it.
+null when it had to be ended after `seconds`. Runs in an environment that has pflow-cli. Ends with its stdin, its children too.
 
 A child is what the program `pflow` is from the moment its imports are done: its own process, home, exit code and open files.
 """
@@ -17,7 +17,7 @@ import time
 import pflow.cli
 import pflow.cli.main
 import pflow.mcp.registrar
-import pflow.nodes.mcp.node  # noqa: F401
+import pflow.nodes.mcp.node
 
 
 def child(order):

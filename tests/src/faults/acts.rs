@@ -88,7 +88,7 @@ impl Fault {
         self
     }
 
-    /// The gateway says this in the tool's result.
+    /// The tool says this of itself.
     pub(super) fn words(mut self, words: &'static str) -> Self {
         self.words = Some(words);
         self

@@ -119,7 +119,7 @@ impl fmt::Display for Pflow {
         match self {
             Self::Good => f.write_str("good"),
             Self::Fails(class) => write!(f, "`{}`", class.as_str()),
-            Self::Words(_) => f.write_str("the result's words"),
+            Self::Words(_) => f.write_str("the tool's own error"),
         }
     }
 }
@@ -237,7 +237,7 @@ pub struct Fault {
     pub tool: &'static str,
     /// What a client sends as its token, when it matters.
     pub token: Option<fn() -> String>,
-    /// What the gateway says in a tool's result, for a `call` that fails in this way. `pflow run` must show it.
+    /// What a tool that reports an error of its own says. `pflow run` must show it.
     pub words: Option<&'static str>,
     pub(crate) act: Act,
     pub(crate) inner: fn() -> Config,
@@ -282,14 +282,13 @@ pub fn forge_like() -> Config {
 }
 
 impl Fault {
-    /// What `pflow run` must end with: what `call` reports, or the words of the gateway that are in its place.
+    /// What `pflow run` must end with: what `call` reports, or what the tool itself says.
     #[must_use]
     pub fn pflow(&self) -> Pflow {
-        match (self.call, self.words) {
-            (Outcome::Good | Outcome::Warns(_), _) => Pflow::Good,
-            (Outcome::Fails(_) | Outcome::ToolFails, Some(words)) => Pflow::Words(words),
-            (Outcome::Fails(class), None) => Pflow::Fails(class),
-            (Outcome::ToolFails, None) => Pflow::Words(""),
+        match self.call {
+            Outcome::Good | Outcome::Warns(_) => Pflow::Good,
+            Outcome::Fails(class) => Pflow::Fails(class),
+            Outcome::ToolFails => Pflow::Words(self.words.unwrap_or_default()),
         }
     }
 

@@ -17,9 +17,8 @@ pub fn reference_page() -> String {
          *Time* is at once, or when `--timeout` ends. *Requests* is what one command sends at most, *calls* how often a \
          tool that may change something is called at most: twice only when the first one is known not to have run.\n\n\
          `pflow run` is stock pflow with one step that calls the tool through `serve`, after a sync at which the gateway was well \
-         (`tests/python/test_faults.py`): the class that is in what it prints, or *the result's words*, when the gateway tells of it \
-         in the tool's result, which pflow shows as it is. A run reads the list of tools once more after the call, so it may send twice as \
-         many requests; calls are not more.\n",
+         (`tests/python/test_faults.py`): the class that is in what it prints. A run reads the list of tools once more after the call, \
+         so it may send twice as many requests; calls are not more.\n",
         faults.len()
     );
     let mut family = None;

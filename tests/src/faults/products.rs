@@ -291,17 +291,14 @@ pub(super) fn backends() -> Vec<Fault> {
         as_text("backend-dead-text", "Says in the result that the service is dead (ContextForge).", |t| {
             said(t, "Tool invocation failed: All connection attempts failed")
         })
-        .words("All connection attempts failed")
         .around(forge_like),
         as_text("backend-offline-text", "Says in the result that the service is offline (ContextForge).", |t| {
             said(t, "Tool 'github__create_issue' exists but is currently offline. Please verify if it is running.")
         })
-        .words("exists but is currently offline")
         .around(forge_like),
         as_text("backend-inactive-text", "Says in the result that the service is switched off (ContextForge).", |t| {
             said(t, "Tool 'github__create_issue' exists but is inactive")
         })
-        .words("exists but is inactive")
         .around(forge_like),
         as_text(
             "backend-timeout-text",
@@ -309,7 +306,6 @@ pub(super) fn backends() -> Vec<Fault> {
             |t| said(t, "Tool invocation failed: "),
         )
         .call_fails(Timeout)
-        .words("Tool invocation failed: ")
         .around(forge_like),
         as_text("backend-401-text", "Says in the result that the service refused the gateway (ContextForge).", |t| {
             let more = "For more information check: https://developer.mozilla.org/en-US/docs/Web/HTTP/Status/401";
@@ -317,19 +313,16 @@ pub(super) fn backends() -> Vec<Fault> {
             said(t, &format!("Tool invocation failed: {error}\n{more}"))
         })
         .call_fails(AuthRequired)
-        .words("Client error '401 Unauthorized'")
         .around(forge_like),
         as_text("backend-ambiguous-text", "Says in the result that the name is ambiguous (ContextForge).", |t| {
             let name = "github__create_issue";
             said(t, &format!("Multiple tools found with name '{name}' at same priority level. Tool name is ambiguous."))
         })
-        .words("Tool name is ambiguous")
         .around(forge_like),
         as_text("backend-access-denied-text", "Says in the result that the caller may not (ContextForge).", |t| {
             said(t, "Access denied")
         })
         .call_fails(Forbidden)
-        .words("Access denied")
         .around(forge_like),
         as_text("backend-refused-code", "Says with code -32005 that the service refuses connections (Docker).", |t| {
             let post = "Post \"http://127.0.0.1:18102/mcp\": dial tcp 127.0.0.1:18102: connect: connection refused";
