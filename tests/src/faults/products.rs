@@ -329,7 +329,6 @@ pub(super) fn backends() -> Vec<Fault> {
             said(t, "Access denied")
         })
         .call_fails(Forbidden)
-        .words("Access denied")
         .around(forge_like),
         as_text("backend-refused-code", "Says with code -32005 that the service refuses connections (Docker).", |t| {
             let post = "Post \"http://127.0.0.1:18102/mcp\": dial tcp 127.0.0.1:18102: connect: connection refused";
