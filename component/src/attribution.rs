@@ -308,13 +308,13 @@ mod tests {
             services in proptest::collection::vec("[a-c]{0,2}", 0..3),
             turn in 0_usize..12,
         ) {
-            let tools: Vec<Listed> = names.iter().map(|name| listed(name)).collect();
+            let tools: Vec<Tool> = names.iter().map(|name| Tool::named(name)).collect();
             let mut turned = tools.clone();
             turned.rotate_left(turn % tools.len().max(1));
             turned.reverse();
             let declared = declared(&services);
             let report = Report::default();
-            let ladder = |tools: &[Listed]| Ladder::new(gateways::product(Kind::Generic), &declared, &report, tools);
+            let ladder = |tools: &[Tool]| Ladder::new(gateways::product(Kind::Generic), &declared, &report, tools);
             let (one, other) = (ladder(&tools), ladder(&turned));
             for tool in &tools {
                 prop_assert_eq!(one.climb(tool), other.climb(tool));
