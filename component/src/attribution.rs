@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     gateways::{Product, Report, Reported},
-    mcp::tools::Listed,
-    model::{Attribution, Confidence, DeclaredService, Provenance},
+    model::{Attribution, Confidence, DeclaredService, Provenance, Tool},
     text,
 };
 
@@ -52,7 +51,7 @@ struct Prefix {
 impl<'a> Ladder<'a> {
     /// Looks at all tools once, for what only shows in many.
     #[must_use]
-    pub fn new(product: &'a dyn Product, declared: &[DeclaredService], report: &'a Report, tools: &[Listed]) -> Self {
+    pub fn new(product: &'a dyn Product, declared: &[DeclaredService], report: &'a Report, tools: &[Tool]) -> Self {
         let mut sources: BTreeMap<String, String> =
             report.services.iter().map(|(name, (_, evidence))| (name.clone(), evidence.clone())).collect();
         for reported in report.tools.values() {
@@ -87,22 +86,16 @@ impl<'a> Ladder<'a> {
 
     /// Where this tool is from.
     #[must_use]
-    pub fn climb(&self, tool: &Listed) -> Provenance {
+    pub fn climb(&self, tool: &Tool) -> Provenance {
         self.declared(tool)
             .or_else(|| self.reported(tool))
             .or_else(|| self.control(tool))
             .or_else(|| self.prefixed(tool))
             .or_else(|| self.inferred(tool))
-            .unwrap_or_else(|| Provenance {
-                service: None,
-                attribution: Attribution::None,
-                confidence: Confidence::None,
-                evidence: "nothing tells which service it is from".to_owned(),
-                original_name: None,
-            })
+            .unwrap_or_default()
     }
 
-    fn declared(&self, tool: &Listed) -> Option<Provenance> {
+    fn declared(&self, tool: &Tool) -> Option<Provenance> {
         // Control tools stay the gateway's, whatever prefix was declared.
         if self.product.is_control_tool(&tool.name) {
             return None;
@@ -124,9 +117,9 @@ impl<'a> Ladder<'a> {
         })
     }
 
-    fn reported(&self, tool: &Listed) -> Option<Provenance> {
+    fn reported(&self, tool: &Tool) -> Option<Provenance> {
         let (service, original_name, evidence) = if let Some(reported) = self.report.tools.get(&tool.name) {
-            let Reported { service, original_name, evidence } = reported.clone();
+            let Reported { service, original_name, evidence, .. } = reported.clone();
             (service, original_name, evidence)
         } else {
             let (service, original, member) = service_in_meta(tool.meta.as_deref())?;
@@ -142,7 +135,7 @@ impl<'a> Ladder<'a> {
         })
     }
 
-    fn control(&self, tool: &Listed) -> Option<Provenance> {
+    fn control(&self, tool: &Tool) -> Option<Provenance> {
         self.product.is_control_tool(&tool.name).then(|| Provenance {
             service: Some(GATEWAY.to_owned()),
             attribution: Attribution::Control,
@@ -152,7 +145,7 @@ impl<'a> Ladder<'a> {
         })
     }
 
-    fn prefixed(&self, tool: &Listed) -> Option<Provenance> {
+    fn prefixed(&self, tool: &Tool) -> Option<Provenance> {
         let Prefix { text: prefix, service, source } = matching(&self.known, &tool.name)?;
         Some(Provenance {
             service: Some(service.clone()),
@@ -163,7 +156,7 @@ impl<'a> Ladder<'a> {
         })
     }
 
-    fn inferred(&self, tool: &Listed) -> Option<Provenance> {
+    fn inferred(&self, tool: &Tool) -> Option<Provenance> {
         let (service, prefix) = candidate(self.product, &tool.name)?;
         let tools = *self.inferred.get(&prefix)?;
         Some(Provenance {
@@ -247,7 +240,7 @@ fn candidate<'t>(product: &dyn Product, tool: &'t str) -> Option<(&'t str, Strin
 
 /// Prefixes that at least two tools share. All but `__` must show at least two such services: a server whose tools all start
 /// alike is one service with a habit.
-fn infer(product: &dyn Product, tools: &[Listed]) -> BTreeMap<String, usize> {
+fn infer(product: &dyn Product, tools: &[Tool]) -> BTreeMap<String, usize> {
     let mut groups: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for tool in tools.iter().filter(|tool| !product.is_control_tool(&tool.name)) {
         if let Some((_, prefix)) = candidate(product, &tool.name) {
@@ -279,19 +272,6 @@ mod tests {
     use super::*;
     use crate::{gateways, model::Kind};
 
-    fn listed(name: &str) -> Listed {
-        Listed {
-            name: name.to_owned(),
-            title: None,
-            description: None,
-            input_schema: "{}".to_owned(),
-            output_schema: None,
-            annotations: None,
-            icons: None,
-            meta: None,
-        }
-    }
-
     fn declared(names: &[String]) -> Vec<DeclaredService> {
         names.iter().map(|name| DeclaredService { name: name.clone(), prefix: None }).collect()
     }
@@ -305,7 +285,7 @@ mod tests {
             services in proptest::collection::vec("[a-c]{0,2}", 0..4),
             kind in 0_usize..3,
         ) {
-            let tools: Vec<Listed> = names.iter().map(|name| listed(name)).collect();
+            let tools: Vec<Tool> = names.iter().map(|name| Tool::named(name)).collect();
             let declared = declared(&services);
             let report = Report::default();
             let kind = KINDS.get(kind).copied().unwrap_or(Kind::Generic);
@@ -328,13 +308,13 @@ mod tests {
             services in proptest::collection::vec("[a-c]{0,2}", 0..3),
             turn in 0_usize..12,
         ) {
-            let tools: Vec<Listed> = names.iter().map(|name| listed(name)).collect();
+            let tools: Vec<Tool> = names.iter().map(|name| Tool::named(name)).collect();
             let mut turned = tools.clone();
             turned.rotate_left(turn % tools.len().max(1));
             turned.reverse();
             let declared = declared(&services);
             let report = Report::default();
-            let ladder = |tools: &[Listed]| Ladder::new(gateways::product(Kind::Generic), &declared, &report, tools);
+            let ladder = |tools: &[Tool]| Ladder::new(gateways::product(Kind::Generic), &declared, &report, tools);
             let (one, other) = (ladder(&tools), ladder(&turned));
             for tool in &tools {
                 prop_assert_eq!(one.climb(tool), other.climb(tool));
@@ -346,7 +326,7 @@ mod tests {
             services.sort();
             services.dedup();
             let longest = services.iter().max_by_key(|service| service.len()).cloned().unwrap_or_default();
-            let tools = [listed(&format!("{longest}-{tool}"))];
+            let tools = [Tool::named(&format!("{longest}-{tool}"))];
             let report = Report::default();
             let forwards = declared(&services);
             services.reverse();

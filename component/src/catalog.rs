@@ -10,7 +10,9 @@ use crate::{
     attribution::Ladder,
     gateways::{Product, Report},
     mcp::paging::Listing,
-    model::{Attribution, Catalog, Concern, Confidence, DeclaredService, Service, Status, Tool, Warning},
+    model::{
+        Attribution, Catalog, Concern, Confidence, DeclaredService, Json, Provenance, Service, Status, Tool, Warning,
+    },
     text,
 };
 
@@ -21,24 +23,14 @@ pub fn build(listing: Listing, mut report: Report, product: &dyn Product, declar
         outcomes(meta, &mut report);
     }
     let ladder = Ladder::new(product, declared, &report, &listing.tools);
-    let mut tools: Vec<Tool> = listing
-        .tools
-        .into_iter()
-        .map(|listed| {
-            let provenance = ladder.climb(&listed);
-            Tool {
-                name: listed.name,
-                title: listed.title,
-                description: listed.description,
-                input_schema: listed.input_schema,
-                output_schema: listed.output_schema,
-                annotations: listed.annotations,
-                icons: listed.icons,
-                meta: listed.meta,
-                provenance,
-            }
-        })
-        .collect();
+    let places: Vec<Provenance> = listing.tools.iter().map(|tool| ladder.climb(tool)).collect();
+    let mut tools = listing.tools;
+    for (tool, provenance) in tools.iter_mut().zip(places) {
+        tool.provenance = provenance;
+        if let Some(id) = report.tools.get(&tool.name).and_then(|reported| reported.service_id.as_deref()) {
+            tool.meta = Some(with_service_id(tool.meta.take(), id));
+        }
+    }
     tools.sort_by(|a, b| a.name.cmp(&b.name));
     let services = services(&tools, &report, declared);
     // That reading stopped early is one finding, and more important than any number of malformed tools.
@@ -51,12 +43,23 @@ pub fn build(listing: Listing, mut report: Report, product: &dyn Product, declar
         warnings.push(Warning {
             concern: Concern::Other,
             subject: None,
-            message: format!("{beyond} more findings like these are not shown"),
+            message: format!("{} like these not shown", text::count(beyond, "more finding")),
         });
     }
     warnings.append(&mut report.warnings);
     warnings.extend(findings(&tools, &services, declared));
     Catalog { tools, services, warnings, pages: listing.pages, ttl_ms: listing.ttl_ms }
+}
+
+/// The member of a tool's `_meta` that holds the id of its service where the product has one: names change when somebody renames
+/// a service, the id does not. Together with the original name it tells which tool is meant.
+const SERVICE_ID: &str = "pflow-gateway/service-id";
+
+fn with_service_id(meta: Option<Json>, id: &str) -> Json {
+    let mut members: serde_json::Map<String, serde_json::Value> =
+        meta.and_then(|meta| serde_json::from_str(&meta).ok()).unwrap_or_default();
+    members.insert(SERVICE_ID.to_owned(), id.into());
+    serde_json::Value::Object(members).to_string()
 }
 
 /// `litellm.ai/server_outcomes` of a list result: what became of each service.
@@ -84,7 +87,8 @@ fn outcomes(meta: &str, report: &mut Report) {
             _ => Status::Unknown,
         };
         let count = outcome.get("tool_count").and_then(serde_json::Value::as_u64);
-        let count = count.map(|count| format!(", {count} tools")).unwrap_or_default();
+        let count = count.and_then(|count| usize::try_from(count).ok());
+        let count = count.map(|count| format!(", {}", text::count(count, "tool"))).unwrap_or_default();
         let evidence = format!("{SOURCE}: {}{count}", text::clean(words));
         report.services.insert(text::clean(&name), (status, evidence));
     }

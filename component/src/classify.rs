@@ -3,7 +3,7 @@
 //! Must not know products (they are asked), and must not repeat anything.
 
 use crate::{
-    gateways::{Judgement, Product},
+    gateways::{self, Judgement, Product},
     http::{Failure, FailureKind, Headers, Sent},
     mcp::{
         exchange::{Problem, Reply},
@@ -191,7 +191,7 @@ fn without_answer(problem: Problem, status: u16, headers: &Headers, body: String
                 (300..=399, Some(location)) => {
                     format!("HTTP {status}, a redirect to {}, which is not followed", text::clean(location))
                 }
-                _ => problem,
+                _ => gateways::explain(status, &body).map_or(problem, str::to_owned),
             };
             let content_type = headers.get("content-type").map(text::clean);
             Error::NotMcp(ForeignAnswer { http_status: status, content_type, problem, body })

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::{
     catalog,
     classify::{self, Context, SessionSent},
-    gateways::{self, Culprit, Peer, Product},
+    gateways::{self, Culprit, Peer, Product, TextFailure},
     http::Outside,
     mcp::{
         elicitation::Offer,
@@ -23,8 +23,8 @@ use crate::{
         tools,
     },
     model::{
-        Call, Catalog, Delivery, Endpoint, Era, Error, Json, Outcome, ProtocolProblem, Result, RpcError, Service,
-        ServiceHealth, Session, UpstreamFailure,
+        Call, Catalog, Delivery, Endpoint, Era, Error, Json, Outcome, ProtocolProblem, Refusal, Result, RpcError,
+        Service, ServiceHealth, Session, Status, UpstreamFailure,
     },
 };
 
@@ -230,7 +230,7 @@ impl Conversation {
                 }));
             }
             match self.more_input(&result)? {
-                None => return Ok(self.outcome(result, call)),
+                None => return self.outcome(result, call),
                 Some(more) => input = more,
             }
             // By the specification a retry is a new request.
@@ -319,7 +319,7 @@ impl Conversation {
         Ok(Some(members))
     }
 
-    fn outcome(&self, result: Json, call: &Call) -> Outcome {
+    fn outcome(&self, result: Json, call: &Call) -> Result<Outcome> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Failed<'a> {
@@ -333,21 +333,29 @@ impl Conversation {
             text: String,
         }
         let Ok(Failed { is_error: Some(true), content }) = serde_json::from_str::<Failed<'_>>(&result) else {
-            return Outcome { result, failed: false, failure: None };
+            return Ok(Outcome { result, failed: false, failure: None });
         };
-        let failure = match content.as_slice() {
+        let told = match content.as_slice() {
             [block] => serde_json::from_str::<Text>(block.get()).ok().and_then(|Text { text }| {
-                let failure = self.product().failure_in_text(&text, &call.tool)?;
-                let service = match failure.culprit {
-                    Culprit::Service => call.service.clone(),
-                    Culprit::Gateway => None,
-                };
-                let message = crate::text::clean(&text);
-                Some(UpstreamFailure { service, status: failure.status, message, delivery: failure.delivery })
+                Some((self.product().failure_in_text(&text, &call.tool)?, crate::text::clean(&text)))
             }),
             _ => None,
         };
-        Outcome { failed: true, failure, result }
+        let failure = match told {
+            None => None,
+            // The credential may not do this; no service was asked.
+            Some((TextFailure { status: Status::Forbidden, delivery, culprit: Culprit::Gateway }, body)) => {
+                return Err(Error::Forbidden(Refusal { http_status: 200, challenge: None, body, delivery }));
+            }
+            Some((TextFailure { status, delivery, culprit }, message)) => {
+                let service = match culprit {
+                    Culprit::Service => call.service.clone(),
+                    Culprit::Gateway => None,
+                };
+                Some(UpstreamFailure { service, status, message, delivery })
+            }
+        };
+        Ok(Outcome { failed: true, failure, result })
     }
 
     /// Tells the peer that a call is no longer wanted. In the modern era closing the stream says it, so nothing is sent.

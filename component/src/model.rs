@@ -107,6 +107,19 @@ pub struct Provenance {
     pub original_name: Option<String>,
 }
 
+/// Unattributed: an honest answer, and what every tool is before the ladder was climbed.
+impl Default for Provenance {
+    fn default() -> Self {
+        Self {
+            service: None,
+            attribution: Attribution::None,
+            confidence: Confidence::None,
+            evidence: "nothing tells which service it is from".to_owned(),
+            original_name: None,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Tool {
     pub name: String,
@@ -118,6 +131,24 @@ pub struct Tool {
     pub icons: Option<Json>,
     pub meta: Option<Json>,
     pub provenance: Provenance,
+}
+
+#[cfg(test)]
+impl Tool {
+    /// A tool of which nothing but the name is known.
+    pub(crate) fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            title: None,
+            description: None,
+            input_schema: "{}".to_owned(),
+            output_schema: None,
+            annotations: None,
+            icons: None,
+            meta: None,
+            provenance: Provenance::default(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

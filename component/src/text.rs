@@ -47,6 +47,12 @@ fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
+/// `1 tool`, `2 tools`.
+#[must_use]
+pub fn count(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
 /// Whether `needle` (lower case ASCII) occurs in `haystack`, ignoring ASCII case.
 #[must_use]
 pub fn contains(haystack: &str, needle: &str) -> bool {

@@ -54,6 +54,75 @@ def gateway(lab: FakeGateway) -> Iterator[Gateway]:
         yield gateway
 
 
+class TestCredentials:
+    """A URL has no entry that names its credential: it is given."""
+
+    @pytest.mark.parametrize(
+        ("wants", "given"),
+        [
+            (("--bearer", "b-1"), {"bearer": "b-1"}),
+            (("--bearer", "b-1"), {"bearer": "${B_OF_THE_TEST}"}),
+            (("--bearer", "b-1"), {"headers": {"Authorization": "Bearer b-1"}}),
+            (("--api-key", "X-API-Key=k-1"), {"api_key": "k-1"}),
+            (("--api-key", "X-Other=k-1"), {"api_key": "k-1", "api_key_header": "X-Other"}),
+            (("--basic", "me:p-1"), {"basic": ("me", "p-1")}),
+        ],
+    )
+    def test_each_kind_is_sent(
+        self, fake_gateway: Start, monkeypatch: pytest.MonkeyPatch, wants: tuple[str, str], given: dict[str, Any]
+    ) -> None:
+        monkeypatch.setenv("B_OF_THE_TEST", "b-1")
+        fake = fake_gateway("generic", *wants)
+        with Gateway(fake.url, **given) as gateway:
+            assert gateway.call("lab__echo", {"text": "x"})["ok"]
+            assert "-1" not in repr(gateway)
+
+    def test_a_wrong_one_is_refused_and_not_shown(self, fake_gateway: Start) -> None:
+        fake = fake_gateway("generic", "--bearer", "b-1")
+        with pytest.raises(AuthError) as raised, Gateway(fake.url, bearer="wr0ng-one") as gateway:
+            gateway.services()
+        assert "wr0ng" not in str(raised.value)
+
+    def test_two_at_once_and_bad_names_are_errors(self) -> None:
+        with pytest.raises(ValueError, match="give one of them"):
+            Gateway("http://127.0.0.1:9/mcp", bearer="a", api_key="b")
+        with pytest.raises(ValueError, match="no name of a header"):
+            Gateway("http://127.0.0.1:9/mcp", headers={"a b": "c"})
+
+
+class TestRenames:
+    """ContextForge names tools after their service; the service's id and the tool's original name stay."""
+
+    def test_a_tool_is_called_by_its_new_name_once(self, fake_gateway: Start) -> None:
+        forge = fake_gateway("context-forge")
+        said: list[tuple[str, str | None, Any]] = []
+        with Gateway(forge.url, bearer=forge.hello["token"]) as gateway:
+            before = gateway.call("slack-list-channels")
+            assert (before["ok"], before["tool"]) == (True, "slack-list-channels")
+            forge.order(do="backend", name="slack", rename="Team Chat")
+            after = gateway.call("slack-list-channels", on_message=lambda *message: said.append(message))
+            assert (after["ok"], after["tool"], after["service"]) == (True, "team-chat-list-channels", "team-chat")
+            again = gateway.call("slack-post-message", {"channel": "c", "text": "t"})
+            assert again["tool"] == "team-chat-post-message"
+        called = [request["tool"] for request in forge.requests("tools/call")]
+        # The first one by the old name is how the rename was noticed; no service saw it.
+        assert called == [
+            "slack-list-channels",
+            "slack-list-channels",
+            "team-chat-list-channels",
+            "team-chat-post-message",
+        ]
+        assert "is called team-chat-list-channels now" in str(said)
+
+    def test_a_service_that_is_gone_is_not_replaced_by_one_of_its_name(self, fake_gateway: Start) -> None:
+        forge = fake_gateway("context-forge")
+        with Gateway(forge.url, bearer=forge.hello["token"]) as gateway:
+            gateway.call("slack-list-channels")
+            forge.order(do="backend", name="slack", enabled=False)
+            gone = gateway.call("slack-list-channels")
+            assert (gone["ok"], gone["tool"]) == (False, "slack-list-channels")
+
+
 class TestShapes:
     def test_they_are_those_of_the_command_line(self, pflow: Pflow, lab: FakeGateway, gateway: Gateway) -> None:
         def printed(*args: str) -> Any:

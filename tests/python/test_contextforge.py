@@ -201,3 +201,19 @@ def test_python_sees_the_same(pflow: Pflow, context_forge: ContextForge, monkeyp
         gateway.services()
     assert raised.value.error_class == "auth_required"
     assert raised.value.hint
+
+
+def test_a_renamed_service_is_followed(context_forge: ContextForge) -> None:
+    """Measured on the real one: renaming a gateway renames all its tools, its id and their original names stay."""
+    path = f"/v1/gateways/{context_forge.ids['catalog']}"
+    before = len(context_forge.calls("catalog"))
+    with Gateway(context_forge.url, bearer=context_forge.token) as gateway:
+        assert gateway.call("big-catalog-item-007-lookup", {"key": "a"})["ok"]
+        context_forge.rest("PUT", path, {"name": "Stock List"})
+        try:
+            report = gateway.call("big-catalog-item-007-lookup", {"key": "b"})
+        finally:
+            context_forge.rest("PUT", path, {"name": "big_catalog"})
+    assert (report["ok"], report["tool"]) == (True, "stock-list-item-007-lookup"), report
+    keys = [call["arguments"]["key"] for call in context_forge.calls("catalog")[before:]]
+    assert keys == ["a", "b"], "each once"

@@ -73,6 +73,32 @@ def test_a_filter_changes_what_a_run_syncs_by_itself(stock: Pflow, fake_gateway:
     assert after == {name for name in before if not name.startswith("lab__")}
 
 
+def test_a_workflow_outlives_the_rename_of_a_service(stock: Pflow, fake_gateway: Start) -> None:
+    """ContextForge names tools after their service: an administrator renames it, and every saved workflow is wrong."""
+    gateway = fake_gateway("context-forge")
+    stock.env["FORGE_TOKEN"] = gateway.hello["token"]
+    add(stock, "forge", gateway.url, "--bearer-env", "FORGE_TOKEN")
+    stock("mcp", "sync", "forge")
+    workflow = """# Post
+
+## Steps
+
+### post
+
+Posts.
+
+- type: mcp-forge-slack-post-message
+- channel: general
+- text: still here
+"""
+    (stock.home / "post.pflow.md").write_text(workflow, encoding="utf-8")
+    stock("-p", stock.home / "post.pflow.md")
+    gateway.order(do="backend", name="slack", rename="Team Chat")
+    stock("-p", stock.home / "post.pflow.md")
+    called = [request["tool"] for request in gateway.requests("tools/call")]
+    assert called == ["slack-post-message", "team-chat-post-message"]
+
+
 def test_a_login_page_fails_at_once_and_says_so(stock: Pflow, fake_gateway: Start) -> None:
     """Stock pflow waits a minute for an answer that its SDK has dropped."""
     gateway = fake_gateway("fault", "http-200-html")

@@ -173,7 +173,12 @@ pub async fn run(service: &str, tool: &str, params: &Value, notify: &Notify) -> 
         }
         "big" => {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size that a test chose")]
-            return crate::rpc::text("x".repeat(number("bytes").unwrap_or(0.0) as usize));
+            let text = "x".repeat(number("bytes").unwrap_or(0.0) as usize);
+            // As FastMCP does with a text.
+            if arguments.get("structured").and_then(Value::as_bool) == Some(true) {
+                return json!({"content": [{"type": "text", "text": text}], "structuredContent": {"result": text}});
+            }
+            return crate::rpc::text(text);
         }
         "steps" => {
             let token = params.get("_meta").and_then(|m| m.get("progressToken")).cloned();

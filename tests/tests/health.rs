@@ -526,3 +526,37 @@ async fn watching_prints_a_line_of_json_per_report() {
     .await
     .unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_monitor_follows_the_server_file() {
+    let program = program().await;
+    let (_, one) = generic(|_| {}).await;
+    let (_, two) = generic(|_| {}).await;
+    let home = Home::new(&program, &json!({"one": entry(&one.url())})).unwrap();
+    let (running, address) = monitor(&home, &program, &[]);
+    let file = home.path().join(".pflow/mcp-servers.json");
+    let configure = |servers: Value| fs::write(&file, json!({"mcpServers": servers}).to_string()).unwrap();
+    let until = async |what: &str, is: &(dyn Fn(&[String]) -> bool + Sync)| {
+        let end = Instant::now() + Duration::from_secs(60);
+        loop {
+            let get = move || get(address, "/health.json", "", Duration::from_secs(10));
+            let text = tokio::task::spawn_blocking(get).await.unwrap();
+            let json: Value =
+                serde_json::from_str(text.split("\r\n\r\n").nth(1).unwrap_or_default()).unwrap_or_default();
+            let gateways = json["gateways"].as_array().cloned().unwrap_or_default();
+            let names: Vec<String> = gateways.iter().map(|gateway| gateway["gateway"].to_string()).collect();
+            if is(&names) && json["waiting"] == 0 {
+                return;
+            }
+            assert!(Instant::now() < end, "{what}: {text}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    until("the first one", &|names| names == ["\"one\""]).await;
+    configure(json!({"one": entry(&one.url()), "two": entry(&two.url())}));
+    until("an added one", &|names| names == ["\"one\"", "\"two\""]).await;
+    fs::write(&file, "{ half").unwrap();
+    configure(json!({"two": entry(&two.url())}));
+    until("one that is left", &|names| names == ["\"two\""]).await;
+    drop(running);
+}

@@ -21,6 +21,16 @@ pub struct ContextForge;
 
 const HEADER: &str = "x-contextforge-mcp-";
 
+/// What a body that is no JSON-RPC says, when it is this product's: its endpoints do not exist for every id.
+pub(super) fn explains(status: u16, body: &str) -> Option<&'static str> {
+    #[derive(Deserialize)]
+    struct Told {
+        detail: String,
+    }
+    let told: Told = serde_json::from_str(body).ok()?;
+    (status == 404 && told.detail == "Server not found").then_some("ContextForge knows no virtual server of this id")
+}
+
 /// Why it is this product.
 pub(super) fn recognise(seen: &Seen<'_>) -> Option<String> {
     if let Some(header) = seen.headers.any_starts_with(HEADER) {
@@ -61,6 +71,8 @@ struct ToolRow {
     original_name: Option<String>,
     #[serde(default)]
     gateway_slug: Option<String>,
+    #[serde(default)]
+    gateway_id: Option<String>,
     #[serde(default)]
     enabled: Option<bool>,
     #[serde(default)]
@@ -234,7 +246,13 @@ impl Product for ContextForge {
                 *told = (status, format!("GET {path}: {words}"));
             }
             let evidence = format!("GET {path} says gatewaySlug \"{service}\"");
-            report.tools.insert(name, Reported { service, original_name: row.original_name, evidence });
+            // Two rows of one name cannot be told apart, and the gateway calls neither.
+            let (original_name, service_id) = if report.tools.contains_key(&name) {
+                (None, None)
+            } else {
+                (row.original_name, row.gateway_id.map(|id| text::clean(&id)))
+            };
+            report.tools.insert(name, Reported { service, original_name, service_id, evidence });
         }
         report
     }

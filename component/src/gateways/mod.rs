@@ -114,6 +114,8 @@ pub struct Reported {
     pub service: String,
     /// The tool's name there.
     pub original_name: Option<String>,
+    /// What the product knows the service by, whatever it is called.
+    pub service_id: Option<String>,
     /// Where it is said.
     pub evidence: String,
 }
@@ -135,6 +137,12 @@ pub fn detect(seen: &Seen<'_>) -> (Kind, String) {
         .map(|evidence| (Kind::Docker, evidence))
         .or_else(|| context_forge::recognise(seen).map(|evidence| (Kind::ContextForge, evidence)))
         .unwrap_or_else(|| (Kind::Generic, "nothing tells of a known product".to_owned()))
+}
+
+/// What an answer that is no MCP means, when it is in the words of a product: at that point nobody has said which one it is.
+#[must_use]
+pub fn explain(status: u16, body: &str) -> Option<&'static str> {
+    context_forge::explains(status, body)
 }
 
 /// The product's knowledge.

@@ -284,6 +284,19 @@ fn describe(code: &ErrorCode) -> String {
         ErrorCode::TlsAlertReceived(payload) => {
             format!("TLS alert: {}", payload.alert_message.clone().unwrap_or_else(|| "no reason given".to_owned()))
         }
-        other => other.to_string(),
+        other => words(&other.to_string()),
     }
+}
+
+/// `ErrorCode::HttpResponseTimeout` as `http response timeout`.
+fn words(name: &str) -> String {
+    let name = name.strip_prefix("ErrorCode::").unwrap_or(name);
+    let mut words = String::with_capacity(name.len() + 8);
+    for letter in name.chars().take_while(|letter| letter.is_ascii_alphanumeric()) {
+        if letter.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
 }

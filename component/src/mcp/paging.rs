@@ -4,17 +4,17 @@
 
 use std::collections::BTreeSet;
 
-use super::tools::{Listed, Page};
+use super::tools::Page;
 use crate::{
-    model::{Concern, Json, Result, Warning},
+    model::{Concern, Json, Result, Tool, Warning},
     text,
 };
 
 /// All pages.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// In the order of the pages.
-    pub tools: Vec<Listed>,
+    /// In the order of the pages, unattributed.
+    pub tools: Vec<Tool>,
     /// Of the pages, and of paging itself.
     pub warnings: Vec<Warning>,
     /// Pages read.
@@ -23,6 +23,10 @@ pub struct Listing {
     pub ttl_ms: Option<u64>,
     /// `_meta` of each page that has it.
     pub metas: Vec<Json>,
+}
+
+fn pages(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// Reads until there is no cursor, the cursor repeats, or `max_pages` are read.
@@ -52,9 +56,9 @@ pub fn read_all(max_pages: u32, mut fetch: impl FnMut(Option<&str>) -> Result<Pa
                 concern: Concern::RepeatedCursor,
                 subject: None,
                 message: format!(
-                    "the gateway handed out the cursor \"{}\" twice; reading stopped after {} pages",
+                    "the gateway handed out the cursor \"{}\" twice; reading stopped after {}",
                     text::clean(&next),
-                    listing.pages
+                    text::count(pages(listing.pages), "page")
                 ),
             });
             return Ok(listing);
@@ -63,7 +67,10 @@ pub fn read_all(max_pages: u32, mut fetch: impl FnMut(Option<&str>) -> Result<Pa
             listing.warnings.push(Warning {
                 concern: Concern::PageLimit,
                 subject: None,
-                message: format!("reading stopped at the limit of {} pages; there are more tools", listing.pages),
+                message: format!(
+                    "reading stopped at the limit of {}; there are more tools",
+                    text::count(pages(listing.pages), "page")
+                ),
             });
             return Ok(listing);
         }
@@ -78,19 +85,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn listed(name: String) -> Listed {
-        Listed {
-            name,
-            title: None,
-            description: None,
-            input_schema: "{}".to_owned(),
-            output_schema: None,
-            annotations: None,
-            icons: None,
-            meta: None,
-        }
-    }
 
     #[test]
     fn the_shortest_time_to_live_counts() {
@@ -115,7 +109,7 @@ mod tests {
             let listing = read_all(max_pages, |cursor| {
                 asked.push(cursor.map(str::to_owned));
                 let (tools, next) = pages.next().unwrap();
-                let tools: Vec<Listed> = (0..*tools).map(|i| listed(format!("{}-{i}", asked.len()))).collect();
+                let tools: Vec<Tool> = (0..*tools).map(|i| Tool::named(&format!("{}-{i}", asked.len()))).collect();
                 sent.extend(tools.iter().map(|tool| tool.name.clone()));
                 Ok(Page { tools, next: next.clone(), ..Page::default() })
             })

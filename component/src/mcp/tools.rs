@@ -7,36 +7,15 @@ use serde_json::value::RawValue;
 
 use super::{json_rpc, param_headers};
 use crate::{
-    model::{Annotations, Concern, Era, Json, Warning},
+    model::{Annotations, Concern, Era, Json, Provenance, Tool, Warning},
     text,
 };
-
-/// A tool, before anything is known of where it is from.
-#[derive(Clone, Debug)]
-pub struct Listed {
-    /// The exact name on the wire.
-    pub name: String,
-    /// For people.
-    pub title: Option<String>,
-    /// For models.
-    pub description: Option<String>,
-    /// An object.
-    pub input_schema: Json,
-    /// An object.
-    pub output_schema: Option<Json>,
-    /// Hints.
-    pub annotations: Option<Annotations>,
-    /// An array.
-    pub icons: Option<Json>,
-    /// An object.
-    pub meta: Option<Json>,
-}
 
 /// One page.
 #[derive(Debug, Default)]
 pub struct Page {
-    /// In the order of the page.
-    pub tools: Vec<Listed>,
+    /// In the order of the page, unattributed.
+    pub tools: Vec<Tool>,
     /// Tools that were left out, and why.
     pub warnings: Vec<Warning>,
     /// Where to go on; an empty string is a cursor too.
@@ -142,7 +121,7 @@ fn whole_milliseconds(ttl: f64) -> u64 {
     ttl.clamp(0.0, 1e15) as u64
 }
 
-fn one(text: &str, era: Era) -> Result<Listed, (Option<String>, String)> {
+fn one(text: &str, era: Era) -> Result<Tool, (Option<String>, String)> {
     let raw: RawTool<'_> = serde_json::from_str(text).map_err(|error| (None, text::clean(&error.to_string())))?;
     let name = match raw.name {
         Some(serde_json::Value::String(name)) if !name.is_empty() => name,
@@ -164,7 +143,7 @@ fn one(text: &str, era: Era) -> Result<Listed, (Option<String>, String)> {
     if era == Era::Modern {
         param_headers::scan(&input_schema).map_err(|problem| (shown(), text::clean(&problem)))?;
     }
-    Ok(Listed {
+    Ok(Tool {
         title: string(raw.title),
         description: string(raw.description),
         input_schema,
@@ -176,6 +155,7 @@ fn one(text: &str, era: Era) -> Result<Listed, (Option<String>, String)> {
             .map(|icons| icons.get().to_owned()),
         meta: object(raw.meta),
         name,
+        provenance: Provenance::default(),
     })
 }
 

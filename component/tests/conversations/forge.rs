@@ -54,7 +54,7 @@ impl Forge {
             .chain([&off])
             .map(|(name, original, slug)| {
                 let (enabled, reachable) = (*slug != "jira-x", *slug != "slack");
-                json!({"name": name, "originalName": original, "gatewaySlug": slug, "enabled": enabled, "reachable": reachable})
+                json!({"name": name, "originalName": original, "gatewaySlug": slug, "gatewayId": format!("id-of-{slug}"), "enabled": enabled, "reachable": reachable})
             })
             .collect();
         let detail = |status, text: &str| Canned::json(status, &json!({"detail": text}));
@@ -249,11 +249,21 @@ fn the_texts_of_failed_calls_are_told_from_the_tools_own() {
     ];
     for (text, expected) in cases {
         let (_, mut conversation) = connect(Forge { call: text, ..Forge::default() }, SERVER);
-        let outcome = conversation.call_tool(&call("slack-post-message")).unwrap();
+        let answer = conversation.call_tool(&call("slack-post-message"));
+        let outcome = match answer {
+            // The credential's fault, not the service's.
+            Err(Error::Forbidden(refusal)) => {
+                assert_eq!(*text, "Access denied");
+                assert_eq!((refusal.http_status, refusal.delivery), (200, Delivery::NotDelivered));
+                continue;
+            }
+            other => other.unwrap(),
+        };
         assert!(outcome.failed);
+        assert_ne!(*text, "Access denied");
         assert_eq!(outcome.failure.as_ref().map(|failure| (failure.status, failure.delivery)), *expected, "{text}");
         if let Some(failure) = outcome.failure {
-            let to_blame = !matches!(failure.status, Status::Unknown | Status::Forbidden);
+            let to_blame = failure.status != Status::Unknown;
             assert_eq!(failure.service.is_some(), to_blame, "{text}");
         }
     }
@@ -299,4 +309,32 @@ fn health_counts_disabled_unreachable_and_long_unseen_services() {
     );
     assert_eq!(health[1].last_seen, Some(1_799_999_990));
     assert!(health[3].evidence[0].contains("240 s ago"), "{:?}", health[3].evidence);
+}
+
+#[test]
+fn a_tool_carries_the_id_of_its_service_which_survives_a_rename() {
+    let (_, mut conversation) = connect(Forge::default(), SERVER);
+    let tools = conversation.list_tools().unwrap().tools;
+    let found = tools.iter().find(|tool| tool.name == "slack-post-message").unwrap();
+    assert_eq!(found.meta.as_deref(), Some(r#"{"pflow-gateway/service-id":"id-of-slack"}"#));
+    assert_eq!(found.provenance.original_name.as_deref(), Some("post_message"));
+    let rest = tools.iter().find(|tool| tool.name == "my-rest-tool").unwrap();
+    assert_eq!(rest.meta, None, "a REST tool has no gateway");
+}
+
+#[test]
+fn an_unknown_virtual_server_is_said_so() {
+    let fake = Fake::new(Nowhere);
+    let Err(Error::NotMcp(foreign)) = Conversation::open(fake, endpoint(SERVER), None) else { panic!() };
+    assert_eq!(foreign.http_status, 404);
+    assert_eq!(foreign.problem, "ContextForge knows no virtual server of this id");
+}
+
+/// A gateway on which this virtual server does not exist.
+struct Nowhere;
+
+impl Peer for Nowhere {
+    fn answer(&mut self, _: &Seen) -> Result<Canned, Failure> {
+        Ok(Canned::json(404, &json!({"detail": "Server not found"})))
+    }
 }

@@ -2,15 +2,16 @@
 //! Takes a name of `mcp-servers.json` or a URL; gives the dicts of `--json`. Never touches the network before it is asked something.
 
 use std::{
-    path::{Path, PathBuf},
+    collections::HashMap,
+    path::PathBuf,
     process,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use pflow_gateway::{
     CallOptions, OnMessage, OnProgress, Result,
-    config::{ConfigFile, Filter, GatewayConfig},
+    config::{Auth, ConfigFile, Filter, GatewayConfig, Method, Template},
     history::{CallResult, History, Looker, Moment},
     report,
     runtime::Runtime,
@@ -25,7 +26,8 @@ fn configure(
     file: Option<PathBuf>,
     component: Option<PathBuf>,
     timeout: Option<Duration>,
-) -> Result<(GatewayConfig, Option<PathBuf>)> {
+    auth: Option<Auth>,
+) -> Result<(GatewayConfig, PathBuf)> {
     let path = file.map_or_else(ConfigFile::default_path, Ok)?;
     let mut config = ConfigFile::load(&path)?.find(target)?;
     if let Some(timeout) = timeout {
@@ -35,7 +37,38 @@ fn configure(
         config.component = component;
         config.components = None;
     }
-    Ok((config, path.parent().map(Path::to_path_buf)))
+    if let Some(auth) = auth {
+        config.auth = auth;
+    }
+    Ok((config, ConfigFile::memory(&path)))
+}
+
+/// The credential that was given, instead of the one in the entry. As there, `${VAR}` is a variable.
+fn credential(
+    bearer: Option<String>,
+    api_key: Option<String>,
+    api_key_header: &str,
+    basic: Option<(String, String)>,
+    headers: Option<HashMap<String, String>>,
+) -> PyResult<Option<Auth>> {
+    let method = match (bearer, api_key, basic) {
+        (None, None, None) => Method::None,
+        (Some(token), None, None) => Method::Bearer { token: Template::new(token) },
+        (None, Some(key), None) => Method::ApiKey { header: header(api_key_header)?, key: Template::new(key) },
+        (None, None, Some((username, password))) => {
+            Method::Basic { username: Template::new(username), password: Template::new(password) }
+        }
+        _ => return Err(PyValueError::new_err("bearer, api_key and basic exclude each other: give one of them")),
+    };
+    let headers = headers.unwrap_or_default().into_iter();
+    let headers: PyResult<Vec<_>> = headers.map(|(name, value)| Ok((header(&name)?, Template::new(value)))).collect();
+    let auth = Auth { method, headers: headers? };
+    Ok((!auth.is_none()).then_some(auth))
+}
+
+/// The name of a header.
+fn header<T: std::str::FromStr>(name: &str) -> PyResult<T> {
+    name.parse().map_err(|_| PyValueError::new_err(format!("{name:?} is no name of a header")))
 }
 
 fn seconds(name: &str, value: Option<f64>) -> PyResult<Option<Duration>> {
@@ -52,7 +85,7 @@ fn seconds(name: &str, value: Option<f64>) -> PyResult<Option<Duration>> {
 #[pyclass(frozen, module = "pflow_gateway")]
 pub(crate) struct Gateway {
     config: GatewayConfig,
-    folder: Option<PathBuf>,
+    folder: PathBuf,
     open: Mutex<Option<Open>>,
 }
 
@@ -77,10 +110,7 @@ impl Gateway {
         let open = Open {
             process: process::id(),
             gateway: pflow_gateway::Gateway::new(runtime, self.config.clone()),
-            history: self
-                .folder
-                .as_deref()
-                .map_or_else(|| History::off("the server file is in no folder"), History::new),
+            history: History::new(&self.folder),
         };
         if let Some(parents) = slot.replace(open.clone()) {
             // Its threads, connections and open files are the parent's.
@@ -97,17 +127,28 @@ impl Gateway {
 #[pymethods]
 impl Gateway {
     #[new]
-    #[pyo3(signature = (target, *, config=None, component=None, timeout=None))]
+    #[pyo3(
+        signature = (target, *, config=None, component=None, timeout=None, bearer=None, api_key=None,
+            api_key_header="X-API-Key", basic=None, headers=None)
+    )]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn new(
         py: Python<'_>,
         target: &str,
         config: Option<PathBuf>,
         component: Option<PathBuf>,
         timeout: Option<f64>,
+        bearer: Option<String>,
+        api_key: Option<String>,
+        api_key_header: &str,
+        basic: Option<(String, String)>,
+        headers: Option<HashMap<String, String>>,
     ) -> PyResult<Self> {
         let timeout = seconds("timeout", timeout)?;
-        let (config, folder) =
-            py.detach(|| configure(target, config, component, timeout)).map_err(|error| errors::raise(py, &error))?;
+        let auth = credential(bearer, api_key, api_key_header, basic, headers)?;
+        let (config, folder) = py
+            .detach(|| configure(target, config, component, timeout, auth))
+            .map_err(|error| errors::raise(py, &error))?;
         Ok(Self { config, folder, open: Mutex::new(None) })
     }
 
@@ -168,9 +209,9 @@ impl Gateway {
     fn health(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let Open { gateway, history, .. } = self.opened(py)?;
         let report = wait(py, async move {
-            let looker = Looker { history, probes: Vec::new() };
+            let looker = Looker::new(history, Vec::new());
             let (health, _) = looker.look(&gateway).await;
-            report::Health { status: health.status, gateways: vec![health], history_off: looker.history.why_off() }
+            report::Health { status: health.status, gateways: vec![health], history_off: looker.history().why_off() }
         })?;
         json::to_python(py, &report)
     }
@@ -202,7 +243,7 @@ impl Gateway {
             // A failing service is known before anybody asks for its health; the file may be slow, or locked.
             let remembered = tokio::task::spawn_blocking(move || {
                 if let Some((service, result)) = CallResult::of(&seen) {
-                    history.record_call(&seen.gateway, service, &result, Moment::now());
+                    history.record_call(&seen.gateway, &service, &result, Moment::now());
                 }
             });
             let _ = remembered.await;

@@ -46,7 +46,7 @@ pub(super) struct Global {
     /// Run this component instead of the built-in one
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) component: Option<PathBuf>,
-    /// Give every operation this long, in seconds
+    /// Give the whole command this long, in seconds; test, health, monitor and serve give it to each step
     #[arg(long, global = true, value_name = "SECS", value_parser = seconds)]
     pub(super) timeout: Option<Duration>,
     /// Say more on stderr; -vv and -vvv say still more
@@ -305,7 +305,8 @@ pub(super) struct Watching {
     /// Run this command for every change, with the change as JSON on stdin; run without a shell
     #[arg(long, value_name = "CMD")]
     pub(super) on_change: Option<OnChange>,
-    /// Call this harmless tool, without arguments, to know a service's state for certain; may be repeated
+    /// Call this harmless tool, without arguments, to know a service's state for certain; may be repeated; a tool that no gateway
+    /// lists is reported
     #[arg(long = "probe", value_name = "SERVICE=TOOL")]
     pub(super) probes: Vec<ProbeOf>,
 }

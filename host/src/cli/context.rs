@@ -57,9 +57,14 @@ impl Context {
         Ok(parent.map_or_else(|| PathBuf::from("."), Path::to_path_buf))
     }
 
+    /// The folder of what is remembered of the gateways in this file.
+    pub(super) fn memory(&self) -> Result<PathBuf> {
+        Ok(ConfigFile::memory(&self.path()?))
+    }
+
     /// What is remembered of gateways; off when there is no folder for it.
     pub(super) fn history(&self) -> History {
-        self.folder().map_or_else(|error| History::off(error.message), |folder| History::new(&folder))
+        self.memory().map_or_else(|error| History::off(error.message), |folder| History::new(&folder))
     }
 
     /// The gateway of this name or URL, with the flags of this command applied.

@@ -9,7 +9,7 @@ use super::{
     args,
     context::{Context, credential},
     render,
-    screen::{Reply, say, yes},
+    screen::{Reply, careful, say, yes},
 };
 use crate::{
     Class, Error, Gateway, Result,
@@ -194,6 +194,10 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
         }
     }
     let written = plan.with_seen(seen).write(context, gateway.as_ref()).await;
+    let idle = match &gateway {
+        Some(gateway) if written.is_ok() => keeps_nothing(gateway).await,
+        _ => None,
+    };
     if let Some(gateway) = &gateway {
         gateway.close().await;
     }
@@ -203,6 +207,10 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
             let _ = writeln!(text, "{} {done} {} to {}", yes(), written.names.join(", "), path.display());
             for next in &next {
                 let _ = writeln!(text, "  → {next}");
+            }
+            if let Some(total) = idle {
+                let total = render::count(total, "tool");
+                let _ = writeln!(text, "{} its filter keeps none of the {total}; change it with --replace", careful());
             }
             if let Some(members) = shape.as_object_mut() {
                 members.insert("added".to_owned(), written.names.into());
@@ -215,6 +223,15 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
         }
         (Err(error), _) | (_, Err(error)) => Reply { text, ..Reply::failed(shape, error) },
     }
+}
+
+/// The number of tools, when the gateway's own filter lets none of them through.
+async fn keeps_nothing(gateway: &Gateway) -> Option<usize> {
+    if gateway.config().filter == Filter::default() {
+        return None;
+    }
+    let tools = gateway.tools(&Filter::default()).await.ok()?;
+    (tools.tools.is_empty() && tools.total > 0).then_some(tools.total)
 }
 
 /// `remove`.
@@ -244,7 +261,7 @@ fn take_out(context: &Context, name: &str) -> Result<String> {
     };
     file.remove(name);
     file.save()?;
-    if let (Ok(config), Ok(folder)) = (config, context.folder()) {
+    if let (Ok(config), Ok(folder)) = (config, context.memory()) {
         FileSnapshots::new(&folder, &config).forget();
     }
     Ok(file.path().display().to_string())
@@ -256,7 +273,7 @@ pub(super) fn list(context: &Context) -> Reply {
         Ok(file) => file,
         Err(error) => return Reply::failed(json!({"gateways": []}), error),
     };
-    let folder = context.folder().ok();
+    let folder = context.memory().ok();
     let history = context.history();
     let mut rows = Vec::new();
     let mut gateways = Vec::new();

@@ -1,7 +1,7 @@
 //! `test`, `services`, `tools`, `health` and `call`: one question to a gateway.
 //! Takes a target; gives a [`Reply`]. Ends the session that it opened.
 
-use std::io::Read as _;
+use std::{io::Read as _, time::Duration};
 
 use serde_json::{Map, Value, json};
 
@@ -16,12 +16,41 @@ use crate::{
     history::{CallResult, History, Looker, Moment},
     monitor::OnChange,
     report::{self, Health, Status},
+    serve::{FileSnapshots, Snapshots as _},
 };
+
+/// For goodbyes, however many steps they have.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// By how much the end of a step may come before the end of all of them.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// Asks, then says goodbye; the farewell never changes the answer.
 async fn ask<T>(gateway: &Gateway, question: impl Future<Output = T>) -> T {
     let answer = question.await;
-    gateway.close().await;
+    farewell(gateway).await;
+    answer
+}
+
+/// The session ends, as well as that goes: nobody waits long for it.
+async fn farewell(gateway: &Gateway) {
+    let _ = tokio::time::timeout(FAREWELL, gateway.close()).await;
+}
+
+/// The same, with `--timeout` for all of it: every step has it for itself, and several of them add up. None: it was not enough.
+async fn ask_within<T>(context: &Context, gateway: &Gateway, question: impl Future<Output = T>) -> Result<T> {
+    let answer = match context.timeout {
+        None => Ok(question.await),
+        // A step that takes too long says so better than this does: it knows what it waited for.
+        Some(limit) => tokio::time::timeout(limit.saturating_add(GRACE), question).await.map_err(|_| {
+            let (name, limit) = (&gateway.config().name, limit.as_secs_f64());
+            Error::new(
+                Class::Timeout,
+                format!("{name} took longer than the {limit} s of --timeout, several steps together"),
+            )
+            .with_hint("allow more with --timeout, or look into the gateway's log")
+        }),
+    };
+    farewell(gateway).await;
     answer
 }
 
@@ -45,7 +74,7 @@ fn failure(ok: bool, error: Option<&Error>, otherwise: &str) -> Option<Error> {
 pub(super) async fn services(context: &Context, look: &args::Look) -> Reply {
     let shape = json!({"gateway": look.target, "services": [], "unattributed": 0, "warnings": []});
     let answer = match context.gateway(&look.target, &look.auth) {
-        Ok(gateway) => ask(&gateway, gateway.services()).await,
+        Ok(gateway) => ask_within(context, &gateway, gateway.services()).await.and_then(|answer| answer),
         Err(error) => Err(error),
     };
     match answer {
@@ -60,7 +89,7 @@ pub(super) async fn tools(context: &Context, tools: &args::Tools) -> Reply {
         json!({"gateway": tools.target, "total": 0, "pages": 0, "filtered_out": 0, "tools": [], "warnings": []});
     let narrow = tools.pick.filter(&tools.services);
     let answer = match context.gateway(&tools.target, &tools.auth) {
-        Ok(gateway) => ask(&gateway, gateway.tools(&narrow)).await,
+        Ok(gateway) => ask_within(context, &gateway, gateway.tools(&narrow)).await.and_then(|answer| answer),
         Err(error) => Err(error),
     };
     match answer {
@@ -119,7 +148,7 @@ pub(super) fn targets(context: &Context, named: &[String]) -> Result<Vec<String>
 
 async fn look_at_all(context: &Context, health: &args::Health) -> Result<Health> {
     let targets = targets(context, &health.targets)?;
-    let looker = Looker { history: context.history(), probes: health.watching.probes.clone() };
+    let looker = Looker::new(context.history(), health.watching.probes.clone());
     let alerts = health.watching.on_change.clone().map(OnChange::start);
     // Side by side: one that hangs costs the others nothing. The order stays as asked.
     let mut looks = tokio::task::JoinSet::new();
@@ -151,9 +180,17 @@ async fn look_at_all(context: &Context, health: &args::Health) -> Result<Health>
     if let Some(alerts) = alerts {
         alerts.finish().await;
     }
-    tell_notes(&looker.history);
+    tell_missing(&looker);
+    tell_notes(looker.history());
     let gateways: Vec<report::GatewayHealth> = reports.into_iter().flatten().collect();
-    Ok(Health { status: report::worst(&gateways), gateways, history_off: looker.history.why_off() })
+    Ok(Health { status: report::worst(&gateways), gateways, history_off: looker.history().why_off() })
+}
+
+/// Probes that no gateway could make, on stderr.
+pub(super) fn tell_missing(looker: &Looker) {
+    for probe in looker.missing() {
+        say(&format!("{} {}\n", careful(), probe.not_made(None)));
+    }
 }
 
 /// What happened to the history, on stderr.
@@ -175,10 +212,22 @@ pub(super) async fn call(context: &Context, call: &args::Call) -> Reply {
         Ok(ready) => ready,
         Err(error) => return Reply::failed(shape, error),
     };
-    let options = CallOptions { timeout: context.timeout, ..CallOptions::default() };
-    let report = ask(&gateway, gateway.call(&call.tool, arguments, options)).await;
+    let options = || CallOptions { timeout: context.timeout, ..CallOptions::default() };
+    let question = async {
+        let report = gateway.call(&call.tool, arguments.clone(), options()).await;
+        if report.error.as_ref().is_some_and(|error| error.class == Class::Config) && remembers(context, &gateway, call)
+        {
+            // Nothing was sent: the name is not in the list. It may be known by the name that it has now.
+            return gateway.call(&call.tool, arguments, options()).await;
+        }
+        report
+    };
+    let report = match ask_within(context, &gateway, question).await {
+        Ok(report) => report,
+        Err(error) => return Reply::failed(shape, error),
+    };
     if let Some((service, result)) = CallResult::of(&report) {
-        context.history().record_call(&report.gateway, service, &result, Moment::now());
+        context.history().record_call(&report.gateway, &service, &result, Moment::now());
     }
     let text = report.result.as_ref().map_or_else(String::new, render::result);
     let error = if report.result.is_some() && report.error.is_none() && !report.ok {
@@ -191,6 +240,20 @@ pub(super) async fn call(context: &Context, call: &args::Call) -> Reply {
         failure(report.ok, report.error.as_ref(), "the call failed")
     };
     Reply::judged(text, &report, error)
+}
+
+/// Whether the tool is not listed now, and was when pflow last read the catalogue; then the gateway knows what it was.
+fn remembers(context: &Context, gateway: &Gateway, call: &args::Call) -> bool {
+    let listed = gateway.seen_tools();
+    if listed.is_empty() || listed.iter().any(|tool| tool.name == call.tool) {
+        return false;
+    }
+    let last = context.memory().ok().and_then(|folder| FileSnapshots::new(&folder, gateway.config()).load());
+    let Some(last) = last.filter(|last| last.tools.tools.iter().any(|tool| tool.name == call.tool)) else {
+        return false;
+    };
+    gateway.recall(&last.tools.tools);
+    true
 }
 
 /// A JSON object, as typed or from stdin.

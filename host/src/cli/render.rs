@@ -105,7 +105,11 @@ pub(super) fn test(report: &Test) -> String {
     table.print("  ", &mut text);
     if report.ok {
         let kind = report.kind.map_or_else(String::new, |kind| format!(" ({kind})"));
-        let behind = report.services.map_or_else(String::new, |services| format!(" of {}", count(services, "service")));
+        let behind = match report.services {
+            None => String::new(),
+            Some(0) => " of no known service".to_owned(),
+            Some(services) => format!(" of {}", count(services, "service")),
+        };
         let tools = report.tools.map_or_else(|| "it answers".to_owned(), |tools| count(tools, "tool"));
         let _ = writeln!(text, "{} {name}{kind} works: {tools}{behind}", yes());
     } else {
@@ -187,16 +191,26 @@ pub(super) fn tools(report: &Tools) -> String {
         let _ = writeln!(text, "{shown}, read in {}", count(pages, "page"));
     } else {
         let _ = writeln!(text, "{shown} of {}, read in {}", report.total, count(pages, "page"));
-        let why: Vec<String> = report
-            .filtered_because
-            .iter()
-            .map(|(reason, tools)| format!("{tools} {}", reason.replace('_', " ")))
-            .collect();
+        let why: Vec<String> = report.filtered_because.iter().map(|(reason, tools)| left_out(reason, *tools)).collect();
         let why = if why.is_empty() { String::new() } else { format!(": {}", why.join(", ")) };
         let _ = writeln!(text, "  {} left out{why}", report.filtered_out);
     }
     warnings(&report.warnings, &mut text);
     text
+}
+
+/// Why so many tools are not shown.
+fn left_out(reason: &str, tools: usize) -> String {
+    match reason {
+        "service_not_included" => format!("{tools} of services that are not included"),
+        "service_excluded" => format!("{tools} of excluded services"),
+        "tool_not_included" => format!("{tools} not included by name"),
+        "tool_excluded" => format!("{tools} excluded by name"),
+        "not_read_only" => format!("{tools} not read-only"),
+        "destructive" => format!("{tools} that may destroy something"),
+        "control_tool" => count(tools, "control tool"),
+        other => format!("{tools} {}", other.replace('_', " ")),
+    }
 }
 
 /// `health`.

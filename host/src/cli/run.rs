@@ -20,10 +20,14 @@ use crate::{
 /// `serve`. Says nothing on stdout: that is the protocol's.
 pub(super) async fn serve(context: &Context, target: &args::Serve) -> Result<()> {
     let gateway = context.gateway(&target.target, &args::Auth::default())?;
-    let snapshots: Arc<dyn Snapshots> = match context.folder() {
+    let snapshots: Arc<dyn Snapshots> = match context.memory() {
         Ok(folder) => Arc::new(FileSnapshots::new(&folder, gateway.config())),
         Err(_) => Arc::new(NoSnapshots),
     };
+    // pflow's registry may hold names of then.
+    if let Some(last) = snapshots.load() {
+        gateway.recall(&last.tools.tools);
+    }
     serve::serve(gateway, snapshots, context.history()).await
 }
 

@@ -3,6 +3,7 @@
 
 use std::{fmt::Write as _, net::Ipv4Addr, process::Stdio, time::Duration};
 
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
@@ -240,9 +241,8 @@ async fn choose_credential(
     if let Some(auth) = credential(&setup.auth)? {
         return Ok(auth);
     }
-    let known = Variables::load(&context.folder()?);
-    let is_set = |name: &str| Template::variable(name).resolve(&known).is_ok();
-    let usual = if answers.can_correct() || is_set(product.variable) { product.variable } else { "none" };
+    // One that needs a token says so, and then it is asked for again.
+    let usual = if is_set(context, product.variable)? { product.variable } else { "none" };
     loop {
         let answer = answers.ask("Environment variable that holds the gateway's token, or none", usual).await?;
         if answer == "none" || answer == "-" {
@@ -250,11 +250,8 @@ async fn choose_credential(
         }
         match variable_name(&answer) {
             Ok(name) => {
-                if !is_set(name) {
-                    say(&format!(
-                        "{} {name} is not set\n  → pflow settings set-env {name} VALUE, in another terminal\n",
-                        careful()
-                    ));
+                if !is_set(context, name)? {
+                    say(&unset(name));
                 }
                 let auth = Auth { method: Method::Bearer { token: Template::variable(name) }, headers: Vec::new() };
                 return Ok(auth);
@@ -263,6 +260,17 @@ async fn choose_credential(
             Err(error) => say(&explain(&error)),
         }
     }
+}
+
+/// Whether the variable holds anything, here or in pflow's settings as they are now.
+fn is_set(context: &Context, name: &str) -> Result<bool> {
+    let value = Template::variable(name).resolve(&Variables::load(&context.folder()?));
+    Ok(value.is_ok_and(|value| !value.expose_secret().trim().is_empty()))
+}
+
+/// This process does not see what is exported from now on; what pflow's settings hold it reads again.
+fn unset(name: &str) -> String {
+    format!("{} {name} is not set\n  → in another terminal: pflow settings set-env {name} VALUE\n", careful())
 }
 
 enum Proven {
@@ -284,15 +292,8 @@ async fn prove(context: &Context, product: &Product, plan: &mut Plan, answers: &
         if answers.can_correct() {
             say(&explain(&error));
             if matches!(error.class, Class::AuthRequired | Class::TokenExpired | Class::Forbidden | Class::Config) {
-                let usual = match &plan.new.auth.method {
-                    Method::Bearer { token } => token.names().next().unwrap_or(product.variable).to_owned(),
-                    _ => product.variable.to_owned(),
-                };
-                let answer = answers.ask("Variable that holds the token (after setting it), or stop", &usual).await?;
-                if answer != "stop"
-                    && let Ok(name) = variable_name(&answer)
-                {
-                    plan.new.auth.method = Method::Bearer { token: Template::variable(name) };
+                if let Some(token) = other_token(context, product, plan, answers).await? {
+                    plan.new.auth.method = Method::Bearer { token };
                     continue;
                 }
             } else if answers.agree("Try again", "y").await? {
@@ -301,6 +302,35 @@ async fn prove(context: &Context, product: &Product, plan: &mut Plan, answers: &
         }
         let shape = json!({"gateway": plan.new.name, "added": [], "entries": {}, "test": report, "synced": false});
         return Ok(Proven::Fails(Reply::failed(shape, error)));
+    }
+}
+
+/// Where the token is after all. None: whoever answers has had enough.
+async fn other_token(
+    context: &Context,
+    product: &Product,
+    plan: &Plan,
+    answers: &mut Answers,
+) -> Result<Option<Template>> {
+    let usual = match &plan.new.auth.method {
+        Method::Bearer { token } => token.names().next().unwrap_or(product.variable).to_owned(),
+        _ => product.variable.to_owned(),
+    };
+    loop {
+        let question = "Environment variable that holds the token, once it is set, or stop";
+        let answer = answers.ask(question, &usual).await?;
+        if answer == "stop" {
+            return Ok(None);
+        }
+        match variable_name(&answer) {
+            Ok(name) => {
+                if is_set(context, name)? {
+                    return Ok(Some(Template::variable(name)));
+                }
+                say(&unset(name));
+            }
+            Err(error) => say(&explain(&error)),
+        }
     }
 }
 
@@ -338,6 +368,16 @@ async fn choose_services(setup: &args::Setup, plan: &mut Plan, gateway: &Gateway
             };
         }
     } else if setup.services.iter().all(|service| service != "all") {
+        let glob = |service: &str| service.contains(['*', '?', '[', '{']);
+        if let Some(unknown) = setup.services.iter().find(|name| !glob(name) && !names.contains(&name.as_str())) {
+            let known: Vec<String> = names.iter().map(|name| scrub::line(name, 100)).collect();
+            return Err(Error::config(format!(
+                "there is no service {} behind {}",
+                scrub::line(unknown, 100),
+                plan.new.name
+            ))
+            .with_hint(format!("there are: {}", known.join(", "))));
+        }
         plan.new.filter.include_services.clone_from(&setup.services);
     }
     let kept =

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::{GatewayConfig, entry};
 use crate::{Error, Result, components::Components, scrub};
 
+const FILE: &str = "mcp-servers.json";
 const SERVERS: &str = "mcpServers";
 
 /// Whether an entry may take the place of another of its name.
@@ -47,7 +48,18 @@ impl ConfigFile {
     ///
     /// `config`: there is no home folder.
     pub fn default_path() -> Result<PathBuf> {
-        Ok(pflow_folder()?.join("mcp-servers.json"))
+        Ok(pflow_folder()?.join(FILE))
+    }
+
+    /// The folder of what is remembered of the gateways in this file: the file's own, or, since two files can hold gateways of
+    /// the same name, one of its own below it for a file that is not called as pflow's is.
+    #[must_use]
+    pub fn memory(path: &Path) -> PathBuf {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+        match path.file_name() {
+            Some(name) if name != FILE => folder.join("gateway").join("files").join(name),
+            _ => folder.to_path_buf(),
+        }
     }
 
     /// Reads the file. One that does not exist is an empty one.
@@ -287,6 +299,15 @@ mod tests {
         config.save().unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(ConfigFile::load(&path).unwrap().gateways().len(), 1);
+    }
+
+    #[test]
+    fn two_files_in_one_folder_remember_apart() {
+        let memory = |path: &str| ConfigFile::memory(Path::new(path));
+        assert_eq!(memory("/home/me/.pflow/mcp-servers.json"), Path::new("/home/me/.pflow"));
+        assert_eq!(memory("/home/me/.pflow/work.json"), Path::new("/home/me/.pflow/gateway/files/work.json"));
+        assert_ne!(memory("a.json"), memory("b.json"));
+        assert_eq!(memory("mcp-servers.json"), Path::new("."));
     }
 
     #[test]

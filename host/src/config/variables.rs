@@ -9,25 +9,25 @@
 
 use std::{collections::HashMap, fmt, fs, path::Path};
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret as _, SecretString, zeroize::Zeroizing};
 use serde_json::Value;
 
 use crate::{Error, Result};
 
 /// Text with variables, not yet resolved. May hold a secret if the user wrote one, so it prints only its variables.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Template(String);
+pub struct Template(Zeroizing<String>);
 
 impl Template {
     /// From the text of an entry.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(Zeroizing::new(text.into()))
     }
 
     /// `${VAR}`.
     #[must_use]
     pub fn variable(name: &str) -> Self {
-        Self(format!("${{{name}}}"))
+        Self::new(format!("${{{name}}}"))
     }
 
     /// As it is written to the entry.

@@ -219,6 +219,7 @@ impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoAnswer => f.write_str("without an answer"),
+            Self::Body(1) => f.write_str("after one byte of its answer"),
             Self::Body(bytes) => write!(f, "after {bytes} bytes of its answer"),
         }
     }

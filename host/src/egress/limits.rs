@@ -11,7 +11,8 @@ use crate::setting::Setting;
 pub struct EgressLimits {
     /// Bytes of one response's body.
     ///
-    /// A tool's result may be 16 MiB; as JSON in an event stream, quotes and line breaks escaped, it is larger.
+    /// A tool's result may be 16 MiB of text. FastMCP sends it twice, as text and as structured content, and quotes and line breaks
+    /// are escaped.
     pub response_body: u64,
     /// Bytes of all response bodies during one operation.
     ///
@@ -60,7 +61,7 @@ impl Default for EgressLimits {
     fn default() -> Self {
         const MIB: u64 = 1024 * 1024;
         Self {
-            response_body: 24 * MIB,
+            response_body: 40 * MIB,
             operation_body: 128 * MIB,
             request_body: 24 * MIB,
             response_headers: 64 * 1024,
@@ -97,6 +98,7 @@ impl EgressLimits {
     }
 
     /// What a user can set, and how far.
+    #[expect(clippy::cast_lossless, reason = "one macro for fields of several widths")]
     pub const SETTINGS: [Setting<Self>; 7] = [
         // They pass through the sandbox: more than its memory cannot arrive.
         setting!("response_body_bytes", 1..=1 << 30, response_body: u64),

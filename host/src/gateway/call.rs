@@ -1,5 +1,6 @@
 //! One tool call: the filter, the sandbox, and a second try where that is safe.
-//! Takes a name and arguments; gives a [`report::Call`]. Never sends a call twice that may have had an effect.
+//! Takes a name and arguments; gives a [`report::Call`]. Never sends a call twice that may have had an effect: what is tried again never
+//! reached a service, or says of itself that it may be repeated.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,10 +8,12 @@ use serde_json::{Map, Value};
 
 use super::{
     convert,
+    explain::who,
     pool::{Lent, Listed, Pool, is_control},
 };
 use crate::{
     Class, Error, Result,
+    config::GatewayConfig,
     report::{self, Status},
     runtime::{Failure, calls, filter, types},
     scrub,
@@ -91,21 +94,31 @@ pub(super) async fn call(
         result: None,
         error: None,
     };
-    let listed = match known(pool, tool).await {
-        Ok(listed) => listed,
+    let attempt = Attempt::new(pool, arguments, options);
+    let (mut listed, mut name) = match known(pool, tool, &attempt).await {
+        Ok(known) => known,
         Err(error) => {
             report.error = Some(error);
             return report;
         }
     };
-    report.service = listed.tool(tool).and_then(|(tool, _)| tool.provenance.service.clone());
-    match answer(pool, &listed, tool, arguments, options).await {
+    let mut answered = answer(pool, &listed, &name, &attempt).await;
+    if name_is_gone(&answered)
+        && let Some((now, new)) = renamed(pool, &name).await
+    {
+        attempt.tell_rename(&pool.config().name, &name, &new);
+        (listed, name) = (now, new);
+        answered = answer(pool, &listed, &name, &attempt).await;
+    }
+    report.service = listed.tool(&name).and_then(|(tool, _)| tool.provenance.service.clone());
+    report.tool = name;
+    match answered {
         Ok(outcome) => {
-            report.error = outcome.failure.as_ref().map(|failure| upstream(failure, report.service.as_deref()));
+            report.error = outcome.failure.as_ref().map(|failure| upstream(failure, pool.config()));
             report.ok = !outcome.failed && report.error.is_none();
             report.result = Some(convert::json(&outcome.result));
         }
-        Err(error) => {
+        Err(Unanswered { error, .. }) => {
             let service = error.service.clone().or_else(|| blamed(&error).then(|| report.service.clone()).flatten());
             report.error = Some(error.with_service(service));
         }
@@ -113,22 +126,92 @@ pub(super) async fn call(
     report
 }
 
+/// What every attempt of one call shares.
+struct Attempt {
+    arguments: String,
+    meta: Option<String>,
+    listener: Arc<Listener>,
+    within: Duration,
+}
+
+impl Attempt {
+    fn new(pool: &Pool, arguments: Map<String, Value>, options: CallOptions) -> Self {
+        let CallOptions { timeout, on_progress, on_message, meta } = options;
+        Self {
+            arguments: Value::Object(arguments).to_string(),
+            meta: meta.map(|meta| Value::Object(meta).to_string()),
+            listener: Arc::new(Listener { on_progress, on_message }),
+            within: timeout.unwrap_or(pool.config().timeout),
+        }
+    }
+
+    /// In our own log, and in that of the caller.
+    fn tell_rename(&self, gateway: &str, old: &str, new: &str) {
+        let (old, new) = (scrub::line(old, 200), scrub::line(new, 200));
+        tracing::warn!(gateway, "the tool {old} is called {new} now; calling it by that name");
+        let words = Value::from(format!("the tool {old} is called {new} now; it was called by that name"));
+        self.listener.message("warning".to_owned(), Some("pflow-gateway".to_owned()), &words.to_string());
+    }
+}
+
+/// A call without a result.
+struct Unanswered {
+    error: Error,
+    /// The gateway says that the request was wrong, and no service saw it.
+    rejected: bool,
+}
+
+/// Whether the gateway may not know the name any more. The catalogue says for certain; this is only whether to read it.
+fn name_is_gone(answered: &Result<calls::Outcome, Unanswered>) -> bool {
+    match answered {
+        Ok(outcome) => outcome.failure.as_ref().is_some_and(|failure| {
+            failure.service.is_none()
+                && failure.delivery == types::Delivery::NotDelivered
+                && convert::status(failure.status) == Status::Unknown
+        }),
+        Err(unanswered) => unanswered.rejected,
+    }
+}
+
+/// The tool that this name meant, in a catalogue that was just read and does not have the name any more.
+async fn renamed(pool: &Pool, name: &str) -> Option<(Arc<Listed>, String)> {
+    // Most gateways have no such ids; there a wrong argument costs no further request.
+    if !pool.identities().knows(name) {
+        return None;
+    }
+    let listed = pool.list().await.ok()?;
+    if listed.tool(name).is_some() {
+        return None;
+    }
+    let new = pool.identities().renamed(name, &listed.catalog)?.name.clone();
+    // What the filter leaves out under its new name stays out.
+    matches!(listed.tool(&new), Some((_, None))).then_some((listed, new))
+}
+
 /// Errors that are the service's, not the gateway's.
 fn blamed(error: &Error) -> bool {
     error.class == Class::UpstreamError
 }
 
-/// The catalogue, with this tool in it and allowed; read anew when the tool is not in the one at hand.
-async fn known(pool: &Pool, tool: &str) -> Result<Arc<Listed>> {
+/// The catalogue, with this tool in it and allowed, and the name that it has there; read anew when the tool is not in the one at hand.
+async fn known(pool: &Pool, tool: &str, attempt: &Attempt) -> Result<(Arc<Listed>, String)> {
     let listed = match pool.listed() {
         Some(listed) if listed.tool(tool).is_some() => listed,
         _ => pool.list().await?,
     };
-    match listed.tool(tool) {
-        Some((_, None)) => Ok(listed),
-        Some((found, Some(reason))) => Err(refused(pool, found, reason)),
-        None => Err(unknown(pool, &listed, tool)),
+    let new = match listed.tool(tool) {
+        Some((_, None)) => return Ok((listed, tool.to_owned())),
+        Some((found, Some(reason))) => return Err(refused(pool, found, reason)),
+        None => match pool.identities().renamed(tool, &listed.catalog) {
+            Some(new) => new.name.clone(),
+            None => return Err(unknown(pool, &listed, tool)),
+        },
+    };
+    if let Some((found, Some(reason))) = listed.tool(&new) {
+        return Err(refused(pool, found, reason));
     }
+    attempt.tell_rename(&pool.config().name, tool, &new);
+    Ok((listed, new))
 }
 
 fn refused(pool: &Pool, tool: &types::Tool, reason: filter::Reason) -> Error {
@@ -178,31 +261,27 @@ async fn answer(
     pool: &Arc<Pool>,
     listed: &Listed,
     tool: &str,
-    arguments: Map<String, Value>,
-    options: CallOptions,
-) -> Result<calls::Outcome> {
+    attempt: &Attempt,
+) -> Result<calls::Outcome, Unanswered> {
     let found = listed.tool(tool).map(|(tool, _)| tool);
     let repeatable = found
         .and_then(|t| t.annotations.as_ref())
         .is_some_and(|hints| hints.read_only == Some(true) || hints.idempotent == Some(true));
-    let within = options.timeout.unwrap_or(pool.config().timeout);
-    let progress = options.on_progress.is_some();
-    let listener = Arc::new(Listener { on_progress: options.on_progress, on_message: options.on_message });
     let mut call = calls::Call {
         tool: tool.to_owned(),
         input_schema: found.map(|tool| tool.input_schema.clone()),
         service: found.and_then(|tool| tool.provenance.service.clone()),
-        arguments: Value::Object(arguments).to_string(),
+        arguments: attempt.arguments.clone(),
         request_id: 0,
-        progress,
-        meta: options.meta.map(|meta| Value::Object(meta).to_string()),
+        progress: attempt.listener.on_progress.is_some(),
+        meta: attempt.meta.clone(),
     };
     let mut tried = false;
     loop {
         let (failure, lent) = match pool.lend().await {
             Ok(mut lent) => {
                 call.request_id = pool.next_call_id();
-                match attempt(pool, &mut lent, &call, &listener, within).await {
+                match once(pool, &mut lent, &call, attempt).await {
                     Ok(outcome) => {
                         pool.answered(lent.component);
                         pool.give_back(lent);
@@ -216,6 +295,8 @@ async fn answer(
         let unsent = lent.as_ref().is_none_or(|lent| lent.conversation.visit().is_unused());
         let safe = unsent || repeatable || undelivered(&failure);
         let lost = matches!(&failure, Failure::Gateway(types::Error::SessionLost(_), _));
+        let rejected =
+            matches!(&failure, Failure::Gateway(types::Error::Rejected(error), _) if error.code == INVALID_PARAMS);
         // A new session is good for the next call even when this one must not be repeated.
         let replaced = lent.as_ref().is_some_and(|lent| pool.put_out(lent.component, &failure));
         let recovered = !tried && (replaced || pool.recover(&failure, lent).await);
@@ -226,22 +307,24 @@ async fn answer(
                     "{tool} may have run; check before calling it again. It is not marked read-only or idempotent, so it was not repeated"
                 ));
             }
-            return Err(error);
+            return Err(Unanswered { error, rejected });
         }
         tried = true;
     }
 }
 
-async fn attempt(
+/// With which JSON-RPC code MCP says that it knows no tool of this name.
+const INVALID_PARAMS: i64 = -32_602;
+
+async fn once(
     pool: &Arc<Pool>,
     lent: &mut Lent,
     call: &calls::Call,
-    listener: &Arc<Listener>,
-    within: Duration,
+    attempt: &Attempt,
 ) -> Result<calls::Outcome, Failure> {
-    pool.inbox().listen(call.request_id, Arc::clone(listener));
+    pool.inbox().listen(call.request_id, Arc::clone(&attempt.listener));
     let mut pending = Pending { pool: Arc::clone(pool), request: call.request_id, answered: false };
-    let outcome = lent.conversation.call_tool(call, within).await;
+    let outcome = lent.conversation.call_tool(call, attempt.within).await;
     // A deadline is the caller giving up; everything else is an answer of some kind.
     pending.answered = !matches!(&outcome, Err(Failure::Host(error)) if error.class == Class::Timeout);
     outcome
@@ -261,9 +344,19 @@ fn undelivered(failure: &Failure) -> bool {
     }
 }
 
-/// A service's failure, in the words of a user.
-pub(super) fn upstream(failure: &types::UpstreamFailure, service: Option<&str>) -> Error {
-    let service = failure.service.as_deref().or(service);
+/// A service's failure, in the words of a user; or the gateway's, when it refuses to ask a service.
+pub(super) fn upstream(failure: &types::UpstreamFailure, config: &GatewayConfig) -> Error {
+    let service = failure.service.as_deref();
+    let words = scrub::line(failure.message.trim(), 500);
+    if service.is_none() && convert::status(failure.status) == Status::Unknown {
+        let hint = if words.contains("ambiguous") {
+            "two tools have this name, and the gateway calls neither; rename one of them there".to_owned()
+        } else {
+            format!("`tools {}` lists what there is now", config.name)
+        };
+        return Error::new(Class::UpstreamError, format!("{} does not call this tool: {words}", who(config)))
+            .with_hint(hint);
+    }
     let who = service.map_or_else(
         || "a service behind the gateway".to_owned(),
         |name| format!("the service {}", scrub::line(name, 100)),
@@ -278,7 +371,6 @@ pub(super) fn upstream(failure: &types::UpstreamFailure, service: Option<&str>) 
         Status::Ok | Status::Degraded | Status::UpstreamError | Status::Unknown => (Class::UpstreamError, "failed"),
     };
     let mut message = format!("{who} {what}");
-    let words = scrub::line(failure.message.trim(), 500);
     if !words.is_empty() {
         message.push_str(": ");
         message.push_str(&words);

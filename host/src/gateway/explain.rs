@@ -11,6 +11,7 @@ use crate::{
     Class, Error,
     config::GatewayConfig,
     egress::EgressFailure,
+    history::span,
     report::Kind,
     runtime::{Failure, types},
 };
@@ -33,23 +34,11 @@ fn judged(
     config: &GatewayConfig,
     expiry: Option<SystemTime>,
 ) -> Error {
-    let url = &config.url;
     match error {
         types::Error::AuthRequired(refusal) | types::Error::TokenExpired(refusal) => {
             credential(&refusal, config, expiry)
         }
-        types::Error::Forbidden(refusal) => Error::new(
-            Class::Forbidden,
-            format!("{} refuses this (HTTP {}){}", who(config), refusal.http_status, said(&refusal.body)),
-        )
-        .with_hint(if config.auth.is_none() {
-            "no credential is configured; give one, for example with --bearer-env VAR".to_owned()
-        } else {
-            format!(
-                "the credential ({}) is known and not allowed to do this; give it the permission, or use another",
-                config.auth.describe()
-            )
-        }),
+        types::Error::Forbidden(refusal) => forbidden(&refusal, config),
         types::Error::RateLimited(limit) => {
             let wait = limit.retry_after.map_or_else(|| "a minute".to_owned(), |seconds| format!("{seconds} s"));
             Error::new(
@@ -65,24 +54,7 @@ fn judged(
         types::Error::Tls(lost) => transport(Class::Tls, "failed in TLS", &lost, seen, config),
         types::Error::EgressDenied(lost) => transport(Class::EgressDenied, "may not be reached", &lost, seen, config),
         types::Error::Limit(lost) => transport(Class::Limit, "sent more than is allowed", &lost, seen, config),
-        types::Error::NotMcp(answer) => {
-            let kind = answer.content_type.as_deref().map_or_else(String::new, |kind| format!(", {}", phrase(kind)));
-            let hint = if answer.http_status >= 500 {
-                "the server itself fails, or a proxy before it; look at its log"
-            } else {
-                "check the URL: gateways usually answer at a path that ends with /mcp"
-            };
-            let class = if answer.http_status >= 500 { Class::UpstreamError } else { Class::NotMcp };
-            Error::new(
-                class,
-                format!(
-                    "{url} does not answer as MCP (HTTP {}{kind}): {}",
-                    answer.http_status,
-                    phrase(&answer.problem)
-                ),
-            )
-            .with_hint(hint)
-        }
+        types::Error::NotMcp(answer) => foreign(&answer, seen, config),
         types::Error::ProtocolError(problem) => Error::new(
             Class::ProtocolError,
             format!(
@@ -115,8 +87,96 @@ fn judged(
         } else {
             "the gateway refuses a request that every gateway should know; its version and log may tell more"
         }),
-        types::Error::UpstreamError(failure) => upstream(&failure, None),
+        // The gateway's own answer, or that of a proxy before it: no service said anything.
+        types::Error::UpstreamError(failure) if failure.service.is_none() && failure.message.starts_with("HTTP ") => {
+            Error::new(Class::UpstreamError, format!("{} answers {}", who(config), phrase(&failure.message)))
+                .with_hint("the gateway, or a proxy before it, is in trouble: look into its log, and try again")
+        }
+        types::Error::UpstreamError(failure) => upstream(&failure, config),
     }
+}
+
+/// 403, or a refusal as text in a good answer (HTTP 200).
+fn forbidden(refusal: &types::Refusal, config: &GatewayConfig) -> Error {
+    let who = who(config);
+    let words = said(&refusal.body);
+    let error = |message: String| Error::new(Class::Forbidden, message);
+    let is = |text: &str| refusal.body.to_ascii_lowercase().contains(text);
+    if refusal.http_status == 200 && is("a secret is being passed") {
+        return error(format!("{who} blocked the call, which did not run{words}")).with_hint(
+            "Docker's gateway takes an argument for a secret; leave it out, or, if it is none, start the gateway with --block-secrets=false",
+        );
+    }
+    if refusal.http_status == 200 && is("a secret is being returned") {
+        return error(format!("{who} holds the result back; the tool has run{words}")).with_hint(
+            "Docker's gateway takes a part of the result for a secret; ask the tool for less, or, if it is none, start the gateway with --block-secrets=false",
+        );
+    }
+    if refusal.http_status == 200 && is("access denied") {
+        return error(format!("{who} does not let this credential call tools{words}")).with_hint(format!(
+            "in ContextForge the token needs the permission tools.execute; {} points to it",
+            config.auth.describe()
+        ));
+    }
+    let status = if refusal.http_status == 200 { String::new() } else { format!(" (HTTP {})", refusal.http_status) };
+    error(format!("{who} refuses this{status}{words}")).with_hint(if config.auth.is_none() {
+        "no credential is configured; give one, for example with --bearer-env VAR".to_owned()
+    } else if is("access denied") && is_virtual_server(config) {
+        format!(
+            "in ContextForge: the token ({}) is for another virtual server, or lacks a permission; make one for the server in the URL",
+            config.auth.describe()
+        )
+    } else {
+        format!(
+            "the credential ({}) is known and not allowed to do this; give it the permission, or use another",
+            config.auth.describe()
+        )
+    })
+}
+
+/// Whether the URL has the shape of a `ContextForge` virtual server.
+fn is_virtual_server(config: &GatewayConfig) -> bool {
+    config.url.path().contains("/servers/")
+}
+
+/// An answer that is not MCP.
+fn foreign(answer: &types::ForeignAnswer, seen: Option<&EgressFailure>, config: &GatewayConfig) -> Error {
+    let url = &config.url;
+    if answer.http_status == 0 {
+        return seen.map_or_else(
+            || {
+                Error::new(Class::NotMcp, format!("{url} does not speak HTTP"))
+                    .with_hint("check the port, and whether it should be https:// instead")
+            },
+            Into::into,
+        );
+    }
+    let status = format!("HTTP {}", answer.http_status);
+    let kind = answer.content_type.as_deref().map_or_else(String::new, |kind| format!(", {}", phrase(kind)));
+    let problem = phrase(&answer.problem);
+    // A page is no sentence; everything else that was said is worth reading.
+    let page = kind.contains("html") || answer.body.trim_start().starts_with('<');
+    let own = said(&answer.body);
+    let words = match (problem.as_str(), own.as_str()) {
+        (problem, own) if problem == status && (page || own.is_empty()) => String::new(),
+        (problem, own) if problem == status => own.to_owned(),
+        (problem, _) => format!(": {problem}"),
+    };
+    let hint = match answer.http_status {
+        500.. => "the server itself fails, or a proxy before it; look at its log",
+        300..=399 => {
+            "use the URL that it redirects to, if it is the gateway's: credentials are never sent to another one"
+        }
+        404 if is_virtual_server(config) => {
+            "check the id in the URL: ContextForge's admin page, or GET /v1/servers with an administrator's token, lists the virtual servers"
+        }
+        _ if problem.contains("HTTP+SSE") => {
+            "Docker's gateway speaks Streamable HTTP with --transport streaming, FastMCP with transport=\"http\""
+        }
+        _ => "check the URL: gateways usually answer at a path that ends with /mcp",
+    };
+    let class = if answer.http_status >= 500 { Class::UpstreamError } else { Class::NotMcp };
+    Error::new(class, format!("{url} does not answer as MCP ({status}{kind}){words}")).with_hint(hint)
 }
 
 /// 401. Whether the token has expired the gateway cannot tell, but the host can: it reads `exp`.
@@ -125,7 +185,7 @@ fn credential(refusal: &types::Refusal, config: &GatewayConfig, expiry: Option<S
     if let Some(ago) = expiry.and_then(|at| SystemTime::now().duration_since(at).ok()) {
         return Error::new(
             Class::TokenExpired,
-            format!("the token for {} expired {} ago {status}", who(config), span(ago.as_secs())),
+            format!("the token for {} expired {} ago {status}", who(config), span(ago)),
         )
         .with_hint(format!("get a new one and put it where {} points", config.auth.describe()));
     }
@@ -162,7 +222,7 @@ fn transport(
     Error::new(class, format!("{} {what}: {}", who(config), phrase(&lost.detail))).with_hint(hint)
 }
 
-fn who(config: &GatewayConfig) -> String {
+pub(super) fn who(config: &GatewayConfig) -> String {
     let url = config.url.as_str();
     if config.name == url || url.starts_with(&config.name) {
         url.to_owned()
@@ -171,20 +231,24 @@ fn who(config: &GatewayConfig) -> String {
     }
 }
 
+/// `: ` and what a body says; of JSON the member that is meant for people.
 fn said(body: &str) -> String {
-    let body = phrase(body.trim());
-    if body.is_empty() { String::new() } else { format!(": {body}") }
+    let words = phrase(&sentence(body.trim()));
+    if words.is_empty() { String::new() } else { format!(": {words}") }
 }
 
-/// `4 minutes`, `2 days`.
-fn span(seconds: u64) -> String {
-    let (count, unit) = match seconds {
-        0..120 => (seconds, "second"),
-        120..7_200 => (seconds / 60, "minute"),
-        7_200..172_800 => (seconds / 3_600, "hour"),
-        _ => (seconds / 86_400, "day"),
-    };
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+fn sentence(body: &str) -> std::borrow::Cow<'_, str> {
+    use serde_json::Value;
+
+    let parsed = if body.starts_with('{') { serde_json::from_str::<Value>(body).ok() } else { None };
+    let found = parsed.as_ref().and_then(|value| {
+        ["detail", "message", "error_description", "error"].iter().find_map(|name| match value.get(name) {
+            Some(Value::String(words)) => Some(words.clone()),
+            Some(Value::Object(inner)) => inner.get("message").and_then(Value::as_str).map(str::to_owned),
+            _ => None,
+        })
+    });
+    found.map_or(std::borrow::Cow::Borrowed(body), std::borrow::Cow::Owned)
 }
 
 /// The state of a gateway that failed with this class.
@@ -208,14 +272,70 @@ pub(super) fn kind_of(session: &types::Session) -> Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::span;
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use super::*;
+
+    fn config(url: &str) -> GatewayConfig {
+        GatewayConfig::for_url(url).unwrap()
+    }
+
+    fn refusal(http_status: u16, body: &str) -> types::Error {
+        let delivery = types::Delivery::NotDelivered;
+        types::Error::Forbidden(types::Refusal { http_status, challenge: None, body: body.to_owned(), delivery })
+    }
+
+    fn told(error: types::Error, url: &str) -> (Class, String, String) {
+        let error = explain(Failure::Gateway(error, None), &config(url), None);
+        (error.class, error.message, error.hint.unwrap_or_default())
+    }
 
     #[test]
-    fn spans_are_said_in_the_largest_unit_that_is_not_coarse() {
-        assert_eq!(span(1), "1 second");
-        assert_eq!(span(119), "119 seconds");
-        assert_eq!(span(240), "4 minutes");
-        assert_eq!(span(7_200), "2 hours");
-        assert_eq!(span(200_000), "2 days");
+    fn a_refusal_names_what_was_refused_and_what_would_allow_it() {
+        let (class, message, hint) = told(refusal(200, "Access denied"), "http://f/servers/1/mcp");
+        assert_eq!(class, Class::Forbidden);
+        assert_eq!(message, "http://f/servers/1/mcp does not let this credential call tools: Access denied");
+        assert!(hint.contains("tools.execute"), "{hint}");
+        let (_, message, hint) = told(refusal(200, "a secret is being passed to tool x"), "http://d/mcp");
+        assert!(message.contains("blocked the call, which did not run"), "{message}");
+        assert!(hint.contains("--block-secrets=false") && !hint.contains("credential"), "{hint}");
+        let (_, message, hint) = told(refusal(200, "a secret is being returned by the x tool"), "http://d/mcp");
+        assert!(message.contains("the tool has run"), "{message}");
+        assert!(hint.contains("--block-secrets=false"), "{hint}");
+        let (_, message, _) = told(refusal(403, r#"{"detail":"Access denied"}"#), "http://f/servers/1/mcp");
+        assert_eq!(message, "http://f/servers/1/mcp refuses this (HTTP 403): Access denied");
+    }
+
+    #[test]
+    fn an_answer_that_is_no_mcp_is_quoted_unless_it_is_a_page() {
+        let answer = |http_status, kind: &str, problem: &str, body: &str| {
+            types::Error::NotMcp(types::ForeignAnswer {
+                http_status,
+                content_type: (!kind.is_empty()).then(|| kind.to_owned()),
+                problem: problem.to_owned(),
+                body: body.to_owned(),
+            })
+        };
+        let (_, message, hint) = told(
+            answer(
+                404,
+                "application/json",
+                "ContextForge knows no virtual server of this id",
+                r#"{"detail":"Server not found"}"#,
+            ),
+            "http://f/servers/abc/mcp",
+        );
+        assert_eq!(
+            message,
+            "http://f/servers/abc/mcp does not answer as MCP (HTTP 404, application/json): ContextForge knows no virtual server of this id"
+        );
+        assert!(hint.contains("check the id in the URL"), "{hint}");
+        let (_, message, _) =
+            told(answer(400, "application/json", "HTTP 400", r#"{"error":{"message":"no tenant"}}"#), "http://g/mcp");
+        assert_eq!(message, "http://g/mcp does not answer as MCP (HTTP 400, application/json): no tenant");
+        let (_, message, _) = told(answer(404, "text/html", "HTTP 404", "<html>lost"), "http://g/mcp");
+        assert_eq!(message, "http://g/mcp does not answer as MCP (HTTP 404, text/html)");
+        let (class, message, _) = told(answer(0, "", "what answers does not speak HTTP: x", ""), "http://g/mcp");
+        assert_eq!((class, message.as_str()), (Class::NotMcp, "http://g/mcp does not speak HTTP"));
     }
 }

@@ -6,6 +6,7 @@ mod convert;
 mod current;
 mod era;
 mod explain;
+mod identity;
 mod pool;
 mod reports;
 mod takeover;
@@ -112,6 +113,11 @@ impl Gateway {
             destructive: tool.annotations.as_ref().and_then(|hints| hints.destructive),
         };
         listed.catalog.tools.iter().map(seen).collect()
+    }
+
+    /// Remembers what the tools of an older catalogue were, so that a name that has changed since is still understood.
+    pub(crate) fn recall(&self, tools: &[report::Tool]) {
+        self.pool.identities().recall(tools);
     }
 
     /// Calls one tool. A tool that the gateway's filter leaves out is refused. A failure is in the report, with its class.

@@ -19,6 +19,7 @@ use super::{
     current::{Current, Serving},
     era::Eras,
     explain::{explain, is_credential},
+    identity::Identities,
 };
 use crate::{
     Error, Result,
@@ -34,6 +35,9 @@ const IDS: u64 = 1 << 24;
 const CALL_IDS: u64 = 1 << 50;
 /// Idle instances kept; pflow runs up to 70 calls side by side, but seldom for long.
 const IDLE: usize = 8;
+/// An instance that has grown by more than this, in bytes, is not kept: its memory comes back only when it ends, and a new one is
+/// cheap to make.
+const LARGE: usize = 16 * 1024 * 1024;
 /// For goodbyes: nobody waits for them gladly.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -50,6 +54,7 @@ pub(super) struct Pool {
     instances: AtomicU64,
     calls: AtomicU64,
     inbox: Arc<Inbox>,
+    identities: Identities,
     /// Cancellations that are being told to the gateway; the session ends after them.
     goodbyes: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -140,6 +145,7 @@ impl Pool {
             instances: AtomicU64::new(0),
             calls: AtomicU64::new(CALL_IDS),
             inbox: Arc::default(),
+            identities: Identities::default(),
             goodbyes: Mutex::default(),
         })
     }
@@ -154,6 +160,11 @@ impl Pool {
 
     pub(super) fn inbox(&self) -> &Arc<Inbox> {
         &self.inbox
+    }
+
+    /// What names of tools meant when they were seen.
+    pub(super) fn identities(&self) -> &Identities {
+        &self.identities
     }
 
     pub(super) fn changes(&self) -> u64 {
@@ -273,6 +284,7 @@ impl Pool {
         let serving = self.current.serving().number;
         let mut shared = self.shared();
         if !lent.conversation.finished()
+            && lent.conversation.grown() <= LARGE
             && lent.generation == shared.generation
             && lent.component == serving
             && shared.idle.len() < IDLE
@@ -380,6 +392,7 @@ impl Pool {
         for (at, tool) in catalog.tools.iter().enumerate() {
             by_name.entry(tool.name.clone()).or_insert(at);
         }
+        self.identities.learn(&catalog);
         Ok(Listed { catalog, verdicts, by_name, took })
     }
 

@@ -35,9 +35,16 @@ pub(super) async fn tools(pool: &Pool, narrow: &Filter) -> Result<report::Tools>
     let mut verdicts = listed.verdicts.clone();
     if *narrow != Filter::default() {
         let mut rules = convert::rules(narrow);
-        // Narrowing never adds: what the gateway's own filter lets through of its control tools stays.
-        rules.control_tools = true;
         let mut instance = pool.instance().await?;
+        if narrow.control_tools {
+            // Shown when asked for; whether they may be called is another question.
+            let own = Filter { control_tools: true, ..pool.config().filter.clone() };
+            verdicts = pool.select(&mut instance, &convert::rules(&own), &listed.catalog).await?;
+        }
+        // Narrowing leaves the control tools to the gateway's own filter, unless services are named.
+        rules.control_tools = narrow.control_tools
+            || narrow.include_services.is_empty()
+            || narrow.include_services.iter().any(|service| service == "gateway");
         for (verdict, narrower) in verdicts.iter_mut().zip(pool.select(&mut instance, &rules, &listed.catalog).await?) {
             *verdict = verdict.or(narrower);
         }
@@ -216,13 +223,23 @@ fn checks(
     const NAMES: [&str; 6] = ["resolve", "connect", "tls", "auth", "protocol", "tools"];
     let seen = Seen::of(trace);
     let failure = outcome.as_ref().err();
+    let not_reached = |name| Check { name, ok: None, ms: None, detail: "not reached".to_owned() };
+    if let Some(wrong) = failure.filter(|error| error.class == Class::Config && connected.is_none()) {
+        let config = Check { name: "config", ok: Some(false), ms: None, detail: wrong.message.clone() };
+        return std::iter::once(config).chain(NAMES.map(not_reached)).collect();
+    }
     let mut failed = failure.map(|error| failed_step(error.class));
     if failure.is_some() && connected.is_none() {
-        // What was seen outranks what the class suggests: a time-out while connecting is a failed connect.
-        failed = seen.failed.or(failed);
+        // What was seen outranks what the class suggests: a time-out while connecting is a failed connect, and a connection that
+        // breaks after it was made is not.
+        let made = seen.made(https) && failed.is_some_and(|failed| failed < 3);
+        failed = seen.failed.or(if made { Some(4) } else { failed });
     } else if failed.is_some() {
         failed = Some(5);
     }
+    // Only an answer in MCP tells that the credential was good.
+    let judged = connected.is_some()
+        || failure.is_some_and(|error| matches!(error.class, Class::ProtocolError | Class::SessionLost));
     NAMES
         .iter()
         .enumerate()
@@ -235,7 +252,10 @@ fn checks(
             });
             let ms = took.map(millis);
             match failed {
-                Some(failed) if at > failed => Check { name, ok: None, ms: None, detail: "not reached".to_owned() },
+                Some(failed) if at > failed => not_reached(name),
+                Some(4) if at == 3 && !judged => {
+                    Check { name, ok: None, ms: None, detail: "not known: there was no answer in MCP".to_owned() }
+                }
                 Some(failed) if at == failed => Check {
                     name,
                     ok: Some(false),
@@ -275,6 +295,12 @@ impl Seen {
         }
         seen
     }
+
+    /// Whether there was a connection on which something could be asked.
+    fn made(&self, https: bool) -> bool {
+        let [_, connect, tls] = &self.steps;
+        self.failed.is_none() && connect.is_some() && (tls.is_some() || !https)
+    }
 }
 
 fn list(addresses: &[std::net::IpAddr]) -> String {
@@ -301,8 +327,9 @@ fn passed(pool: &Pool, at: usize, https: bool, outcome: &Result<Arc<Listed>>) ->
         5 => outcome.as_ref().map_or_else(
             |_| String::new(),
             |listed| {
-                let pages = listed.catalog.pages;
-                format!("{} tools in {pages} page{}", listed.catalog.tools.len(), if pages == 1 { "" } else { "s" })
+                let many = |count: usize, thing: &str| format!("{count} {thing}{}", if count == 1 { "" } else { "s" });
+                let pages = usize::try_from(listed.catalog.pages).unwrap_or(usize::MAX);
+                format!("{} in {}", many(listed.catalog.tools.len(), "tool"), many(pages, "page"))
             },
         ),
         _ => "as before".into(),

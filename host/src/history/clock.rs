@@ -84,6 +84,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn spans_are_said_in_the_largest_unit_that_is_not_coarse() {
+        for (seconds, said) in
+            [(1, "1 second"), (119, "119 seconds"), (240, "4 minutes"), (7_200, "2 hours"), (200_000, "2 days")]
+        {
+            assert_eq!(span(Duration::from_secs(seconds)), said);
+        }
+    }
+
+    #[test]
     fn an_age_is_never_negative() {
         let (early, late) = (Moment::from_millis(1_000), Moment::from_millis(5_000));
         assert_eq!(early.age(late), Duration::from_secs(4));

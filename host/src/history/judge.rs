@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use super::clock::{Moment, span};
+use super::{
+    clock::{Moment, span},
+    write::tool_of,
+};
 use crate::{
     report::{GatewayHealth, ServiceHealth, Status},
     scrub,
@@ -25,6 +28,8 @@ const STALE: Duration = Duration::from_secs(600);
 const EXPIRY: Duration = Duration::from_secs(86_400);
 /// Catalogues are cut at multiples of this, or not noticeably.
 const ROUND: usize = 50;
+/// Failed calls of tools of no known service that are told.
+const STRAYS: usize = 3;
 /// Names in one sentence.
 const NAMES: usize = 8;
 
@@ -161,7 +166,25 @@ pub fn judge(health: &mut GatewayHealth, seen: &Seen, known: &Known, now: Moment
     {
         health.status = Status::Ok;
     }
+    stray_calls(health, seen, known, now);
     verdict
+}
+
+/// Failed calls of tools of no known service: something behind the gateway does not work, and nobody knows what.
+fn stray_calls(health: &mut GatewayHealth, seen: &Seen, known: &Known, now: Moment) {
+    let listed = |name: &str| seen.tools.iter().flatten().any(|tool| tool.name == name && tool.service.is_none());
+    let failed = known.calls.iter().filter_map(|(about, calls)| {
+        let age = calls.last_bad.filter(|_| calls.failures > 0)?.age(now);
+        let name = tool_of(about).filter(|name| age <= FAILED_CALL && listed(name))?;
+        Some((age, name, &calls.message))
+    });
+    let mut failed: Vec<_> = failed.collect();
+    failed.sort();
+    for (age, name, message) in failed.into_iter().take(STRAYS) {
+        let (name, message) = (scrub::line(name, 100), scrub::line(message, 300));
+        health.warnings.push(format!("a call to {name}, of no known service, failed {} ago: {message}", span(age)));
+        health.status = worse(health.status);
+    }
 }
 
 fn token(health: &mut GatewayHealth, now: Moment) {
@@ -278,9 +301,10 @@ fn vanished(
         let service = entry(health, name);
         if current.contains(name) {
             service.evidence.push(format!(
-                "{} of its {} tools are gone: {} (seen {ago} ago)",
+                "{} of its {} tools {} gone: {} (seen {ago} ago)",
                 lost.len(),
                 tools.len(),
+                if lost.len() == 1 { "is" } else { "are" },
                 list(&lost)
             ));
             continue;

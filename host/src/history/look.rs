@@ -2,7 +2,14 @@
 //! Takes a [`Gateway`] and a [`History`]; gives a judged report and what changed. Never calls a tool that the user did not name, nor
 //! one that is marked as changing something.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{
+    collections::BTreeMap,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use serde_json::Map;
 
@@ -15,6 +22,7 @@ use super::{
 use crate::{
     CallOptions, Class, Gateway,
     report::{GatewayHealth, Status},
+    scrub,
 };
 
 /// A harmless tool to call for certainty: `SERVICE=TOOL`.
@@ -24,6 +32,28 @@ pub struct ProbeOf {
     pub service: String,
     /// Its exact name on the wire.
     pub tool: String,
+}
+
+impl ProbeOf {
+    /// Why it was not made, in words. Without a gateway: none has the tool.
+    #[must_use]
+    pub fn not_made(&self, gateway: Option<&str>) -> String {
+        let tool = scrub::line(&self.tool, 100);
+        let why = gateway.map_or_else(
+            || format!("no gateway lists a tool {tool}"),
+            |gateway| format!("{} lists no tool {tool}", scrub::line(gateway, 100)),
+        );
+        format!("the probe {}={tool} was not made: {why}", scrub::line(&self.service, 100))
+    }
+
+    /// That it was made and nobody knows whose state it tells.
+    fn of_no_service(&self, outcome: &str) -> String {
+        let [service, tool] = [&self.service, &self.tool].map(|text| scrub::line(text, 100));
+        format!(
+            "the probe {service}={tool} tells of no known service ({}); declare it with --service",
+            scrub::line(outcome, 300)
+        )
+    }
 }
 
 impl FromStr for ProbeOf {
@@ -42,19 +72,41 @@ impl FromStr for ProbeOf {
     }
 }
 
-/// How to look.
+/// How to look. Cheap to clone; clones share what they found.
 #[derive(Clone, Debug)]
 pub struct Looker {
-    /// Where to remember.
-    pub history: History,
-    /// Tools to call.
-    pub probes: Vec<ProbeOf>,
+    history: History,
+    probes: Arc<[ProbeOf]>,
+    /// Whether each probe was made, or a report says why not.
+    settled: Arc<[AtomicBool]>,
 }
 
 impl Looker {
+    /// One that remembers here, and calls these tools.
+    #[must_use]
+    pub fn new(history: History, probes: Vec<ProbeOf>) -> Self {
+        let settled = probes.iter().map(|_| AtomicBool::new(false)).collect();
+        Self { history, probes: probes.into(), settled }
+    }
+
+    /// Where it remembers.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Probes that no report so far speaks of: no gateway that was looked at lists their tool, or has their service.
+    pub fn missing(&self) -> impl Iterator<Item = &ProbeOf> {
+        self.probes
+            .iter()
+            .zip(self.settled.iter())
+            .filter(|(_, settled)| !settled.load(Ordering::Relaxed))
+            .map(|(of, _)| of)
+    }
+
     /// Looks at a gateway once. Failures are in the report.
     pub async fn look(&self, gateway: &Gateway) -> (GatewayHealth, Vec<Transition>) {
-        let health = gateway.health().await;
+        let mut health = gateway.health().await;
         let tools = gateway.seen_tools();
         let mut seen = Seen {
             tools: None,
@@ -62,14 +114,26 @@ impl Looker {
             probes: BTreeMap::new(),
         };
         if health.tools.is_some() {
-            for probe in &self.probes {
-                let Some(tool) = tools.iter().find(|tool| tool.name == probe.tool) else { continue };
+            let known = |health: &GatewayHealth, name: &str| health.services.iter().any(|service| service.name == name);
+            for (probe, settled) in self.probes.iter().zip(self.settled.iter()) {
+                let Some(tool) = tools.iter().find(|tool| tool.name == probe.tool) else {
+                    // Another gateway may have it; the one that has the service should.
+                    if known(&health, &probe.service) {
+                        health.warnings.push(probe.not_made(Some(&health.gateway)));
+                        settled.store(true, Ordering::Relaxed);
+                    }
+                    continue;
+                };
+                settled.store(true, Ordering::Relaxed);
                 // What the gateway says of itself outranks the user's word: a probe has no side effects.
                 let outcome = if tool.destructive == Some(true) || tool.read_only == Some(false) {
                     (Status::Unknown, "not called: it is marked as changing something".to_owned())
                 } else {
                     probed(gateway, &probe.tool).await
                 };
+                if !known(&health, &probe.service) {
+                    health.warnings.push(probe.of_no_service(&outcome.1));
+                }
                 seen.probes.insert(
                     probe.service.clone(),
                     Probe { tool: probe.tool.clone(), status: outcome.0, message: outcome.1 },

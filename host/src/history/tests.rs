@@ -122,7 +122,7 @@ fn a_failed_call_makes_the_service_degraded_before_anybody_looks() {
         ),
     };
     let (service, result) = CallResult::of(&call).unwrap();
-    history.record_call("gw", service, &result, at(5));
+    history.record_call("gw", &service, &result, at(5));
     let last = history.last_service("gw", "s").unwrap();
     assert_eq!((last.status, last.since), (Status::Degraded, at(5)));
     // The gateway still calls it well: they disagree, and since when it is so stays.
@@ -174,10 +174,39 @@ fn calls_that_say_nothing_of_a_service_are_not_held_against_it() {
     ] {
         assert_eq!(CallResult::of(&call(Some(Error::new(class, "no")), false)), None, "{class:?}");
     }
-    assert_eq!(CallResult::of(&call(None, true)), Some(("s", CallResult::Answered)));
+    assert_eq!(CallResult::of(&call(None, true)), Some(("s".to_owned(), CallResult::Answered)));
     // An error of the tool's own is an answer.
     let own = Call { ok: false, ..call(None, true) };
-    assert_eq!(CallResult::of(&own), Some(("s", CallResult::Answered)));
+    assert_eq!(CallResult::of(&own), Some(("s".to_owned(), CallResult::Answered)));
+}
+
+#[test]
+fn a_failed_call_of_a_tool_of_no_known_service_degrades_the_gateway_until_that_tool_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::new(folder.path());
+    let unattributed = Seen { tools: Some(vec![SnapshotTool { name: "t".into(), service: None }]), ..Seen::default() };
+    record(&history, look(Status::Ok), &unattributed, at(0));
+    let call = |error: Option<Error>| Call {
+        gateway: "gw".into(),
+        tool: "t".into(),
+        service: None,
+        ok: error.is_none(),
+        result: error.is_none().then(|| serde_json::json!({})),
+        error,
+    };
+    let failed = Error::new(Class::UpstreamError, "a service behind the gateway cannot be reached: dial tcp");
+    let (about, result) = CallResult::of(&call(Some(failed))).unwrap();
+    history.record_call("gw", &about, &result, at(5));
+    assert_eq!(history.last("gw", at(5)).unwrap().status, Status::Degraded);
+    let (health, _) = record(&history, look(Status::Ok), &unattributed, at(10));
+    assert_eq!(health.status, Status::Degraded);
+    assert!(
+        health.warnings.iter().any(|words| words.contains("a call to t, of no known service, failed")),
+        "{health:?}"
+    );
+    let (about, result) = CallResult::of(&call(None)).unwrap();
+    history.record_call("gw", &about, &result, at(15));
+    assert_eq!(record(&history, look(Status::Ok), &unattributed, at(20)).0.status, Status::Ok);
 }
 
 #[test]

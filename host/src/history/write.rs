@@ -72,26 +72,37 @@ pub enum CallResult {
 }
 
 impl CallResult {
-    /// The service that a call says something about, and what. None when it says nothing: the filter refused it, the gateway is away.
+    /// The service that a call says something about, and what; the tool itself where no service is known. None when it
+    /// says nothing: the filter refused it, the gateway is away.
     #[must_use]
-    pub fn of(call: &Call) -> Option<(&str, Self)> {
-        match &call.error {
-            None => call.result.as_ref().and(call.service.as_deref()).map(|service| (service, Self::Answered)),
-            Some(error) => {
-                let status = match (error.class, error.service.is_some()) {
-                    (Class::UpstreamError, true) => Status::UpstreamError,
-                    (Class::AuthRequired, true) => Status::AuthRequired,
-                    (Class::Forbidden, true) => Status::Forbidden,
-                    (Class::RateLimited, true) => Status::RateLimited,
-                    // The gateway answers other things; it is this tool that takes too long.
-                    (Class::Timeout, _) => Status::Timeout,
-                    _ => return None,
-                };
-                let service = error.service.as_deref().or(call.service.as_deref())?;
-                Some((service, Self::Failed { status, message: without_queries(&scrub::line(&error.message, 500)) }))
-            }
-        }
+    pub fn of(call: &Call) -> Option<(String, Self)> {
+        let about = |named: Option<&String>| {
+            named.or(call.service.as_ref()).cloned().unwrap_or_else(|| format!("{TOOL}{}", call.tool))
+        };
+        let Some(error) = &call.error else {
+            return call.result.as_ref().map(|_| (about(None), Self::Answered));
+        };
+        let blamed = error.service.is_some();
+        let status = match error.class {
+            Class::UpstreamError if blamed || call.service.is_none() => Status::UpstreamError,
+            Class::AuthRequired if blamed => Status::AuthRequired,
+            Class::Forbidden if blamed => Status::Forbidden,
+            Class::RateLimited if blamed => Status::RateLimited,
+            // The gateway answers other things; it is this tool that takes too long.
+            Class::Timeout => Status::Timeout,
+            _ => return None,
+        };
+        let message = without_queries(&scrub::line(&error.message, 500));
+        Some((about(error.service.as_ref()), Self::Failed { status, message }))
     }
+}
+
+/// Under which calls of a tool of no known service are kept.
+const TOOL: &str = "tool:";
+
+/// The tool of no known service whose calls are kept so.
+pub(super) fn tool_of(about: &str) -> Option<&str> {
+    about.strip_prefix(TOOL)
 }
 
 impl History {
@@ -120,7 +131,7 @@ impl History {
         transitions
     }
 
-    /// Keeps how a call went.
+    /// Keeps how a call went: of a service, or of what [`CallResult::of`] gives instead.
     pub fn record_call(&self, gateway: &str, service: &str, result: &CallResult, now: Moment) {
         let service = scrub::line(service, 200);
         self.with(|connection| {
@@ -160,6 +171,8 @@ impl History {
         } else {
             Status::Degraded
         };
+        // A tool is no service: it is the gateway that does not work in part.
+        let service = if tool_of(service).is_some() { "" } else { service };
         self.with(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let before: Option<String> = transaction

@@ -6,7 +6,7 @@ use std::{process::Stdio, time::Duration};
 
 use tokio::{io::AsyncWriteExt as _, process::Command, sync::mpsc};
 
-use crate::{Error, Result, history::Transition};
+use crate::{Error, Result, history::Transition, scrub};
 
 /// How long one run may take.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -50,13 +50,13 @@ impl OnChange {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| failed(format!("does not start: {error}")))?;
-        let mut input = serde_json::to_vec(transition).unwrap_or_default();
-        input.push(b'\n');
+        let change = serde_json::to_string(transition).unwrap_or_default();
+        let input = format!("{}\n", scrub::json(&change));
         let stdin = child.stdin.take();
         let run = async move {
             if let Some(mut stdin) = stdin {
                 // A command that does not read its input is fine.
-                let _ = stdin.write_all(&input).await;
+                let _ = stdin.write_all(input.as_bytes()).await;
             }
             child.wait().await
         };

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     history::{History, Moment},
     report::{GatewayHealth, Health, worst},
+    scrub,
 };
 
 /// Events that a slow listener may be behind.
@@ -29,31 +30,45 @@ const DAY: Duration = Duration::from_hours(24);
 /// The board.
 pub(super) struct Board {
     history: History,
-    /// In the order asked.
-    names: Vec<String>,
     state: Mutex<State>,
     events: broadcast::Sender<Arc<str>>,
 }
 
 #[derive(Default)]
 struct State {
+    /// In the order asked.
+    names: Vec<String>,
     reports: BTreeMap<String, GatewayHealth>,
     counts: BTreeMap<String, Counts>,
 }
 
 impl Board {
     pub(super) fn new(history: History, names: Vec<String>) -> Self {
-        Self { history, names, state: Mutex::default(), events: broadcast::Sender::new(BEHIND) }
+        let state = Mutex::new(State { names, ..State::default() });
+        Self { history, state, events: broadcast::Sender::new(BEHIND) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Shows these gateways from now on, and no others.
+    pub(super) fn show(&self, names: Vec<String>) {
+        let mut state = self.state();
+        state.reports.retain(|name, _| names.contains(name));
+        state.counts.retain(|name, _| names.contains(name));
+        let _ = self.events.send(event("gateways", None, &json!({"gateways": names})));
+        state.names = names;
+    }
+
     /// Takes what was seen, and tells those who listen.
     pub(super) fn post(&self, update: &Update) {
         let name = update.health.gateway.clone();
         let mut state = self.state();
+        // A look that ended after the gateway was taken out.
+        if !state.names.contains(&name) {
+            return;
+        }
         let counts = state.counts.entry(name.clone()).or_default();
         counts.looks = counts.looks.saturating_add(1);
         counts.failed = counts.failed.saturating_add(u64::from(update.health.tools.is_none()));
@@ -73,25 +88,27 @@ impl Board {
         (known, self.events.subscribe())
     }
 
-    fn reports(&self) -> Vec<GatewayHealth> {
+    /// In the order asked, and how many are not there yet.
+    fn reports(&self) -> (Vec<GatewayHealth>, usize) {
         let state = self.state();
-        self.names.iter().filter_map(|name| state.reports.get(name).cloned()).collect()
+        let reports: Vec<_> = state.names.iter().filter_map(|name| state.reports.get(name).cloned()).collect();
+        let waiting = state.names.len().saturating_sub(reports.len());
+        (reports, waiting)
     }
 
     pub(super) fn health_json(&self) -> String {
-        let gateways = self.reports();
-        let waiting = self.names.len() - gateways.len();
+        let (gateways, waiting) = self.reports();
         let health = Health { status: worst(&gateways), gateways, history_off: self.history.why_off() };
         let mut json = serde_json::to_value(health).unwrap_or_default();
         if let Some(members) = json.as_object_mut() {
             members.insert("waiting".to_owned(), json!(waiting));
         }
-        json.to_string()
+        scrub::json(&json.to_string()).into_owned()
     }
 
     pub(super) fn metrics(&self) -> String {
         let counts = self.state().counts.clone();
-        metrics::metrics(&self.reports(), &counts, self.history.why_off().is_none())
+        metrics::metrics(&self.reports().0, &counts, self.history.why_off().is_none())
     }
 
     /// The page below its title.
@@ -99,8 +116,7 @@ impl Board {
         let board = Arc::clone(self);
         let drawn = tokio::task::spawn_blocking(move || {
             let now = Moment::now();
-            let reports = board.reports();
-            let waiting = board.names.len() - reports.len();
+            let (reports, waiting) = board.reports();
             let with_history = reports
                 .into_iter()
                 .map(|report| {
@@ -131,5 +147,6 @@ fn clean(health: &GatewayHealth) -> GatewayHealth {
 /// JSON has no line breaks of its own: one event is one `data` line.
 fn event(name: &str, id: Option<i64>, data: &impl Serialize) -> Arc<str> {
     let id = id.map_or_else(String::new, |id| format!("id: {id}\n"));
-    format!("event: {name}\n{id}data: {}\n\n", serde_json::to_string(data).unwrap_or_default()).into()
+    let data = serde_json::to_string(data).unwrap_or_default();
+    format!("event: {name}\n{id}data: {}\n\n", scrub::json(&data)).into()
 }

@@ -79,6 +79,11 @@ impl Monitor {
         self.address
     }
 
+    /// Shows these gateways from now on, in this order; the others are forgotten.
+    pub fn show(&self, names: Vec<String>) {
+        self.board.show(names);
+    }
+
     /// Shows a look to all who ask.
     pub fn post(&self, update: &Update) {
         self.board.post(update);

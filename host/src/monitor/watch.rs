@@ -1,9 +1,12 @@
 //! Keeps looking at gateways, side by side.
 //! Takes gateways and an interval; gives every report as it comes, with what changed. Ends when nobody listens any more.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::mpsc,
+    task::{AbortHandle, JoinSet},
+};
 
 use super::pace::{Pace, die};
 use crate::{
@@ -25,14 +28,18 @@ pub struct Update {
 
 /// All gateways being watched. Dropping it ends the watch.
 pub struct Watch {
+    looker: Looker,
+    every: Duration,
+    sender: mpsc::Sender<Update>,
     updates: mpsc::Receiver<Update>,
     /// Aborted when dropped.
-    _looks: JoinSet<()>,
+    looks: JoinSet<()>,
+    by_name: BTreeMap<String, AbortHandle>,
 }
 
 impl std::fmt::Debug for Watch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watch").finish_non_exhaustive()
+        f.debug_struct("Watch").field("gateways", &self.by_name.keys()).finish_non_exhaustive()
     }
 }
 
@@ -41,25 +48,47 @@ impl Watch {
     #[must_use]
     pub fn start(gateways: Vec<Gateway>, looker: &Looker, every: Duration) -> Self {
         let (sender, updates) = mpsc::channel(64);
-        let mut looks = JoinSet::new();
+        let (looks, by_name) = (JoinSet::new(), BTreeMap::new());
+        let mut watch = Self { looker: looker.clone(), every, sender, updates, looks, by_name };
         for gateway in gateways {
-            let (sender, looker, mut pace) = (sender.clone(), looker.clone(), Pace::new(every));
-            looks.spawn(async move {
-                loop {
-                    let (health, transitions) = looker.look(&gateway).await;
-                    let next = pace.next(&health, die());
-                    if sender.send(Update { health, transitions, next }).await.is_err() {
-                        return;
-                    }
-                    tokio::time::sleep(next).await;
-                }
-            });
+            watch.add(gateway);
         }
-        Self { updates, _looks: looks }
+        watch
     }
 
-    /// The next report. None when there is no gateway to watch.
+    /// Watches this one too, instead of the one that had its name.
+    pub fn add(&mut self, gateway: Gateway) {
+        let name = gateway.config().name.clone();
+        self.remove(&name);
+        let (sender, looker, mut pace) = (self.sender.clone(), self.looker.clone(), Pace::new(self.every));
+        let handle = self.looks.spawn(async move {
+            loop {
+                let (health, transitions) = looker.look(&gateway).await;
+                let next = pace.next(&health, die());
+                if sender.send(Update { health, transitions, next }).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(next).await;
+            }
+        });
+        self.by_name.insert(name, handle);
+    }
+
+    /// Watches the gateway of this name no more. A report of it may still be on its way.
+    pub fn remove(&mut self, name: &str) {
+        if let Some(handle) = self.by_name.remove(name) {
+            handle.abort();
+        }
+        while self.looks.try_join_next().is_some() {}
+    }
+
+    /// The next report of a gateway that is being watched.
     pub async fn next(&mut self) -> Option<Update> {
-        self.updates.recv().await
+        loop {
+            let update = self.updates.recv().await?;
+            if self.by_name.contains_key(&update.health.gateway) {
+                return Some(update);
+            }
+        }
     }
 }

@@ -48,6 +48,8 @@ pub struct Conversation {
     resource: Option<ResourceAny>,
     visit: Arc<Visit>,
     finished: bool,
+    /// Linear memory when it had started, in bytes.
+    at_start: usize,
 }
 
 impl Conversation {
@@ -80,7 +82,8 @@ impl Conversation {
         let within = within.min(limits.wall);
         let started = timeout(within, cpu.charge(runtime.contract.instantiate_async(&mut store))).await;
         let contract = settle(&store, within, started).map_err(Failure::Host)?;
-        Ok(Self { store, contract, resource: None, visit, finished: false })
+        let at_start = store.data().meter.memory();
+        Ok(Self { store, contract, resource: None, visit, finished: false, at_start })
     }
 
     /// Connects, or attaches to a session without any traffic.
@@ -237,6 +240,12 @@ impl Conversation {
     #[must_use]
     pub fn visit(&self) -> &Visit {
         &self.visit
+    }
+
+    /// Bytes by which its linear memory has grown since it started. It keeps them for as long as it lives.
+    #[must_use]
+    pub fn grown(&self) -> usize {
+        self.store.data().meter.memory().saturating_sub(self.at_start)
     }
 
     /// It trapped, ran into a limit or out of time; there is nothing to do with it but to drop it.

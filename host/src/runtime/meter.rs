@@ -152,6 +152,11 @@ impl Meter {
         self.reached = None;
     }
 
+    /// Linear memory, in bytes. It never shrinks.
+    pub(super) fn memory(&self) -> usize {
+        self.memory
+    }
+
     /// The account of this instance's CPU time.
     pub(super) fn cpu(&self) -> Cpu {
         self.cpu.clone()

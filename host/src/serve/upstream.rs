@@ -89,8 +89,7 @@ impl<U: Upstream> Upstream for Remembered<U> {
 
     async fn call(&self, tool: &str, arguments: Map<String, Value>, options: CallOptions) -> report::Call {
         let mut report = self.upstream.call(tool, arguments, options).await;
-        let Some((service, result)) = CallResult::of(&report).map(|(service, result)| (service.to_owned(), result))
-        else {
+        let Some((service, result)) = CallResult::of(&report) else {
             return report;
         };
         let (history, gateway) = (self.history.clone(), self.name().to_owned());

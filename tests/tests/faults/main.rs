@@ -5,9 +5,11 @@
 
 mod configuration;
 mod matrix;
+mod nasty;
 mod page;
 mod products;
 mod shapes;
+mod words;
 
 use std::time::Duration;
 

@@ -35,11 +35,18 @@ class Gateway:
         config: str | PathLike[str] | None = None,
         component: str | PathLike[str] | None = None,
         timeout: float | None = None,
+        bearer: str | None = None,
+        api_key: str | None = None,
+        api_key_header: str = "X-API-Key",
+        basic: tuple[str, str] | None = None,
+        headers: dict[str, str] | None = None,
     ) -> Self:
         """Read the configuration.
 
         `config` is another file than `~/.pflow/mcp-servers.json`, `component` another component than the built-in one, and
-        `timeout` the seconds that one operation may take. Raises `ConfigError` for an unknown name or a broken file.
+        `timeout` the seconds that one operation may take. `bearer`, `api_key` (sent as `api_key_header`) or `basic` (user and
+        password), and `headers`, are sent to the gateway instead of the entry's credential; `${VAR}` in them is a variable, as in
+        the entry. Raises `ConfigError` for an unknown name or a broken file, `ValueError` for arguments that are none.
         """
 
     @property

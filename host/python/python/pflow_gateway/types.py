@@ -57,7 +57,7 @@ Error = TypedDict(
 class Check(TypedDict):
     """One step of a test."""
 
-    name: Literal["resolve", "connect", "tls", "auth", "protocol", "tools"]
+    name: Literal["config", "resolve", "connect", "tls", "auth", "protocol", "tools"]
     ok: bool | None
     """None: not reached."""
     ms: float | None

@@ -165,7 +165,7 @@ fn a_lost_tool_of_a_living_service_is_told_and_does_not_make_it_ill() {
     let verdict = judge(&mut health, &listing(tools(&[("github", "gh_a")])), &known, NOW);
     assert_eq!((health.status, health.vanished_tools.as_slice()), (Status::Ok, &["gh_b".to_owned()][..]));
     assert!(
-        health.services.first().unwrap().evidence.iter().any(|words| words.contains("1 of its 2 tools are gone: gh_b"))
+        health.services.first().unwrap().evidence.iter().any(|words| words.contains("1 of its 2 tools is gone: gh_b"))
     );
     assert!(!verdict.good_catalogue);
 }

@@ -1,0 +1,167 @@
+"""The wizard, at a terminal: a pseudo-terminal, since it asks nobody who is not at one."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import FakeGateway, Pflow
+
+Start = Callable[..., FakeGateway]
+
+TOKEN = "t0ken-of-the-wizard"
+
+
+class Terminal:
+    """A program at a terminal of its own: what it shows, and what is typed."""
+
+    def __init__(self, argv: list[str | Path], env: dict[str, str], folder: Path) -> None:
+        self._ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [str(part) for part in argv],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=env,
+            cwd=folder,
+            close_fds=True,
+        )
+        os.close(theirs)
+        self.shown = ""
+        self._seen = 0
+
+    def _more(self, patience: float) -> bool:
+        """Whether the program may still show something."""
+        ready, _, _ = select.select([self._ours], [], [], patience)
+        if not ready:
+            return True
+        try:
+            read = os.read(self._ours, 65536)
+        except OSError:  # Linux, when the last program at a terminal has ended.
+            return False
+        self.shown += read.decode(errors="replace")
+        return bool(read)
+
+    def wait(self, text: str) -> None:
+        """Read until this is shown, after all that was waited for before."""
+        end = time.monotonic() + 120
+        while (found := self.shown.find(text, self._seen)) < 0:
+            if not self._more(0.2) or time.monotonic() > end:
+                pytest.fail(f"{text!r} was not shown:\n{self.shown}")
+        self._seen = found + len(text)
+
+    def answer(self, question: str, answer: str) -> None:
+        """Wait for a question, and type."""
+        self.wait(question)
+        os.write(self._ours, answer.encode() + b"\n")
+
+    def end(self) -> int:
+        """Read to the end; gives the exit code."""
+        deadline = time.monotonic() + 120
+        while self._more(0.2) and self.process.poll() is None and time.monotonic() < deadline:
+            pass
+        while select.select([self._ours], [], [], 0)[0] and self._more(0):
+            pass
+        return self.process.wait(timeout=10)
+
+    def close(self) -> None:
+        """End the program, whatever it does."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self._ours)
+
+
+@pytest.fixture
+def wizard(pflow: Pflow) -> Iterator[Callable[..., Terminal]]:
+    """Start wizards; they end with the test."""
+    started: list[Terminal] = []
+    pflow.env |= {"NO_COLOR": "1", "TERM": "xterm", "TOKEN_OF_THE_TEST": TOKEN}
+
+    def start(*args: str) -> Terminal:
+        program = pflow.binary.parent / "pflow-gateway"
+        started.append(Terminal([program, "setup", *args], pflow.env, pflow.home))
+        return started[-1]
+
+    yield start
+    for terminal in started:
+        terminal.close()
+
+
+def entry(pflow: Pflow, name: str) -> dict[str, Any]:
+    """The `gateway` member of an entry."""
+    return dict(pflow.servers[name]["gateway"])
+
+
+def test_docker_is_set_up_and_synced_by_answers(
+    pflow: Pflow, fake_gateway: Start, wizard: Callable[..., Terminal]
+) -> None:
+    gateway = fake_gateway("docker", "--token", TOKEN)
+    terminal = wizard("docker")
+    terminal.answer("The gateway's MCP URL", "not a url")
+    terminal.answer("The gateway's MCP URL", gateway.url)
+    terminal.answer("Name of the entry [docker]", "")
+    terminal.answer("holds the gateway's token, or none [none]", "")
+    # It wants a token after all. Whoever pastes one instead of a name is told so.
+    terminal.answer("once it is set, or stop", "ghp_0123456789abcdef0123456789abcdef0123")
+    terminal.wait("not the name of an environment variable")
+    terminal.answer("once it is set, or stop", "NOT_SET_ANYWHERE")
+    terminal.wait("NOT_SET_ANYWHERE is not set")
+    terminal.answer("once it is set, or stop", "TOKEN_OF_THE_TEST")
+    terminal.wait("works: 129 tools")
+    terminal.answer("Run pflow mcp sync now", "y")
+    assert terminal.end() == 0, terminal.shown
+    assert entry(pflow, "docker")["auth"] == {"type": "bearer", "token": "${TOKEN_OF_THE_TEST}"}
+    assert len(pflow.registered("docker")) == 129
+    assert TOKEN not in terminal.shown
+    assert not [path for path in pflow.home.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
+
+
+def test_services_are_chosen_from_the_real_list(
+    pflow: Pflow, fake_gateway: Start, wizard: Callable[..., Terminal]
+) -> None:
+    gateway = fake_gateway("context-forge")
+    pflow.env["TOKEN_OF_THE_TEST"] = gateway.hello["token"]
+    terminal = wizard("context-forge", "--bearer-env", "TOKEN_OF_THE_TEST", "--no-sync")
+    terminal.answer("The gateway's MCP URL", gateway.url)
+    terminal.answer("Name of the entry [contextforge]", "work")
+    terminal.wait("github-work")
+    terminal.answer("Services to keep: numbers or names, or all [all]", "jira")
+    terminal.wait("there is no service jira")
+    terminal.answer("Services to keep", "2, slack")
+    terminal.answer("One entry per service (y/n) [n]", "n")
+    terminal.wait("Added work to ")
+    assert terminal.end() == 0, terminal.shown
+    assert entry(pflow, "work")["services"] == {"include": ["github-work", "slack"]}
+    assert not (pflow.home / ".pflow" / "registry.json").exists(), "nothing was synced"
+
+
+def test_flags_answer_every_question(pflow: Pflow, fake_gateway: Start) -> None:
+    gateway = fake_gateway("generic", "--bearer", TOKEN)
+    program = pflow.binary.parent / "pflow-gateway"
+    flags = ("setup", "generic", "--url", gateway.url, "--name", "own", "--bearer-env", "TOKEN_OF_THE_TEST")
+    pflow.env["TOKEN_OF_THE_TEST"] = TOKEN
+    unknown = pflow.program(program, *flags, "--include-service", "jira")
+    assert unknown.returncode == 2
+    assert "there is no service jira" in unknown.stderr
+    assert "github, lab, slack" in unknown.stderr
+    done = pflow.program(program, *flags, "--include-service", "slack", "--sync")
+    assert done.returncode == 0, done.stderr
+    assert set(pflow.registered("own")) == {"slack__list_channels", "slack__post_message", "slack__set_topic"}
+
+
+def test_whoever_has_enough_leaves_without_a_trace(
+    pflow: Pflow, fake_gateway: Start, wizard: Callable[..., Terminal]
+) -> None:
+    gateway = fake_gateway("generic", "--bearer", TOKEN)
+    terminal = wizard("generic", "--url", gateway.url, "--name", "own", "--bearer-env", "PATH")
+    terminal.answer("once it is set, or stop", "stop")
+    assert terminal.end() == 1, terminal.shown
+    assert not (pflow.home / ".pflow" / "mcp-servers.json").exists()
