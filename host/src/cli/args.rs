@@ -420,6 +420,12 @@ pub(super) enum ComponentAction {
     },
     /// Play imitation gateways to a component, and score it against the contract
     Check(CheckComponent),
+    /// Write the built-in component to a file: to look at, or to compose a part of your own with it
+    Export {
+        /// Where to; a file that is there stays
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
     /// Write the built-in component's machine code, to be shipped beside the program
     Precompile {
         /// Where to [default: gateway.cwasm beside the program]

@@ -1,7 +1,7 @@
-//! `component use`, `list` and `reset`: which component runs for which gateway.
+//! `component use`, `list`, `reset` and `export`: which component runs for which gateway.
 //! Takes files and names; gives replies. Runs nothing.
 
-use std::{fmt::Write as _, path::Path};
+use std::{fmt::Write as _, fs, io::Write as _, path::Path};
 
 use serde_json::{Value, json};
 
@@ -10,8 +10,9 @@ use super::{
     screen::{Reply, yes},
 };
 use crate::{
-    Result,
+    Error, Result,
     components::{Components, Pin, Scope},
+    runtime::BUILT_IN,
     scrub,
 };
 
@@ -51,6 +52,22 @@ pub(super) fn install(context: &Context, file: &Path, gateway: Option<&str>) -> 
             Reply::good(text, &json)
         }
         Err(error) => Reply::failed(json!({"source": file}), error),
+    }
+}
+
+/// `component export FILE`.
+pub(super) fn export(file: &Path) -> Reply {
+    let shown = scrub::line(&file.display().to_string(), 300);
+    match fs::OpenOptions::new().write(true).create_new(true).open(file).and_then(|mut new| new.write_all(BUILT_IN)) {
+        Ok(()) => Reply::good(
+            format!("{} Wrote the built-in component to {shown}, {} bytes\n", yes(), BUILT_IN.len()),
+            &json!({"file": file, "size": BUILT_IN.len(), "error": null}),
+        ),
+        Err(error) => {
+            let error = Error::config(format!("cannot write {shown}: {error}"))
+                .with_hint("give the path of a file that is not there yet, in a folder that is");
+            Reply::failed(json!({"file": null}), error)
+        }
     }
 }
 

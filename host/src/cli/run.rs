@@ -136,6 +136,7 @@ pub(super) async fn component(context: &Context, action: &args::ComponentAction)
         args::ComponentAction::List => pins::list(context),
         args::ComponentAction::Reset { gateway } => pins::reset(context, gateway.as_deref()),
         args::ComponentAction::Check(asked) => check::check(context, asked).await,
+        args::ComponentAction::Export { file } => pins::export(file),
         args::ComponentAction::Precompile { output } => {
             let file = output.clone().map_or_else(beside_the_program, Ok);
             match file.and_then(|file| Runtime::precompile(&file).map(|()| file.display().to_string())) {

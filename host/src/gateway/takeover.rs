@@ -43,7 +43,7 @@ impl Pool {
     async fn compared(&self, listed: Listed) -> Result<Listed> {
         let few = |before: &Listed| {
             let kept = before.by_name.keys().filter(|name| listed.by_name.contains_key(*name)).count();
-            (kept * 2 < before.by_name.len()).then(|| (kept, before.by_name.len()))
+            (kept * 2 < before.by_name.len()).then_some((kept, before.by_name.len()))
         };
         if self.listed().is_none_or(|before| few(&before).is_none()) {
             return Ok(listed);

@@ -103,11 +103,15 @@ impl Anatomy {
                 .find(|i| i.package == PACKAGE && i.name == wanted);
             match found {
                 None => {
+                    let hint = if self.is_part() {
+                        "it is a part: it imports what another component has to do; put the built-in one behind it \
+                         (docs/components/composition.md)"
+                            .to_owned()
+                    } else {
+                        format!("it exports {}; build it against wit/gateway.wit, world `gateway`", list(&self.exports))
+                    };
                     return Err(Error::new(Class::Component, format!("the component does not export {expected}"))
-                        .with_hint(format!(
-                            "it exports {}; build it against wit/gateway.wit, world `gateway`",
-                            list(&self.exports)
-                        )));
+                        .with_hint(hint));
                 }
                 Some(found) if !compatible(found.version) => {
                     return Err(Error::new(
@@ -123,6 +127,17 @@ impl Anatomy {
             }
         }
         Ok(())
+    }
+
+    /// Whether it exports some interfaces of the contract and imports some: made to be composed with another component.
+    fn is_part(&self) -> bool {
+        let contract = |names: &[String]| {
+            names
+                .iter()
+                .filter_map(|name| Interface::parse(name))
+                .any(|found| found.package == PACKAGE && EXPORTS.contains(&found.name))
+        };
+        contract(&self.imports) && contract(&self.exports)
     }
 
     /// Whether this host offers everything that it asks for.
@@ -224,6 +239,16 @@ mod tests {
     fn a_missing_export_is_named_with_its_version() {
         let error = anatomy(&[], &ALL[..3]).check().unwrap_err();
         assert_eq!(error.message, "the component does not export pflow:gateway/calls@0.1.0");
+    }
+
+    #[test]
+    fn a_part_is_told_to_be_composed() {
+        let error = anatomy(&ALL[1..2], &ALL[1..2]).check().unwrap_err();
+        assert_eq!(error.message, "the component does not export pflow:gateway/discovery@0.1.0");
+        assert!(error.hint.unwrap().contains("docs/components/composition.md"));
+        // One that just lacks something is no part.
+        let error = anatomy(&["pflow:gateway/log@0.1.0"], &ALL[1..2]).check().unwrap_err();
+        assert!(error.hint.unwrap().starts_with("it exports pflow:gateway/filter@0.1.0;"));
     }
 
     #[test]

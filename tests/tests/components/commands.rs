@@ -171,3 +171,19 @@ async fn a_copy_that_changed_under_its_pin_is_refused_everywhere() {
     component(&home, &["reset"]).await;
     assert!(!is_made_up(&tools(&home, &["one"]).await));
 }
+
+#[tokio::test]
+async fn the_built_in_component_is_written_to_a_file_that_runs_like_it_and_replaces_nothing() {
+    let home = home(&[]);
+    let run = component(&home, &["export", "gateway.wasm", "--json"]).await;
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let file = home.path().join("gateway.wasm");
+    assert_eq!(run.json()["size"], fs::metadata(&file).unwrap().len());
+    let check = component(&home, &["check", "gateway.wasm", "--interface", "filter", "--json"]).await;
+    assert_eq!((check.code, &check.json()["score"]["percent"]), (Some(0), &Value::from(100)), "{check:?}");
+    fs::write(&file, "mine").unwrap();
+    let again = component(&home, &["export", "gateway.wasm"]).await;
+    assert_eq!(again.code, Some(2), "{again:?}");
+    assert!(again.stderr.contains("cannot write gateway.wasm"), "{again:?}");
+    assert_eq!(fs::read(&file).unwrap(), b"mine");
+}
