@@ -12,8 +12,8 @@ use pflow_gateway_component::{
     attribution::{GATEWAY, Ladder},
     catalog,
     gateways::{self, Report, Reported},
-    mcp::{paging::Listing, tools::Listed},
-    model::{Attribution, Confidence, DeclaredService, Kind, Provenance, Status},
+    mcp::paging::Listing,
+    model::{self, Attribution, Confidence, DeclaredService, Kind, Provenance, Status},
 };
 use serde_json::json;
 
@@ -146,7 +146,7 @@ fn ladder_of<'t>(
     input: &Input,
     report: &Report,
     declared: &[DeclaredService],
-    tools: &'t [Listed],
+    tools: &'t [model::Tool],
 ) -> Vec<(&'t str, Provenance)> {
     let ladder = Ladder::new(product(input.kind), declared, report, tools);
     tools.iter().map(|tool| (tool.name.as_str(), ladder.climb(tool))).collect()
@@ -161,11 +161,11 @@ fn product(kind: Product) -> &'static dyn gateways::Product {
 }
 
 fuzz_target!(|input: Input| {
-    let tools: Vec<Listed> = input
+    let tools: Vec<model::Tool> = input
         .tools
         .iter()
         .take(24)
-        .map(|tool| Listed {
+        .map(|tool| model::Tool {
             name: tool.name.text(),
             title: None,
             description: None,
@@ -174,6 +174,7 @@ fuzz_target!(|input: Input| {
             annotations: None,
             icons: None,
             meta: tool.meta.json(),
+            provenance: Provenance::default(),
         })
         .collect();
     let declared: Vec<DeclaredService> = input
@@ -185,7 +186,12 @@ fuzz_target!(|input: Input| {
     let mut report = Report::default();
     for (at, service) in input.reported_tools.iter().take(6) {
         if let Some(tool) = tools.get(usize::from(*at) % tools.len().max(1)) {
-            let reported = Reported { service: service.text(), original_name: None, evidence: "told".to_owned() };
+            let reported = Reported {
+                service: service.text(),
+                original_name: None,
+                service_id: Some("id".to_owned()),
+                evidence: "told".to_owned(),
+            };
             report.tools.insert(tool.name.clone(), reported);
         }
     }
@@ -235,7 +241,7 @@ fuzz_target!(|input: Input| {
 });
 
 fn one_rung(
-    tool: &Listed,
+    tool: &model::Tool,
     name: &str,
     provenance: &Provenance,
     input: &Input,
