@@ -292,7 +292,7 @@ fn describe(code: &ErrorCode) -> String {
 fn words(name: &str) -> String {
     let name = name.strip_prefix("ErrorCode::").unwrap_or(name);
     let mut words = String::with_capacity(name.len() + 8);
-    for letter in name.chars().take_while(|letter| letter.is_ascii_alphanumeric()) {
+    for letter in name.chars().take_while(char::is_ascii_alphanumeric) {
         if letter.is_ascii_uppercase() && !words.is_empty() {
             words.push(' ');
         }
