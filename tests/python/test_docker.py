@@ -69,7 +69,6 @@ def test_a_service_that_dies_during_a_run_fails_alone(pflow: Pflow, fake_gateway
     assert tools_called(gateway) == [FIRST[0], SECOND[0]], "nothing is sent twice"
 
 
-@pytest.mark.xfail(strict=True, reason="one call recovers from a refused credential or a lost session, not from both")
 def test_a_token_that_a_restart_replaces_during_a_run_is_read_again(pflow: Pflow, fake_gateway: Start) -> None:
     """A restart also ends the sessions: both are renewed for one call."""
     gateway = docker(fake_gateway)

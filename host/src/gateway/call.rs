@@ -10,6 +10,7 @@ use super::{
     convert,
     explain::who,
     pool::{Lent, Listed, Pool, is_control},
+    recovery::Recovery,
 };
 use crate::{
     Class, Error, Result,
@@ -276,8 +277,9 @@ async fn answer(
         progress: attempt.listener.on_progress.is_some(),
         meta: attempt.meta.clone(),
     };
-    let mut tried = false;
+    let mut recovery = Recovery::default();
     loop {
+        recovery.begin(pool);
         let (failure, lent) = match pool.lend().await {
             Ok(mut lent) => {
                 call.request_id = pool.next_call_id();
@@ -299,9 +301,10 @@ async fn answer(
             matches!(&failure, Failure::Gateway(types::Error::Rejected(error), _) if error.code == INVALID_PARAMS);
         // A new session is good for the next call even when this one must not be repeated.
         let replaced = lent.as_ref().is_some_and(|lent| pool.put_out(lent.component, &failure));
-        let recovered = !tried && (replaced || pool.recover(&failure, lent).await);
+        let recovered =
+            if replaced { recovery.other_component() } else { recovery.recover(pool, &failure, lent).await };
         if !(recovered && safe) {
-            let mut error = pool.explain(failure);
+            let mut error = pool.explain(recovery.failure(failure));
             if lost && !safe {
                 error.hint = Some(format!(
                     "{tool} may have run; check before calling it again. It is not marked read-only or idempotent, so it was not repeated"
@@ -309,7 +312,6 @@ async fn answer(
             }
             return Err(Unanswered { error, rejected });
         }
-        tried = true;
     }
 }
 

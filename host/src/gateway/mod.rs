@@ -8,6 +8,7 @@ mod era;
 mod explain;
 mod identity;
 mod pool;
+mod recovery;
 mod reports;
 mod takeover;
 

@@ -18,8 +18,9 @@ use super::{
     convert,
     current::{Current, Serving},
     era::Eras,
-    explain::{explain, is_credential},
+    explain::explain,
     identity::Identities,
+    recovery::Recovery,
 };
 use crate::{
     Error, Result,
@@ -47,10 +48,10 @@ pub(super) struct Pool {
     pub(super) me: Weak<Self>,
     pub(super) current: Current,
     config: GatewayConfig,
-    egress: OnceCell<Egress>,
+    pub(super) egress: OnceCell<Egress>,
     shared: Mutex<Shared>,
-    /// Held while a session is opened or renewed, so that it happens once.
-    opening: tokio::sync::Mutex<()>,
+    /// Held while a session is opened or renewed, or a credential read again, so that it happens once.
+    pub(super) opening: tokio::sync::Mutex<()>,
     instances: AtomicU64,
     calls: AtomicU64,
     inbox: Arc<Inbox>,
@@ -63,7 +64,7 @@ pub(super) struct Pool {
 pub(super) struct Shared {
     session: Option<types::Session>,
     /// Grows with every new session; an instance of an older one is dropped when it comes back.
-    generation: u64,
+    pub(super) generation: u64,
     pub(super) idle: Vec<Lent>,
     pub(super) catalog: Option<Arc<Listed>>,
 }
@@ -201,25 +202,6 @@ impl Pool {
             .await
     }
 
-    /// Reads the credentials again, wherever a newer value can be. Whether one was found.
-    async fn credentials_changed(&self) -> bool {
-        let Some(egress) = self.egress.get() else { return false };
-        let Ok(variables) = Variables::of_this_user() else { return false };
-        for variables in [variables.clone(), variables.settings_first()] {
-            match self.config.auth.resolve(&variables).await {
-                Ok(fresh) if egress.credentials() != fresh => {
-                    egress.set_credentials(fresh);
-                    return true;
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(gateway = %self.config.name, "the credential cannot be read again: {error}");
-                }
-            }
-        }
-        false
-    }
-
     /// When the credential says that it ends, if it says so.
     pub(super) fn credential_expiry(&self) -> Option<std::time::SystemTime> {
         self.egress.get()?.credentials().expiry()
@@ -300,7 +282,7 @@ impl Pool {
         shared.idle.pop()
     }
 
-    fn opened(&self, session: types::Session) -> u64 {
+    pub(super) fn opened(&self, session: types::Session) -> u64 {
         self.remember_era(&session);
         let mut shared = self.shared();
         shared.session = Some(session);
@@ -309,47 +291,11 @@ impl Pool {
         shared.generation
     }
 
-    /// After a lost session: a new one, once for everybody.
-    pub(super) async fn renew(&self, mut lent: Lent) -> Result<(), Failure> {
-        let _opening = self.opening.lock().await;
-        if self.shared().generation != lent.generation {
-            return Ok(());
-        }
-        tracing::info!(gateway = %self.config.name, "the session was lost; opening a new one");
-        let session = lent.conversation.renew(self.config.timeout).await?;
-        lent.generation = self.opened(session);
-        self.give_back(lent);
-        Ok(())
-    }
-
-    /// Whether it is worth trying once more after this failure, and makes it so: a new session, other credentials.
-    pub(super) async fn recover(&self, failure: &Failure, lent: Option<Lent>) -> bool {
-        let Failure::Gateway(error, _) = failure else { return false };
-        if matches!(error, types::Error::SessionLost(_)) {
-            return match lent {
-                Some(lent) => self.renew(lent).await.is_ok(),
-                None => false,
-            };
-        }
-        if let Some(lent) = lent {
-            self.give_back(lent);
-        }
-        match error {
-            error if is_credential(error) => {
-                let changed = self.credentials_changed().await;
-                if changed {
-                    tracing::info!(gateway = %self.config.name, "the credential was refused; trying the one that is set now");
-                }
-                changed
-            }
-            _ => false,
-        }
-    }
-
-    /// Reads the catalogue and applies the gateway's own filter. Tries twice when the session or the credential was lost.
+    /// Reads the catalogue and applies the gateway's own filter. Tries again when the session or the credential was lost.
     pub(super) async fn list(&self) -> Result<Arc<Listed>> {
-        let mut tried = false;
+        let mut recovery = Recovery::default();
         loop {
+            recovery.begin(self);
             let (failure, lent) = match self.lend().await {
                 Ok(mut lent) => match self.read(&mut lent).await {
                     Ok(listed) => {
@@ -366,10 +312,9 @@ impl Pool {
             if lent.as_ref().is_some_and(|lent| self.put_out(lent.component, &failure)) {
                 continue;
             }
-            if tried || !self.recover(&failure, lent).await {
-                return Err(self.explain(failure));
+            if !recovery.recover(self, &failure, lent).await {
+                return Err(self.explain(recovery.failure(failure)));
             }
-            tried = true;
         }
     }
 

@@ -11,6 +11,7 @@ use super::{
     convert,
     explain::{kind_of, status_of},
     pool::{Listed, Pool, is_control},
+    recovery::Recovery,
 };
 use crate::{
     Class, Error, Result,
@@ -187,7 +188,7 @@ async fn tested(pool: &Pool, connected: &mut Option<Duration>) -> Result<Arc<Lis
             pool.give_back(lent);
         }
         // `list` tries again where that makes sense, and says why not.
-        Err(failure) if pool.recover(&failure, None).await => {}
+        Err(failure) if Recovery::default().recover(pool, &failure, None).await => {}
         Err(failure) => return Err(pool.explain(failure)),
     }
     pool.list().await

@@ -8,6 +8,7 @@ mod matrix;
 mod nasty;
 mod page;
 mod products;
+mod rotation;
 mod shapes;
 mod words;
 
