@@ -1,13 +1,7 @@
 //! `component check`: the conformance kit, for people and for programs.
 //! Takes a component, or the one that runs; gives a scored table. Shows on a terminal that it goes on, and nothing of that elsewhere.
 
-use std::{
-    fmt::Write as _,
-    fs,
-    io::IsTerminal as _,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fmt::Write as _, fs, io::IsTerminal as _, path::PathBuf, sync::Arc};
 
 use serde_json::{Value, json};
 
@@ -24,9 +18,6 @@ use crate::{
     scrub,
 };
 
-/// Above this, compiling takes long enough for somebody to wonder, in bytes.
-const LARGE: u64 = 2 * 1024 * 1024;
-
 /// `component check`.
 pub(super) async fn check(context: &Context, asked: &CheckComponent) -> Reply {
     let file = match chosen(context, asked) {
@@ -39,7 +30,6 @@ pub(super) async fn check(context: &Context, asked: &CheckComponent) -> Reply {
         deadline: context.timeout.unwrap_or(check::DEADLINE),
     };
     let progress = Progress::of_this_terminal();
-    progress.preparing(file.as_deref());
     let loaded = load(file.clone()).await;
     progress.clear();
     match loaded {
@@ -178,14 +168,6 @@ impl Progress {
 
     fn clear(self) {
         self.line("");
-    }
-
-    fn preparing(self, file: Option<&Path>) {
-        let size = file.and_then(|file| fs::metadata(file).ok()).map_or(0, |metadata| metadata.len());
-        if size > LARGE {
-            let mib = size / (1024 * 1024);
-            self.line(&format!("Compiling {mib} MiB of component; this happens once, then it is kept …"));
-        }
     }
 
     fn checked(self, done: usize, total: usize) {

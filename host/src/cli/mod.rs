@@ -61,6 +61,7 @@ fn run_all(program: &str, args: Vec<OsString>) -> u8 {
         }
     };
     log(cli.global.verbose);
+    crate::runtime::on_compiling(screen::compiling);
     let format = if cli.global.json { Format::Json } else { Format::Text };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,

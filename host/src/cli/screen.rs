@@ -3,7 +3,7 @@
 
 use std::{
     fmt::Write as _,
-    io::{self, Write},
+    io::{self, IsTerminal as _, Write},
 };
 
 use serde::Serialize;
@@ -120,6 +120,17 @@ pub(super) fn print(text: &str) -> io::Result<()> {
 pub(super) fn say(text: &str) {
     let mut err = anstream::stderr().lock();
     let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+}
+
+/// Above this, compiling takes long enough for somebody to wonder, in bytes.
+const LARGE: usize = 2 * 1024 * 1024;
+
+/// Says on a terminal why nothing happens for a while.
+pub(super) fn compiling(size: usize) {
+    if size > LARGE && io::stderr().is_terminal() {
+        let mib = size / (1024 * 1024);
+        say(&format!("Compiling {mib} MiB of component; this happens once, then it is kept …\n"));
+    }
 }
 
 fn forgive(result: io::Result<()>) -> io::Result<()> {

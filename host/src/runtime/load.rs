@@ -60,6 +60,9 @@ pub(super) fn load(engine: &Engine, bytes: &[u8], anatomy: &Anatomy, store: &Sto
         return Ok(component);
     }
     tracing::info!(sha256 = %anatomy.sha256, bytes = anatomy.size, "compiling the component, once");
+    if let Some(listener) = super::COMPILING.get() {
+        listener(anatomy.size);
+    }
     let code = compile(engine, bytes)?;
     if let Some(file) = entry
         && let Err(e) = write_entry(&file, &key, &code)

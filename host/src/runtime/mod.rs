@@ -54,6 +54,14 @@ pub fn set_packaged_file(file: PathBuf) {
     let _ = PACKAGED.set(file);
 }
 
+static COMPILING: OnceLock<fn(usize)> = OnceLock::new();
+
+/// Tells who watches that a component of so many bytes is being compiled, which takes seconds when it is large and is done once. The
+/// first listener counts.
+pub fn on_compiling(listener: fn(usize)) {
+    let _ = COMPILING.set(listener);
+}
+
 fn packaged_file() -> Option<PathBuf> {
     PACKAGED.get().cloned()
 }
