@@ -68,15 +68,15 @@ def test_contextforge_a_failing_call_is_known_before_the_gateway_notices(
 
 
 def test_contextforge_a_service_that_refuses_its_credential_is_not_well(
-    context_forge: ContextForge, tmp_path: Path, shared_cache: Path
+    forge: ContextForge, tmp_path: Path, shared_cache: Path
 ) -> None:
-    gateway = Gateway(tmp_path / "home", shared_cache, context_forge.url, context_forge._admin)
+    gateway = Gateway(tmp_path / "home", shared_cache, forge.url, forge._admin)
     gateway.until("github-work", "ok")
-    context_forge.revoke("github")
+    forge.revoke("github")
     # ContextForge's own check fails, and its API says no more than that.
     down = gateway.until("github-work", "offline", "auth_required")
     assert any("reachable is false" in words for words in down["evidence"]), down
-    context_forge.restore("github")
+    forge.restore("github")
     gateway.until("github-work", "ok")
 
 
