@@ -9,7 +9,7 @@ use crate::{
     conformance, fuzz,
     guests::guests,
     python::{Venv, Version},
-    shell::{Result, cargo, run, say, target},
+    shell::{Result, cargo, root, run, say, target},
 };
 
 #[derive(Args)]
@@ -61,8 +61,8 @@ pub(crate) fn test(options: &Options) -> Result {
         .env("COMPOSE_BIN", &guests.compose)
         .env("CONTEXTFORGE_PYTHON", context_forge.bin("python"))
         .env("FASTMCP_PYTHON", fastmcp.bin("python"))
-        // Pictures for people.
-        .env("TEST_OUTPUT", target().join("ci-output"))
+        // Pictures for people: here, wherever the build's own folder is.
+        .env("TEST_OUTPUT", root().join("target/ci-output"))
         .env_remove("PYTHONPATH"))?;
 
     conformance::against(&dist.folder.join("pflow-gateway"))
