@@ -560,3 +560,41 @@ async fn the_monitor_follows_the_server_file() {
     until("one that is left", &|names| names == ["\"two\""]).await;
     drop(running);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_monitor_takes_over_a_component_that_is_chosen_while_it_runs() {
+    let program = program().await;
+    let (_, one) = generic(|_| {}).await;
+    let home = Home::new(&program, &json!({"one": entry(&one.url())})).unwrap();
+    let (mut running, _) = monitor(&home, &program, &["-v"]);
+    let stderr = running.0.stderr.take().unwrap();
+    let (told, mut lines) = tokio::sync::mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        BufReader::new(stderr).lines().map_while(Result::ok).try_for_each(|line| told.send(line))
+    });
+    let mut until = async |words: &str| {
+        let wait = tokio::time::timeout(Duration::from_secs(60), async {
+            while let Some(line) = lines.recv().await {
+                if line.contains(words) && line.contains("answers from now on") {
+                    return;
+                }
+            }
+            panic!("the monitor ended before it said {words:?}");
+        });
+        wait.await.unwrap_or_else(|_| panic!("the monitor never said {words:?}"));
+    };
+    // The built-in component with another digest: a custom section that means nothing.
+    let mut bytes = pflow_gateway::runtime::BUILT_IN.to_vec();
+    bytes.extend([0, 6, 5]);
+    bytes.extend(b"other");
+    fs::write(home.path().join("other.wasm"), bytes).unwrap();
+    for (words, expected) in
+        [(&["component", "use", "other.wasm"][..], "other.wasm"), (&["component", "reset"], "the built-in component")]
+    {
+        let run = home.run(words, Duration::from_secs(60)).await.unwrap();
+        assert_eq!(run.code, Some(0), "{run:?}");
+        until(expected).await;
+    }
+    let status = home.run(&["health", "one", "--json"], Duration::from_secs(60)).await.unwrap();
+    assert_eq!(status.code, Some(0), "{status:?}");
+}
