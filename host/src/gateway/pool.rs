@@ -244,7 +244,17 @@ impl Pool {
         if let Some(generation) = self.attach(&mut conversation).await? {
             return Ok(Lent { conversation, generation, component });
         }
-        conversation.open(&self.endpoint(), None, self.config.timeout).await?;
+        // Only here: who attaches to a session knows the era from it.
+        let era = self.remembered_era();
+        let endpoint = types::Endpoint { era, ..self.endpoint() };
+        match conversation.open(&endpoint, None, self.config.timeout).await {
+            // The peer may speak otherwise by now: asked as one that nobody knows.
+            Err(Failure::Gateway(
+                types::Error::Rejected(_) | types::Error::ProtocolError(_) | types::Error::NotMcp(_),
+                _,
+            )) if era.is_some() => conversation.open(&self.endpoint(), None, self.config.timeout).await?,
+            opened => opened?,
+        }
         let session = conversation.session(self.config.timeout).await?;
         let generation = self.opened(session);
         Ok(Lent { conversation, generation, component })
@@ -407,14 +417,16 @@ impl Pool {
 
     fn endpoint(&self) -> types::Endpoint {
         let instance = self.instances.fetch_add(1, Ordering::Relaxed);
-        let era = self.origin_and_eras().and_then(|(origin, eras)| eras.of(&origin));
-        types::Endpoint {
-            era: era.map(|era| match era {
-                Era::Legacy => types::Era::Legacy,
-                Era::Modern => types::Era::Modern,
-            }),
-            ..convert::endpoint(&self.config, 1 + (instance * IDS) % CALL_IDS)
-        }
+        convert::endpoint(&self.config, 1 + (instance * IDS) % CALL_IDS)
+    }
+
+    /// What the origin spoke last, as far as that is known.
+    fn remembered_era(&self) -> Option<types::Era> {
+        let (origin, eras) = self.origin_and_eras()?;
+        Some(match eras.of(&origin)? {
+            Era::Legacy => types::Era::Legacy,
+            Era::Modern => types::Era::Modern,
+        })
     }
 
     fn remember_era(&self, session: &types::Session) {

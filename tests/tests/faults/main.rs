@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failing test shall panic")]
 
 mod configuration;
+mod eras;
 mod matrix;
 mod nasty;
 mod page;
