@@ -7,7 +7,7 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, ListToolsResult,
-        MetaObject, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+        MetaObject, PaginatedRequestParams, ResultType, ServerCapabilities, ServerConfig, Tool,
     },
     service::RequestContext,
 };
@@ -86,7 +86,12 @@ impl Aggregate {
         let params = json!({"name": tool, "arguments": request.arguments.clone().unwrap_or_default()});
         match route.way.ask("tools/call", params).await {
             Ok(result) => {
-                serde_json::from_value(result).map_err(|error| ErrorData::internal_error(error.to_string(), None))
+                let mut result: CallToolResult = serde_json::from_value(result)
+                    .map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
+                // The services speak the older protocol, which has no such member; in the newer one every result has it (2026-07-28,
+                // Result). rmcp takes it out again for a peer of the older one.
+                result.result_type = Some(ResultType::COMPLETE);
+                Ok(result)
             }
             Err(ForwardError::Rpc { code: -32602, .. }) => Err(unknown()),
             Err(error) => Ok(CallToolResult::error(vec![ContentBlock::text(format!("{}: {error}", route.service))])),

@@ -4,7 +4,7 @@
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -147,7 +147,13 @@ where
                 *response.status_mut() = StatusCode::NOT_FOUND;
                 response
             } else if door.admits(request.headers()) {
-                mcp.handle(request).await
+                let ends = request.method() == Method::DELETE;
+                let mut response = mcp.handle(request).await;
+                // The session is ended when this is said; to clients a 202 is a failure.
+                if ends && response.status() == StatusCode::ACCEPTED {
+                    *response.status_mut() = StatusCode::NO_CONTENT;
+                }
+                response
             } else {
                 door.refuse()
             })

@@ -75,6 +75,25 @@ impl Peer {
             .await
     }
 
+    /// The newer protocol: a request that says all that it needs.
+    async fn modern(&self, method: &str, mut params: Value) -> Value {
+        let name = params["name"].as_str().unwrap_or_default().to_owned();
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        let request = Request::post(&self.url)
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .header("authorization", format!("Bearer {TOKEN}"))
+            .header("mcp-protocol-version", "2026-07-28")
+            .header("mcp-method", method)
+            .header("mcp-name", name);
+        let body = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params}).to_string();
+        message(self.client.request(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap()).await
+    }
+
     async fn call(&self, tool: &str, arguments: Value) -> Value {
         self.ask("tools/call", json!({"name": tool, "arguments": arguments})).await["result"].clone()
     }
@@ -187,9 +206,28 @@ async fn nobody_comes_in_without_the_token_and_each_service_wants_its_own() {
 async fn a_deleted_session_is_gone() {
     let demo = demo(100).await;
     let peer = Peer::connect(&demo).await;
-    assert!(peer.send(Method::DELETE, Some(TOKEN), String::new()).await.status().is_success());
+    let ended = peer.send(Method::DELETE, Some(TOKEN), String::new()).await;
+    assert_eq!(ended.status(), StatusCode::NO_CONTENT, "clients take 200 or 204 for an end, and nothing else");
     let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
     assert_eq!(peer.post(Some(TOKEN), &ping).await.status(), StatusCode::NOT_FOUND);
+    demo.stop().await;
+}
+
+#[tokio::test]
+async fn every_result_says_that_it_is_complete_in_the_newer_protocol_and_none_in_the_older() {
+    let demo = demo(100).await;
+    let older = Peer::connect(&demo).await;
+    let newer = Peer { url: older.url.clone(), session: None, client: older.client.clone() };
+    let wanted = json!({"name": "weather_get_current", "arguments": {"city": "Lisbon"}});
+    for (method, params) in [("server/discover", json!({})), ("tools/list", json!({})), ("tools/call", wanted.clone())]
+    {
+        let answer = newer.modern(method, params).await;
+        assert_eq!(answer["result"]["resultType"], "complete", "{method}: {answer}");
+    }
+    let failed = newer.modern("tools/call", json!({"name": "weather_get_current", "arguments": {}})).await;
+    assert_eq!((&failed["result"]["isError"], &failed["result"]["resultType"]), (&json!(true), &json!("complete")));
+    let answer = older.ask("tools/call", wanted).await;
+    assert!(answer["result"]["content"].is_array() && answer["result"].get("resultType").is_none(), "{answer}");
     demo.stop().await;
 }
 
