@@ -10,7 +10,7 @@ use crate::{
     components::check::Interface,
     config::{DeclaredService, Filter},
     egress::Origin,
-    history::ProbeOf,
+    history::{Floor, ProbeOf},
     monitor::OnChange,
     report::Kind,
 };
@@ -305,13 +305,28 @@ pub(super) struct Watching {
     /// Run this command for every change, with the change as JSON on stdin; run without a shell
     #[arg(long, value_name = "CMD")]
     pub(super) on_change: Option<OnChange>,
+    /// From which state on a change is announced, and that it is over
+    #[arg(long, value_enum, value_name = "STATE", default_value = "degraded")]
+    pub(super) alert_on: FailOn,
+    /// Run --on-change once with a made-up change, say how it went, and look at nothing
+    #[arg(long, requires = "on_change")]
+    pub(super) test_alert: bool,
     /// Call this harmless tool, without arguments, to know a service's state for certain; may be repeated; a tool that no gateway
     /// lists is reported
     #[arg(long = "probe", value_name = "SERVICE=TOOL")]
     pub(super) probes: Vec<ProbeOf>,
 }
 
-/// From which state on `health` fails.
+impl From<FailOn> for Floor {
+    fn from(state: FailOn) -> Self {
+        match state {
+            FailOn::Degraded => Self::Degraded,
+            FailOn::Offline => Self::Offline,
+        }
+    }
+}
+
+/// From which state on `health` fails, and changes are announced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum FailOn {
     /// Anything that is not ok
@@ -329,9 +344,12 @@ pub(super) struct Monitor {
     /// Where to serve the status page; port 0 takes any free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
     pub(super) listen: SocketAddr,
-    /// Want the token in this environment variable; needed to listen elsewhere than on loopback
+    /// Want the token in this environment variable, instead of one made up at each start
     #[arg(long, value_name = "VAR")]
     pub(super) token_env: Option<String>,
+    /// Want no token: every user of this machine can read the status page, metrics and events
+    #[arg(long, conflicts_with = "token_env")]
+    pub(super) no_token: bool,
     /// Look at each gateway every so many seconds
     #[arg(long, value_name = "SECS", value_parser = seconds, default_value = "30")]
     pub(super) every: Duration,

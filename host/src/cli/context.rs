@@ -59,7 +59,7 @@ impl Context {
 
     /// The folder of what is remembered of the gateways in this file.
     pub(super) fn memory(&self) -> Result<PathBuf> {
-        Ok(ConfigFile::memory(&self.path()?))
+        ConfigFile::memory(&self.path()?)
     }
 
     /// What is remembered of gateways; off when there is no folder for it.

@@ -1,7 +1,7 @@
 //! `test`, `services`, `tools`, `health` and `call`: one question to a gateway.
 //! Takes a target; gives a [`Reply`]. Ends the session that it opened.
 
-use std::{io::Read as _, time::Duration};
+use std::{io::Read as _, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, json};
 
@@ -10,11 +10,12 @@ use super::{
     context::Context,
     render,
     screen::{Reply, careful, say},
+    watch,
 };
 use crate::{
     CallOptions, Class, Error, Gateway, Result,
-    history::{CallResult, History, Looker, Moment},
-    monitor::OnChange,
+    history::{CallResult, History, Looker, Moment, Watcher},
+    monitor::Alerts,
     report::{self, Health, Status},
     serve::{FileSnapshots, Snapshots as _},
 };
@@ -147,9 +148,17 @@ pub(super) fn targets(context: &Context, named: &[String]) -> Result<Vec<String>
 }
 
 async fn look_at_all(context: &Context, health: &args::Health) -> Result<Health> {
-    let targets = targets(context, &health.targets)?;
-    let looker = Looker::new(context.history(), health.watching.probes.clone());
-    let alerts = health.watching.on_change.clone().map(OnChange::start);
+    let (watching, named) = (&health.watching, &health.targets);
+    watch::check(watching)?;
+    let targets = targets(context, named)?;
+    let mut looker = Looker::new(context.history(), watching.probes.clone());
+    // Nobody is told by a look alone, so nothing counts as told.
+    let alerts = watching.on_change.clone().map(|command| {
+        let role = watch::role("health", named, watching);
+        let watcher = Arc::new(Watcher::passing(looker.history().clone(), &role, watching.alert_on.into()));
+        looker = looker.clone().telling(Arc::clone(&watcher));
+        Alerts::start(Some(command), watcher)
+    });
     // Side by side: one that hangs costs the others nothing. The order stays as asked.
     let mut looks = tokio::task::JoinSet::new();
     let mut reports: Vec<Option<report::GatewayHealth>> = vec![None; targets.len()];
@@ -157,7 +166,7 @@ async fn look_at_all(context: &Context, health: &args::Health) -> Result<Health>
         match context.gateway(target, &health.auth) {
             Ok(gateway) => {
                 let looker = looker.clone();
-                looks.spawn(async move { (at, ask(&gateway, looker.look(&gateway)).await) });
+                looks.spawn(async move { (at, ask(&gateway, looker.look_whatever_happens(&gateway)).await) });
             }
             // One broken entry among several is a finding; the only one is a usage error.
             Err(error) if targets.len() == 1 => return Err(error),

@@ -110,8 +110,12 @@ async fn carry_out(program: &str, cli: &Cli, format: Format) -> u8 {
     let lasting = match &cli.command {
         Command::Serve(serve) => Some(run::serve(&context, serve).await),
         Command::Demo(demo) => Some(run::demo(&context, demo, format).await),
-        Command::Monitor(monitor) => Some(watch::monitor(&context, monitor, format).await),
-        Command::Health(health) if health.watch.is_some() => Some(watch::health(&context, health, format).await),
+        Command::Monitor(monitor) if !monitor.watching.test_alert => {
+            Some(watch::monitor(&context, monitor, format).await)
+        }
+        Command::Health(health) if health.watch.is_some() && !health.watching.test_alert => {
+            Some(watch::health(&context, health, format).await)
+        }
         _ => None,
     };
     match lasting {
@@ -137,6 +141,12 @@ async fn once(context: &Context, command: &Command) -> Reply {
         Command::Test(look) => look::test(context, look).await,
         Command::Services(look) => look::services(context, look).await,
         Command::Tools(tools) => look::tools(context, tools).await,
+        Command::Health(health) if health.watching.test_alert => {
+            watch::test_alert(&health.targets, &health.watching).await
+        }
+        Command::Monitor(monitor) if monitor.watching.test_alert => {
+            watch::test_alert(&monitor.targets, &monitor.watching).await
+        }
         Command::Health(health) if health.history => past::health(context, health),
         Command::Health(health) => look::health(context, health).await,
         Command::Snapshot(snapshot) => past::snapshot(context, &snapshot.action),

@@ -4,9 +4,11 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::IsTerminal as _,
+    sync::Arc,
     time::Duration,
 };
 
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::{
@@ -14,12 +16,12 @@ use super::{
     context::{Context, variable_name},
     look, render,
     run::end_requested,
-    screen::{Format, careful, explain, no, print, say, yes},
+    screen::{Format, Reply, careful, explain, no, print, say, yes},
 };
 use crate::{
     Error, Gateway, Result,
-    history::{Looker, Transition, is_well},
-    monitor::{Alerts, Monitor, OnChange, Update, Watch},
+    history::{Looker, Transition, Watcher, is_well},
+    monitor::{Alerts, Monitor, OnChange, Update, Watch, random_token},
     report::{GatewayHealth, Health, worst},
     scrub,
 };
@@ -34,7 +36,8 @@ const FOLLOW: Duration = Duration::from_secs(2);
 struct Watched<'a> {
     gateways: Vec<Gateway>,
     looker: Looker,
-    alerts: Option<Alerts>,
+    watcher: Arc<Watcher>,
+    alerts: Alerts,
     followed: Followed<'a>,
 }
 
@@ -47,7 +50,15 @@ enum Sight<'a> {
 }
 
 impl<'a> Watched<'a> {
-    fn new(context: &'a Context, named: &'a [String], auth: &'a args::Auth, watching: &Watching) -> Result<Self> {
+    /// `what` tells this watcher from others that watch the same.
+    fn new(
+        context: &'a Context,
+        what: &str,
+        named: &'a [String],
+        auth: &'a args::Auth,
+        watching: &Watching,
+    ) -> Result<Self> {
+        check(watching)?;
         let targets = look::targets(context, named)?;
         let mut gateways = Vec::new();
         for target in &targets {
@@ -58,9 +69,12 @@ impl<'a> Watched<'a> {
                 Err(error) => return Err(error),
             }
         }
-        let looker = Looker::new(context.history(), watching.probes.clone());
-        let alerts = watching.on_change.clone().map(OnChange::start);
-        Ok(Self { gateways, looker, alerts, followed: Followed::new(context, named, auth) })
+        let history = context.history();
+        let watcher =
+            Arc::new(Watcher::lasting(history.clone(), &role(what, named, watching), watching.alert_on.into()));
+        let looker = Looker::new(history, watching.probes.clone()).telling(Arc::clone(&watcher));
+        let alerts = Alerts::start(watching.on_change.clone(), Arc::clone(&watcher));
+        Ok(Self { gateways, looker, watcher, alerts, followed: Followed::new(context, named, auth) })
     }
 
     fn names(&self) -> Vec<String> {
@@ -75,6 +89,10 @@ impl<'a> Watched<'a> {
         follow.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (mut told_off, mut told_missing) = (None, false);
         let mut seen = BTreeSet::new();
+        // What was told last time, and did not come through before the end.
+        let watcher = Arc::clone(&self.watcher);
+        let before = tokio::task::spawn_blocking(move || watcher.undelivered()).await.unwrap_or_default();
+        self.tell(&before);
         loop {
             let update = tokio::select! {
                 Some(update) = watch.next() => update,
@@ -100,12 +118,7 @@ impl<'a> Watched<'a> {
                 told_missing = true;
                 look::tell_missing(&self.looker);
             }
-            for transition in update.transitions.iter().filter(|transition| transition.announced) {
-                say(&announcement(transition));
-            }
-            if let Some(alerts) = &self.alerts {
-                alerts.tell(&update.transitions);
-            }
+            self.tell(&update.transitions);
             if !see(Sight::Update(&update, &self.looker)) {
                 break;
             }
@@ -116,9 +129,14 @@ impl<'a> Watched<'a> {
             farewells.spawn(async move { gateway.close().await });
         }
         let _ = tokio::time::timeout(FAREWELL, farewells.join_all()).await;
-        if let Some(alerts) = self.alerts {
-            let _ = tokio::time::timeout(FAREWELL, alerts.finish()).await;
+        let _ = tokio::time::timeout(FAREWELL, self.alerts.finish()).await;
+    }
+
+    fn tell(&self, transitions: &[Transition]) {
+        for transition in transitions {
+            say(&announcement(transition));
         }
+        self.alerts.tell(transitions);
     }
 
     /// Watches what the server file says now. Whether that is something else than before.
@@ -147,6 +165,43 @@ impl<'a> Watched<'a> {
             }
         }
         true
+    }
+}
+
+/// Looks the command for alerts up, before anything is watched.
+pub(super) fn check(watching: &Watching) -> Result<()> {
+    if let Some(warning) = watching.on_change.as_ref().map(OnChange::check).transpose()?.flatten() {
+        say(&format!("{} {warning}\n", careful()));
+    }
+    Ok(())
+}
+
+/// What a watcher is recognised by when it is started again.
+pub(super) fn role(what: &str, named: &[String], watching: &Watching) -> String {
+    let command = watching.on_change.as_ref().map_or("", OnChange::text);
+    format!("{what}\n{}\n{command}", named.join("\n"))
+}
+
+/// `--test-alert`.
+pub(super) async fn test_alert(named: &[String], watching: &Watching) -> Reply {
+    let shape = json!({"ok": false, "change": null});
+    let tried = async {
+        check(watching)?;
+        let command = watching.on_change.as_ref().ok_or_else(|| Error::config("--test-alert needs --on-change CMD"))?;
+        let change = command.try_out(named.first().map_or("test", String::as_str)).await?;
+        Ok((command.text(), change))
+    };
+    match tried.await {
+        Ok((command, change)) => Reply::good(
+            format!(
+                "{} {} ran, with this on stdin:\n  {}\n",
+                yes(),
+                scrub::line(command, 300),
+                scrub::line(&change.to_string(), 1_000)
+            ),
+            &json!({"ok": true, "change": change, "error": null}),
+        ),
+        Err(error) => Reply::failed(shape, error),
     }
 }
 
@@ -213,7 +268,14 @@ fn announcement(transition: &Transition) -> String {
     let of =
         transition.service.as_deref().map_or_else(String::new, |service| format!(" {}", scrub::line(service, 100)));
     let from = transition.from.map_or_else(String::new, |from| format!("{from} → "));
-    let settled = if transition.settled { " (settled after going to and fro)" } else { "" };
+    let settled = match (transition.settled, transition.held_back) {
+        (false, 0) => String::new(),
+        (true, 0) => " (stable again)".to_owned(),
+        (settled, held_back) => {
+            let changes = render::count(usize::try_from(held_back).unwrap_or(usize::MAX), "change");
+            format!(" ({}after {changes} that were not announced)", if settled { "stable again " } else { "" })
+        }
+    };
     let reason = scrub::line(&transition.reason, 300);
     let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
     let gateway = scrub::line(&transition.gateway, 100);
@@ -223,7 +285,7 @@ fn announcement(transition: &Transition) -> String {
 /// `health --watch`.
 pub(super) async fn health(context: &Context, health: &args::Health, format: Format) -> Result<()> {
     let every = health.watch.unwrap_or(Duration::from_secs(30));
-    let watched = Watched::new(context, &health.targets, &health.auth, &health.watching)?;
+    let watched = Watched::new(context, "watch", &health.targets, &health.auth, &health.watching)?;
     let mut order = watched.names();
     let draws = format == Format::Text && std::io::stdout().is_terminal();
     let mut reports: BTreeMap<String, GatewayHealth> = BTreeMap::new();
@@ -262,32 +324,48 @@ fn print_on(text: &str) -> bool {
 
 /// `monitor`.
 pub(super) async fn monitor(context: &Context, monitor: &args::Monitor, format: Format) -> Result<()> {
-    let token = match &monitor.token_env {
-        None => None,
+    let token: Option<SecretString> = match &monitor.token_env {
+        None if monitor.no_token => None,
+        None => Some(random_token()?),
         Some(variable) => {
             let variable = variable_name(variable)?;
             let token = std::env::var(variable).ok().filter(|token| !token.trim().is_empty());
-            Some(token.ok_or_else(|| {
+            let token = token.ok_or_else(|| {
                 Error::config(format!("the variable {variable} is not set")).with_hint(format!("export {variable}=…"))
-            })?)
+            })?;
+            Some(token.into())
         }
     };
-    let watched = Watched::new(context, &monitor.targets, &monitor.auth, &monitor.watching)?;
+    // One that was made up is told, and nowhere else to be had.
+    let shown = token.clone().filter(|_| monitor.token_env.is_none());
+    let shown = shown.as_ref().map(ExposeSecret::expose_secret);
+    let what = format!("monitor {}", monitor.listen);
+    let watched = Watched::new(context, &what, &monitor.targets, &monitor.auth, &monitor.watching)?;
     let names = watched.names();
     let count = names.len();
     let history = watched.looker.history().clone();
-    let serving = Monitor::listen(monitor.listen, token.map(Into::into), history, names).await?;
+    let open = token.is_none();
+    let serving = Monitor::listen(monitor.listen, token, history, names).await?;
     let url = format!("http://{}/", serving.address());
     let told = match format {
-        Format::Json => print(&format!("{}\n", json!({"url": url, "pid": std::process::id(), "gateways": count}))),
-        Format::Text => print(&format!(
-            "{} Watching {}: {url}\n  {url}metrics, {url}health.json, {url}events\n  Ctrl-C ends it.\n",
-            yes(),
-            render::count(count, "gateway")
-        )),
+        Format::Json => {
+            let pid = std::process::id();
+            print(&format!("{}\n", json!({"url": url, "token": shown, "pid": pid, "gateways": count})))
+        }
+        Format::Text => {
+            let page = shown.map_or_else(|| url.clone(), |token| format!("{url}?token={token}"));
+            print(&format!(
+                "{} Watching {}: {page}\n  {url}metrics, {url}health.json, {url}events\n  Ctrl-C ends it.\n",
+                yes(),
+                render::count(count, "gateway")
+            ))
+        }
     };
     if told.is_err() {
         say(&format!("{} the monitor is at {url}\n", careful()));
+    }
+    if open {
+        say(&format!("{} without a token, every user of this machine can read what the monitor shows\n", careful()));
     }
     watched
         .run(monitor.every, |sight| {

@@ -4,8 +4,10 @@
 use std::{
     collections::BTreeMap,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
+
+use chrono::Datelike as _;
 
 use super::{
     convert,
@@ -117,10 +119,16 @@ async fn checked(pool: &Pool, listed: &Listed) -> Result<Vec<report::ServiceHeal
     Ok(services.into_iter().map(convert::service_health).collect())
 }
 
-/// When the credential ends, if it says so.
+/// When the credential ends, if it says so, and it is a date. A JWT may say anything.
 fn expiry(pool: &Pool) -> Option<String> {
-    let at = chrono::DateTime::<chrono::Utc>::from(pool.credential_expiry()?);
-    Some(at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
+    date(pool.credential_expiry()?)
+}
+
+fn date(at: SystemTime) -> Option<String> {
+    let seconds = i64::try_from(at.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs()).ok()?;
+    let at = chrono::DateTime::from_timestamp(seconds, 0)?;
+    // RFC 3339 has years of four digits.
+    (at.year() <= 9_999).then(|| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
 }
 
 fn from_catalog(service: &types::Service) -> report::ServiceHealth {
@@ -352,4 +360,19 @@ fn millis(duration: Duration) -> f64 {
 /// RFC 3339, UTC, to the second.
 fn now() -> String {
     chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_may_say_any_number_and_only_a_date_is_one() {
+        let at = |seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).and_then(date);
+        assert_eq!(at(1_700_000_000).as_deref(), Some("2023-11-14T22:13:20Z"));
+        assert_eq!(at(253_402_300_799).as_deref(), Some("9999-12-31T23:59:59Z"));
+        for seconds in [253_402_300_800, 10_000_000_000_000, 8_000_000_000_000_000, i64::MAX.unsigned_abs()] {
+            assert_eq!(at(seconds), None, "{seconds}");
+        }
+    }
 }

@@ -28,6 +28,13 @@ impl Moment {
         self.0
     }
 
+    /// Seconds since 1970.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are far below 2^52")]
+    pub fn seconds(self) -> f64 {
+        self.0 as f64 / 1_000.0
+    }
+
     /// From RFC 3339.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A failed call makes a service suspect for so long, if nothing newer is heard of it.
-const FAILED_CALL: Duration = Duration::from_secs(600);
+pub(super) const FAILED_CALL: Duration = Duration::from_mins(1);
 /// A good call is a sign of life for so long.
 const GOOD_CALL: Duration = Duration::from_secs(120);
 /// The slowest known gateway notices after three minutes. One that has seen a service so much longer ago than its others does not
@@ -121,6 +121,8 @@ pub struct Verdict {
     pub reported: BTreeMap<String, Status>,
     /// Services whose earlier failed calls no longer count.
     pub forgiven: Vec<String>,
+    /// Services that only a failed call speaks against, and when it failed; '' where it was of no known service.
+    pub suspected: BTreeMap<String, Moment>,
     /// The catalogue is complete, as far as can be known: it may become the last good snapshot.
     pub good_catalogue: bool,
 }
@@ -131,8 +133,33 @@ pub fn is_well(status: Status) -> bool {
     matches!(status, Status::Ok | Status::Unknown | Status::Disabled)
 }
 
+/// Services of one gateway that are looked at. The largest that is known of has some dozens; each one is a row, a line and a metric.
+const SERVICES: usize = 500;
+/// Characters of a service's name. ContextForge allows 255, and nobody can read more.
+const NAME: usize = 255;
+
+/// What a gateway makes up costs a bounded amount, here and in the history.
+fn bound(health: &mut GatewayHealth, known: &Known) {
+    let all = health.services.len();
+    health.services.retain(|service| service.name.chars().take(NAME + 1).count() <= NAME);
+    let long = all - health.services.len();
+    if long > 0 {
+        health.warnings.push(format!("{long} services have names of more than {NAME} characters and are left out"));
+    }
+    let many = health.services.len();
+    if many > SERVICES {
+        // Those that are known stay, then those that are not well.
+        health.services.sort_by_key(|service| {
+            (!known.states.contains_key(&service.name), is_well(service.status), service.name.clone())
+        });
+        health.services.truncate(SERVICES);
+        health.warnings.push(format!("the gateway reports {many} services; {SERVICES} are looked at"));
+    }
+}
+
 /// Completes the report.
 pub fn judge(health: &mut GatewayHealth, seen: &Seen, known: &Known, now: Moment) -> Verdict {
+    bound(health, known);
     let mut verdict = Verdict {
         reported: health.services.iter().map(|s| (s.name.clone(), s.status)).collect(),
         ..Verdict::default()
@@ -147,13 +174,22 @@ pub fn judge(health: &mut GatewayHealth, seen: &Seen, known: &Known, now: Moment
     let freshest = health.services.iter().filter_map(age).min().unwrap_or_default();
     for service in &mut health.services {
         last_seen(service, freshest, known, now);
+        let said = service.status;
         if calls(service, known, now) == Forgive::Yes {
             verdict.forgiven.push(service.name.clone());
         }
+        if service.status != said && is_well(said) && !is_well(service.status) {
+            let failed = known.calls.get(&service.name).and_then(|calls| calls.last_bad);
+            verdict.suspected.extend(failed.map(|at| (service.name.clone(), at)));
+        }
         if let Some(probe) = seen.probes.get(&service.name) {
             probed(service, probe);
+            if probe.status != Status::Unknown {
+                verdict.suspected.remove(&service.name);
+            }
         }
     }
+    bound(health, known);
     health.services.sort_by(|one, other| one.name.cmp(&other.name));
     if health.status == Status::Ok && !health.services.iter().all(|service| is_well(service.status)) {
         health.status = Status::Degraded;
@@ -166,25 +202,41 @@ pub fn judge(health: &mut GatewayHealth, seen: &Seen, known: &Known, now: Moment
     {
         health.status = Status::Ok;
     }
-    stray_calls(health, seen, known, now);
+    let strays = stray_calls(health, seen, known, now);
+    // The gateway itself is suspect when it works in part, and failed calls are all that says so.
+    let only_suspects = health.status == Status::Degraded
+        && health.error.is_none()
+        && verdict.good_catalogue
+        && health
+            .services
+            .iter()
+            .all(|service| is_well(service.status) || verdict.suspected.contains_key(&service.name));
+    let last = verdict.suspected.values().copied().chain(strays).max().filter(|_| only_suspects);
+    verdict.suspected.extend(last.map(|at| (String::new(), at)));
+    if last.is_some() {
+        verdict.reported.insert(String::new(), Status::Ok);
+    }
     verdict
 }
 
-/// Failed calls of tools of no known service: something behind the gateway does not work, and nobody knows what.
-fn stray_calls(health: &mut GatewayHealth, seen: &Seen, known: &Known, now: Moment) {
+/// Failed calls of tools of no known service: something behind the gateway does not work, and nobody knows what. When the last was.
+fn stray_calls(health: &mut GatewayHealth, seen: &Seen, known: &Known, now: Moment) -> Option<Moment> {
     let listed = |name: &str| seen.tools.iter().flatten().any(|tool| tool.name == name && tool.service.is_none());
     let failed = known.calls.iter().filter_map(|(about, calls)| {
-        let age = calls.last_bad.filter(|_| calls.failures > 0)?.age(now);
+        let at = calls.last_bad.filter(|_| calls.failures > 0)?;
+        let age = at.age(now);
         let name = tool_of(about).filter(|name| age <= FAILED_CALL && listed(name))?;
-        Some((age, name, &calls.message))
+        Some((age, at, name, &calls.message))
     });
     let mut failed: Vec<_> = failed.collect();
     failed.sort();
-    for (age, name, message) in failed.into_iter().take(STRAYS) {
+    let last = failed.first().map(|(_, at, ..)| *at);
+    for (age, _, name, message) in failed.into_iter().take(STRAYS) {
         let (name, message) = (scrub::line(name, 100), scrub::line(message, 300));
         health.warnings.push(format!("a call to {name}, of no known service, failed {} ago: {message}", span(age)));
         health.status = worse(health.status);
     }
+    last
 }
 
 fn token(health: &mut GatewayHealth, now: Moment) {

@@ -12,15 +12,17 @@ use std::{
 };
 
 use serde_json::Map;
+use tokio::task::{JoinError, JoinSet};
 
 use super::{
     History,
     clock::Moment,
     judge::{Probe, Seen, SnapshotTool, judge},
+    watcher::Watcher,
     write::{CallResult, Transition},
 };
 use crate::{
-    CallOptions, Class, Gateway,
+    CallOptions, Class, Error, Gateway,
     report::{GatewayHealth, Status},
     scrub,
 };
@@ -44,6 +46,14 @@ impl ProbeOf {
             |gateway| format!("{} lists no tool {tool}", scrub::line(gateway, 100)),
         );
         format!("the probe {}={tool} was not made: {why}", scrub::line(&self.service, 100))
+    }
+
+    /// That it was not made, and on purpose.
+    fn refused(&self) -> String {
+        let [service, tool] = [&self.service, &self.tool].map(|text| scrub::line(text, 100));
+        format!(
+            "the probe {service}={tool} was not made: {tool} is marked as changing something; probe with a tool that only reads"
+        )
     }
 
     /// That it was made and nobody knows whose state it tells.
@@ -76,6 +86,7 @@ impl FromStr for ProbeOf {
 #[derive(Clone, Debug)]
 pub struct Looker {
     history: History,
+    watcher: Option<Arc<Watcher>>,
     probes: Arc<[ProbeOf]>,
     /// Whether each probe was made, or a report says why not.
     settled: Arc<[AtomicBool]>,
@@ -86,7 +97,13 @@ impl Looker {
     #[must_use]
     pub fn new(history: History, probes: Vec<ProbeOf>) -> Self {
         let settled = probes.iter().map(|_| AtomicBool::new(false)).collect();
-        Self { history, probes: probes.into(), settled }
+        Self { history, watcher: None, probes: probes.into(), settled }
+    }
+
+    /// One that tells this watcher what is news to it.
+    #[must_use]
+    pub fn telling(self, watcher: Arc<Watcher>) -> Self {
+        Self { watcher: Some(watcher), ..self }
     }
 
     /// Where it remembers.
@@ -104,7 +121,29 @@ impl Looker {
             .map(|(of, _)| of)
     }
 
-    /// Looks at a gateway once. Failures are in the report.
+    /// As [`look`](Self::look). One that panics is a finding like any other: the next look is made all the same.
+    pub async fn look_whatever_happens(&self, gateway: &Gateway) -> (GatewayHealth, Vec<Transition>) {
+        let (looker, of) = (self.clone(), gateway.clone());
+        match caught(async move { looker.look(&of).await }).await {
+            Ok(seen) => seen,
+            Err(words) => self.failed(gateway, words).await,
+        }
+    }
+
+    /// Nothing was seen, and that is this program's own fault.
+    async fn failed(&self, gateway: &Gateway, words: String) -> (GatewayHealth, Vec<Transition>) {
+        tracing::error!(gateway = gateway.config().name, "{words}");
+        let now = Moment::now();
+        let mut health = GatewayHealth::new(gateway.config().name.clone(), Status::Degraded, now.rfc3339());
+        health.error = Some(
+            Error::new(Class::Internal, words).with_hint("this is a bug of pflow-gateway: please report it, with -vv"),
+        );
+        let (watcher, seen) = (self.watcher.clone(), health.clone());
+        let news = tokio::task::spawn_blocking(move || watcher.map(|watcher| watcher.tell(&seen, now)));
+        (health, news.await.ok().flatten().unwrap_or_default())
+    }
+
+    /// Looks at a gateway once; and what is news to the watcher, if there is one. Failures are in the report.
     pub async fn look(&self, gateway: &Gateway) -> (GatewayHealth, Vec<Transition>) {
         let mut health = gateway.health().await;
         let tools = gateway.seen_tools();
@@ -127,6 +166,7 @@ impl Looker {
                 settled.store(true, Ordering::Relaxed);
                 // What the gateway says of itself outranks the user's word: a probe has no side effects.
                 let outcome = if tool.destructive == Some(true) || tool.read_only == Some(false) {
+                    health.warnings.push(probe.refused());
                     (Status::Unknown, "not called: it is marked as changing something".to_owned())
                 } else {
                     probed(gateway, &probe.tool).await
@@ -145,27 +185,44 @@ impl Looker {
             seen.tools = Some(listed);
         }
         let url = gateway.config().url.to_string();
-        let history = self.history.clone();
-        let judged = move || judged(&history, health, &url, &seen);
+        let (history, watcher) = (self.history.clone(), self.watcher.clone());
+        let judged = move || {
+            let health = judged(&history, health, &url, &seen);
+            let news = watcher.map(|watcher| watcher.tell(&health, Moment::now())).unwrap_or_default();
+            (health, news)
+        };
         // The file may be slow or locked; the other gateways do not wait for it.
         match tokio::task::spawn_blocking(judged).await {
             Ok(judged) => judged,
-            Err(error) => {
-                let mut health =
-                    GatewayHealth::new(gateway.config().name.clone(), Status::Unknown, Moment::now().rfc3339());
-                health.error = Some(crate::Error::new(Class::Internal, format!("the judgement failed: {error}")));
-                (health, Vec::new())
-            }
+            Err(error) => self.failed(gateway, format!("the judgement failed: {}", reason(error))).await,
         }
     }
 }
 
-fn judged(history: &History, mut health: GatewayHealth, url: &str, seen: &Seen) -> (GatewayHealth, Vec<Transition>) {
+/// What became of it; why it panicked.
+async fn caught<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, String> {
+    // Ended with this future, as the work itself would be.
+    let mut one = JoinSet::new();
+    one.spawn(work);
+    match one.join_next().await {
+        Some(Ok(done)) => Ok(done),
+        Some(Err(error)) => Err(format!("the look failed: {}", reason(error))),
+        None => Err("the look was lost".to_owned()),
+    }
+}
+
+fn reason(error: JoinError) -> String {
+    let Ok(panic) = error.try_into_panic() else { return "it was cancelled".to_owned() };
+    let words = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
+    words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".to_owned())
+}
+
+fn judged(history: &History, mut health: GatewayHealth, url: &str, seen: &Seen) -> GatewayHealth {
     let now = Moment::now();
     let known = history.known(&health.gateway);
     let verdict = judge(&mut health, seen, &known, now);
-    let transitions = history.record(&mut health, url, seen, &verdict, now);
-    (health, transitions)
+    history.record(&mut health, url, seen, &verdict, now);
+    health
 }
 
 async fn probed(gateway: &Gateway, tool: &str) -> (Status, String) {
@@ -178,5 +235,18 @@ async fn probed(gateway: &Gateway, tool: &str) -> (Status, String) {
         (_, None) if call.ok => (Status::Ok, format!("answered in {took}")),
         // Arguments that it misses, for example: the service runs.
         (_, None) => (Status::Ok, format!("answered with an error of its own in {took}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_look_that_panics_is_told_with_its_words() {
+        assert_eq!(caught(async { 7 }).await, Ok(7));
+        #[expect(clippy::panic, reason = "that is what is tested")]
+        let work = async { panic!("no such {}", "date") };
+        assert_eq!(caught::<()>(work).await, Err("the look failed: no such date".to_owned()));
     }
 }

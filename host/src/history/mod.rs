@@ -3,11 +3,13 @@
 //! is off and says why. Holds no credential.
 
 mod clock;
-mod flap;
 mod judge;
 mod look;
+mod masked;
+mod news;
 mod read;
 mod store;
+mod watcher;
 mod write;
 
 #[cfg(test)]
@@ -21,13 +23,15 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode};
 
-pub(crate) use self::write::without_queries;
+pub(crate) use self::masked::masked;
 pub use self::{
     clock::{Moment, span},
     judge::{CallsSeen, Known, Probe, Seen, Snapshot, SnapshotTool, StateSeen, Verdict, is_well, judge},
     look::{Looker, ProbeOf},
+    news::Floor,
     read::{Bar, Difference, ErrorSeen, GatewayHistory, Last, LastService, ServiceHistory, stretch},
-    write::{CallResult, Transition},
+    watcher::Watcher,
+    write::{CallResult, Stale, Transition},
 };
 
 /// How long to leave a file alone that gave trouble.
@@ -46,7 +50,7 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    connection: Option<Connection>,
+    database: Option<store::Database>,
     /// Why it is off now.
     off: Option<String>,
     /// What happened and is not a reason to be off.
@@ -112,17 +116,17 @@ impl History {
             return None;
         }
         for _ in 0..2 {
-            let mut connection = match state.connection.take() {
-                Some(connection) => connection,
+            let mut database = match state.database.take() {
+                Some(database) => database,
                 None => match store::open(path) {
                     Ok(opened) => {
-                        if let Some(moved) = opened.moved {
+                        if let Some((moved, why)) = opened.moved {
                             state.notes.push(format!(
-                                "the history was broken; it begins anew, and the old file is kept as {}",
+                                "the history {why}; it begins anew, and the old file is kept as {}",
                                 moved.display()
                             ));
                         }
-                        opened.connection
+                        opened.database
                     }
                     Err(trouble) => {
                         state.turn_off(trouble.to_string());
@@ -130,16 +134,17 @@ impl History {
                     }
                 },
             };
-            match work(&mut connection) {
+            database.begin();
+            match work(&mut database.connection) {
                 Ok(value) => {
-                    state.connection = Some(connection);
+                    state.database = Some(database);
                     state.off = None;
                     state.again = None;
                     return Some(value);
                 }
                 // Its own close must come before it is moved.
                 Err(error) if store::is_broken(&error) => {
-                    drop(connection);
+                    drop(database);
                     match store::move_aside(path) {
                         Ok(Some(moved)) => state.notes.push(format!(
                             "the history was broken ({error}); it begins anew, and the old file is kept as {}",
@@ -154,11 +159,15 @@ impl History {
                 }
                 Err(error) => {
                     // A connection whose file lies in a full or vanished place is better made anew.
-                    if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) {
-                        state.connection = Some(connection);
-                        state.turn_off(format!("{} is locked by another program", path.display()));
-                    } else {
-                        state.turn_off(format!("{}: {error}", path.display()));
+                    match error.sqlite_error_code() {
+                        Some(ErrorCode::DatabaseBusy) => {
+                            state.database = Some(database);
+                            state.turn_off(format!("{} is locked by another program", path.display()));
+                        }
+                        Some(ErrorCode::OperationInterrupted) => {
+                            state.turn_off(format!("{} takes too long to answer", path.display()));
+                        }
+                        _ => state.turn_off(format!("{}: {error}", path.display())),
                     }
                     return None;
                 }

@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::{
     History,
     clock::{Moment, span},
-    judge::{CallsSeen, Known, Snapshot, SnapshotTool, StateSeen, is_well},
-    write::{SLOT, Transition, status_of},
+    judge::{CallsSeen, FAILED_CALL, Known, Snapshot, SnapshotTool, StateSeen, is_well},
+    write::{SLOT, Stale, Transition, status_of},
 };
 use crate::{report::Status, scrub};
 
@@ -155,14 +155,32 @@ impl History {
 
     /// The last known state of one service and since when.
     #[must_use]
-    pub fn last_service(&self, gateway: &str, service: &str) -> Option<LastService> {
+    pub fn last_service(&self, gateway: &str, service: &str, now: Moment) -> Option<LastService> {
         self.ask(|connection| {
             connection
                 .query_row(
-                    "SELECT service, status, since, evidence FROM states WHERE gateway = ?1 AND service = ?2",
+                    &format!("SELECT service, {STATE} FROM states WHERE gateway = ?1 AND service = ?2"),
                     params![gateway, service],
-                    last_service,
+                    |row| last_service(row, now),
                 )
+                .optional()
+        })
+        .flatten()
+    }
+
+    /// The last time that an old catalogue of this gateway was shown.
+    #[must_use]
+    pub fn stale(&self, gateway: &str) -> Option<Stale> {
+        self.ask(|connection| {
+            connection
+                .query_row("SELECT at, taken, tools, status FROM stale WHERE gateway = ?1", [gateway], |row| {
+                    Ok(Stale {
+                        at: moment(row, 0)?,
+                        taken: moment(row, 1)?,
+                        tools: usize::try_from(row.get::<_, i64>(2)?).unwrap_or_default(),
+                        status: status_at(row, 3)?,
+                    })
+                })
                 .optional()
         })
         .flatten()
@@ -221,7 +239,8 @@ impl History {
     }
 }
 
-fn status(row: &Row<'_>, at: usize) -> rusqlite::Result<Status> {
+/// One that is not known, as a newer program may have written it, is `unknown`.
+pub(super) fn status_at(row: &Row<'_>, at: usize) -> rusqlite::Result<Status> {
     Ok(status_of(&row.get::<_, String>(at)?).unwrap_or(Status::Unknown))
 }
 
@@ -234,8 +253,8 @@ fn known(connection: &Connection, gateway: &str) -> rusqlite::Result<Known> {
         .prepare("SELECT service, status, reported, reported_since, last_good FROM states WHERE gateway = ?1")?
         .query_map([gateway], |row| {
             let state = StateSeen {
-                status: status(row, 1)?,
-                reported: status(row, 2)?,
+                status: status_at(row, 1)?,
+                reported: status_at(row, 2)?,
                 reported_since: moment(row, 3)?,
                 last_good: row.get::<_, Option<i64>>(4)?.map(Moment::from_millis),
             };
@@ -275,25 +294,40 @@ fn snapshot(connection: &Connection, gateway: &str, kind: &str) -> rusqlite::Res
         .optional()
 }
 
-fn last_service(row: &Row<'_>) -> rusqlite::Result<LastService> {
-    Ok(LastService { name: row.get(0)?, status: status(row, 1)?, since: moment(row, 2)?, evidence: row.get(3)? })
+const STATE: &str = "status, since, evidence, reported, suspected, at";
+
+/// A state as it counts now, since when, and why: a failed call fades when nothing newer is heard.
+fn state(row: &Row<'_>, now: Moment) -> rusqlite::Result<(Status, Moment, String, Moment)> {
+    let (status, since, evidence) = (status_at(row, 1)?, moment(row, 2)?, row.get(3)?);
+    let (reported, at) = (status_at(row, 4)?, moment(row, 6)?);
+    let suspected = row.get::<_, Option<i64>>(5)?.map(Moment::from_millis);
+    match suspected.filter(|failed| failed.age(now) > FAILED_CALL) {
+        None => Ok((status, since, evidence, at)),
+        Some(failed) => {
+            let words = format!("a call failed {} ago, and nothing newer is known", span(failed.age(now)));
+            Ok((reported, failed, words, at))
+        }
+    }
+}
+
+fn last_service(row: &Row<'_>, now: Moment) -> rusqlite::Result<LastService> {
+    let (status, since, evidence, _) = state(row, now)?;
+    Ok(LastService { name: row.get(0)?, status, since, evidence })
 }
 
 fn last(connection: &Connection, gateway: &str, now: Moment) -> rusqlite::Result<Option<Last>> {
     let found = connection
         .query_row(
-            "SELECT status, since, at, evidence FROM states WHERE gateway = ?1 AND service = ''",
+            &format!("SELECT service, {STATE} FROM states WHERE gateway = ?1 AND service = ''"),
             [gateway],
-            |row| Ok((status(row, 0)?, moment(row, 1)?, moment(row, 2)?, row.get(3)?)),
+            |row| state(row, now),
         )
         .optional()?;
     let services: Vec<LastService> = connection
-        .prepare(
-            "SELECT service, status, since, evidence FROM states WHERE gateway = ?1 AND service <> '' ORDER BY service",
-        )?
-        .query_map([gateway], last_service)?
+        .prepare(&format!("SELECT service, {STATE} FROM states WHERE gateway = ?1 AND service <> '' ORDER BY service"))?
+        .query_map([gateway], |row| last_service(row, now))?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(found.map(|(status, since, at, evidence)| Last {
+    Ok(found.map(|(status, since, evidence, at)| Last {
         gateway: gateway.to_owned(),
         status,
         since,
@@ -304,7 +338,7 @@ fn last(connection: &Connection, gateway: &str, now: Moment) -> rusqlite::Result
     }))
 }
 
-const TRANSITION: &str = "id, at, gateway, service, came_from, went_to, reason, announced, settled";
+const TRANSITION: &str = "id, at, gateway, service, came_from, went_to, reason, announced";
 
 fn transition(row: &Row<'_>) -> rusqlite::Result<Transition> {
     let service: String = row.get(3)?;
@@ -314,10 +348,11 @@ fn transition(row: &Row<'_>) -> rusqlite::Result<Transition> {
         gateway: row.get(2)?,
         service: (!service.is_empty()).then_some(service),
         from: row.get::<_, Option<String>>(4)?.as_deref().and_then(status_of),
-        to: status(row, 5)?,
+        to: status_at(row, 5)?,
         reason: row.get(6)?,
         announced: row.get(7)?,
-        settled: row.get(8)?,
+        settled: false,
+        held_back: 0,
     })
 }
 

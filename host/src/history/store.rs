@@ -1,23 +1,34 @@
 //! The database: opened, made, and moved aside when it is broken.
-//! Takes pflow's folder; gives a connection. Never deletes a database, never opens one that a newer program wrote.
+//! Takes a path; gives a connection. Never deletes a database, never opens one that a newer program wrote, follows no link, and
+//! believes no schema but its own.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io,
+    fs, io,
     path::{Path, PathBuf},
-    time::Duration,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, config::DbConfig};
 
 use super::clock::Moment;
+use crate::files;
 
 /// In the file's header: "pflg". Tells our database from any other.
 const APPLICATION: i64 = 0x7066_6c67;
 /// Grows with every change of [`SCHEMA`].
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// Others write for milliseconds; somebody who holds the lock for longer is stuck.
 const BUSY: Duration = Duration::from_secs(2);
+/// The longest question takes milliseconds; a file that was made to take longer gets no answer. The same for one piece of work.
+const LONGEST: Duration = Duration::from_secs(5);
+/// Steps of SQLite's machine between two looks at the clock: some microseconds.
+const STEPS: i32 = 10_000;
+/// Pages of 4 KiB: 256 MiB. What is kept is pruned long before.
+const PAGES: i64 = 65_536;
 
 /// A service is '' where the gateway itself is meant. Times are milliseconds since 1970.
 const SCHEMA: &str = "
@@ -29,12 +40,8 @@ CREATE TABLE reports (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     at INTEGER NOT NULL,
     gateway TEXT NOT NULL,
-    status TEXT NOT NULL,
-    latency_ms REAL,
-    tools INTEGER,
     error_class TEXT,
-    error_message TEXT,
-    report TEXT NOT NULL            -- as `health --json`
+    error_message TEXT
 );
 CREATE INDEX reports_by_gateway ON reports (gateway, id);
 CREATE TABLE states (
@@ -43,10 +50,9 @@ CREATE TABLE states (
     status TEXT NOT NULL,
     since INTEGER NOT NULL,
     at INTEGER NOT NULL,            -- seen last
-    announced TEXT NOT NULL,        -- what was last told to the user
-    looks INTEGER NOT NULL,         -- equal ones in a row
     reported TEXT NOT NULL,         -- by the component, before judgement
     reported_since INTEGER NOT NULL,
+    suspected INTEGER,              -- the call that failed then is all that speaks against it
     last_good INTEGER,
     evidence TEXT NOT NULL,
     PRIMARY KEY (gateway, service)
@@ -59,8 +65,7 @@ CREATE TABLE transitions (
     came_from TEXT,
     went_to TEXT NOT NULL,
     reason TEXT NOT NULL,
-    announced INTEGER NOT NULL,
-    settled INTEGER NOT NULL        -- no change: the end of going to and fro
+    announced INTEGER NOT NULL      -- worth telling
 );
 CREATE INDEX transitions_by_service ON transitions (gateway, service, id);
 CREATE TABLE slots (                -- looks, counted by quarters of an hour
@@ -95,6 +100,41 @@ CREATE TABLE snapshots (
     tools TEXT NOT NULL
 );
 CREATE INDEX snapshots_by_gateway ON snapshots (gateway, kind, id);
+CREATE TABLE stale (                -- an old catalogue that pflow was shown, since the gateway was away
+    gateway TEXT PRIMARY KEY,
+    at INTEGER NOT NULL,
+    taken INTEGER NOT NULL,         -- when it was read
+    tools INTEGER NOT NULL,
+    status TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE watchers (
+    watcher TEXT PRIMARY KEY,
+    at INTEGER NOT NULL             -- seen last, to the hour
+) WITHOUT ROWID;
+CREATE TABLE told (                 -- what each watcher was told, and what it saw since
+    watcher TEXT NOT NULL,
+    gateway TEXT NOT NULL,
+    service TEXT NOT NULL,
+    told TEXT NOT NULL,
+    seen TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    held INTEGER NOT NULL,
+    lately TEXT NOT NULL,           -- when it was told something, with blanks between
+    PRIMARY KEY (watcher, gateway, service)
+) WITHOUT ROWID;
+CREATE TABLE alerts (               -- told, and not handed over yet
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    watcher TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    gateway TEXT NOT NULL,
+    service TEXT NOT NULL,
+    came_from TEXT,
+    went_to TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    settled INTEGER NOT NULL,
+    held_back INTEGER NOT NULL
+);
+CREATE INDEX alerts_by_watcher ON alerts (watcher, id);
 ";
 
 /// Why there is no history.
@@ -108,27 +148,40 @@ pub(super) enum Trouble {
     Newer { path: PathBuf, found: i64 },
     #[error("{path} is a database of another program")]
     Foreign { path: PathBuf },
+    #[error("{path} {why}")]
+    NotOurs { path: PathBuf, why: &'static str },
     #[error("{path} is broken and cannot be moved aside: {source}")]
     Stuck { path: PathBuf, source: io::Error },
 }
 
-/// A connection, and where a broken database went on the way.
-pub(super) struct Opened {
-    pub(super) connection: Connection,
-    pub(super) moved: Option<PathBuf>,
+impl Trouble {
+    /// Why the file is moved aside; none when it stays.
+    fn moves(&self) -> Option<String> {
+        match self {
+            Self::Database { source, .. } if is_broken(source) => Some(format!("was broken ({source})")),
+            Self::NotOurs { why, .. } => Some((*why).to_owned()),
+            _ => None,
+        }
+    }
 }
 
-/// Opens `gateway/history.db` under pflow's folder; makes it when there is none; moves it aside when it is broken.
+/// A connection, and where another database went on the way, and why.
+pub(super) struct Opened {
+    pub(super) database: Database,
+    pub(super) moved: Option<(PathBuf, String)>,
+}
+
+/// Opens the database; makes it when there is none; moves it aside when it is broken or not ours.
 pub(super) fn open(path: &Path) -> Result<Opened, Trouble> {
-    make_private(path)?;
+    let path = &make_private(path)?;
     match connect(path) {
-        Ok(connection) => Ok(Opened { connection, moved: None }),
-        Err(Trouble::Database { source, .. }) if is_broken(&source) => {
-            let moved = move_aside(path)?;
+        Ok(database) => Ok(Opened { database, moved: None }),
+        Err(trouble) => {
+            let Some(why) = trouble.moves() else { return Err(trouble) };
+            let moved = move_aside(path)?.map(|aside| (aside, why));
             make_private(path)?;
-            Ok(Opened { connection: connect(path)?, moved })
+            Ok(Opened { database: connect(path)?, moved })
         }
-        Err(other) => Err(other),
     }
 }
 
@@ -137,18 +190,59 @@ pub(super) fn is_broken(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
-fn connect(path: &Path) -> Result<Connection, Trouble> {
+/// An open database, and when the present piece of work on it began.
+pub(super) struct Database {
+    pub(super) connection: Connection,
+    began: Arc<AtomicU64>,
+}
+
+/// Milliseconds since the first that was asked for.
+fn clock() -> u64 {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    u64::try_from(FIRST.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Database {
+    /// A connection that follows no link, runs nothing that a schema brings along, and ends work that takes too long.
+    fn new(path: &Path) -> rusqlite::Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let mut connection = Connection::open_with_flags(path, flags)?;
+        let began = Arc::new(AtomicU64::new(clock()));
+        let (since, longest) = (Arc::clone(&began), u64::try_from(LONGEST.as_millis()).unwrap_or(u64::MAX));
+        connection
+            .progress_handler(STEPS, Some(move || clock().saturating_sub(since.load(Ordering::Relaxed)) > longest))?;
+        connection.busy_timeout(BUSY)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+        Ok(Self { connection, began })
+    }
+
+    /// A new piece of work begins, with a time of its own.
+    pub(super) fn begin(&self) {
+        self.began.store(clock(), Ordering::Relaxed);
+    }
+}
+
+fn connect(path: &Path) -> Result<Database, Trouble> {
     let failed = |source| Trouble::Database { path: path.to_owned(), source };
-    let mut connection = Connection::open(path).map_err(failed)?;
-    connection.busy_timeout(BUSY).map_err(failed)?;
+    let mut database = Database::new(path).map_err(failed)?;
+    let connection = &mut database.connection;
     let read =
         |connection: &Connection, name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     // In this order: both are committed at once, so whoever sees our tables sees our mark after them.
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
-    let application = read(&connection, "application_id").map_err(failed)?;
+    let application = read(connection, "application_id").map_err(failed)?;
     if application != APPLICATION && tables > 0 {
         return Err(Trouble::Foreign { path: path.to_owned() });
+    }
+    if read(connection, "user_version").map_err(failed)? == VERSION {
+        is_ours(connection, path)?;
     }
     // Readers and the one writer do not wait for each other. NORMAL: a killed process loses nothing that was committed; only a
     // machine that loses power may lose the last seconds, and never the database.
@@ -156,38 +250,62 @@ fn connect(path: &Path) -> Result<Connection, Trouble> {
     connection.pragma_update(None, "synchronous", "NORMAL").map_err(failed)?;
     // Kilobytes: a history is small, and 200 gateways share the process.
     connection.pragma_update(None, "cache_size", -2_000).map_err(failed)?;
-    if read(&connection, "user_version").map_err(failed)? == VERSION {
-        return Ok(connection);
+    connection.pragma_update(None, "max_page_count", PAGES).map_err(failed)?;
+    if read(connection, "user_version").map_err(failed)? == VERSION {
+        return Ok(database);
     }
     // Somebody else may be making it at this moment: look again under the lock.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     match read(&transaction, "user_version").map_err(failed)? {
-        0 => {
+        0 if read(&transaction, "application_id").map_err(failed)? != APPLICATION => {
             transaction.execute_batch(SCHEMA).map_err(failed)?;
             transaction.pragma_update(None, "application_id", APPLICATION).map_err(failed)?;
             transaction.pragma_update(None, "user_version", VERSION).map_err(failed)?;
             transaction.commit().map_err(failed)?;
         }
         VERSION => drop(transaction),
-        found => return Err(Trouble::Newer { path: path.to_owned(), found }),
+        found if found > VERSION => return Err(Trouble::Newer { path: path.to_owned(), found }),
+        _ => {
+            let why = "was written by an earlier pflow-gateway";
+            return Err(Trouble::NotOurs { path: path.to_owned(), why });
+        }
     }
-    Ok(connection)
+    Ok(database)
 }
 
-/// The folder and the file, for this user alone. SQLite gives its side files the mode of the file.
-fn make_private(path: &Path) -> Result<(), Trouble> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    let mut options = OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    {
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+/// The schema is ours word for word: no view that never ends, no column that is another.
+fn is_ours(connection: &Connection, path: &Path) -> Result<(), Trouble> {
+    let failed = |source| Trouble::Database { path: path.to_owned(), source };
+    let expected = Connection::open_in_memory()
+        .and_then(|ours| {
+            ours.execute_batch(SCHEMA)?;
+            schema(&ours)
+        })
+        .map_err(failed)?;
+    if schema(connection).map_err(failed)? == expected {
+        return Ok(());
     }
-    let made = builder.create(folder).and_then(|()| options.open(path).map(drop));
-    made.map_err(|source| Trouble::Folder { path: path.to_owned(), source })
+    Err(Trouble::NotOurs { path: path.to_owned(), why: "holds other tables than this program makes" })
+}
+
+/// Everything that a schema says. SQLite's own tables and indices have names that nobody else may use, and no text.
+fn schema(connection: &Connection) -> rusqlite::Result<Vec<(String, String, String)>> {
+    connection
+        .prepare("SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type, name LIMIT 100")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect()
+}
+
+/// The folder and the file, for this user alone; the file's place without links in its folders. SQLite gives its side files the mode
+/// of the file.
+fn make_private(path: &Path) -> Result<PathBuf, Trouble> {
+    let failed = |source| Trouble::Folder { path: path.to_owned(), source };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    files::private_folder(folder).map_err(failed)?;
+    // Somebody's home may be a link; what is in pflow's folder may not.
+    let place = folder.canonicalize().map_err(failed)?.join(path.file_name().unwrap_or_default());
+    files::lock_file(&place).map_err(failed)?;
+    Ok(place)
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -196,14 +314,15 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Renames a broken database. One process does it: the others find the new one, and nothing is moved (none).
+/// Renames a database that is broken or not ours. One process does it: the others find the new one, and nothing is moved (none).
 ///
 /// Must be called without an open connection: closing one could still write.
 pub(super) fn move_aside(path: &Path) -> Result<Option<PathBuf>, Trouble> {
+    let path = &make_private(path)?;
     let stuck = |source| Trouble::Stuck { path: path.to_owned(), source };
-    let lock = File::create(beside(path, ".lock")).map_err(stuck)?;
+    let lock = files::lock_file(&beside(path, ".lock")).map_err(stuck)?;
     lock.lock().map_err(stuck)?;
-    if !check(path) {
+    if !is_to_move(path) {
         return Ok(None);
     }
     let stamp = Moment::now().rfc3339().replace([':', '-'], "");
@@ -218,18 +337,17 @@ pub(super) fn move_aside(path: &Path) -> Result<Option<PathBuf>, Trouble> {
             _ => {}
         }
     }
-    tracing::warn!(aside = %aside.display(), "the history was broken and is moved aside");
+    tracing::warn!(aside = %aside.display(), "the history was moved aside");
     Ok(Some(aside))
 }
 
-/// Whether the database is broken; somebody else may have replaced it already.
-fn check(path: &Path) -> bool {
-    let checked = Connection::open(path).and_then(|connection| {
-        connection.busy_timeout(BUSY)?;
-        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
-    });
+/// Whether it has to go; somebody else may have replaced it already.
+fn is_to_move(path: &Path) -> bool {
+    let checked = connect(path)
+        .map(|database| database.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)));
     match checked {
-        Ok(verdict) => verdict != "ok",
-        Err(error) => is_broken(&error),
+        Ok(Ok(verdict)) => verdict != "ok",
+        Ok(Err(error)) => is_broken(&error),
+        Err(trouble) => trouble.moves().is_some(),
     }
 }

@@ -34,11 +34,18 @@ fn seen() -> Seen {
     Seen { tools: Some(vec![SnapshotTool { name: "s_t".into(), service: Some("s".into()) }]), ..Seen::default() }
 }
 
-/// Judges and records, as a look does.
-fn record(history: &History, mut health: GatewayHealth, seen: &Seen, now: Moment) -> (GatewayHealth, Vec<Transition>) {
+/// Judges and records, as a look does; and what is news to a watcher that is always there.
+fn record(history: &History, health: GatewayHealth, seen: &Seen, now: Moment) -> (GatewayHealth, Vec<Transition>) {
+    let health = unwatched(history, health, seen, now);
+    let news = Watcher::passing(history.clone(), "tests", Floor::Degraded).tell(&health, now);
+    (health, news)
+}
+
+/// The same, as `health` by hand does it.
+fn unwatched(history: &History, mut health: GatewayHealth, seen: &Seen, now: Moment) -> GatewayHealth {
     let verdict = judge(&mut health, seen, &history.known("gw"), now);
-    let transitions = history.record(&mut health, URL, seen, &verdict, now);
-    (health, transitions)
+    history.record(&mut health, URL, seen, &verdict, now);
+    health
 }
 
 fn at(seconds: i64) -> Moment {
@@ -55,7 +62,7 @@ fn a_state_is_remembered_with_since_when() {
     let history = History::new(folder.path());
     let (first, transitions) = record(&history, look(Status::Ok), &seen(), at(0));
     assert_eq!(first.services[0].since.as_deref(), Some(at(0).rfc3339().as_str()), "{:?}", history.why_off());
-    assert_eq!(services(&transitions), [(None, Status::Ok, false)], "a good first look is no news");
+    assert_eq!(services(&transitions), [], "a good first look is no news");
     let (_, transitions) = record(&history, look(Status::Ok), &seen(), at(30));
     assert!(transitions.is_empty());
     let (down, transitions) = record(&history, look(Status::Offline), &seen(), at(60));
@@ -82,27 +89,113 @@ fn a_service_that_is_down_at_the_first_look_is_news() {
 }
 
 #[test]
-fn going_to_and_fro_is_announced_thrice_and_then_once_it_settles() {
+fn going_to_and_fro_is_told_thrice_and_then_once_it_settles_and_every_change_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let history = History::new(folder.path());
     record(&history, look(Status::Ok), &seen(), at(0));
-    let mut announced = 0;
+    let mut told = Vec::new();
     for n in 1..20 {
         let status = if n % 2 == 1 { Status::Offline } else { Status::Ok };
-        let (_, transitions) = record(&history, look(status), &seen(), at(n * 10));
-        let service: Vec<_> = transitions.iter().filter(|t| t.service.is_some()).collect();
-        assert_eq!(service.len(), 1, "every change is kept");
-        announced += service.iter().filter(|t| t.announced).count();
+        told.extend(services(&record(&history, look(status), &seen(), at(n * 10)).1));
     }
-    assert_eq!(announced, 3);
+    assert_eq!(told.len(), 3);
+    let kept = history.transitions_after(0).iter().filter(|change| change.service.is_some()).count();
+    assert_eq!(kept, 20, "every change is kept");
     // It was told as down at change 3, and stays down: nothing more to tell. Then it is well for good.
     let mut told = Vec::new();
-    for n in 20..26 {
+    for n in 20..40 {
         let (_, transitions) = record(&history, look(Status::Ok), &seen(), at(n * 10));
-        told.extend(transitions.into_iter().filter(|t| t.service.is_some() && t.announced));
+        told.extend(transitions.into_iter().filter(|t| t.service.is_some()));
     }
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!((told[0].from, told[0].to, told[0].settled), (Some(Status::Offline), Status::Ok, true));
+    assert_eq!(told[0].held_back, 16);
+}
+
+#[test]
+fn a_look_by_hand_and_another_watcher_take_no_news_from_anybody() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::new(folder.path());
+    let watcher = |role: &str| Watcher::passing(History::new(folder.path()), role, Floor::Degraded);
+    let (one, two) = (watcher("one"), watcher("two"));
+    let health = unwatched(&history, look(Status::Ok), &seen(), at(0));
+    assert!(one.tell(&health, at(0)).is_empty() && two.tell(&health, at(0)).is_empty());
+    // Somebody types `health` during the outage, again and again, before anybody else looks.
+    for second in 1..30 {
+        unwatched(&history, look(Status::Offline), &seen(), at(second));
+    }
+    let health = unwatched(&history, look(Status::Offline), &seen(), at(30));
+    for watcher in [&one, &two] {
+        assert_eq!(services(&watcher.tell(&health, at(30))), [(Some(Status::Ok), Status::Offline, true)]);
+        assert!(watcher.tell(&health, at(31)).is_empty(), "told once");
+    }
+    // What it was told it knows when it is started again; another one begins anew.
+    assert!(watcher("one").tell(&health, at(40)).is_empty());
+    assert_eq!(services(&watcher("three").tell(&health, at(40))), [(None, Status::Offline, true)]);
+    let health = unwatched(&history, look(Status::Ok), &seen(), at(50));
+    assert_eq!(services(&watcher("one").tell(&health, at(50))), [(Some(Status::Offline), Status::Ok, true)]);
+}
+
+#[test]
+fn an_alert_waits_until_it_came_through_even_beyond_the_end_of_its_watcher() {
+    let folder = tempfile::tempdir().unwrap();
+    let watcher = || Watcher::lasting(History::new(folder.path()), "one", Floor::Degraded);
+    let first = watcher();
+    first.tell(&look(Status::Ok), at(0));
+    let told = first.tell(&look(Status::Offline), at(10));
+    assert_eq!((told.len(), first.undelivered()), (2, told.clone()));
+    first.delivered(told[0].id);
+    drop(first);
+    let second = watcher();
+    assert_eq!(second.undelivered(), told[1..], "the same alert, with the same number");
+    second.delivered(told[1].id);
+    assert!(second.undelivered().is_empty());
+}
+
+#[test]
+fn watchers_alike_that_run_at_once_remember_apart_and_keep_their_seats() {
+    let folder = tempfile::tempdir().unwrap();
+    let watcher = || Watcher::lasting(History::new(folder.path()), "alike", Floor::Degraded);
+    let down = look(Status::Offline);
+    let (first, second) = (watcher(), watcher());
+    assert_eq!((first.tell(&down, at(0)).len(), second.tell(&down, at(0)).len()), (2, 2));
+    drop(first);
+    let again = watcher();
+    assert!(again.tell(&down, at(10)).is_empty() && second.tell(&down, at(10)).is_empty());
+    assert_eq!(watcher().tell(&down, at(10)).len(), 2, "a third one is a new one");
+}
+
+#[test]
+fn without_a_history_a_watcher_is_told_all_the_same() {
+    let history = History::off("there is no home folder");
+    let watcher = Watcher::lasting(history, "one", Floor::Degraded);
+    assert!(watcher.tell(&look(Status::Ok), at(0)).is_empty());
+    let ids: Vec<i64> = [Status::Offline, Status::Ok]
+        .iter()
+        .flat_map(|status| watcher.tell(&look(*status), at(10)))
+        .map(|change| change.id)
+        .collect();
+    assert_eq!(ids, [1, 2, 3, 4]);
+}
+
+#[test]
+fn watchers_that_are_gone_are_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::new(folder.path());
+    let watcher = |role: &str| Watcher::passing(history.clone(), role, Floor::Degraded);
+    watcher("gone").tell(&look(Status::Offline), at(0));
+    let rows = || -> i64 {
+        history
+            .with(|c| {
+                c.query_row("SELECT (SELECT count(*) FROM told) + (SELECT count(*) FROM alerts)", [], |row| row.get(0))
+            })
+            .unwrap()
+    };
+    let (week, before) = (7 * 86_400, rows());
+    watcher("here").tell(&look(Status::Ok), at(week - 10));
+    assert_eq!(rows(), before + 2);
+    watcher("here").tell(&look(Status::Ok), at(week + 10));
+    assert_eq!(rows(), 2, "only what the one was told that is here");
 }
 
 #[test]
@@ -123,20 +216,51 @@ fn a_failed_call_makes_the_service_degraded_before_anybody_looks() {
     };
     let (service, result) = CallResult::of(&call).unwrap();
     history.record_call("gw", &service, &result, at(5));
-    let last = history.last_service("gw", "s").unwrap();
+    let last = history.last_service("gw", "s", at(6)).unwrap();
     assert_eq!((last.status, last.since), (Status::Degraded, at(5)));
     // The gateway still calls it well: they disagree, and since when it is so stays.
     let (health, transitions) = record(&history, look(Status::Ok), &seen(), at(10));
     assert_eq!((health.status, health.services[0].status), (Status::Degraded, Status::Degraded));
     assert_eq!(health.services[0].since.as_deref(), Some(at(5).rfc3339().as_str()));
     assert!(health.services[0].evidence.iter().any(|words| words.contains("signals disagree")), "{health:?}");
-    assert!(services(&transitions).is_empty());
+    assert_eq!(services(&transitions), [(Some(Status::Ok), Status::Degraded, true)], "the watcher was not told yet");
     // The gateway notices, and later sees it again: forgiven.
     record(&history, look(Status::Offline), &seen(), at(20));
     let (health, _) = record(&history, look(Status::Ok), &seen(), at(30));
     assert_eq!(health.services[0].status, Status::Ok, "{health:?}");
     let (health, _) = record(&history, look(Status::Ok), &seen(), at(40));
     assert_eq!((health.services[0].status, health.services[0].evidence.len()), (Status::Ok, 1), "{health:?}");
+}
+
+#[test]
+fn a_failed_call_fades_within_a_minute_and_a_good_one_heals_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::new(folder.path());
+    let failed = CallResult::Failed { status: Status::UpstreamError, message: "dial tcp".into() };
+    let last = |second| {
+        let last = history.last("gw", at(second)).unwrap();
+        (last.status, last.services[0].status)
+    };
+    // A gateway that says nothing of its services.
+    record(&history, look(Status::Unknown), &seen(), at(0));
+    history.record_call("gw", "s", &failed, at(5));
+    assert_eq!(last(6), (Status::Ok, Status::Degraded));
+    let (health, _) = record(&history, look(Status::Unknown), &seen(), at(10));
+    assert_eq!((health.status, health.services[0].status), (Status::Degraded, Status::Degraded));
+    assert_eq!(last(64), (Status::Degraded, Status::Degraded));
+    // Nobody looks any more, and it fades all the same; who looks sees it, too.
+    assert_eq!(last(66), (Status::Ok, Status::Unknown));
+    let (health, _) = record(&history, look(Status::Unknown), &seen(), at(70));
+    assert_eq!((health.status, health.services[0].status), (Status::Ok, Status::Unknown), "{health:?}");
+    // A second failure begins the minute anew; a good call ends it.
+    history.record_call("gw", "s", &failed, at(100));
+    record(&history, look(Status::Unknown), &seen(), at(110));
+    history.record_call("gw", "s", &failed, at(150));
+    assert_eq!(last(170).1, Status::Degraded);
+    history.record_call("gw", "s", &CallResult::Answered, at(171));
+    assert_eq!(last(172), (Status::Ok, Status::Unknown));
+    let (health, _) = record(&history, look(Status::Unknown), &seen(), at(173));
+    assert_eq!((health.status, health.services[0].status), (Status::Ok, Status::Ok), "{health:?}");
 }
 
 #[test]
@@ -260,8 +384,6 @@ fn another_url_under_the_same_name_is_another_gateway() {
 
 #[test]
 fn keys_in_urls_are_not_kept() {
-    assert_eq!(without_queries("GET https://h/mcp?key=abc failed"), "GET https://h/mcp?… failed");
-    assert_eq!(without_queries("a://?x b://y \"c://z?k=1\" ://"), "a://?… b://y \"c://z?…\" ://");
     let folder = tempfile::tempdir().unwrap();
     let history = History::new(folder.path());
     let mut health = look(Status::Ok);
@@ -283,9 +405,8 @@ fn a_clock_that_jumps_changes_neither_order_nor_makes_ages_negative() {
     let history = History::new(folder.path());
     let (far, back) = (at(50 * 365 * 86_400), at(-365 * 86_400));
     for (n, now) in [at(0), far, back, at(10)].into_iter().enumerate() {
-        let (health, transitions) =
-            record(&history, look(if n % 2 == 0 { Status::Ok } else { Status::Offline }), &seen(), now);
-        assert_eq!(services(&transitions).len(), 1);
+        let (health, _) = record(&history, look(if n % 2 == 0 { Status::Ok } else { Status::Offline }), &seen(), now);
+        assert_eq!(history.transitions_after(0).iter().filter(|t| t.service.is_some()).count(), n + 1);
         assert!(health.services[0].since.is_some(), "{:?}", history.why_off());
     }
     // The same state, an earlier clock: it did not begin in the future.
@@ -299,6 +420,60 @@ fn a_clock_that_jumps_changes_neither_order_nor_makes_ages_negative() {
     }
     assert!(history.since("gw", back, far, 96).is_some() && history.why_off().is_none());
     assert!(!history.transitions_after(0).is_empty(), "clean-up leaves the newest, whatever the clock says");
+}
+
+#[test]
+fn services_that_are_made_up_at_every_look_cost_a_bounded_amount() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::new(folder.path());
+    let watcher = Watcher::passing(history.clone(), "one", Floor::Degraded);
+    let mut sizes = Vec::new();
+    for n in 0..12 {
+        let mut health = GatewayHealth::new("gw", Status::Ok, "");
+        health.tools = Some(1);
+        health.services = (0..5_000)
+            .map(|service| ServiceHealth::new(format!("{n}-{service}-{}", "x".repeat(100)), Status::Ok, 0))
+            .collect();
+        health.services.push(ServiceHealth::new("y".repeat(300), Status::Ok, 0));
+        let health = unwatched(&history, health, &seen(), at(n));
+        watcher.tell(&health, at(n));
+        assert_eq!((health.services.len(), health.warnings.len()), (500, 2), "{:?}", health.warnings);
+        let rows: i64 = history
+            .with(|c| {
+                c.query_row(
+                    "SELECT (SELECT count(*) FROM states) + (SELECT count(*) FROM slots) + (SELECT count(*) FROM told)",
+                    [],
+                    |row| row.get(0),
+                )
+            })
+            .unwrap();
+        sizes.push(rows);
+    }
+    assert!(sizes.iter().all(|rows| *rows <= 3 * 1_002), "{sizes:?}");
+    let size = fs::metadata(history.path().unwrap()).unwrap().len();
+    assert!(size < 12 * 1_024 * 1_024, "{size}");
+}
+
+#[test]
+fn a_large_history_is_halved() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::new(folder.path());
+    unwatched(&history, look(Status::Ok), &seen(), at(0));
+    history
+        .with(|c| {
+            c.execute_batch(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+                 INSERT INTO transitions (at, gateway, service, went_to, reason, announced)
+                 SELECT 1795400000000, 'gw', '', 'ok', hex(zeroblob(3500)), 0 FROM n",
+            )
+        })
+        .unwrap();
+    for n in 0..200 {
+        unwatched(&history, look(Status::Ok), &seen(), at(n));
+    }
+    let left: i64 = history.with(|c| c.query_row("SELECT count(*) FROM transitions", [], |row| row.get(0))).unwrap();
+    assert!((2_000..=5_010).contains(&left), "{left}");
+    assert_eq!(history.why_off(), None);
 }
 
 #[cfg(unix)]
@@ -319,7 +494,7 @@ fn nobody_else_can_read_it() {
 /// Health still reports, and says that history is off and why.
 fn still_reports(history: &History, why: &str) {
     let (health, transitions) = record(history, look(Status::Offline), &seen(), Moment::now());
-    assert_eq!((health.services[0].status, transitions.len()), (Status::Offline, 0));
+    assert_eq!((health.services[0].status, transitions.len()), (Status::Offline, 2), "and tells of changes");
     assert_eq!(health.services[0].since, None);
     let off = history.why_off().unwrap();
     assert!(off.contains(why), "{off}");
@@ -394,7 +569,7 @@ fn on_a_full_disk_health_still_reports() {
     let mut off = None;
     for n in 0..200 {
         let mut health = look(Status::Offline);
-        health.warnings = vec!["x".repeat(10_000)];
+        health.error = Some(Error::new(Class::UpstreamError, "x".repeat(10_000)));
         let (health, _) = record(&history, health, &seen(), at(n));
         assert_eq!(health.services[0].status, Status::Offline);
         off = history.why_off();
@@ -415,12 +590,12 @@ fn a_locked_database_is_waited_for_a_little_and_then_left_alone() {
     let other = Connection::open(history.path().unwrap()).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let fresh = History::new(folder.path());
-    let (health, transitions) = record(&fresh, look(Status::Offline), &seen(), at(10));
-    assert_eq!((health.services[0].status, transitions.len()), (Status::Offline, 0));
+    let health = unwatched(&fresh, look(Status::Offline), &seen(), at(10));
+    assert_eq!((health.services[0].status, &health.since), (Status::Offline, &None));
     assert!(fresh.why_off().unwrap().contains("locked"), "{:?}", fresh.why_off());
     // The second question does not wait again.
     let asked = Instant::now();
-    record(&fresh, look(Status::Offline), &seen(), at(20));
+    unwatched(&fresh, look(Status::Offline), &seen(), at(20));
     assert!(asked.elapsed() < Duration::from_millis(1_500));
     other.execute_batch("COMMIT").unwrap();
     assert_eq!(record(&history, look(Status::Offline), &seen(), at(30)).1.len(), 2, "the lock is gone, and it goes on");
@@ -492,6 +667,67 @@ fn a_database_of_a_newer_program_or_of_another_is_left_alone() {
     still_reports(&History::new(folder.path()), "another program");
 }
 
+/// What a repository could bring along as somebody's history.
+#[cfg(unix)]
+#[test]
+fn a_history_that_was_laid_there_is_not_followed_not_run_and_not_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = folder.path().join("gateway");
+    fs::create_dir(&gateway).unwrap();
+    let victim = folder.path().join("victim");
+    // The lock is a link to a file of the user.
+    fs::write(&victim, "precious").unwrap();
+    fs::write(gateway.join("history.db"), "no database").unwrap();
+    std::os::unix::fs::symlink(&victim, gateway.join("history.db.lock")).unwrap();
+    let history = History::new(folder.path());
+    assert!(history.last("gw", at(0)).is_none());
+    assert!(history.why_off().unwrap().contains("cannot be moved aside"), "{:?}", history.why_off());
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+    // The database is one, to a database of somebody else.
+    fs::remove_file(gateway.join("history.db.lock")).unwrap();
+    fs::remove_file(gateway.join("history.db")).unwrap();
+    std::os::unix::fs::symlink(&victim, gateway.join("history.db")).unwrap();
+    still_reports(&History::new(folder.path()), "cannot be made");
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+    // A view in place of a table, that never ends.
+    fs::remove_file(gateway.join("history.db")).unwrap();
+    let hostile = Connection::open(gateway.join("history.db")).unwrap();
+    hostile
+        .execute_batch(&format!(
+            "PRAGMA application_id = {}; PRAGMA user_version = 2;
+             CREATE VIEW states AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n)
+             SELECT 'gw' AS gateway, '' AS service, 'ok' AS status, 0 AS since, 0 AS at, 'ok' AS reported, NULL AS suspected, '' AS evidence
+             FROM n WHERE i = 2;",
+            0x7066_6c67
+        ))
+        .unwrap();
+    drop(hostile);
+    let history = History::new(folder.path());
+    let asked = Instant::now();
+    assert!(history.last("gw", at(0)).is_none());
+    assert!(asked.elapsed() < Duration::from_secs(20));
+    assert_eq!((history.why_off(), broken_beside(folder.path())), (None, 1));
+    assert!(history.take_notes().iter().any(|note| note.contains("holds other tables")));
+    // Ours, and one trigger more.
+    unwatched(&history, look(Status::Ok), &seen(), at(0));
+    drop(history);
+    let hostile = Connection::open(gateway.join("history.db")).unwrap();
+    hostile.execute_batch("CREATE TRIGGER t AFTER INSERT ON reports BEGIN DELETE FROM states; END").unwrap();
+    drop(hostile);
+    let history = History::new(folder.path());
+    assert!(history.last("gw", at(0)).is_none());
+    assert_eq!((history.why_off(), broken_beside(folder.path())), (None, 2));
+}
+
+#[test]
+fn a_question_that_takes_too_long_gets_no_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::new(folder.path());
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+    assert_eq!(history.with(|c| c.query_row(endless, [], |row| row.get::<_, i64>(0))), None);
+    assert!(history.why_off().unwrap().contains("takes too long"), "{:?}", history.why_off());
+}
+
 #[test]
 fn many_writers_take_turns() {
     let folder = tempfile::tempdir().unwrap();
@@ -556,7 +792,7 @@ fn nothing_that_was_acknowledged_is_lost_by_kill_9() {
         let kept: i64 = history
             .with(|c| c.query_row("SELECT count(*) FROM transitions WHERE service = 's'", [], |row| row.get(0)))
             .unwrap();
-        let status = history.last_service("gw", "s").unwrap().status;
+        let status = history.last_service("gw", "s", at(0)).unwrap().status;
         assert!(kept == next || kept == next + 1, "acknowledged {next}, kept {kept}");
         assert_eq!(status, if kept % 2 == 1 { Status::Ok } else { Status::Offline });
         let verdict: String = history.with(|c| c.query_row("PRAGMA integrity_check", [], |row| row.get(0))).unwrap();

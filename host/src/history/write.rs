@@ -9,8 +9,11 @@ use serde::Serialize;
 use super::{
     History,
     clock::Moment,
-    flap,
     judge::{Seen, SnapshotTool, Verdict, is_well},
+    masked::masked,
+    news::Floor,
+    read::status_at,
+    watcher::observations,
 };
 use crate::{
     Class,
@@ -33,6 +36,18 @@ const MOST_TRANSITIONS: i64 = 50_000;
 const SNAPSHOTS: i64 = 10;
 /// Reports between two clean-ups.
 const CLEAN_UP_EVERY: i64 = 200;
+/// Services of one gateway that are remembered, those among them that it does not report any more. Names can be made up anew each time.
+const SERVICES: i64 = 1_000;
+/// More than this at one look, and it is looked at once whether there are too many.
+const MANY: usize = 100;
+/// A state that nobody saw for so long is forgotten.
+const FORGET: Duration = Duration::from_hours(24 * 90);
+/// Bytes in use from which on only half of everything is kept.
+const LARGE: i64 = 64 * 1_024 * 1_024;
+/// Characters of a reason.
+const REASON: usize = 500;
+/// Bytes of a catalogue: a name and a service for each of some hundred thousand tools.
+const CATALOGUE: usize = 8 * 1_024 * 1_024;
 
 /// A change of state.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -51,10 +66,31 @@ pub struct Transition {
     pub to: Status,
     /// The strongest evidence.
     pub reason: String,
-    /// Worth telling. What goes to and fro is told once, and again when it has settled.
+    /// Worth telling. What goes to and fro is told less and less often, and when it has settled.
     pub announced: bool,
     /// No new change: it went to and fro, and has settled.
     pub settled: bool,
+    /// Changes before this one that were not told, since it went to and fro.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub held_back: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's interface")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// An old catalogue that was shown, since the gateway was away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// When it was shown.
+    pub at: Moment,
+    /// When it was read.
+    pub taken: Moment,
+    /// Its tools.
+    pub tools: usize,
+    /// How the gateway was.
+    pub status: Status,
 }
 
 /// How a call went, as far as it says something about its service.
@@ -92,7 +128,7 @@ impl CallResult {
             Class::Timeout => Status::Timeout,
             _ => return None,
         };
-        let message = without_queries(&scrub::line(&error.message, 500));
+        let message = masked(&scrub::line(&error.message, 500));
         Some((about(error.service.as_ref()), Self::Failed { status, message }))
     }
 }
@@ -106,15 +142,8 @@ pub(super) fn tool_of(about: &str) -> Option<&str> {
 }
 
 impl History {
-    /// Keeps a judged report and fills in since when. Gives what changed. Without a history: nothing, and no `since`.
-    pub fn record(
-        &self,
-        health: &mut GatewayHealth,
-        url: &str,
-        seen: &Seen,
-        verdict: &Verdict,
-        now: Moment,
-    ) -> Vec<Transition> {
+    /// Keeps a judged report and fills in since when. Without a history: no `since`.
+    pub fn record(&self, health: &mut GatewayHealth, url: &str, seen: &Seen, verdict: &Verdict, now: Moment) {
         let recorded = self.with(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let mut write = Write { transaction: &transaction, gateway: &health.gateway, now };
@@ -122,13 +151,12 @@ impl History {
             transaction.commit()?;
             Ok(outcome)
         });
-        let Some((transitions, since)) = recorded else { return Vec::new() };
+        let Some(since) = recorded else { return };
         let find = |name: &str| since.iter().find(|(service, _)| service == name).map(|(_, since)| since.rfc3339());
         health.since = find("");
         for service in &mut health.services {
             service.since = find(&service.name);
         }
-        transitions
     }
 
     /// Keeps how a call went: of a service, or of what [`CallResult::of`] gives instead.
@@ -159,9 +187,28 @@ impl History {
                 ),
             }
         });
-        if let CallResult::Failed { status, message } = result {
-            self.suspect(gateway, &service, *status, message, now);
+        match result {
+            CallResult::Failed { status, message } => self.suspect(gateway, &service, *status, message, now),
+            CallResult::Answered => self.absolve(gateway, &service, now),
         }
+    }
+
+    /// Keeps that an old catalogue was shown in place of one that could not be read.
+    pub fn record_stale(&self, gateway: &str, stale: Stale) {
+        let Stale { at, taken, tools, status } = stale;
+        self.with(|connection| {
+            connection.execute(
+                "INSERT INTO stale (gateway, at, taken, tools, status) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT DO UPDATE SET at = ?2, taken = ?3, tools = ?4, status = ?5",
+                params![
+                    gateway,
+                    at.millis(),
+                    taken.millis(),
+                    i64::try_from(tools).unwrap_or(i64::MAX),
+                    status.as_str()
+                ],
+            )
+        });
     }
 
     /// A failed call makes a service degraded at once, before anybody looks.
@@ -175,21 +222,52 @@ impl History {
         let service = if tool_of(service).is_some() { "" } else { service };
         self.with(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let before: Option<String> = transaction
+            let before = transaction
                 .query_row(
-                    "SELECT status FROM states WHERE gateway = ?1 AND service = ?2",
+                    "SELECT status, suspected IS NOT NULL FROM states WHERE gateway = ?1 AND service = ?2",
                     params![gateway, service],
-                    |row| row.get(0),
+                    |row| Ok((status_at(row, 0)?, row.get::<_, bool>(1)?)),
                 )
                 .optional()?;
-            // Already known not to be well: no news.
-            if before.as_deref().and_then(status_of).is_none_or(is_well) {
-                let mut write = Write { transaction: &transaction, gateway, now };
-                let evidence = vec![format!("a call failed: {}", scrub::line(message, 300))];
-                write.state(service, status, None, &evidence)?;
+            match before {
+                Some((_, true)) => {
+                    transaction.execute(
+                        "UPDATE states SET suspected = ?3 WHERE gateway = ?1 AND service = ?2",
+                        params![gateway, service, now.millis()],
+                    )?;
+                }
+                // Already known not to be well: no news.
+                Some((known, false)) if !is_well(known) => {}
+                _ => {
+                    let mut write = Write { transaction: &transaction, gateway, now };
+                    let reason = format!("a call failed: {}", scrub::line(message, 300));
+                    write.state(service, status, None, Some(now), &reason)?;
+                }
             }
             transaction.commit()
         });
+    }
+
+    /// A good call is newer than the failed one: what only that spoke against is as the gateway says, at once.
+    fn absolve(&self, gateway: &str, service: &str, now: Moment) {
+        let of = if tool_of(service).is_some() { "" } else { service };
+        let suspects = self.ask(|connection| {
+            connection
+                .prepare("SELECT service, reported FROM states WHERE gateway = ?1 AND suspected IS NOT NULL")?
+                .query_map([gateway], |row| Ok((row.get::<_, String>(0)?, status_at(row, 1)?)))?
+                .collect::<rusqlite::Result<Vec<_>>>()
+        });
+        let suspects = suspects.unwrap_or_default();
+        // The gateway is suspect for as long as something behind it is.
+        let alone = suspects.iter().all(|(name, _)| name == of || name.is_empty());
+        for (name, reported) in suspects.iter().filter(|(name, _)| name == of || (name.is_empty() && alone)) {
+            self.with(|connection| {
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let mut write = Write { transaction: &transaction, gateway, now };
+                write.state(name, *reported, None, None, "a call was answered")?;
+                transaction.commit()
+            });
+        }
     }
 
     /// Takes the latest catalogue as the good one. None when there is no latest one, or no history.
@@ -243,39 +321,21 @@ struct Write<'a> {
 type Since = Vec<(String, Moment)>;
 
 impl Write<'_> {
-    fn report(
-        &mut self,
-        health: &GatewayHealth,
-        url: &str,
-        seen: &Seen,
-        verdict: &Verdict,
-    ) -> rusqlite::Result<(Vec<Transition>, Since)> {
+    fn report(&mut self, health: &GatewayHealth, url: &str, seen: &Seen, verdict: &Verdict) -> rusqlite::Result<Since> {
         self.same_gateway(url)?;
-        let mut transitions = Vec::new();
         let mut since = Vec::new();
-        let ill = health.services.iter().filter(|service| !is_well(service.status));
-        let words: Vec<String> = health
-            .error
-            .iter()
-            .map(|error| error.message.clone())
-            .chain(health.warnings.iter().cloned())
-            .chain(ill.map(|service| format!("{} is {}", service.name, service.status)))
-            .collect();
-        let (changed, at) = self.state("", health.status, Some(health.status), &words)?;
-        transitions.extend(changed);
-        since.push((String::new(), at));
+        for (name, status, reason) in observations(health) {
+            let reported = verdict.reported.get(name).copied().unwrap_or(status);
+            let suspected = verdict.suspected.get(name).copied();
+            since.push((name.to_owned(), self.state(name, status, Some(reported), suspected, &reason)?));
+        }
         self.slot("", health.status, health.latency_ms)?;
         for service in &health.services {
             self.slot(&service.name, service.status, None)?;
             // Nobody asked the services: what they were, they are until somebody does.
-            if seen.tools.is_none() && service.status == Status::Unknown {
+            if !since.iter().any(|(name, _)| *name == service.name) {
                 since.extend(self.since(&service.name)?.map(|at| (service.name.clone(), at)));
-                continue;
             }
-            let reported = verdict.reported.get(&service.name).copied().unwrap_or(service.status);
-            let (changed, at) = self.state(&service.name, service.status, Some(reported), &service.evidence)?;
-            transitions.extend(changed);
-            since.push((service.name.clone(), at));
         }
         for service in &verdict.forgiven {
             self.transaction.execute(
@@ -286,11 +346,32 @@ impl Write<'_> {
         if let Some(tools) = &seen.tools {
             self.catalogue(tools, verdict)?;
         }
-        let id = self.keep(health, &since)?;
+        let id = self.keep(health)?;
         if id % CLEAN_UP_EVERY == 0 {
             clean_up(self.transaction, self.now)?;
         }
-        Ok((transitions, since))
+        if id % CLEAN_UP_EVERY == 0 || health.services.len() > MANY {
+            self.forget_services()?;
+        }
+        Ok(since)
+    }
+
+    /// Keeps the newest of a gateway's services.
+    fn forget_services(&self) -> rusqlite::Result<()> {
+        for (table, newest) in [("states", "at"), ("calls", "max(coalesce(last_good, 0), coalesce(last_bad, 0))")] {
+            self.transaction.execute(
+                &format!(
+                    "DELETE FROM {table} WHERE gateway = ?1 AND service <> '' AND service NOT IN
+                         (SELECT service FROM {table} WHERE gateway = ?1 ORDER BY {newest} DESC LIMIT ?2)"
+                ),
+                params![self.gateway, SERVICES],
+            )?;
+        }
+        self.transaction.execute(
+            "DELETE FROM slots WHERE gateway = ?1 AND service NOT IN (SELECT service FROM states WHERE gateway = ?1)",
+            [self.gateway],
+        )?;
+        Ok(())
     }
 
     /// Another URL under the same name is another gateway: what was known does not hold for it.
@@ -326,124 +407,72 @@ impl Write<'_> {
             .map(|since| since.map(Moment::from_millis))
     }
 
-    /// One look at one state: kept, and compared with the one before. Without `reported` the component said nothing new.
+    /// One look at one state: kept, with a change where it is another than before; since when it is so. Without `reported` the
+    /// component said nothing new. `suspected`: it rests on a call that failed then.
     fn state(
         &mut self,
         service: &str,
         status: Status,
         reported: Option<Status>,
-        evidence: &[String],
-    ) -> rusqlite::Result<(Option<Transition>, Moment)> {
-        let now = self.now.millis();
+        suspected: Option<Moment>,
+        reason: &str,
+    ) -> rusqlite::Result<Moment> {
+        let (now, reason) = (self.now.millis(), &scrub::line(reason, REASON));
         let before = self
             .transaction
             .query_row(
-                "SELECT status, since, announced, looks, reported, reported_since FROM states WHERE gateway = ?1 AND service = ?2",
+                "SELECT status, since, reported, reported_since FROM states WHERE gateway = ?1 AND service = ?2",
                 params![self.gateway, service],
-                |row| {
-                    Ok((
-                        row.get::<_, String>(0)?,
-                        row.get::<_, i64>(1)?,
-                        row.get::<_, String>(2)?,
-                        row.get::<_, i64>(3)?,
-                        row.get::<_, String>(4)?,
-                        row.get::<_, i64>(5)?,
-                    ))
-                },
+                |row| Ok((status_at(row, 0)?, row.get::<_, i64>(1)?, status_at(row, 2)?, row.get::<_, i64>(3)?)),
             )
             .optional()?;
-        let reason = evidence.first().map(|words| without_queries(words)).unwrap_or_default();
-        let (from, mut since, mut announced, looks, was_reported, mut reported_since) = match before {
-            Some((status, since, announced, looks, reported, reported_since)) => {
-                (status_of(&status), since, status_of(&announced), looks, status_of(&reported), reported_since)
-            }
-            None => (None, now, None, 0, None, now),
-        };
+        let from = before.map(|(status, ..)| status);
+        let same = from == Some(status);
         // The clock was set back: nothing began in the future.
-        since = since.min(now);
+        let since = before.filter(|_| same).map_or(now, |(_, since, ..)| since.min(now));
+        let was_reported = before.map(|(.., reported, _)| reported);
         let reported = reported.or(was_reported).unwrap_or(Status::Unknown);
-        if was_reported != Some(reported) {
-            reported_since = now;
+        let reported_since =
+            before.filter(|_| was_reported == Some(reported)).map_or(now, |(.., reported_since)| reported_since);
+        if !same {
+            self.transition(service, from, status, reason)?;
         }
-        let mut transition = None;
-        let looks = if from == Some(status) {
-            if announced != Some(status) && flap::announce_settled(looks + 1) {
-                transition = Some(self.transition(service, announced, status, &reason, Told::Settled)?);
-                announced = Some(status);
-            }
-            looks + 1
-        } else {
-            since = now;
-            let told = match from {
-                // The first look is no news, unless it is bad.
-                None if is_well(status) => Told::No,
-                _ if flap::announce_change(self.recent_changes(service)?) => Told::Yes,
-                _ => Told::No,
-            };
-            if told == Told::Yes || from.is_none() {
-                announced = Some(status);
-            }
-            transition = Some(self.transition(service, from, status, &reason, told)?);
-            1
-        };
         let last_good = (status == Status::Ok).then_some(now);
         self.transaction.execute(
-            "INSERT INTO states (gateway, service, status, since, at, announced, looks, reported, reported_since, last_good, evidence)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-             ON CONFLICT DO UPDATE SET status = ?3, since = ?4, at = ?5, announced = ?6, looks = ?7, reported = ?8, reported_since = ?9,
-                 last_good = coalesce(?10, last_good), evidence = ?11",
+            "INSERT INTO states (gateway, service, status, since, at, reported, reported_since, suspected, last_good, evidence)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             ON CONFLICT DO UPDATE SET status = ?3, since = ?4, at = ?5, reported = ?6, reported_since = ?7, suspected = ?8,
+                 last_good = coalesce(?9, last_good), evidence = ?10",
             params![
                 self.gateway,
                 service,
                 status.as_str(),
                 since,
                 now,
-                announced.unwrap_or(status).as_str(),
-                looks,
                 reported.as_str(),
                 reported_since,
+                suspected.map(Moment::millis),
                 last_good,
                 reason,
             ],
         )?;
-        Ok((transition, Moment::from_millis(since)))
+        Ok(Moment::from_millis(since))
     }
 
-    fn recent_changes(&self, service: &str) -> rusqlite::Result<i64> {
-        let after = self.now.before(flap::WINDOW).millis();
-        // By rows first: after the clock was set back, old rows seem to be young, and the newest few still decide.
-        self.transaction.query_row(
-            "SELECT count(*) FROM (SELECT at, settled, came_from FROM transitions WHERE gateway = ?1 AND service = ?2 ORDER BY id DESC LIMIT 20)
-             WHERE at BETWEEN ?3 AND ?4 AND settled = 0 AND came_from IS NOT NULL",
-            params![self.gateway, service, after, self.now.millis()],
-            |row| row.get(0),
-        )
-    }
-
-    fn transition(
-        &self,
-        service: &str,
-        from: Option<Status>,
-        to: Status,
-        reason: &str,
-        told: Told,
-    ) -> rusqlite::Result<Transition> {
-        let (announced, settled) = (told != Told::No, told == Told::Settled);
+    fn transition(&self, service: &str, from: Option<Status>, to: Status, reason: &str) -> rusqlite::Result<()> {
         self.transaction.execute(
-            "INSERT INTO transitions (at, gateway, service, came_from, went_to, reason, announced, settled) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            params![self.now.millis(), self.gateway, service, from.map(Status::as_str), to.as_str(), reason, announced, settled],
+            "INSERT INTO transitions (at, gateway, service, came_from, went_to, reason, announced) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                self.now.millis(),
+                self.gateway,
+                service,
+                from.map(Status::as_str),
+                to.as_str(),
+                reason,
+                Floor::default().is_news(from, to)
+            ],
         )?;
-        Ok(Transition {
-            id: self.transaction.last_insert_rowid(),
-            at: self.now,
-            gateway: self.gateway.to_owned(),
-            service: (!service.is_empty()).then(|| service.to_owned()),
-            from,
-            to,
-            reason: reason.to_owned(),
-            announced,
-            settled,
-        })
+        Ok(())
     }
 
     fn slot(&self, service: &str, status: Status, latency: Option<f64>) -> rusqlite::Result<()> {
@@ -477,6 +506,9 @@ impl Write<'_> {
         }
         // Serializing strings cannot fail.
         let text = serde_json::to_string(tools).unwrap_or_default();
+        if text.len() > CATALOGUE {
+            return Ok(());
+        }
         self.snapshot("latest", &text, Accepted::No)?;
         if verdict.good_catalogue {
             self.snapshot("good", &text, Accepted::No)?;
@@ -517,50 +549,51 @@ impl Write<'_> {
         Ok(())
     }
 
-    /// The report itself, with since when.
-    fn keep(&self, health: &GatewayHealth, since: &Since) -> rusqlite::Result<i64> {
-        let mut shown = health.clone();
-        let find = |name: &str| since.iter().find(|(service, _)| service == name).map(|(_, since)| since.rfc3339());
-        shown.since = find("");
-        for service in &mut shown.services {
-            service.since = find(&service.name);
-        }
-        let report = serde_json::to_string(&shown).unwrap_or_default();
-        let tools = health.tools.and_then(|tools| i64::try_from(tools).ok());
+    /// The look itself; its number.
+    fn keep(&self, health: &GatewayHealth) -> rusqlite::Result<i64> {
         let (class, message) =
-            health.error.as_ref().map(|error| (error.class.as_str(), without_queries(&error.message))).unzip();
+            health.error.as_ref().map(|error| (error.class.as_str(), masked(&error.message))).unzip();
         self.transaction.execute(
-            "INSERT INTO reports (at, gateway, status, latency_ms, tools, error_class, error_message, report) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            params![self.now.millis(), self.gateway, health.status.as_str(), health.latency_ms, tools, class, message, without_queries(&report)],
+            "INSERT INTO reports (at, gateway, error_class, error_message) VALUES (?1, ?2, ?3, ?4)",
+            params![self.now.millis(), self.gateway, class, message],
         )?;
         Ok(self.transaction.last_insert_rowid())
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Told {
-    Yes,
-    No,
-    Settled,
-}
-
-/// Drops what is old, by age and by number.
+/// Drops what is old, by age and by number; half of it all where that does not do.
 fn clean_up(connection: &Connection, now: Moment) -> rusqlite::Result<()> {
+    let read = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let used = (read("page_count")? - read("freelist_count")?).saturating_mul(read("page_size")?);
+    let (part, stretch) = if used > LARGE { (2, KEEP / 2) } else { (1, KEEP) };
     for (table, keep, fewest, most) in [
         ("reports", KEEP_REPORTS, FEWEST_REPORTS, MOST_REPORTS),
         ("transitions", KEEP, FEWEST_TRANSITIONS, MOST_TRANSITIONS),
     ] {
         let newest: i64 =
             connection.query_row(&format!("SELECT coalesce(max(id), 0) FROM {table}"), [], |row| row.get(0))?;
+        let count: i64 = connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
+        let most = if part == 1 { most } else { most.min(count / part) };
         connection.execute(
             &format!("DELETE FROM {table} WHERE (at < ?1 AND id <= ?2) OR id <= ?3"),
             params![now.before(keep).millis(), newest - fewest, newest - most],
         )?;
     }
     let slot = now.millis().div_euclid(SLOT);
-    let oldest = now.before(KEEP).millis().div_euclid(SLOT);
+    let oldest = now.before(stretch).millis().div_euclid(SLOT);
     // Slots ahead of now are of a clock that was wrong.
     connection.execute("DELETE FROM slots WHERE slot < ?1 OR slot > ?2", params![oldest, slot + 1])?;
+    connection.execute("DELETE FROM states WHERE at < ?1", [now.before(FORGET).millis()])?;
+    connection.execute(
+        "DELETE FROM calls WHERE max(coalesce(last_good, 0), coalesce(last_bad, 0)) < ?1",
+        [now.before(FORGET).millis()],
+    )?;
+    if part > 1 {
+        connection.execute(
+            "DELETE FROM snapshots WHERE accepted = 0 AND id NOT IN (SELECT max(id) FROM snapshots GROUP BY gateway, kind)",
+            [],
+        )?;
+    }
     Ok(())
 }
 
@@ -571,28 +604,4 @@ pub(super) fn status_of(name: &str) -> Option<Status> {
 /// What a gateway is recognised by; its URL may hold a key in its query, so only a digest is kept.
 fn digest(url: &str) -> String {
     sha256(url.as_bytes()).chars().take(32).collect()
-}
-
-/// URLs in a text without their queries, which may hold keys.
-pub(crate) fn without_queries(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at);
-        clean.push_str(before);
-        let end = after
-            .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | ')' | '\\'))
-            .unwrap_or(after.len());
-        let (url, others) = after.split_at(end);
-        match url.split_once('?') {
-            Some((plain, _)) => {
-                clean.push_str(plain);
-                clean.push_str("?…");
-            }
-            None => clean.push_str(url),
-        }
-        rest = others;
-    }
-    clean.push_str(rest);
-    clean
 }

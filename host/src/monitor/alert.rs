@@ -1,21 +1,29 @@
-//! `--on-change CMD`: a command for every announced change.
+//! `--on-change CMD`: a command for every change that a watcher is told.
 //! Takes a command line, split once and never given to a shell; hands it the change as JSON on stdin. Runs one at a time, each within
-//! a deadline; what fails is told and forgotten.
+//! a deadline; what fails is told and forgotten, and what was not run before the end is run at the next start.
 
-use std::{process::Stdio, time::Duration};
+use std::{path::Path, process::Stdio, sync::Arc, time::Duration};
 
 use tokio::{io::AsyncWriteExt as _, process::Command, sync::mpsc};
 
-use crate::{Error, Result, history::Transition, scrub};
+use crate::{
+    Error, Result,
+    history::{Moment, Transition, Watcher},
+    report::Status,
+    scrub,
+};
 
 /// How long one run may take.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// Changes that wait for their turn. More than that at once is a storm, and one more line of it helps nobody.
-const WAITING: usize = 256;
+/// Changes that wait for their turn in memory; the watcher remembers the others for its next start.
+const WAITING: usize = 1_024;
+/// These take a command line of their own as an argument.
+const SHELLS: [&str; 8] = ["sh", "bash", "dash", "zsh", "ksh", "fish", "busybox", "env"];
 
 /// A command to run on changes.
 #[derive(Clone, Debug)]
 pub struct OnChange {
+    text: String,
     argv: Vec<String>,
     deadline: Duration,
 }
@@ -25,7 +33,7 @@ impl std::str::FromStr for OnChange {
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         match shlex::split(text) {
-            Some(argv) if !argv.is_empty() => Ok(Self { argv, deadline: DEADLINE }),
+            Some(argv) if !argv.is_empty() => Ok(Self { text: text.to_owned(), argv, deadline: DEADLINE }),
             _ => {
                 Err("a command as in a shell, like 'notify-send gateway'; it is empty or has a quote that does not end"
                     .into())
@@ -35,12 +43,82 @@ impl std::str::FromStr for OnChange {
 }
 
 impl OnChange {
+    /// As it was typed.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Looks the program up; what else there is to say about the command.
+    ///
+    /// # Errors
+    ///
+    /// `config`: there is no such program, or it cannot be run.
+    pub fn check(&self) -> Result<Option<String>> {
+        let (program, _) = self.argv.split_first().ok_or_else(|| Error::config("--on-change is empty"))?;
+        let shown = scrub::line(program, 200);
+        if program.contains('/') {
+            let path = Path::new(program);
+            if !path.exists() {
+                return Err(Error::config(format!("--on-change: there is no file {shown}"))
+                    .with_hint("write the path of a program, or the name of one in PATH"));
+            }
+            if !is_program(path) {
+                return Err(Error::config(format!("--on-change: {shown} is not executable"))
+                    .with_hint(format!("chmod +x {shown}, or name what runs it, like 'sh {shown}'")));
+            }
+        } else {
+            let folders = std::env::var_os("PATH").unwrap_or_default();
+            if !std::env::split_paths(&folders).any(|folder| is_program(&folder.join(program))) {
+                return Err(Error::config(format!("--on-change: there is no program {shown} in PATH"))
+                    .with_hint("write its whole path"));
+            }
+        }
+        let name = Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let word = shell_word(&self.text).filter(|_| !SHELLS.contains(&name));
+        Ok(word.map(|word| {
+            format!(
+                "--on-change runs without a shell: {shown} gets {word} as it is; write sh -c '…' if a shell is meant"
+            )
+        }))
+    }
+
     /// Runs it once with this change on stdin.
     ///
     /// # Errors
     ///
     /// `config`: it does not start, fails, or takes too long; then it is ended.
     pub async fn run(&self, transition: &Transition) -> Result<()> {
+        self.give(&serde_json::to_string(transition).unwrap_or_default()).await
+    }
+
+    /// Runs it once with a change that is made up, and says so.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub async fn try_out(&self, gateway: &str) -> Result<serde_json::Value> {
+        let made_up = Transition {
+            id: 0,
+            at: Moment::now(),
+            gateway: gateway.to_owned(),
+            service: None,
+            from: Some(Status::Ok),
+            to: Status::Unreachable,
+            reason: "this is a test of --on-change: nothing has changed".to_owned(),
+            announced: true,
+            settled: false,
+            held_back: 0,
+        };
+        let mut change = serde_json::to_value(made_up).unwrap_or_default();
+        if let Some(members) = change.as_object_mut() {
+            members.insert("test".to_owned(), true.into());
+        }
+        self.give(&change.to_string()).await?;
+        Ok(change)
+    }
+
+    async fn give(&self, change: &str) -> Result<()> {
         let (program, args) = self.argv.split_first().ok_or_else(|| Error::config("--on-change is empty"))?;
         let failed = |what: String| Error::config(format!("--on-change {program} {what}"));
         let mut child = Command::new(program)
@@ -50,8 +128,7 @@ impl OnChange {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| failed(format!("does not start: {error}")))?;
-        let change = serde_json::to_string(transition).unwrap_or_default();
-        let input = format!("{}\n", scrub::json(&change));
+        let input = format!("{}\n", scrub::json(change));
         let stdin = child.stdin.take();
         let run = async move {
             if let Some(mut stdin) = stdin {
@@ -67,23 +144,40 @@ impl OnChange {
             Err(_) => Err(failed(format!("took longer than {} s and was ended", self.deadline.as_secs_f64()))),
         }
     }
+}
 
-    /// Runs it for every announced change that is sent, one after the other.
-    #[must_use]
-    pub fn start(self) -> Alerts {
-        let (sender, mut waiting) = mpsc::channel::<Transition>(WAITING);
-        let task = tokio::spawn(async move {
-            while let Some(transition) = waiting.recv().await {
-                if let Err(error) = self.run(&transition).await {
-                    tracing::warn!("{error}");
-                }
-            }
-        });
-        Alerts { sender, task }
+/// A file that may be run.
+fn is_program(path: &Path) -> bool {
+    let Ok(about) = path.metadata() else { return false };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        about.is_file() && about.permissions().mode() & 0o111 != 0
+    }
+    #[cfg(not(unix))]
+    {
+        about.is_file()
     }
 }
 
-/// Changes on their way to a command.
+/// The first character that means something to a shell and nothing here.
+fn shell_word(text: &str) -> Option<char> {
+    let (mut quote, mut escaped) = (None, false);
+    for letter in text.chars() {
+        match (letter, quote) {
+            _ if escaped => escaped = false,
+            ('\\', None | Some('"')) => escaped = true,
+            ('\'' | '"', None) => quote = Some(letter),
+            _ if quote == Some(letter) => quote = None,
+            ('|' | '&' | ';' | '<' | '>' | '`' | '$', None) | ('`' | '$', Some('"')) => return Some(letter),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Changes on their way to a command, or to nobody but the watcher's memory.
 #[derive(Debug)]
 pub struct Alerts {
     sender: mpsc::Sender<Transition>,
@@ -91,11 +185,32 @@ pub struct Alerts {
 }
 
 impl Alerts {
-    /// Hands over what is announced.
+    /// Runs the command for every change that is told, one after the other. Without a command, a change came through when it was told.
+    #[must_use]
+    pub fn start(command: Option<OnChange>, watcher: Arc<Watcher>) -> Self {
+        let (sender, mut waiting) = mpsc::channel::<Transition>(WAITING);
+        let task = tokio::spawn(async move {
+            while let Some(transition) = waiting.recv().await {
+                if let Some(command) = &command
+                    && let Err(error) = command.run(&transition).await
+                {
+                    tracing::warn!("{error}");
+                }
+                let watcher = Arc::clone(&watcher);
+                let _ = tokio::task::spawn_blocking(move || watcher.delivered(transition.id)).await;
+            }
+        });
+        Self { sender, task }
+    }
+
+    /// Hands over what is news.
     pub fn tell(&self, transitions: &[Transition]) {
-        for transition in transitions.iter().filter(|transition| transition.announced) {
+        for transition in transitions {
             if self.sender.try_send(transition.clone()).is_err() {
-                tracing::warn!("--on-change is too slow: a change of {} was not handed over", transition.gateway);
+                tracing::warn!(
+                    "--on-change is too slow: a change of {} is handed over at the next start",
+                    transition.gateway
+                );
             }
         }
     }
@@ -112,19 +227,20 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
     use super::*;
-    use crate::{history::Moment, report::Status};
+    use crate::history::{Floor, History};
 
-    fn change(announced: bool) -> Transition {
+    fn change(id: i64) -> Transition {
         Transition {
-            id: 7,
+            id,
             at: Moment::from_millis(0),
             gateway: "gw; touch /tmp/never".into(),
             service: Some("slack".into()),
             from: Some(Status::Ok),
             to: Status::Offline,
             reason: "$(reboot)".into(),
-            announced,
+            announced: true,
             settled: false,
+            held_back: 0,
         }
     }
 
@@ -133,12 +249,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("out put");
         let command: OnChange = format!("tee -a '{}'", file.display()).parse().unwrap();
-        let alerts = command.start();
-        alerts.tell(&[change(true), change(false), change(true)]);
+        let watcher = Watcher::passing(History::new(folder.path()), "test", Floor::default());
+        let alerts = Alerts::start(Some(command), Arc::new(watcher));
+        alerts.tell(&[change(7), change(8)]);
         alerts.finish().await;
         let text = std::fs::read_to_string(file).unwrap();
         let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(lines.len(), 2, "only what is announced");
+        assert_eq!(lines.len(), 2);
         assert_eq!(
             lines.first().unwrap(),
             &serde_json::json!({"id": 7, "at": "1970-01-01T00:00:00Z", "gateway": "gw; touch /tmp/never", "service": "slack",
@@ -148,12 +265,30 @@ mod tests {
 
     #[tokio::test]
     async fn a_command_that_hangs_fails_or_is_none_is_told() {
-        let hangs = OnChange { argv: vec!["sleep".into(), "600".into()], deadline: Duration::from_millis(50) };
-        assert!(hangs.run(&change(true)).await.unwrap_err().message.contains("was ended"));
+        let hangs = OnChange { deadline: Duration::from_millis(50), .."sleep 600".parse().unwrap() };
+        assert!(hangs.run(&change(1)).await.unwrap_err().message.contains("was ended"));
         let fails: OnChange = "false".parse().unwrap();
-        assert!(fails.run(&change(true)).await.unwrap_err().message.contains("failed: exit status: 1"));
+        assert!(fails.run(&change(1)).await.unwrap_err().message.contains("failed: exit status: 1"));
         let none: OnChange = "/no/such/program".parse().unwrap();
-        assert!(none.run(&change(true)).await.unwrap_err().message.contains("does not start"));
+        assert!(none.run(&change(1)).await.unwrap_err().message.contains("does not start"));
         assert!("".parse::<OnChange>().is_err() && "'open".parse::<OnChange>().is_err());
+    }
+
+    #[test]
+    fn a_program_that_cannot_run_is_told_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("notify");
+        std::fs::write(&file, "#!/bin/sh\n").unwrap();
+        let check = |text: &str| text.parse::<OnChange>().unwrap().check();
+        assert!(check("no-such-program --x").unwrap_err().message.contains("no program no-such-program in PATH"));
+        assert!(check("/no/such/program").unwrap_err().message.contains("there is no file /no/such/program"));
+        assert!(check(&file.display().to_string()).unwrap_err().message.contains("is not executable"));
+        assert!(check(&folder.path().display().to_string()).unwrap_err().message.contains("is not executable"));
+        assert_eq!(check("cat '|' \"a;b\" \\> '$HOME'").unwrap(), None);
+        for (text, word) in [("echo hi | cat", '|'), ("cat > f", '>'), ("echo \"$HOME\"", '$'), ("true && true", '&')] {
+            let told = check(text).unwrap().unwrap();
+            assert!(told.contains("without a shell") && told.contains(word), "{told}");
+        }
+        assert_eq!(check("sh -c \"echo $HOME\" | cat").unwrap(), None, "a shell is what they are for");
     }
 }

@@ -17,7 +17,7 @@ use super::{
     watch::Update,
 };
 use crate::{
-    history::{History, Moment},
+    history::{History, Moment, masked},
     report::{GatewayHealth, Health, worst},
     scrub,
 };
@@ -72,7 +72,7 @@ impl Board {
         let counts = state.counts.entry(name.clone()).or_default();
         counts.looks = counts.looks.saturating_add(1);
         counts.failed = counts.failed.saturating_add(u64::from(update.health.tools.is_none()));
-        for transition in update.transitions.iter().filter(|transition| transition.announced) {
+        for transition in &update.transitions {
             counts.changes = counts.changes.saturating_add(1);
             // Nobody listens: fine.
             let _ = self.events.send(event("transition", Some(transition.id), transition));
@@ -130,16 +130,16 @@ impl Board {
     }
 }
 
-/// Without keys in the queries of URLs.
+/// Without what looks like a secret: services write into errors what they connect to.
 fn clean(health: &GatewayHealth) -> GatewayHealth {
     let mut health = health.clone();
     if let Some(error) = &mut health.error {
-        error.message = crate::history::without_queries(&error.message);
+        error.message = masked(&error.message);
+        error.hint = error.hint.as_deref().map(masked);
     }
-    for service in &mut health.services {
-        for words in &mut service.evidence {
-            *words = crate::history::without_queries(words);
-        }
+    let words = health.services.iter_mut().flat_map(|service| &mut service.evidence);
+    for words in words.chain(&mut health.warnings) {
+        *words = masked(words);
     }
     health
 }
