@@ -49,11 +49,11 @@ class Gateway:
             self.env["GW_TOKEN"] = token
 
     def monitor(self, *flags: str, every: float) -> tuple[Program, str]:
-        """A monitor on a free port, and its URL."""
+        """A monitor on a free port that everybody on this machine may read, and its URL."""
         self._monitors += 1
         log = self.home / f"monitor-{self._monitors}.log"
         monitor = Program(
-            [self.binary, "monitor", *(flags or ("--listen", "127.0.0.1:0")), "--every", str(every), "--json"],
+            [self.binary, "monitor", *(flags or ("--listen", "127.0.0.1:0")), "--every", str(every), "--no-token", "--json"],
             log,
             self.env,
         )

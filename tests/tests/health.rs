@@ -335,6 +335,9 @@ fn get(address: SocketAddr, path: &str, headers: &str, wait: Duration) -> String
 /// A monitor that listens, and what it said first.
 fn monitor(home: &Home, program: &Program, more: &[&str]) -> (Running, SocketAddr) {
     let mut words = vec!["monitor", "--json", "--listen", "127.0.0.1:0", "--every", "1"];
+    if !more.iter().any(|word| word.starts_with("--token")) {
+        words.push("--no-token");
+    }
     words.extend(more);
     let mut running = start(home, program, &words);
     let mut line = String::new();
@@ -395,7 +398,7 @@ async fn the_monitor_serves_page_metrics_json_and_events_and_no_secret() {
         let events = stream.join().unwrap();
         assert!(events.contains("event: transition") && events.contains("\"service\":\"slack\""), "{events}");
         let page = until("/", "data-service=\"slack\" data-status=\"offline\"");
-        let metrics = until("/metrics", "service=\"slack\",status=\"offline\"");
+        let metrics = until("/metrics", "service=\"slack\",pflow_gateway_service_status=\"offline\"} 1");
         assert!(metrics.contains("application/openmetrics-text") && metrics.ends_with("# EOF\n"), "{metrics}");
         assert!(page.to_lowercase().contains("content-security-policy: default-src 'none'"));
         for (path, code) in [("/nothing", "404"), ("/part", "200")] {
@@ -427,9 +430,9 @@ async fn the_monitor_listens_elsewhere_only_with_a_token_and_to_nobody_by_a_fore
     let program = program().await;
     let (_, fake) = generic(|_| {}).await;
     let home = Home::new(&program, &json!({"gw": entry(&fake.url())})).unwrap();
-    let run = home.run(&["monitor", "--listen", "0.0.0.0:0"], LONG).await.unwrap();
+    let run = home.run(&["monitor", "--listen", "0.0.0.0:0", "--no-token"], LONG).await.unwrap();
     assert_eq!(run.code, Some(2), "{run:?}");
-    assert!(run.stderr.contains("--token-env"), "{run:?}");
+    assert!(run.stderr.contains("leave out --no-token"), "{run:?}");
     let run = home.run(&["monitor", "--listen", "0.0.0.0:0", "--token-env", "NOT_SET"], LONG).await.unwrap();
     assert_eq!(run.code, Some(2), "{run:?}");
     let (open, address) = monitor(&home, &program, &[]);

@@ -40,6 +40,16 @@ impl<'a> Family<'a> {
         Self { text, name, suffix }
     }
 
+    /// One sample for each state that there is, so that a change ends one series at 0 and no series ever ends.
+    fn states(&mut self, of: &[(&str, &str)], now: Status) {
+        let name = self.name;
+        for status in Status::ALL {
+            let mut labels = of.to_vec();
+            labels.push((name, status.as_str()));
+            self.sample(&labels, u8::from(*status == now));
+        }
+    }
+
     fn sample(&mut self, labels: &[(&str, &str)], value: impl std::fmt::Display) {
         let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
         let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
@@ -49,11 +59,6 @@ impl<'a> Family<'a> {
 
 fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
-}
-
-#[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^52")]
-fn seconds(at: Moment) -> f64 {
-    at.millis() as f64 / 1_000.0
 }
 
 /// Everything.
@@ -84,36 +89,34 @@ pub(super) fn metrics(reports: &[GatewayHealth], counts: &BTreeMap<String, Count
         "pflow_gateway_checked_timestamp_seconds",
         Some("seconds"),
         "When the gateway was looked at last.",
-        &|report| Moment::parse(&report.checked_at).map(seconds),
+        &|report| Moment::parse(&report.checked_at).map(Moment::seconds),
     );
     gauge(
         "pflow_gateway_token_expiry_timestamp_seconds",
         Some("seconds"),
         "When the gateway's token ends.",
-        &|report| report.expires_at.as_deref().and_then(Moment::parse).map(seconds),
+        &|report| report.expires_at.as_deref().and_then(Moment::parse).map(Moment::seconds),
     );
-    let mut family = Family::new(text, "pflow_gateway_status", "info", None, "The gateway's state.");
+    let mut family = Family::new(text, "pflow_gateway_status", "stateset", None, "The gateway's state.");
     for report in reports {
-        family.sample(&[("gateway", &report.gateway), ("status", report.status.as_str())], 1);
+        family.states(&[("gateway", &report.gateway)], report.status);
     }
-    let mut family =
-        Family::new(text, "pflow_gateway_service_up", "gauge", None, "1 when the service is ok or degraded.");
+    let help = "1 when the service is ok or degraded, 0 when it is not, NaN when nothing is known of it.";
+    let mut family = Family::new(text, "pflow_gateway_service_up", "gauge", None, help);
     for report in reports {
         for service in &report.services {
             let up = match service.status {
-                Status::Ok | Status::Degraded => 1,
-                Status::Unknown => continue,
-                _ => 0,
+                Status::Ok | Status::Degraded => "1",
+                Status::Unknown => "NaN",
+                _ => "0",
             };
             family.sample(&[("gateway", &report.gateway), ("service", &service.name)], up);
         }
     }
-    let mut family = Family::new(text, "pflow_gateway_service_status", "info", None, "The service's state.");
+    let mut family = Family::new(text, "pflow_gateway_service_status", "stateset", None, "The service's state.");
     for report in reports {
         for service in &report.services {
-            let labels =
-                [("gateway", &*report.gateway), ("service", &service.name), ("status", service.status.as_str())];
-            family.sample(&labels, 1);
+            family.states(&[("gateway", &report.gateway), ("service", &service.name)], service.status);
         }
     }
     let mut counter = |name, help, value: fn(&Counts) -> u64| {
@@ -143,12 +146,21 @@ mod tests {
         let mut report = GatewayHealth::new("a\"b\\c\nd", Status::Degraded, "2026-11-23T02:00:00Z");
         report.latency_ms = Some(12.5);
         report.services.push(ServiceHealth::new("s", Status::Offline, 2));
+        report.services.push(ServiceHealth::new("u", Status::Unknown, 2));
         let counts = BTreeMap::from([("gw".to_owned(), Counts { looks: 3, failed: 1, changes: 2 })]);
         let text = metrics(&[report], &counts, true);
         assert!(text.contains("pflow_gateway_up{gateway=\"a\\\"b\\\\c\\nd\"} 1\n"), "{text}");
         assert!(text.contains("pflow_gateway_latency_seconds{gateway=\"a\\\"b\\\\c\\nd\"} 0.0125\n"), "{text}");
         assert!(text.contains("pflow_gateway_looks_total{gateway=\"gw\"} 3\n"), "{text}");
-        assert!(text.contains("service=\"s\"} 0\n") && text.ends_with("# EOF\n"), "{text}");
+        assert!(text.contains("pflow_gateway_service_up{gateway=\"a\\\"b\\\\c\\nd\",service=\"s\"} 0\n"), "{text}");
+        assert!(
+            text.contains("service=\"u\"} NaN\n") && text.ends_with("# EOF\n"),
+            "every service has a series: {text}"
+        );
+        for (state, value) in [("offline", 1), ("ok", 0), ("unknown", 0)] {
+            let sample = format!("service=\"s\",pflow_gateway_service_status=\"{state}\"}} {value}\n");
+            assert!(text.contains(&sample), "{sample} {text}");
+        }
         let types = text.lines().filter(|line| line.starts_with("# TYPE")).count();
         assert_eq!(types, text.lines().filter(|line| line.starts_with("# HELP")).count());
     }

@@ -16,13 +16,25 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use self::{board::Board, server::Door};
-use crate::{Error, Result, history::History};
+use crate::{Class, Error, Result, history::History};
 
 pub(crate) use self::pace::die;
 pub use self::{
     alert::{Alerts, OnChange},
     watch::{Update, Watch},
 };
+
+/// A token that nobody can guess: 128 bits.
+///
+/// # Errors
+///
+/// `internal`: the system has no random numbers.
+pub fn random_token() -> Result<SecretString> {
+    let mut bytes = [0_u8; 16];
+    let random = rustls::crypto::ring::default_provider().secure_random;
+    random.fill(&mut bytes).map_err(|_| Error::new(Class::Internal, "the system has no random numbers for a token"))?;
+    Ok(bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")).into())
+}
 
 /// A monitor that serves until it is dropped.
 pub struct Monitor {
@@ -44,7 +56,8 @@ impl Drop for Monitor {
 }
 
 impl Monitor {
-    /// Listens. `names` are the gateways that will be posted, in the order to show them.
+    /// Listens. `names` are the gateways that will be posted, in the order to show them. Without a token every user of this machine
+    /// may look.
     ///
     /// # Errors
     ///
@@ -57,10 +70,11 @@ impl Monitor {
     ) -> Result<Self> {
         let door = match token {
             Some(token) => Door::Token(Arc::new(token)),
-            None if address.ip().is_loopback() => Door::Loopback,
+            None if address.ip().is_loopback() => Door::Open,
             None => {
-                return Err(Error::config(format!("{address} can be reached from other machines"))
-                    .with_hint("listen on 127.0.0.1, or ask for a token with --token-env VAR"));
+                return Err(Error::config(format!("{address} can be reached from other machines")).with_hint(
+                    "listen on 127.0.0.1, or leave out --no-token; --token-env VAR sets a token of your own",
+                ));
             }
         };
         let listener = TcpListener::bind(address).await.map_err(|error| {

@@ -12,6 +12,8 @@ use crate::{Class, report::GatewayHealth};
 const SLOWEST: Duration = Duration::from_secs(300);
 /// A 429 without a time: five of them lock some gateways out for a quarter of an hour.
 const AFTER_429: Duration = Duration::from_secs(60);
+/// What a gateway may ask for. One that means milliseconds, or years, is asked again in an hour.
+const LONGEST: Duration = Duration::from_hours(1);
 /// Doublings of the interval.
 const DOUBLINGS: u32 = 4;
 
@@ -35,7 +37,7 @@ impl Pace {
         let mut wait = slower.min(SLOWEST.max(self.every));
         let error = health.error.as_ref();
         let floor = match error.and_then(|error| error.retry_after) {
-            Some(seconds) => Duration::from_secs(seconds.into()),
+            Some(seconds) => Duration::from_secs(seconds.into()).min(LONGEST),
             None if error.is_some_and(|error| error.class == Class::RateLimited) => AFTER_429,
             None => Duration::ZERO,
         };
@@ -84,6 +86,15 @@ mod tests {
                 Pace::new(Duration::from_secs(1)).next(&report(Some(Error::new(Class::RateLimited, ""))), die)
                     >= AFTER_429
             );
+        }
+    }
+
+    #[test]
+    fn a_gateway_that_asks_for_years_is_looked_at_within_about_an_hour() {
+        for seconds in [86_400, 900_000, u32::MAX] {
+            let told = report(Some(Error::new(Class::RateLimited, "").with_retry_after(Some(seconds))));
+            let wait = Pace::new(Duration::from_secs(10)).next(&told, 1.0);
+            assert!(wait >= LONGEST && wait <= LONGEST.mul_f64(1.1), "{wait:?}");
         }
     }
 

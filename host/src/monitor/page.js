@@ -30,7 +30,11 @@
   };
   const events = new EventSource('events');
   events.onopen = () => { say('live', false); redraw(); };
-  events.onerror = () => { say('connection lost, trying again', true); };
+  events.onerror = () => {
+    // It does not try again where it was refused: another start has another token.
+    const over = events.readyState === EventSource.CLOSED;
+    say(over ? 'refused: open the URL that the monitor printed when it started' : 'connection lost, trying again', true);
+  };
   events.addEventListener('report', redraw);
   events.addEventListener('transition', redraw);
   // "So long ago" grows while nothing happens.

@@ -1,11 +1,20 @@
 //! The monitor's HTTP server: `/`, `/part`, `/metrics`, `/health.json`, `/events`.
 //! Takes what was seen; answers GET alone, on loopback or behind a token. Sends no secret, and follows no request to a gateway.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
 use hyper::{
     body::{Frame, Incoming},
@@ -18,7 +27,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, broadcast},
-    task::JoinSet,
+    task::{AbortHandle, JoinSet},
 };
 
 use super::{board::Board, metrics, page};
@@ -27,6 +36,10 @@ type Body = BoxBody<Bytes, Infallible>;
 
 /// Open connections, event streams among them.
 const CONNECTIONS: usize = 256;
+/// Event streams: each one stays.
+const STREAMS: usize = 64;
+/// Connections of one address that is not this machine.
+const OF_ONE: usize = 32;
 /// A line that says nothing, so that a dead connection is noticed.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// For the request's header.
@@ -36,36 +49,83 @@ const HEADER: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(super) enum Door {
     /// Everybody on this machine, who names it as such: a web page elsewhere cannot, by a name of its own that leads here.
-    Loopback,
-    /// Who brings the token: `Authorization: Bearer`, or as the password of `Basic`, which browsers ask for.
+    Open,
+    /// Who brings the token: `Authorization: Bearer`, as the password of `Basic`, in the query, or in the cookie that follows on it.
     Token(Arc<SecretString>),
 }
 
+/// How somebody came in.
+#[derive(Debug, PartialEq, Eq)]
+enum Admitted {
+    /// As on every request.
+    Plainly,
+    /// By the printed URL: a browser gets the cookie, and the token goes out of its address line.
+    ByUrl,
+}
+
 impl Door {
-    fn admits(&self, headers: &HeaderMap) -> Result<(), StatusCode> {
-        match self {
-            Self::Loopback => {
-                let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-                if is_local(host) { Ok(()) } else { Err(StatusCode::MISDIRECTED_REQUEST) }
-            }
-            Self::Token(token) => {
-                let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(shown);
-                // Digests, so that the time it takes tells nothing.
-                let same = |shown: String| Sha256::digest(shown) == Sha256::digest(token.expose_secret());
-                if shown.is_some_and(same) { Ok(()) } else { Err(StatusCode::UNAUTHORIZED) }
-            }
+    fn admits(&self, request: &Head<'_>, port: u16) -> Result<Admitted, StatusCode> {
+        let Self::Token(token) = self else {
+            return if is_local(request.header(&header::HOST)) {
+                Ok(Admitted::Plainly)
+            } else {
+                Err(StatusCode::MISDIRECTED_REQUEST)
+            };
+        };
+        // Digests, so that the time it takes tells nothing.
+        let same = |shown: &str| Sha256::digest(shown) == Sha256::digest(token.expose_secret());
+        if shown(request.header(&header::AUTHORIZATION)).is_some_and(|shown| same(&shown))
+            || cookies(request.header(&header::COOKIE)).any(|(name, value)| name == cookie_name(port) && same(value))
+        {
+            return Ok(Admitted::Plainly);
+        }
+        let mut pairs = url::form_urlencoded::parse(request.query.as_bytes());
+        if pairs.any(|(name, value)| name == "token" && same(&value)) {
+            return Ok(Admitted::ByUrl);
+        }
+        Err(StatusCode::UNAUTHORIZED)
+    }
+}
+
+/// What decides who may look.
+struct Head<'a> {
+    headers: &'a HeaderMap,
+    query: &'a str,
+}
+
+impl Head<'_> {
+    /// One header that is there once; said twice it means nothing.
+    fn header(&self, name: &HeaderName) -> &str {
+        let mut all = self.headers.get_all(name).iter();
+        match (all.next(), all.next()) {
+            (Some(only), None) => only.to_str().unwrap_or_default(),
+            _ => "",
         }
     }
 }
 
-/// `Host` without its port is this machine.
+/// Cookies are of a host, whatever the port: two monitors have one each.
+fn cookie_name(port: u16) -> String {
+    format!("pflow_gateway_monitor_{port}")
+}
+
+fn cookies(header: &str) -> impl Iterator<Item = (&str, &str)> {
+    header.split(';').filter_map(|pair| pair.trim().split_once('='))
+}
+
+/// `Host` is this machine: as URLs are read, so that nothing hides in it.
 fn is_local(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    // What no host and no port has, and a parser would take for something else.
+    if host.is_empty() || host.contains(['@', '/', '\\', '?', '#', '%']) || host.contains(char::is_whitespace) {
+        return false;
+    }
+    let Ok(url) = url::Url::parse(&format!("http://{host}/")) else { return false };
+    match url.host() {
+        Some(url::Host::Domain(name)) => name.strip_suffix('.').unwrap_or(name) == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 fn shown(authorization: &str) -> Option<String> {
@@ -79,27 +139,68 @@ fn shown(authorization: &str) -> Option<String> {
 
 /// Serves until dropped.
 pub(super) async fn serve(listener: TcpListener, door: Door, board: Arc<Board>) {
+    let port = listener.local_addr().map_or(0, |address| address.port());
+    let site = Arc::new(Site { door, board, port, streams: Arc::new(Semaphore::new(STREAMS)) });
     let mut connections = JoinSet::new();
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut guests = Guests::default();
     loop {
         tokio::select! {
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept() => match (accepted, Arc::clone(&room).try_acquire_owned()) {
-                (Ok((stream, from)), Ok(permit)) => {
-                    connections.spawn(converse(stream, from, door.clone(), Arc::clone(&board), permit));
+            accepted = listener.accept() => match accepted {
+                Ok((stream, from)) => {
+                    // Full: the peer sees a closed connection.
+                    if guests.has_room(from.ip()) {
+                        let known = Arc::new(AtomicBool::new(false));
+                        let handle = connections.spawn(converse(stream, from, Arc::clone(&site), Arc::clone(&known)));
+                        guests.all.push_back(Guest { from: from.ip(), known, handle });
+                    }
                 }
-                // Full: the peer sees a closed connection.
-                (Ok(_), Err(_)) => {}
-                (Err(_), _) => tokio::time::sleep(Duration::from_millis(50)).await,
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             },
         }
     }
 }
 
-async fn converse(stream: TcpStream, from: SocketAddr, door: Door, board: Arc<Board>, permit: OwnedSemaphorePermit) {
+/// Who is connected, the oldest first.
+#[derive(Default)]
+struct Guests {
+    all: VecDeque<Guest>,
+}
+
+struct Guest {
+    from: IpAddr,
+    /// It was let in once.
+    known: Arc<AtomicBool>,
+    handle: AbortHandle,
+}
+
+impl Guests {
+    /// Whether one more may come. Whoever was not let in yet makes room for it: nobody without the token shuts out those who have it.
+    fn has_room(&mut self, from: IpAddr) -> bool {
+        self.all.retain(|guest| !guest.handle.is_finished());
+        if !from.is_loopback() && self.all.iter().filter(|guest| guest.from == from).count() >= OF_ONE {
+            return false;
+        }
+        if self.all.len() < CONNECTIONS {
+            return true;
+        }
+        let stranger = self.all.iter().position(|guest| !guest.known.load(Ordering::Relaxed));
+        stranger.and_then(|at| self.all.remove(at)).inspect(|guest| guest.handle.abort()).is_some()
+    }
+}
+
+/// What all connections share.
+struct Site {
+    door: Door,
+    board: Arc<Board>,
+    port: u16,
+    streams: Arc<Semaphore>,
+}
+
+async fn converse(stream: TcpStream, from: SocketAddr, site: Arc<Site>, known: Arc<AtomicBool>) {
     let service = service_fn(move |request| {
-        let (door, board) = (door.clone(), Arc::clone(&board));
-        async move { Ok::<_, Infallible>(answer(&request, &door, &board).await) }
+        let (site, known) = (Arc::clone(&site), Arc::clone(&known));
+        async move { Ok::<_, Infallible>(answer(&request, &site, &known).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -110,34 +211,60 @@ async fn converse(stream: TcpStream, from: SocketAddr, door: Door, board: Arc<Bo
     if let Err(error) = served {
         tracing::debug!(%from, "{error}");
     }
-    drop(permit);
 }
 
-async fn answer(request: &Request<Incoming>, door: &Door, board: &Arc<Board>) -> Response<Body> {
-    if let Err(status) = door.admits(request.headers()) {
-        let mut response = plain(
-            status,
-            if status == StatusCode::UNAUTHORIZED { "the token, please\n" } else { "ask for it as localhost\n" },
-        );
-        if status == StatusCode::UNAUTHORIZED {
-            let value = HeaderValue::from_static("Basic realm=\"pflow-gateway monitor\"");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
-        }
-        return response;
-    }
+async fn answer(request: &Request<Incoming>, site: &Site, known: &AtomicBool) -> Response<Body> {
+    let head = Head { headers: request.headers(), query: request.uri().query().unwrap_or_default() };
+    let admitted = match site.door.admits(&head, site.port) {
+        Ok(admitted) => admitted,
+        Err(status) => return refused(status),
+    };
+    known.store(true, Ordering::Relaxed);
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
+    let board = &site.board;
     match request.uri().path() {
+        "/" if admitted == Admitted::ByUrl => welcome(site),
         "/" => text("text/html; charset=utf-8", page::page(&board.part().await)),
         "/part" => text("text/html; charset=utf-8", board.part().await),
         "/metrics" => text(metrics::CONTENT_TYPE, board.metrics()),
         "/health.json" => text("application/json", board.health_json()),
-        "/events" => events(board),
+        "/events" => match Arc::clone(&site.streams).try_acquire_owned() {
+            Ok(seat) => events(board, seat),
+            Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE, "there are too many event streams already\n"),
+        },
         _ => plain(StatusCode::NOT_FOUND, "there is /, /metrics, /health.json and /events\n"),
     }
+}
+
+fn refused(status: StatusCode) -> Response<Body> {
+    if status != StatusCode::UNAUTHORIZED {
+        return plain(status, "ask for it as localhost\n");
+    }
+    let words = "open the URL that the monitor printed when it started, or send its token as Authorization: Bearer\n";
+    let mut response = plain(status, words);
+    let value = HeaderValue::from_static("Basic realm=\"pflow-gateway monitor\"");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+    response
+}
+
+/// The cookie instead of the token in the address line.
+fn welcome(site: &Site) -> Response<Body> {
+    let mut response = plain(StatusCode::SEE_OTHER, "");
+    response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/"));
+    if let Door::Token(token) = &site.door {
+        let name = cookie_name(site.port);
+        let cookie = format!("{name}={}; Path=/; HttpOnly; SameSite=Strict", token.expose_secret());
+        // A token of one's own may hold what no cookie holds; then the browser asks for it.
+        if let Ok(mut cookie) = HeaderValue::from_str(&cookie) {
+            cookie.set_sensitive(true);
+            response.headers_mut().insert(header::SET_COOKIE, cookie);
+        }
+    }
+    response
 }
 
 fn plain(status: StatusCode, words: &'static str) -> Response<Body> {
@@ -158,6 +285,7 @@ fn with_headers(kind: &'static str, body: Body) -> Response<Body> {
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
@@ -168,13 +296,16 @@ fn with_headers(kind: &'static str, body: Body) -> Response<Body> {
 }
 
 /// Every report and every change, from now on, and all that is known at the beginning.
-fn events(board: &Arc<Board>) -> Response<Body> {
+fn events(board: &Arc<Board>, seat: OwnedSemaphorePermit) -> Response<Body> {
     let (known, receiver) = board.subscribe();
     let mut first = String::from("retry: 3000\n\n");
     for event in known {
         first.push_str(&event);
     }
-    with_headers("text/event-stream", EventBody { first: Some(first), receive: Box::pin(receive(receiver)) }.boxed())
+    with_headers(
+        "text/event-stream",
+        EventBody { first: Some(first), receive: Box::pin(receive(receiver)), _seat: seat }.boxed(),
+    )
 }
 
 type Receiving = std::pin::Pin<Box<dyn Future<Output = Option<(Bytes, broadcast::Receiver<Arc<str>>)>> + Send + Sync>>;
@@ -194,6 +325,7 @@ async fn receive(mut receiver: broadcast::Receiver<Arc<str>>) -> Option<(Bytes, 
 struct EventBody {
     first: Option<String>,
     receive: Receiving,
+    _seat: OwnedSemaphorePermit,
 }
 
 impl hyper::body::Body for EventBody {
@@ -224,29 +356,90 @@ mod tests {
 
     #[test]
     fn only_names_of_this_machine_are_answered_on_loopback() {
-        for good in ["localhost", "LOCALHOST:80", "127.0.0.1:9000", "127.1.2.3", "[::1]:80", "[::1]"] {
+        for good in
+            ["localhost", "LOCALHOST:80", "localhost.", "127.0.0.1:9000", "127.1.2.3", "[::1]:80", "[::1]", "0x7f.1"]
+        {
             assert!(is_local(good), "{good}");
         }
-        for bad in ["", "evil.example", "localhost.evil.example:80", "10.0.0.1", "[fe80::1]", "127.0.0.1.evil.example"]
-        {
+        for bad in [
+            "",
+            "evil.example",
+            "localhost.evil.example:80",
+            "10.0.0.1",
+            "[fe80::1]",
+            "127.0.0.1.evil.example",
+            "[::1].evil.example",
+            "[::1]evil",
+            "localhost:80@evil.example",
+            "localhost:x",
+            "localhost/@evil.example",
+            "localhost\\.evil.example",
+            "localhost#.evil.example",
+            "localhost evil.example",
+            "localhost%00",
+            ":80",
+        ] {
             assert!(!is_local(bad), "{bad}");
         }
     }
 
-    #[test]
-    fn the_token_is_taken_as_bearer_or_as_password() {
-        let door = Door::Token(Arc::new("s3cret".to_owned().into()));
-        let admits = |value: Option<&str>| {
-            let mut headers = HeaderMap::new();
-            if let Some(value) = value {
-                headers.insert(header::AUTHORIZATION, value.parse().unwrap());
-            }
-            door.admits(&headers).is_ok()
-        };
-        assert!(admits(Some("Bearer s3cret")) && admits(Some("bearer s3cret")));
-        assert!(admits(Some(&format!("Basic {}", STANDARD.encode("anyone:s3cret")))));
-        for wrong in [None, Some("Bearer s3cre"), Some("s3cret"), Some("Basic s3cret"), Some("Bearer ")] {
-            assert!(!admits(wrong), "{wrong:?}");
+    fn admits(door: &Door, headers: &[(HeaderName, &str)], query: &str) -> Result<Admitted, StatusCode> {
+        let mut all = HeaderMap::new();
+        for (name, value) in headers {
+            all.append(name, value.parse().unwrap());
         }
+        door.admits(&Head { headers: &all, query }, 9_464)
+    }
+
+    #[test]
+    fn the_token_is_taken_as_bearer_as_password_in_the_query_and_as_cookie() {
+        let door = Door::Token(Arc::new("s3cret".to_owned().into()));
+        let by = |authorization: &str| admits(&door, &[(header::AUTHORIZATION, authorization)], "").is_ok();
+        assert!(by("Bearer s3cret") && by("bearer s3cret"));
+        assert!(by(&format!("Basic {}", STANDARD.encode("anyone:s3cret"))));
+        for wrong in ["", "Bearer s3cre", "s3cret", "Basic s3cret", "Bearer "] {
+            assert!(!by(wrong), "{wrong:?}");
+        }
+        let cookie = |cookie: &str| admits(&door, &[(header::COOKIE, cookie)], "").is_ok();
+        assert!(cookie("pflow_gateway_monitor_9464=s3cret") && cookie("a=b; pflow_gateway_monitor_9464=s3cret; c"));
+        for wrong in ["pflow_gateway_monitor_9464=", "pflow_gateway_monitor_1=s3cret", "token=s3cret", "s3cret"] {
+            assert!(!cookie(wrong), "{wrong:?}");
+        }
+        assert_eq!(admits(&door, &[], "a=b&token=s3cret"), Ok(Admitted::ByUrl));
+        assert_eq!(admits(&door, &[], "token=other"), Err(StatusCode::UNAUTHORIZED));
+        assert_eq!(admits(&door, &[], "token"), Err(StatusCode::UNAUTHORIZED));
+    }
+
+    #[test]
+    fn a_host_that_is_named_twice_is_none() {
+        assert!(admits(&Door::Open, &[(header::HOST, "localhost")], "").is_ok());
+        let twice = [(header::HOST, "localhost"), (header::HOST, "evil.example")];
+        assert_eq!(admits(&Door::Open, &twice, ""), Err(StatusCode::MISDIRECTED_REQUEST));
+    }
+
+    #[tokio::test]
+    async fn strangers_make_room_for_those_who_come_and_never_take_the_room_of_those_who_were_let_in() {
+        let mut tasks = JoinSet::new();
+        let here = IpAddr::from([127, 0, 0, 1]);
+        let mut guest = |known: bool, from: IpAddr| Guest {
+            from,
+            known: Arc::new(AtomicBool::new(known)),
+            handle: tasks.spawn(std::future::pending::<()>()),
+        };
+        let mut guests = Guests::default();
+        for n in 0..CONNECTIONS {
+            assert!(guests.has_room(here));
+            guests.all.push_back(guest(n != 7, here));
+        }
+        assert!(guests.has_room(here), "the one stranger goes");
+        guests.all.push_back(guest(true, here));
+        assert_eq!((guests.has_room(here), guests.all.len()), (false, CONNECTIONS));
+        let mut guests = Guests::default();
+        let there = IpAddr::from([192, 0, 2, 1]);
+        for _ in 0..OF_ONE {
+            assert!(guests.has_room(there));
+            guests.all.push_back(guest(true, there));
+        }
+        assert!(!guests.has_room(there) && guests.has_room(IpAddr::from([192, 0, 2, 2])));
     }
 }
