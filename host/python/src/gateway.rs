@@ -27,7 +27,7 @@ fn configure(
     component: Option<PathBuf>,
     timeout: Option<Duration>,
     auth: Option<Auth>,
-) -> Result<(GatewayConfig, PathBuf)> {
+) -> Result<(GatewayConfig, Result<PathBuf>)> {
     let path = file.map_or_else(ConfigFile::default_path, Ok)?;
     let mut config = ConfigFile::load(&path)?.find(target)?;
     if let Some(timeout) = timeout {
@@ -85,7 +85,8 @@ fn seconds(name: &str, value: Option<f64>) -> PyResult<Option<Duration>> {
 #[pyclass(frozen, module = "pflow_gateway")]
 pub(crate) struct Gateway {
     config: GatewayConfig,
-    folder: PathBuf,
+    /// Of what is remembered; why there is none.
+    folder: Result<PathBuf>,
     open: Mutex<Option<Open>>,
 }
 
@@ -110,7 +111,10 @@ impl Gateway {
         let open = Open {
             process: process::id(),
             gateway: pflow_gateway::Gateway::new(runtime, self.config.clone()),
-            history: History::new(&self.folder),
+            history: match &self.folder {
+                Ok(folder) => History::new(folder),
+                Err(error) => History::off(error.message.clone()),
+            },
         };
         if let Some(parents) = slot.replace(open.clone()) {
             // Its threads, connections and open files are the parent's.

@@ -43,6 +43,31 @@ mod native {
         })
     }
 
+    /// For each of these gateways: the old catalogue that pflow was shown since then, if it was: when that was read, its number of
+    /// tools, and how the gateway was. Times are seconds since 1970. Contacts nothing.
+    ///
+    /// `folder` is pflow's.
+    #[pyfunction]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "Python's own objects cannot be borrowed while other threads run"
+    )]
+    fn shown_stale(
+        py: Python<'_>,
+        folder: PathBuf,
+        names: Vec<String>,
+        since: f64,
+    ) -> Vec<Option<(f64, usize, &'static str)>> {
+        py.detach(|| {
+            let history = History::new(&folder);
+            names
+                .iter()
+                .map(|name| history.stale(name).filter(|stale| stale.at.seconds() >= since))
+                .map(|stale| stale.map(|stale| (stale.taken.seconds(), stale.tools, stale.status.as_str())))
+                .collect()
+        })
+    }
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         // The wheel carries the component's machine code beside this library; the program, Python, is elsewhere.

@@ -252,7 +252,7 @@ fn sentence(body: &str) -> std::borrow::Cow<'_, str> {
 }
 
 /// The state of a gateway that failed with this class.
-pub(super) fn status_of(class: Class) -> crate::report::Status {
+pub(crate) fn status_of(class: Class) -> crate::report::Status {
     use crate::report::Status;
     match class {
         Class::AuthRequired | Class::TokenExpired => Status::AuthRequired,

@@ -17,6 +17,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use serde_json::{Map, Value};
 
 pub use self::call::{CallOptions, OnMessage, OnProgress};
+pub(crate) use self::explain::status_of;
 use self::pool::Pool;
 use crate::{
     Result,

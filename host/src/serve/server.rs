@@ -104,8 +104,13 @@ impl<U: Upstream> Inner<U> {
         if !away(error.class) {
             return Err(error);
         }
-        let snapshots = Arc::clone(&self.snapshots);
-        match tokio::task::spawn_blocking(move || snapshots.load()).await {
+        let (snapshots, upstream, why) = (Arc::clone(&self.snapshots), self.upstream.clone(), error.clone());
+        let loaded = move || {
+            let last = snapshots.load()?;
+            upstream.shown_stale(last.taken, last.tools.tools.len(), &why);
+            Some(last)
+        };
+        match tokio::task::spawn_blocking(loaded).await {
             Ok(Some(Snapshot { tools, taken })) => {
                 tracing::warn!(%error, class = error.class.as_str(), "the gateway is away; showing the last snapshot");
                 Ok(self.show(Shown { catalog: Catalog::new(&tools), stale: Some(Stale { taken, error }) }))

@@ -1,13 +1,17 @@
 //! What the server needs of a gateway, so that it can be tested without one.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{
+    fmt::Write as _,
+    time::{Duration, SystemTime},
+};
 
 use serde_json::{Map, Value};
 
 use crate::{
-    CallOptions, Gateway, Result,
+    CallOptions, Error, Gateway, Result,
     config::Filter,
-    history::{CallResult, History, Moment},
+    gateway::status_of,
+    history::{CallResult, History, Moment, Stale},
     report, scrub,
 };
 
@@ -26,6 +30,10 @@ pub(super) trait Upstream: Clone + Send + Sync + 'static {
     fn changes(&self) -> u64;
     /// How often to look whether the tools changed; None: only when it announces it.
     fn refresh(&self) -> Option<Duration>;
+    /// An old catalogue was shown, since the gateway could not be asked; pflow's `mcp sync` tells it.
+    fn shown_stale(&self, taken: SystemTime, tools: usize, error: &Error) {
+        let _ = (taken, tools, error);
+    }
     fn close(&self) -> impl Future<Output = ()> + Send;
 }
 
@@ -83,6 +91,13 @@ impl<U: Upstream> Upstream for Remembered<U> {
         self.upstream.refresh()
     }
 
+    fn shown_stale(&self, taken: SystemTime, tools: usize, error: &Error) {
+        let taken = taken.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+        let taken = Moment::from_millis(i64::try_from(taken).unwrap_or_default());
+        let stale = Stale { at: Moment::now(), taken, tools, status: status_of(error.class) };
+        self.history.record_stale(self.name(), stale);
+    }
+
     async fn tools(&self) -> Result<report::Tools> {
         self.upstream.tools().await
     }
@@ -96,7 +111,7 @@ impl<U: Upstream> Upstream for Remembered<U> {
         let failed = result != CallResult::Answered;
         let remembered = tokio::task::spawn_blocking(move || {
             history.record_call(&gateway, &service, &result, Moment::now());
-            if failed { history.last_service(&gateway, &service) } else { None }
+            if failed { history.last_service(&gateway, &service, Moment::now()) } else { None }
         });
         // A good answer does not wait for the disk; a failure does, to be told with since when.
         if failed

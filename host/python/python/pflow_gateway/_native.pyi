@@ -7,7 +7,7 @@ from typing_extensions import Self
 
 from .types import Call, Health, Services, Test, Tools
 
-__all__ = ["Gateway", "__version__", "last_known", "run"]
+__all__ = ["Gateway", "__version__", "last_known", "run", "shown_stale"]
 
 __version__: str
 
@@ -18,6 +18,14 @@ def last_known(folder: str | PathLike[str], names: Sequence[str]) -> list[str | 
     """What is remembered of each of these gateways, in words; None for one that is not known. Contacts nothing.
 
     `folder` is pflow's.
+    """
+
+def shown_stale(
+    folder: str | PathLike[str], names: Sequence[str], since: float
+) -> list[tuple[float, int, str] | None]:
+    """The old catalogue that pflow was shown of each of these gateways since then, if it was. Contacts nothing.
+
+    Gives when it was read, its number of tools, and how the gateway was; times are seconds since 1970. `folder` is pflow's.
     """
 
 @final

@@ -1,4 +1,4 @@
-"""What the start-up hook adds to pflow: the group `pflow mcp gateway`, and gateway lines in `pflow mcp list` and `describe`.
+"""What the start-up hook adds to pflow: the group `pflow mcp gateway`, and gateway lines in `pflow mcp list`, `describe` and `sync`.
 
 Takes pflow's own modules, once they have run. Never changes what a command of pflow does, only what it says besides; and never
 contacts a gateway.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import time
 from types import ModuleType
 from typing import Any
 
@@ -40,6 +41,9 @@ def extend_commands(module: ModuleType) -> None:
     listing = group.commands.get("list")
     if listing is not None and listing.callback is not None:
         listing.callback = _with_gateways(listing.callback, module)
+    sync = group.commands.get("sync")
+    if sync is not None and sync.callback is not None:
+        sync.callback = _with_old_catalogues(sync.callback, module)
     header = getattr(module, "_format_tool_header", None)
     if header is not None:
         module._format_tool_header = _with_origin(header, module)  # type: ignore[attr-defined]
@@ -68,6 +72,32 @@ def _print_gateways(module: ModuleType) -> None:
     click.echo("")
     for line in _provenance.lines(configs, nodes, _last_known(manager, list(_provenance.gateways(configs)))):
         click.echo(line)
+
+
+def _with_old_catalogues(callback: Any, module: ModuleType) -> Any:
+    @functools.wraps(callback)
+    def sync(*args: Any, **kwargs: Any) -> Any:
+        began = time.time()
+        try:
+            return callback(*args, **kwargs)
+        finally:
+            # One server may be refused and the next one shown from memory.
+            _fail_open(_print_old_catalogues, module, kwargs.get("name"), began)
+
+    return sync
+
+
+def _print_old_catalogues(module: ModuleType, name: str | None, began: float) -> None:
+    from . import _native, _provenance
+
+    manager = module.MCPServerManager()
+    known = _provenance.gateways(manager.get_all_servers())
+    names = [gateway for gateway in known if name is None or gateway == name]
+    if not names:
+        return
+    for gateway, old in zip(names, _native.shown_stale(manager.config_path.parent, names, began), strict=True):
+        if old is not None:
+            click.echo(_provenance.old(gateway, *old, now=time.time()))
 
 
 def _last_known(manager: Any, names: list[str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ guesses: what is not written down is unknown.
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -65,3 +66,11 @@ def lines(
         listed = ", ".join(f"{service} ({count})" for service, count in sorted(services[name].items()))
         state = f"; {last[name]}" if last and name in last else ""
         yield f"  {name} ({gateway.get('kind') or 'kind unknown'}): {listed or 'no services known'}{state}"
+
+
+def old(name: str, taken: float, tools: int, status: str, *, now: float) -> str:
+    """Say that pflow was shown an old catalogue: the gateway could not be asked."""
+    then, today = (time.localtime(at) for at in (taken, now))
+    when = time.strftime("%H:%M" if then[:3] == today[:3] else "%Y-%m-%d %H:%M", then)
+    which = "this is the 1 tool" if tools == 1 else f"these are the {tools} tools"
+    return f"⚠ {name} is {status.replace('_', ' ')}: {which} of {when}"
