@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{GatewayConfig, entry};
-use crate::{Error, Result, components::Components, scrub};
+use crate::{Error, Result, components::Components, runtime::sha256, scrub};
 
 const FILE: &str = "mcp-servers.json";
 const SERVERS: &str = "mcpServers";
@@ -41,6 +41,22 @@ pub(super) fn pflow_folder() -> Result<PathBuf> {
     Ok(PathBuf::from(home).join(".pflow"))
 }
 
+fn memory_below(folder: &Path, path: &Path) -> PathBuf {
+    let place = |path: &Path| {
+        // The file may not be there yet.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+        let folder =
+            folder.canonicalize().or_else(|_| std::path::absolute(folder)).unwrap_or_else(|_| folder.to_owned());
+        path.canonicalize().unwrap_or_else(|_| folder.join(path.file_name().unwrap_or_default()))
+    };
+    let place_of_file = place(path);
+    if place_of_file == place(&folder.join(FILE)) {
+        return folder.to_owned();
+    }
+    let digest: String = sha256(place_of_file.as_os_str().as_encoded_bytes()).chars().take(32).collect();
+    folder.join("gateway").join("files").join(digest)
+}
+
 impl ConfigFile {
     /// `~/.pflow/mcp-servers.json`.
     ///
@@ -51,15 +67,15 @@ impl ConfigFile {
         Ok(pflow_folder()?.join(FILE))
     }
 
-    /// The folder of what is remembered of the gateways in this file: the file's own, or, since two files can hold gateways of
-    /// the same name, one of its own below it for a file that is not called as pflow's is.
-    #[must_use]
-    pub fn memory(path: &Path) -> PathBuf {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-        match path.file_name() {
-            Some(name) if name != FILE => folder.join("gateway").join("files").join(name),
-            _ => folder.to_path_buf(),
-        }
+    /// The folder of what is remembered of the gateways in this file: pflow's own for pflow's own file; for any other one below it, by
+    /// the digest of the file's path. Never beside a file that may be somebody else's: what lies there would be believed.
+    ///
+    /// # Errors
+    ///
+    /// `config`: there is no home folder.
+    pub fn memory(path: &Path) -> Result<PathBuf> {
+        let folder = pflow_folder()?;
+        Ok(memory_below(&folder, path))
     }
 
     /// Reads the file. One that does not exist is an empty one.
@@ -302,12 +318,32 @@ mod tests {
     }
 
     #[test]
-    fn two_files_in_one_folder_remember_apart() {
-        let memory = |path: &str| ConfigFile::memory(Path::new(path));
-        assert_eq!(memory("/home/me/.pflow/mcp-servers.json"), Path::new("/home/me/.pflow"));
-        assert_eq!(memory("/home/me/.pflow/work.json"), Path::new("/home/me/.pflow/gateway/files/work.json"));
-        assert_ne!(memory("a.json"), memory("b.json"));
-        assert_eq!(memory("mcp-servers.json"), Path::new("."));
+    fn what_is_remembered_of_another_file_lies_under_pflows_folder_and_never_beside_it() {
+        let home = tempfile::tempdir().unwrap();
+        let (pflow, repository) = (home.path().join(".pflow"), home.path().join("repository"));
+        fs::create_dir(&repository).unwrap();
+        let memory = |path: &Path| memory_below(&pflow, path);
+        assert_eq!(memory(&pflow.join(FILE)), pflow, "before it is made");
+        fs::create_dir(&pflow).unwrap();
+        assert_eq!(memory(&pflow.join(FILE)), pflow);
+        let all = [pflow.join("work.json"), repository.join(FILE), repository.join("work.json"), PathBuf::from(FILE)];
+        let mut seen: Vec<PathBuf> = all.iter().map(|path| memory(path)).collect();
+        assert!(seen.iter().all(|folder| folder.parent() == Some(&*pflow.join("gateway/files"))), "{seen:?}");
+        assert_eq!(
+            memory(&repository.join("../repository").join(FILE)),
+            memory(&repository.join(FILE)),
+            "by its place"
+        );
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), all.len());
+        #[cfg(unix)]
+        {
+            // A link to pflow's own file is that file; one beside it is not.
+            fs::write(pflow.join(FILE), "{}").unwrap();
+            std::os::unix::fs::symlink(pflow.join(FILE), repository.join("link.json")).unwrap();
+            assert_eq!(memory(&repository.join("link.json")), pflow);
+        }
     }
 
     #[test]
