@@ -9,90 +9,27 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import queue
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import HERE, Pflow, needed
+from conftest import Pflow, needed
+from forks import Ended, Forks
 from pflow.mcp.sync_state import MCP_SERVER_FINGERPRINTS_KEY, fingerprint_server_configs
 from processes import Program
 
 SIDE_BY_SIDE = 4
 TOKEN = "s3cret-t0ken-of-the-matrix"
-# Seconds. pflow itself gives up after 30, with a sentence of its own.
-PATIENCE = 60
 
 
 def table() -> list[dict[str, Any]]:
     """Every fault and what is expected of it."""
     printed = subprocess.run([needed("FAKE_GATEWAY_BIN"), "faults"], capture_output=True, text=True, check=True)
     return [json.loads(line) for line in printed.stdout.splitlines()]
-
-
-@dataclass
-class Ended:
-    """What a run of pflow came to."""
-
-    code: int | None
-    text: str
-    seconds: float
-
-
-class Forks:
-    """pflow, imported once: see `programs/pflow_forks.py`."""
-
-    def __init__(self, python: Path, folder: Path) -> None:
-        self._waiting: dict[int, queue.Queue[dict[str, Any]]] = {}
-        self._lock = threading.Lock()
-        self._errors = (folder / "forks.log").open("wb")
-        self._process = subprocess.Popen(
-            [python, HERE / "programs" / "pflow_forks.py"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-        )
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self._process.stdout
-        for line in self._process.stdout:
-            ended = json.loads(line)
-            self._waiting[ended["id"]].put(ended)
-
-    def run(self, pflow: Pflow, *argv: str | Path) -> Ended:
-        """One command line in that home."""
-        out = pflow.home / "out.txt"
-        with self._lock:
-            number = len(self._waiting)
-            self._waiting[number] = queue.Queue()
-            order = {
-                "id": number,
-                "argv": [str(word) for word in argv],
-                "env": pflow.env,
-                "cwd": str(pflow.home),
-                "out": str(out),
-                "seconds": PATIENCE,
-            }
-            assert self._process.stdin
-            self._process.stdin.write(json.dumps(order).encode() + b"\n")
-            self._process.stdin.flush()
-        ended = self._waiting[number].get(timeout=PATIENCE * 2)
-        return Ended(ended["code"], out.read_text(encoding="utf-8", errors="replace"), ended["seconds"])
-
-    def close(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait(30)
-        self._reader.join()
-        self._errors.close()
 
 
 def entry(url: str, timeout: int) -> dict[str, Any]:
@@ -266,4 +203,4 @@ def test_the_program_itself_ends_in_the_same_way(name: str, synced: Pflow, tmp_p
     with playing(fault, synced, tmp_path / name) as played:
         before = played.files()
         done = played.pflow.run("-p", played.workflow)
-        assert problems(played, Ended(done.returncode, done.stdout + done.stderr, 0), before) == []
+        assert problems(played, Ended(done.returncode, done.stdout, done.stderr, 0), before) == []

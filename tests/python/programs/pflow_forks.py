@@ -1,12 +1,15 @@
 """pflow, imported once and then forked for each command line: what a test that runs it hundreds of times can afford.
 
-Reads one JSON order a line on stdin, `{"id", "argv", "env", "cwd", "out", "seconds"}`, and runs it in a child with that environment
-and nothing else, its stdout and stderr in the file `out`. Prints `{"id", "code", "seconds"}` when a child has ended; `code` is
-null when it had to be ended after `seconds`. Runs in an environment that has pflow-cli. Ends with its stdin, its children too.
+Reads one JSON order a line on stdin, `{"id", "argv", "env", "cwd", "out", "err", "seconds"}`, and runs it in a child with that
+environment and nothing else, its stdout and stderr in the files `out` and `err`. Prints `{"id", "code", "seconds"}` when a child
+has ended; `code` is null when it had to be ended after `seconds`. Runs in an environment that has pflow-cli. Ends with its stdin,
+its children too.
 
 A child is what the program `pflow` is from the moment its imports are done: its own process, home, exit code and open files.
 """
 
+import gc
+import importlib
 import json
 import os
 import select
@@ -19,15 +22,32 @@ import pflow.cli.main
 import pflow.mcp.registrar
 import pflow.nodes.mcp.node
 
+# What every command imports on its way: here once, there each time.
+for late in (
+    "anyio._backends._asyncio",
+    "httpcore",
+    "sqlite3",
+    "pflow.cli.logging_config",
+    "pflow.cli.rerun_display",
+    "pflow.core.prompt_cache_analysis.analyze",
+    "pflow.core.workflow.validator",
+    "pflow.execution.gate_prompt",
+    "pflow.nodes.python.python_code",
+    "pflow.runtime.compilation.compiler",
+    "pflow.runtime.engine.engine",
+    "pflow.runtime.workflow_trace",
+):
+    importlib.import_module(late)
+
 
 def child(order):
     """Be pflow. Never returns."""
     os.setsid()
-    out = os.open(order["out"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    out, err = (os.open(order[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600) for name in ("out", "err"))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(out, 1)
-    os.dup2(out, 2)
+    os.dup2(err, 2)
     os.environ.clear()
     os.environ.update(order["env"])
     os.chdir(order["cwd"])
@@ -63,6 +83,8 @@ def finished(running):
 
 
 def main():
+    # What is there by now stays: no child shall copy it for a look of the collector.
+    gc.freeze()
     running = {}
     buffer = b""
     awake, waker = os.pipe()
