@@ -53,7 +53,15 @@ class Gateway:
         self._monitors += 1
         log = self.home / f"monitor-{self._monitors}.log"
         monitor = Program(
-            [self.binary, "monitor", *(flags or ("--listen", "127.0.0.1:0")), "--every", str(every), "--no-token", "--json"],
+            [
+                self.binary,
+                "monitor",
+                *(flags or ("--listen", "127.0.0.1:0")),
+                "--every",
+                str(every),
+                "--no-token",
+                "--json",
+            ],
             log,
             self.env,
         )

@@ -86,6 +86,8 @@ class Peer:
     differs = ""
     """Why what is listed or answered need not be what stock pflow makes of it."""
 
+    idle: float | None = None
+    """Seconds after which an idle connection is closed."""
     session: str | None = "session-1"
     protocol = "2025-06-18"
 

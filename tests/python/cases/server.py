@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import socket
 import ssl
 import struct
@@ -127,7 +128,6 @@ class Connection:
         self.server = server
         self.wire = wire
         self.tunnel = tunnel
-        self.served = 0
 
     def run(self) -> None:
         """Answer until one side has had enough."""
@@ -145,8 +145,9 @@ class Connection:
             reply: Reply = (
                 b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n" if peer is None else peer.take(request, self)
             )
-            self.served += 1
             if not self._send(reply):
+                return None
+            if peer is not None and peer.idle is not None and self._idle(peer.idle):
                 return None
         return None
 
@@ -181,6 +182,10 @@ class Connection:
             else:
                 return False
         return True
+
+    def _idle(self, seconds: float) -> bool:
+        """Whether nothing came in this time."""
+        return not select.select([self.wire], [], [], seconds)[0]
 
     def reset(self) -> None:
         """Close with RST."""
