@@ -52,6 +52,7 @@ pub fn transport(failure: &Failure) -> Error {
             content_type: None,
             problem: format!("what answers does not speak HTTP: {detail}"),
             body: String::new(),
+            delivery,
         }),
         FailureKind::Denied => Error::EgressDenied(TransportFailure { detail, delivery: Delivery::NotDelivered }),
         FailureKind::Dns => Error::Dns(TransportFailure { detail, delivery: Delivery::NotDelivered }),
@@ -117,6 +118,7 @@ pub fn by_status(status: u16, headers: &Headers, body: &str, context: &Context<'
             http_status: status,
             retry_after: retry_after(headers, body),
             body: body.to_owned(),
+            delivery: Delivery::NotDelivered,
         }),
         404 if context.session == SessionSent::Yes => session_lost(status, body, Delivery::NotDelivered),
         400 | 404 | 409 | 410 | 422 if is_session_text(body) => session_lost(status, body, Delivery::NotDelivered),
@@ -181,7 +183,8 @@ fn without_answer(problem: Problem, status: u16, headers: &Headers, body: String
             Error::Protocol(ProtocolProblem { method, problem, delivery: Delivery::MaybeDelivered })
         }
         Problem::Foreign(_) if context.product.refuses_method(status, &body) => {
-            Error::Rejected(RpcError { method, code: -32601, message: body, data: None })
+            let delivery = Delivery::NotDelivered;
+            Error::Rejected(RpcError { method, code: -32601, message: body, data: None, delivery })
         }
         Problem::Foreign(_) if status == 400 && contains(&body, "protocol version") => {
             Error::Protocol(ProtocolProblem { method, problem: body, delivery: Delivery::NotDelivered })
@@ -194,7 +197,10 @@ fn without_answer(problem: Problem, status: u16, headers: &Headers, body: String
                 _ => gateways::explain(status, &body).map_or(problem, str::to_owned),
             };
             let content_type = headers.get("content-type").map(text::clean);
-            Error::NotMcp(ForeignAnswer { http_status: status, content_type, problem, body })
+            // A redirect and a refusal of the request come before anything is passed on; a page in place of an answer, or of an
+            // error of a proxy, may come after.
+            let delivery = if matches!(status, 300..=499) { Delivery::NotDelivered } else { Delivery::MaybeDelivered };
+            Error::NotMcp(ForeignAnswer { http_status: status, content_type, problem, body, delivery })
         }
     }
 }
@@ -228,7 +234,13 @@ pub fn by_fault(fault: &RpcFault, status: u16, context: &Context<'_>) -> Error {
             Status::AuthRequired => Error::AuthRequired(refusal(Delivery::NotDelivered)),
             Status::Forbidden => Error::Forbidden(refusal(Delivery::NotDelivered)),
             Status::RateLimited => {
-                Error::RateLimited(RateLimit { http_status: status, retry_after: None, body: message.clone() })
+                let delivery = Delivery::NotDelivered;
+                Error::RateLimited(RateLimit {
+                    http_status: status,
+                    retry_after: None,
+                    body: message.clone(),
+                    delivery,
+                })
             }
             _ => upstream(words, Delivery::NotDelivered),
         };
@@ -237,7 +249,16 @@ pub fn by_fault(fault: &RpcFault, status: u16, context: &Context<'_>) -> Error {
         return upstream(Status::UpstreamError, Delivery::MaybeDelivered);
     }
     let data = fault.data.as_ref().map(|data| data.get().to_owned()).filter(|data| crate::mcp::json_rpc::is_json(data));
-    Error::Rejected(RpcError { method: context.method.to_owned(), code: fault.code, message, data })
+    let delivery = delivery_of_rejection(fault.code, &message);
+    Error::Rejected(RpcError { method: context.method.to_owned(), code: fault.code, message, data, delivery })
+}
+
+/// A complaint about the request comes before the tool runs, but for one: some SDKs say -32602 of a result that does not fulfil the
+/// tool's own output schema.
+fn delivery_of_rejection(code: i64, message: &str) -> Delivery {
+    let of_the_request = is_about_the_request(code) || code == -32_600;
+    let of_the_result = contains(message, "output") || contains(message, "structured content");
+    if of_the_request && !of_the_result { Delivery::NotDelivered } else { Delivery::MaybeDelivered }
 }
 
 /// JSON-RPC's "internal error": the request was fine, the gateway or what is behind it was not.

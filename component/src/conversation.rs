@@ -134,8 +134,8 @@ impl Conversation {
                     service: None,
                 })
                 .map_err(|error| match error {
-                    Error::Rejected(RpcError { method, code: -32_602, message, .. }) if cursor.is_some() => {
-                        Error::Rejected(RpcError { method, code: -32_602, message, data: Some(CURSOR_MARK.to_owned()) })
+                    Error::Rejected(refused) if cursor.is_some() && refused.code == -32_602 => {
+                        Error::Rejected(RpcError { data: Some(CURSOR_MARK.to_owned()), ..refused })
                     }
                     other => other,
                 })?;
@@ -173,6 +173,7 @@ impl Conversation {
                 code: -32_602,
                 message: message.to_owned(),
                 data: None,
+                delivery: Delivery::NotDelivered,
             })
         };
         let arguments = call.arguments.trim();

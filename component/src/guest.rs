@@ -172,12 +172,12 @@ records! {
     model::Service => wit::Service { name, tools, attribution, confidence, status, evidence }
     model::Warning => wit::Warning { concern, subject, message }
     model::Refusal => wit::Refusal { http_status, challenge, body, delivery }
-    model::RateLimit => wit::RateLimit { http_status, retry_after, body }
+    model::RateLimit => wit::RateLimit { http_status, retry_after, body, delivery }
     model::TransportFailure => wit::TransportFailure { detail, delivery }
-    model::ForeignAnswer => wit::ForeignAnswer { http_status, content_type, problem, body }
+    model::ForeignAnswer => wit::ForeignAnswer { http_status, content_type, problem, body, delivery }
     model::ProtocolProblem => wit::ProtocolProblem { method, problem, delivery }
     model::SessionLoss => wit::SessionLoss { http_status, body, delivery }
-    model::RpcError => wit::RpcError { method, code, message, data }
+    model::RpcError => wit::RpcError { method, code, message, data, delivery }
     model::UpstreamFailure => wit::UpstreamFailure { service, status, message, delivery }
     filter::Rules => model::Rules {
         include_services, exclude_services, include_tools, exclude_tools, read_only, no_destructive, control_tools,
@@ -192,8 +192,10 @@ impl From<wit::Endpoint> for model::Endpoint {
             services: value.services.into_iter().map(Into::into).collect(),
             client: value.client.into(),
             era: value.era.map(Into::into),
+            era_is_fixed: value.era_is_fixed,
             max_pages: value.max_pages,
             first_request_id: value.first_request_id,
+            timeout_ms: value.timeout_ms,
         }
     }
 }

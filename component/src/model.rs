@@ -74,8 +74,10 @@ pub struct Endpoint {
     pub services: Vec<DeclaredService>,
     pub client: Implementation,
     pub era: Option<Era>,
+    pub era_is_fixed: bool,
     pub max_pages: u32,
     pub first_request_id: u64,
+    pub timeout_ms: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -209,6 +211,7 @@ pub struct RateLimit {
     pub http_status: u16,
     pub retry_after: Option<u32>,
     pub body: String,
+    pub delivery: Delivery,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -223,6 +226,7 @@ pub struct ForeignAnswer {
     pub content_type: Option<String>,
     pub problem: String,
     pub body: String,
+    pub delivery: Delivery,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -245,6 +249,7 @@ pub struct RpcError {
     pub code: i64,
     pub message: String,
     pub data: Option<Json>,
+    pub delivery: Delivery,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -273,6 +273,7 @@ fn accept(endpoint: &Endpoint, status: u16, headers: &Headers, result: &str) -> 
             content_type: headers.get("content-type").map(text::clean),
             problem: "the answer to initialize has no protocolVersion".to_owned(),
             body: text::clean(result),
+            delivery: Delivery::NotDelivered,
         }));
     };
     if !era::LEGACY.contains(&version.as_str()) {

@@ -254,8 +254,10 @@ pub(crate) fn endpoint(url: &str) -> Endpoint {
         services: vec![],
         client: Implementation { name: "pflow-gateway".to_owned(), version: "0.1.0".to_owned() },
         era: None,
+        era_is_fixed: false,
         max_pages: 100,
         first_request_id: 1000,
+        timeout_ms: 30_000,
     }
 }
 

@@ -55,7 +55,8 @@ class Calls(exports.Calls):
         """Refuse it, or pass it on. What comes back stays as it is: the contract wants that."""
         if not allowed(call.tool, datetime.now(timezone.utc)):
             reason = f"refused by the component: {call.tool} has {data_class(call.tool)} data, which is closed now"
-            raise Err(types.Error_Rejected(types.RpcError("tools/call", -32000, reason, None)))
+            refusal = types.RpcError("tools/call", -32000, reason, None, types.Delivery.NOT_DELIVERED)
+            raise Err(types.Error_Rejected(refusal))
         log.log(log.Level.INFO, "data-class", f"call {call.request_id} of {call.tool}: {data_class(call.tool)}")
         return calls.call_tool(conversation, call)
 

@@ -45,8 +45,10 @@ pub(super) fn endpoint(config: &GatewayConfig, first_request_id: u64) -> types::
             .collect(),
         client: types::Implementation { name: "pflow-gateway".into(), version: env!("CARGO_PKG_VERSION").into() },
         era: None,
+        era_is_fixed: false,
         max_pages: MAX_PAGES,
         first_request_id,
+        timeout_ms: u32::try_from(config.timeout.as_millis()).unwrap_or(u32::MAX),
     }
 }
 

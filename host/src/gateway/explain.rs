@@ -314,6 +314,7 @@ mod tests {
                 content_type: (!kind.is_empty()).then(|| kind.to_owned()),
                 problem: problem.to_owned(),
                 body: body.to_owned(),
+                delivery: types::Delivery::NotDelivered,
             })
         };
         let (_, message, hint) = told(

@@ -136,8 +136,10 @@ fuzz_target!(|input: Input| {
         services: Vec::new(),
         client: Implementation::default(),
         era: None,
+        era_is_fixed: false,
         max_pages,
         first_request_id: 1,
+        timeout_ms: 10_000,
     };
     let era = if input.modern { Era::Modern } else { Era::Legacy };
     let session = Session {

@@ -302,8 +302,10 @@ pub(super) fn endpoint(url: String) -> types::Endpoint {
         services: Vec::new(),
         client: types::Implementation { name: "tests".into(), version: "0".into() },
         era: None,
+        era_is_fixed: false,
         max_pages: 10,
         first_request_id: 1,
+        timeout_ms: 10_000,
     }
 }
 

@@ -107,8 +107,10 @@ pub(super) fn endpoint(url: &str) -> types::Endpoint {
         services: Vec::new(),
         client: types::Implementation { name: CLIENT.0.to_owned(), version: CLIENT.1.to_owned() },
         era: None,
+        era_is_fixed: false,
         max_pages: 1_000,
         first_request_id: FIRST_ID,
+        timeout_ms: 10_000,
     }
 }
 

@@ -27,7 +27,7 @@ use bindings::exports::pflow::gateway::{
     filter::{Candidate, Guest as Filter, PatternError, Reason, Rules},
     health::{Guest as Health, Service, ServiceHealth},
 };
-use bindings::pflow::gateway::types::{Attribution, Confidence, Era, Implementation, Kind, Provenance, RpcError, Tool};
+use bindings::pflow::gateway::types::{Attribution, Confidence, Delivery, Era, Implementation, Kind, Provenance, RpcError, Tool};
 
 /// Where an attack begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -150,7 +150,7 @@ impl Calls for Component {
         let told = attack(&hostile.attack, Point::Call, &Aim { url: &hostile.url, arguments: &call.arguments });
         if hostile.attack == "huge_error" {
             let message = told.unwrap_or_default();
-            return Err(Error::Rejected(RpcError { method: "tools/call".into(), code: -32_000, message, data: None }));
+            return Err(Error::Rejected(RpcError { method: "tools/call".into(), code: -32_000, message, data: None, delivery: Delivery::MaybeDelivered }));
         }
         Ok(Outcome { result: told.unwrap_or_else(|| "well".into()), failed: false, failure: None })
     }
