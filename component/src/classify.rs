@@ -3,6 +3,7 @@
 //! Must not know products (they are asked), and must not repeat anything.
 
 use crate::{
+    accidents,
     gateways::{self, Judgement, Product},
     http::{Failure, FailureKind, Headers, Sent},
     mcp::{
@@ -27,6 +28,8 @@ pub struct Context<'a> {
     pub product: &'a dyn Product,
     /// The service that the tool is from, when a tool was called.
     pub service: Option<&'a str>,
+    /// Seconds since 1970-01-01 UTC: what a date in an answer is compared with.
+    pub now: u64,
 }
 
 /// Whether a request carried `Mcp-Session-Id`.
@@ -89,14 +92,19 @@ pub fn reply(reply: Reply, context: &Context<'_>) -> Result<Json> {
 /// What an HTTP answer without JSON-RPC means, for products' own APIs too. None: the status alone says nothing.
 #[must_use]
 pub fn by_status(status: u16, headers: &Headers, body: &str, context: &Context<'_>) -> Option<Error> {
+    let words = match accidents::name(status, headers, body) {
+        Some(name) if body.is_empty() => name,
+        Some(name) => text::clean(&format!("{name}: {body}")),
+        None => body.to_owned(),
+    };
     let refusal = || Refusal {
         http_status: status,
         challenge: headers.get("www-authenticate").map(text::clean),
-        body: body.to_owned(),
+        body: words.clone(),
         delivery: Delivery::NotDelivered,
     };
-    let transport = |words: &str| TransportFailure {
-        detail: format!("HTTP {status}{words}{}{body}", if body.is_empty() { "" } else { ": " }),
+    let transport = |what: &str| TransportFailure {
+        detail: format!("HTTP {status}{what}{}{words}", if words.is_empty() { "" } else { ": " }),
         delivery: Delivery::MaybeDelivered,
     };
     Some(match status {
@@ -113,10 +121,10 @@ pub fn by_status(status: u16, headers: &Headers, body: &str, context: &Context<'
                 Error::AuthRequired(refusal)
             }
         }
-        403 => Error::Forbidden(refusal()),
+        403 | 421 => Error::Forbidden(refusal()),
         429 => Error::RateLimited(RateLimit {
             http_status: status,
-            retry_after: retry_after(headers, body),
+            retry_after: retry_after(headers, body, context.now),
             body: body.to_owned(),
             delivery: Delivery::NotDelivered,
         }),
@@ -124,14 +132,18 @@ pub fn by_status(status: u16, headers: &Headers, body: &str, context: &Context<'
         400 | 404 | 409 | 410 | 422 if is_session_text(body) => session_lost(status, body, Delivery::NotDelivered),
         // A service's session may be meant, or the gateway failed half-way.
         500 | 503 if is_session_text(body) => session_lost(status, body, Delivery::MaybeDelivered),
-        408 | 504 => Error::Timeout(transport("")),
+        408 | 504 | 524 => Error::Timeout(transport("")),
         413 | 431 => Error::Limit(TransportFailure {
             delivery: Delivery::NotDelivered,
             ..transport(", the request is too large for the gateway")
         }),
         500..=599 => Error::Upstream(UpstreamFailure {
             service: None,
-            status: if status == 502 || status == 503 { Status::Unreachable } else { Status::UpstreamError },
+            status: if matches!(status, 502 | 503 | 520..=523 | 530) {
+                Status::Unreachable
+            } else {
+                Status::UpstreamError
+            },
             message: transport("").detail,
             delivery: Delivery::MaybeDelivered,
         }),
@@ -194,7 +206,10 @@ fn without_answer(problem: Problem, status: u16, headers: &Headers, body: String
                 (300..=399, Some(location)) => {
                     format!("HTTP {status}, a redirect to {}, which is not followed", text::clean(location))
                 }
-                _ => gateways::explain(status, &body).map_or(problem, str::to_owned),
+                _ => gateways::explain(status, &body)
+                    .map(str::to_owned)
+                    .or_else(|| accidents::name(status, headers, &body))
+                    .unwrap_or(problem),
             };
             let content_type = headers.get("content-type").map(text::clean);
             // A redirect and a refusal of the request come before anything is passed on; a page in place of an answer, or of an
@@ -334,26 +349,31 @@ pub fn delivery_of(status: Status, message: &str) -> Delivery {
     }
 }
 
+/// The longest wait that is believed, in seconds. Some write milliseconds, and nobody waits for days.
+const LONGEST_WAIT: f64 = 3_600.0;
+
 /// Seconds to wait: `Retry-After`, or what products say instead.
-fn retry_after(headers: &Headers, body: &str) -> Option<u32> {
-    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|seconds| (0.0..1e9).contains(seconds));
+fn retry_after(headers: &Headers, body: &str, now: u64) -> Option<u32> {
+    let number = |text: &str| text.trim().parse::<f64>().ok();
     let seconds = headers
         .get("retry-after")
-        .and_then(|value| number(value).or_else(|| until(value, headers.get("date")?)))
+        .and_then(|value| number(value).or_else(|| until(value, headers.get("date"), now)))
         .or_else(|| headers.get("x-lockout-remaining").and_then(number))
         .or_else(|| field(body, "reset_in_seconds"))
-        .or_else(|| field(body, "retry_after"))?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above: 0 to 10⁹")]
-    Some(seconds.ceil() as u32)
+        .or_else(|| field(body, "retry_after"))
+        .filter(|seconds| *seconds >= 0.0)?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and an hour")]
+    Some(seconds.min(LONGEST_WAIT).ceil() as u32)
 }
 
-/// Seconds until a date, by the clock of the one who wrote it.
-fn until(date: &str, now: &str) -> Option<f64> {
-    let seconds = time::http_date(date)?.saturating_sub(time::http_date(now)?);
-    u32::try_from(seconds).ok().map(f64::from)
+/// Seconds until a date, by the clock of the one who wrote it, or else by ours.
+fn until(date: &str, theirs: Option<&str>, ours: u64) -> Option<f64> {
+    let now = theirs.and_then(time::http_date).unwrap_or(ours);
+    let seconds = time::http_date(date)?.saturating_sub(now);
+    Some(u32::try_from(seconds).map_or(LONGEST_WAIT, f64::from))
 }
 
 fn field(body: &str, name: &str) -> Option<f64> {
     let value: serde_json::Value = serde_json::from_str(body).ok()?;
-    value.get(name)?.as_f64().filter(|seconds| (0.0..1e9).contains(seconds))
+    value.get(name)?.as_f64()
 }

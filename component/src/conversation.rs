@@ -2,7 +2,7 @@
 //! Takes an endpoint and the way out; gives a session, catalogues and results of calls. Must never repeat a tool call;
 //! reading the catalogue may renew a lost session, once.
 
-use std::rc::Rc;
+use std::{borrow::Cow, collections::BTreeMap, rc::Rc};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -11,7 +11,7 @@ use crate::{
     catalog,
     classify::{self, Context, SessionSent},
     gateways::{self, Culprit, Peer, Product, TextFailure},
-    http::Outside,
+    http::{Level, Outside},
     mcp::{
         elicitation::Offer,
         era,
@@ -20,7 +20,7 @@ use crate::{
         paging::{self, Listing},
         param_headers,
         session::{self, Ids},
-        tools,
+        stream, tools,
     },
     model::{
         Call, Catalog, Delivery, Endpoint, Era, Error, Json, Outcome, ProtocolProblem, Refusal, Result, RpcError,
@@ -34,6 +34,8 @@ pub struct Conversation {
     endpoint: Endpoint,
     session: Session,
     ids: Ids,
+    /// The other era was asked in this conversation, or the user wants none.
+    era_is_settled: bool,
 }
 
 /// One request, before the era's parts are added.
@@ -63,11 +65,14 @@ impl Conversation {
     /// No agreement with the peer.
     pub fn open(outside: Rc<dyn Outside>, endpoint: Endpoint, attach: Option<Session>) -> Result<Self> {
         let mut ids = Ids::new(endpoint.first_request_id);
+        let fresh = attach.is_none() && endpoint.era.is_none();
         let session = match attach {
             Some(session) => session,
             None => session::open(outside.as_ref(), &endpoint, &mut ids)?,
         };
-        Ok(Self { outside, endpoint, session, ids })
+        // A peer that was found to be legacy was asked for the modern era first.
+        let era_is_settled = endpoint.era_is_fixed || (fresh && session.era == Era::Legacy);
+        Ok(Self { outside, endpoint, session, ids, era_is_settled })
     }
 
     /// What was agreed.
@@ -83,7 +88,9 @@ impl Conversation {
     /// No agreement with the peer.
     pub fn renew(&mut self) -> Result<&Session> {
         let _ = session::end(self.outside.as_ref(), &self.endpoint.url, &self.session);
-        let endpoint = Endpoint { era: Some(self.session.era), ..self.endpoint.clone() };
+        // The modern era knows no sessions: who misses one is legacy.
+        let era = if self.endpoint.era_is_fixed { self.session.era } else { Era::Legacy };
+        let endpoint = Endpoint { era: Some(era), ..self.endpoint.clone() };
         self.session = session::open(self.outside.as_ref(), &endpoint, &mut self.ids)?;
         Ok(&self.session)
     }
@@ -100,17 +107,15 @@ impl Conversation {
     }
 
     /// Reads and attributes all tools. A lost session is reported, not renewed: when to renew is the host's decision, since
-    /// others are attached to the same one.
+    /// others are attached to the same one. What the session is may change here, when the peer turns out to speak the other era.
     ///
     /// # Errors
     ///
     /// A page could not be read.
     pub fn list_tools(&mut self) -> Result<Catalog> {
-        let listing = match self.read_pages() {
-            // A cursor that went stale while reading: the catalogue changed. From the start, once.
-            Err(Error::Rejected(RpcError { code: -32_602, data: Some(data), .. })) if data == CURSOR_MARK => {
-                self.read_pages()?
-            }
+        let listing = match self.read_list() {
+            Ok(listing) if listing.tools.is_empty() && !self.era_is_settled => self.list_otherwise().unwrap_or(listing),
+            Err(error) if self.was_taken_for_modern(&error) => self.list_otherwise().ok_or(error)?,
             other => other?,
         };
         let product = self.product();
@@ -118,7 +123,46 @@ impl Conversation {
         Ok(catalog::build(listing, report, product, &self.endpoint.services))
     }
 
-    fn read_pages(&mut self) -> Result<Listing> {
+    /// The modern era has no sessions, and every peer of it knows `tools/list`.
+    fn was_taken_for_modern(&self, error: &Error) -> bool {
+        let disproved = match error {
+            Error::SessionLost(_) => true,
+            Error::Rejected(fault) => fault.code == -32_601,
+            _ => false,
+        };
+        disproved && self.session.era == Era::Modern && !self.era_is_settled
+    }
+
+    /// The list in the other era, once for a conversation: there are gateways that list everything in one era and nothing in the other.
+    /// Goes on in it if there is anything in it.
+    fn list_otherwise(&mut self) -> Option<Listing> {
+        self.era_is_settled = true;
+        let outside = Rc::clone(&self.outside);
+        let other = session::other(outside.as_ref(), &self.endpoint, self.session.era, &mut self.ids).ok().flatten()?;
+        let before = std::mem::replace(&mut self.session, other);
+        match self.read_list() {
+            Ok(listing) if !listing.tools.is_empty() => {
+                let line = format!("the peer lists nothing in the era {:?}; going on in the other", before.era);
+                self.outside.log(Level::Debug, "conversation", &line);
+                Some(listing)
+            }
+            _ => {
+                let tried = std::mem::replace(&mut self.session, before);
+                let _ = session::end(outside.as_ref(), &self.endpoint.url, &tried);
+                None
+            }
+        }
+    }
+
+    fn read_list(&mut self) -> Result<Listing> {
+        let mut stale = false;
+        let listing = self.read_pages(&mut stale);
+        // A cursor that went stale while reading: the catalogue changed. From the start, once.
+        if stale { self.read_pages(&mut false) } else { listing }
+    }
+
+    /// `stale` tells whether the peer refused a cursor that it had handed out.
+    fn read_pages(&mut self, stale: &mut bool) -> Result<Listing> {
         const METHOD: &str = "tools/list";
         paging::read_all(self.endpoint.max_pages, |cursor| {
             let id = self.ids.hand_out();
@@ -133,11 +177,8 @@ impl Conversation {
                     headers: Vec::new(),
                     service: None,
                 })
-                .map_err(|error| match error {
-                    Error::Rejected(refused) if cursor.is_some() && refused.code == -32_602 => {
-                        Error::Rejected(RpcError { data: Some(CURSOR_MARK.to_owned()), ..refused })
-                    }
-                    other => other,
+                .inspect_err(|error| {
+                    *stale = cursor.is_some() && matches!(error, Error::Rejected(refused) if refused.code == -32_602);
                 })?;
             tools::read(&result, self.session.era).map_err(|problem| {
                 Error::Protocol(ProtocolProblem {
@@ -202,7 +243,7 @@ impl Conversation {
             return false;
         }
         let headers = era::headers(&self.session, "", None);
-        self.outside.listen(exchange::listening(&self.endpoint.url, &headers))
+        self.outside.listen(stream::listening(&self.endpoint.url, &headers))
     }
 
     /// One request; in the modern era more, while the peer wants input.
@@ -267,7 +308,7 @@ impl Conversation {
             #[serde(default)]
             result_type: Option<String>,
             #[serde(default)]
-            input_requests: Option<std::collections::BTreeMap<String, Wanted>>,
+            input_requests: Option<BTreeMap<String, Wanted>>,
             #[serde(borrow, default)]
             request_state: Option<&'a RawValue>,
         }
@@ -321,27 +362,11 @@ impl Conversation {
     }
 
     fn outcome(&self, result: Json, call: &Call) -> Result<Outcome> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Failed<'a> {
-            #[serde(default)]
-            is_error: Option<bool>,
-            #[serde(borrow, default)]
-            content: Vec<&'a RawValue>,
-        }
-        #[derive(Deserialize)]
-        struct Text {
-            text: String,
-        }
-        let Ok(Failed { is_error: Some(true), content }) = serde_json::from_str::<Failed<'_>>(&result) else {
+        if !is_error(&result) {
             return Ok(Outcome { result, failed: false, failure: None });
-        };
-        let told = match content.as_slice() {
-            [block] => serde_json::from_str::<Text>(block.get()).ok().and_then(|Text { text }| {
-                Some((self.product().failure_in_text(&text, &call.tool)?, crate::text::clean(&text)))
-            }),
-            _ => None,
-        };
+        }
+        let told = only_text(&result)
+            .and_then(|text| Some((self.product().failure_in_text(&text, &call.tool)?, crate::text::clean(&text))));
         let failure = match told {
             None => None,
             // The credential may not do this; no service was asked.
@@ -372,7 +397,7 @@ impl Conversation {
         let params = format!(r#"{{"requestId":{request_id},"reason":{}}}"#, quote(reason));
         let headers = era::headers(&self.session, METHOD, None);
         let body = json_rpc::notification(METHOD, Some(&params));
-        let (status, headers, body) = exchange::tell(self.outside.as_ref(), &self.endpoint.url, &headers, body)
+        let (status, headers, body) = exchange::tell(self.outside.as_ref(), &self.endpoint.url, &headers, body, None)
             .map_err(|failure| classify::transport(&failure))?;
         classify::by_status(status, &headers, &body, &self.context(METHOD, None)).map_or(Ok(()), Err)
     }
@@ -394,6 +419,7 @@ impl Conversation {
                     Era::Modern => Dialogue::AnswersOnly,
                 },
                 progress: question.progress,
+                within: None,
             },
         )
         .map_err(|failure| classify::transport(&failure))?;
@@ -402,7 +428,7 @@ impl Conversation {
 
     fn context<'a>(&self, method: &'a str, service: Option<&'a str>) -> Context<'a> {
         let session = if self.session.session_id.is_some() { SessionSent::Yes } else { SessionSent::No };
-        Context { method, session, product: self.product(), service }
+        Context { method, session, product: self.product(), service, now: self.outside.now() }
     }
 
     fn product(&self) -> &'static dyn Product {
@@ -410,8 +436,50 @@ impl Conversation {
     }
 }
 
-/// Marks a refused cursor on its way from a page to the list; it never leaves this file.
-const CURSOR_MARK: &str = "\"stale cursor\"";
+/// The members of an object. Of two with one name the last counts, as with most parsers.
+fn members_of(object: &str) -> BTreeMap<Cow<'_, str>, &RawValue> {
+    #[derive(Deserialize)]
+    struct Members<'a>(#[serde(borrow)] BTreeMap<Key<'a>, &'a RawValue>);
+    #[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+    struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+    serde_json::from_str::<Members<'_>>(object)
+        .map(|Members(members)| members.into_iter().map(|(Key(key), value)| (key, value)).collect())
+        .unwrap_or_default()
+}
+
+/// `isError`, read alone, so that nothing beside it hides a failure. What is no boolean counts as in most languages: only what is
+/// empty, zero or says "false" is no failure.
+fn is_error(result: &str) -> bool {
+    let members = members_of(result);
+    let Some(value) = members.get("isError") else { return false };
+    match serde_json::from_str::<serde_json::Value>(value.get()) {
+        Ok(serde_json::Value::Null | serde_json::Value::Bool(false)) => false,
+        Ok(serde_json::Value::Number(number)) => number.as_f64() != Some(0.0),
+        Ok(serde_json::Value::String(text)) => {
+            !matches!(text.trim().to_ascii_lowercase().as_str(), "" | "false" | "0" | "no")
+        }
+        _ => true,
+    }
+}
+
+/// The text of a result that is one text: a single block, a string in place of the list, or a block without a list.
+fn only_text(result: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Text {
+        text: String,
+    }
+    let content = members_of(result).get("content")?.get();
+    if let Ok(text) = serde_json::from_str::<String>(content) {
+        return Some(text);
+    }
+    let blocks: Vec<&RawValue> = serde_json::from_str(content).unwrap_or_default();
+    let block = match blocks.as_slice() {
+        [] => content,
+        [block] => block.get(),
+        _ => return None,
+    };
+    serde_json::from_str::<Text>(block).ok().map(|Text { text }| text)
+}
 
 /// The members of a caller's `_meta`, without its braces, and without those that are ours to set.
 fn members(object: &str) -> Option<String> {

@@ -29,6 +29,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// Empty for GET and DELETE.
     pub body: Vec<u8>,
+    /// How long the answer may take, to the end of its body, from the moment that the request is out. None: as long as the host allows.
+    pub within: Option<Duration>,
 }
 
 /// The headers of an answer. Names compare without case.

@@ -22,6 +22,7 @@ mod bindings {
 #[cfg(target_arch = "wasm32")]
 mod guest;
 
+pub mod accidents;
 pub mod attribution;
 pub mod catalog;
 pub mod classify;

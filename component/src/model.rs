@@ -122,7 +122,7 @@ impl Default for Provenance {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tool {
     pub name: String,
     pub title: Option<String>,

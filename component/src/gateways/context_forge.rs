@@ -135,12 +135,18 @@ impl Rest {
 
 fn get<T: for<'de> Deserialize<'de>>(peer: &Peer<'_>, url: String) -> Result<Vec<T>, Rest> {
     let headers = vec![("Accept".to_owned(), "application/json".to_owned())];
-    let request = Request { method: Method::Get, url, headers, body: Vec::new() };
+    let request = Request { method: Method::Get, url, headers, body: Vec::new(), within: None };
     let Response { status, headers, mut body } =
         peer.outside.send(request).map_err(|failure| Rest::Lost(classify::transport(&failure)))?;
     if status != 200 {
         let body = text::clean_bytes(&exchange::start_of(body.as_mut()));
-        let context = Context { method: "GET", session: SessionSent::No, product: &Generic, service: None };
+        let context = Context {
+            method: "GET",
+            session: SessionSent::No,
+            product: &Generic,
+            service: None,
+            now: peer.outside.now(),
+        };
         return Err(Rest::Status(status, classify::by_status(status, &headers, &body, &context)));
     }
     let bytes = body.rest().map_err(|failure| Rest::Lost(classify::transport(&failure)))?;

@@ -36,9 +36,11 @@ const CHUNK: u64 = 256 * 1024;
 
 impl Outside for Host {
     fn send(&self, request: Request) -> Result<Response, Failure> {
+        let within = request.within;
         let (future, written) = start(request)?;
-        future.subscribe().block();
-        let (status, headers, body) = finish(&future)?;
+        let until = within.map(Until::from_now);
+        Until::wait(until, &future.subscribe())?;
+        let (status, headers, body) = finish(&future, until)?;
         if let Err(problem) = written {
             let line = format!("the body was not written to the end: {problem}");
             self.log(Level::Debug, "http", &line);
@@ -57,7 +59,7 @@ impl Outside for Host {
             return false;
         }
         drop(head);
-        match finish(&future) {
+        match finish(&future, None) {
             Ok((200, headers, body)) if headers.media_type().as_deref() == Some("text/event-stream") => {
                 *self.beside.borrow_mut() = Some(body);
                 true
@@ -103,6 +105,33 @@ fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// The end of a patience.
+#[derive(Clone, Copy)]
+struct Until {
+    /// On the monotonic clock.
+    at: u64,
+    within: Duration,
+}
+
+impl Until {
+    fn from_now(within: Duration) -> Self {
+        Self { at: monotonic_clock::now().saturating_add(nanoseconds(within)), within }
+    }
+
+    /// Waits for what is ready or for the end of the patience, whichever is first.
+    fn wait(until: Option<Self>, ready: &poll::Pollable) -> Result<(), Failure> {
+        let Some(Self { at, within }) = until else {
+            ready.block();
+            return Ok(());
+        };
+        if poll::poll(&[ready, &monotonic_clock::subscribe_instant(at)]).contains(&0) {
+            return Ok(());
+        }
+        let detail = format!("no answer within {} ms", within.as_millis());
+        Err(Failure { kind: FailureKind::Timeout, detail, sent: Sent::Maybe })
+    }
+}
+
 /// Sends a request. A write fails when the connection does; why, only the answer knows.
 fn start(request: Request) -> Result<(FutureIncomingResponse, Result<(), String>), Failure> {
     let (scheme, authority, path) =
@@ -133,7 +162,7 @@ fn start(request: Request) -> Result<(FutureIncomingResponse, Result<(), String>
 }
 
 /// Takes the head of an answer that has arrived.
-fn finish(future: &FutureIncomingResponse) -> Result<(u16, Headers, Incoming), Failure> {
+fn finish(future: &FutureIncomingResponse, until: Option<Until>) -> Result<(u16, Headers, Incoming), Failure> {
     let answer = future.get().and_then(Result::ok).unwrap_or(Err(ErrorCode::InternalError(None)));
     let incoming = answer.map_err(|code| failure(&code, Sent::Maybe))?;
     let pairs = incoming
@@ -144,17 +173,21 @@ fn finish(future: &FutureIncomingResponse) -> Result<(u16, Headers, Incoming), F
         .collect();
     let body = incoming.consume().map_err(|()| invalid("the answer has no body"))?;
     let stream = body.stream().map_err(|()| invalid("the answer's body has no stream"))?;
-    Ok((incoming.status(), Headers::new(pairs), Incoming { stream, _body: body }))
+    Ok((incoming.status(), Headers::new(pairs), Incoming { stream, _body: body, until }))
 }
 
 struct Incoming {
     /// A child of the body: dropped first.
     stream: waki::bindings::wasi::io::streams::InputStream,
     _body: http::IncomingBody,
+    until: Option<Until>,
 }
 
 impl Incoming {
     fn read(&self) -> Result<Option<Vec<u8>>, Failure> {
+        if self.until.is_some() {
+            Until::wait(self.until, &self.stream.subscribe())?;
+        }
         match self.stream.blocking_read(CHUNK) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(StreamError::Closed) => Ok(None),

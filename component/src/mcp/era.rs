@@ -28,45 +28,56 @@ pub const UNSUPPORTED_VERSION: i64 = -32_022;
 pub enum Verdict {
     /// The peer is modern, and this is its `server/discover` result.
     Modern(String),
-    /// The peer is modern, and has no `server/discover`.
-    ModernWithoutDiscovery,
-    /// The peer is modern and wants another revision.
+    /// The peer knows the codes of the modern era, and speaks these revisions.
     OtherVersion(Vec<String>),
-    /// The peer is modern and refuses the request as such.
+    /// The peer knows the codes of the modern era, and refuses the request as such.
     ModernRefusal,
-    /// Everything else: do the handshake.
-    Legacy,
-    /// The answer has nothing to do with eras: no credential, too many requests.
-    Unrelated,
+    /// It knows no `server/discover`, in the way of the modern era: 404 and -32601. Many who know nothing at all answer so too.
+    NoSuchMethod,
+    /// Everything else. What has not proved to be modern is asked for the handshake: gateways were seen to refuse the credential for
+    /// methods that they do not know, and to answer these with any status, any error, or another method's result.
+    Unproven,
 }
 
 /// Judges the answer to `server/discover`.
 #[must_use]
 pub fn judge(reply: &Reply) -> Verdict {
-    match (&reply.answer, reply.status) {
-        (_, 401 | 429) => Verdict::Unrelated,
-        (Ok(Answer::Result(result)), _) if is_discovery(result) => Verdict::Modern(result.clone()),
-        (Ok(Answer::Error(fault)), 404) if fault.code == -32_601 => Verdict::ModernWithoutDiscovery,
-        (Ok(Answer::Error(fault)), _) if fault.code == UNSUPPORTED_VERSION => Verdict::OtherVersion(supported(fault)),
-        (Ok(Answer::Error(fault)), 400) if matches!(fault.code, HEADER_MISMATCH | MISSING_CAPABILITY) => {
-            Verdict::ModernRefusal
-        }
-        _ => Verdict::Legacy,
+    match &reply.answer {
+        Ok(Answer::Result(result)) => match discovered(result) {
+            versions if versions.iter().any(|version| version == MODERN) => Verdict::Modern(result.clone()),
+            versions if versions.is_empty() => Verdict::Unproven,
+            versions => Verdict::OtherVersion(versions),
+        },
+        Ok(Answer::Error(fault)) => match fault.code {
+            UNSUPPORTED_VERSION if !supported(fault).is_empty() => Verdict::OtherVersion(supported(fault)),
+            HEADER_MISMATCH | MISSING_CAPABILITY if reply.status == 400 => Verdict::ModernRefusal,
+            -32_601 if reply.status == 404 => Verdict::NoSuchMethod,
+            _ => Verdict::Unproven,
+        },
+        Err(_) => Verdict::Unproven,
     }
 }
 
-/// A lenient legacy server may answer anything with an empty result; discovery names versions, a server or capabilities.
-fn is_discovery(result: &str) -> bool {
+/// Whether the answer to `initialize` is that of a peer of the modern era only.
+#[must_use]
+pub fn refuses_handshake(reply: &Reply) -> bool {
+    let Ok(Answer::Error(fault)) = &reply.answer else { return false };
+    match fault.code {
+        UNSUPPORTED_VERSION => supported(fault).iter().any(|theirs| theirs == MODERN),
+        HEADER_MISMATCH | MISSING_CAPABILITY => reply.status == 400,
+        _ => false,
+    }
+}
+
+/// A lenient server may answer anything with some result; discovery names the revisions that are spoken.
+fn discovered(result: &str) -> Vec<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Discovery {
         #[serde(default)]
-        supported_versions: Option<Vec<String>>,
-        #[serde(default)]
-        capabilities: Option<serde_json::Map<String, serde_json::Value>>,
+        supported_versions: Vec<String>,
     }
-    serde_json::from_str::<Discovery>(result)
-        .is_ok_and(|discovery| discovery.supported_versions.is_some() || discovery.capabilities.is_some())
+    serde_json::from_str::<Discovery>(result).map(|discovery| discovery.supported_versions).unwrap_or_default()
 }
 
 /// `data.supported` of an `UnsupportedProtocolVersion` error.

@@ -10,10 +10,11 @@ use serde_json::value::RawValue;
 use super::{
     elicitation::{self, Offer},
     json_rpc::{self, Answer, Incoming, Malformed},
-    sse,
+    media::{self, Form},
+    stream,
 };
 use crate::{
-    http::{Body, Failure, FailureKind, Headers, Heard, Level, Method, Outside, Request, Response, Sent},
+    http::{Body, Failure, Headers, Method, Outside, Request, Sent},
     text,
 };
 
@@ -33,6 +34,8 @@ pub struct Ask<'a> {
     pub dialogue: Dialogue,
     /// Whether `notifications/progress` for this id are wanted.
     pub progress: Progress,
+    /// How long the answer may take, when that is less than the host allows.
+    pub within: Option<Duration>,
 }
 
 /// What the era allows besides question and answer.
@@ -77,15 +80,6 @@ pub enum Problem {
 
 /// Bytes of a body that is no result: enough for a message, not enough to hurt.
 const ERROR_BODY: usize = 64 * 1024;
-/// How often a stream is resumed without a new event.
-const FRUITLESS_RESUMES: u32 = 3;
-/// How often a stream is resumed at all.
-const RESUMES: u32 = 100;
-/// How long to wait before resuming, when the server does not say.
-const DEFAULT_RETRY: Duration = Duration::from_secs(1);
-/// The longest wait that a server can ask for; the host's deadline usually ends it before.
-const LONGEST_RETRY: Duration = Duration::from_mins(1);
-
 /// Asks, and reads until the answer is there.
 ///
 /// # Errors
@@ -99,20 +93,20 @@ pub fn ask(outside: &dyn Outside, mut ask: Ask<'_>) -> Result<Reply, Failure> {
         ("Accept".to_owned(), "application/json, text/event-stream".to_owned()),
     ];
     headers.extend(ask.headers.iter().cloned());
-    let request = Request { method: Method::Post, url: ask.url.to_owned(), headers, body };
+    let request = Request { method: Method::Post, url: ask.url.to_owned(), headers, body, within: ask.within };
     let mut response = outside.send(request)?;
-    let media_type = response.headers.media_type();
-    if (200..300).contains(&response.status) && media_type.as_deref() == Some("text/event-stream") {
-        return read_stream(outside, ask, response);
-    }
     let status = response.status;
-    let headers = std::mem::take(&mut response.headers);
     if (200..300).contains(&status) {
+        let media_type = response.headers.media_type();
+        // What it is counts, not what it is called.
+        match media::recognise(media_type.as_deref(), &mut response.body).map_err(after_sending)? {
+            Form::Stream => return stream::read(outside, ask, response),
+            Form::Whole => {}
+        }
         let bytes = response.body.rest().map_err(after_sending)?;
-        let answer = read_body(outside, ask, media_type.as_deref(), &bytes);
-        let body = if matches!(answer, Ok(Answer::Result(_))) { String::new() } else { text::clean_bytes(&bytes) };
-        return Ok(Reply { status, headers, body, answer });
+        return Ok(whole(outside, ask, status, response.headers, &bytes));
     }
+    let headers = response.headers;
     let bytes = start_of(response.body.as_mut());
     let answer = match std::str::from_utf8(&bytes).ok().map(json_rpc::read) {
         Some(Ok(messages)) => messages
@@ -124,11 +118,19 @@ pub fn ask(outside: &dyn Outside, mut ask: Ask<'_>) -> Result<Reply, Failure> {
             .unwrap_or_else(|| Err(Problem::Foreign(format!("HTTP {status} without an error")))),
         _ => Err(Problem::Foreign(format!("HTTP {status}"))),
     };
-    Ok(Reply { status, headers, body: text::clean_bytes(&bytes), answer })
+    Ok(Reply { status, headers, body: text::told(&bytes), answer })
+}
+
+/// The reply that a whole body is.
+pub(super) fn whole(outside: &dyn Outside, ask: &Ask<'_>, status: u16, headers: Headers, bytes: &[u8]) -> Reply {
+    let media_type = headers.media_type();
+    let answer = read_body(outside, ask, status, media_type.as_deref(), bytes);
+    let body = if matches!(answer, Ok(Answer::Result(_))) { String::new() } else { text::told(bytes) };
+    Reply { status, headers, body, answer }
 }
 
 /// Once the head of an answer is there, the request was received.
-fn after_sending(failure: Failure) -> Failure {
+pub(super) fn after_sending(failure: Failure) -> Failure {
     Failure { sent: Sent::Maybe, ..failure }
 }
 
@@ -145,10 +147,26 @@ pub fn start_of(body: &mut dyn Body) -> Vec<u8> {
     start
 }
 
-fn read_body(outside: &dyn Outside, ask: &Ask<'_>, media_type: Option<&str>, bytes: &[u8]) -> Result<Answer, Problem> {
-    let declared_json = media_type.is_some_and(|media| media == "application/json" || media.ends_with("+json"));
+fn read_body(
+    outside: &dyn Outside,
+    ask: &Ask<'_>,
+    status: u16,
+    media_type: Option<&str>,
+    bytes: &[u8],
+) -> Result<Answer, Problem> {
+    let declared_json = media_type
+        .is_some_and(|media| media == "application/json" || media.ends_with("+json") || media == "text/event-stream");
     if bytes.trim_ascii().is_empty() {
-        return Err(Problem::Foreign("an empty answer where a JSON-RPC response was expected".to_owned()));
+        return Err(match status {
+            _ if is_first(ask.method) => {
+                Problem::Foreign("an empty answer where a JSON-RPC response was expected".to_owned())
+            }
+            202 => Problem::Protocol(
+                "HTTP 202 without a response: it accepts the request as if it were a notification, or answers on another stream"
+                    .to_owned(),
+            ),
+            _ => Problem::Protocol(format!("HTTP {status} without a response")),
+        });
     }
     if !declared_json && media_type.is_some_and(|media| media == "text/html" || media.ends_with("xml")) {
         let media = media_type.unwrap_or_default();
@@ -166,9 +184,7 @@ fn read_body(outside: &dyn Outside, ask: &Ask<'_>, media_type: Option<&str>, byt
         Err(Malformed::Json(problem)) => return Err(unreadable(declared_json, &problem)),
         Err(Malformed::Shape(problem)) => {
             let problem = format!("JSON, but not JSON-RPC: {problem}");
-            // What answers the first request may be anything; what has agreed on a revision is MCP that went wrong.
-            let first = matches!(ask.method, "initialize" | "server/discover");
-            return Err(if first { Problem::Foreign(problem) } else { Problem::Protocol(problem) });
+            return Err(if is_first(ask.method) { Problem::Foreign(problem) } else { Problem::Protocol(problem) });
         }
     };
     let alone = messages.len() == 1;
@@ -177,6 +193,11 @@ fn read_body(outside: &dyn Outside, ask: &Ask<'_>, media_type: Option<&str>, byt
         found = found.or(take(outside, ask, message, alone));
     }
     found.unwrap_or_else(|| Err(Problem::Protocol("the answer does not hold the response to this request".to_owned())))
+}
+
+/// What answers the first request may be anything; what has agreed on a revision is MCP that went wrong.
+fn is_first(method: &str) -> bool {
+    matches!(method, "initialize" | "server/discover")
 }
 
 fn unreadable(declared_json: bool, problem: &str) -> Problem {
@@ -188,7 +209,12 @@ fn unreadable(declared_json: bool, problem: &str) -> Problem {
 }
 
 /// Handles one message; gives the answer if it is the one that is waited for.
-fn take(outside: &dyn Outside, ask: &Ask<'_>, message: Incoming<'_>, alone: bool) -> Option<Result<Answer, Problem>> {
+pub(super) fn take(
+    outside: &dyn Outside,
+    ask: &Ask<'_>,
+    message: Incoming<'_>,
+    alone: bool,
+) -> Option<Result<Answer, Problem>> {
     match message {
         Incoming::Response { id, answer } => {
             let ours = match (&id, &answer) {
@@ -208,7 +234,7 @@ fn take(outside: &dyn Outside, ask: &Ask<'_>, message: Incoming<'_>, alone: bool
                     ("elicitation/create", Offer::Defaults) => json_rpc::reply(id, &elicitation::answer(params)),
                     _ => json_rpc::refuse(id),
                 };
-                let _ = tell(outside, ask.url, &ask.headers, reply);
+                let _ = tell(outside, ask.url, &ask.headers, reply, None);
             }
             None
         }
@@ -229,19 +255,21 @@ pub fn tell(
     url: &str,
     headers: &[(String, String)],
     body: Vec<u8>,
+    within: Option<Duration>,
 ) -> Result<(u16, Headers, String), Failure> {
     let mut all = vec![
         ("Content-Type".to_owned(), "application/json".to_owned()),
         ("Accept".to_owned(), "application/json, text/event-stream".to_owned()),
     ];
     all.extend(headers.iter().cloned());
-    let mut response = outside.send(Request { method: Method::Post, url: url.to_owned(), headers: all, body })?;
+    let request = Request { method: Method::Post, url: url.to_owned(), headers: all, body, within };
+    let mut response = outside.send(request)?;
     if response.status == 202 || response.status == 204 {
         return Ok((response.status, response.headers, String::new()));
     }
     let stream = response.headers.media_type().as_deref() == Some("text/event-stream");
     // A stream may stay open for ever, and says nothing about a notification.
-    let body = if stream { String::new() } else { text::clean_bytes(&start_of(response.body.as_mut())) };
+    let body = if stream { String::new() } else { text::told(&start_of(response.body.as_mut())) };
     Ok((response.status, response.headers, body))
 }
 
@@ -272,7 +300,7 @@ fn notified(outside: &dyn Outside, ask: &Ask<'_>, method: &str, params: Option<&
             let Ok(params) = serde_json::from_str::<ProgressParams<'_>>(params) else {
                 return;
             };
-            if params.token.get().trim_matches('"').parse() == Ok(ask.id) {
+            if json_rpc::is_number(params.token, ask.id) {
                 let message = params.message.as_deref().map(text::clean);
                 outside.progress(ask.id, params.progress, params.total, message.as_deref());
             }
@@ -290,146 +318,4 @@ fn notified(outside: &dyn Outside, ask: &Ask<'_>, method: &str, params: Option<&
         "notifications/tools/list_changed" => outside.tools_changed(),
         _ => {}
     }
-}
-
-/// How one connection of a stream ended.
-enum End {
-    Answered(Result<Answer, Problem>),
-    Closed { events: bool },
-    Broken(Failure, bool),
-}
-
-fn read_stream(outside: &dyn Outside, ask: &Ask<'_>, response: Response) -> Result<Reply, Failure> {
-    let status = response.status;
-    let headers = response.headers;
-    let mut parser = sse::Parser::new();
-    let mut beside = sse::Parser::new();
-    let mut body = response.body;
-    let mut fruitless = 0_u32;
-    let mut resumed = 0_u32;
-    let no_answer = || Problem::Protocol("the stream ended before the response".to_owned());
-    loop {
-        let (failure, events) = match read_connection(outside, ask, &mut parser, &mut beside, body.as_mut()) {
-            End::Answered(answer) => {
-                // What was said is in the answer itself.
-                let body = match &answer {
-                    Ok(Answer::Error(fault)) => text::clean(&fault.message),
-                    _ => String::new(),
-                };
-                return Ok(Reply { status, headers, body, answer });
-            }
-            End::Closed { events } => (None, events),
-            End::Broken(failure, events) => (Some(after_sending(failure)), events),
-        };
-        drop(body);
-        let stopped = failure.as_ref().is_some_and(|failure| failure.kind != FailureKind::Unreachable);
-        fruitless = if events { 0 } else { fruitless + 1 };
-        resumed += 1;
-        let give_up =
-            ask.dialogue == Dialogue::AnswersOnly || stopped || fruitless > FRUITLESS_RESUMES || resumed > RESUMES;
-        let Some(last_id) = parser.last_id().filter(|_| !give_up).map(str::to_owned) else {
-            return failure
-                .map_or_else(|| Ok(Reply { status, headers, body: String::new(), answer: Err(no_answer()) }), Err);
-        };
-        outside.sleep(parser.retry().unwrap_or(DEFAULT_RETRY).min(LONGEST_RETRY));
-        outside.log(Level::Debug, "sse", "resuming a stream");
-        match resume(outside, ask, &last_id)? {
-            Ok(next) => {
-                parser = parser.reconnected();
-                body = next;
-            }
-            Err(problem) => {
-                return Ok(Reply { status, headers, body: String::new(), answer: Err(problem) });
-            }
-        }
-    }
-}
-
-fn read_connection(
-    outside: &dyn Outside,
-    ask: &Ask<'_>,
-    parser: &mut sse::Parser,
-    beside: &mut sse::Parser,
-    body: &mut dyn Body,
-) -> End {
-    let mut events = false;
-    loop {
-        let (batch, last) = match body.hear() {
-            Ok(Heard::Here(Some(bytes))) => (parser.push(&bytes), false),
-            Ok(Heard::Here(None)) => (parser.finish().into_iter().collect(), true),
-            Ok(Heard::Beside(bytes)) => {
-                overhear(outside, ask, &beside.push(&bytes));
-                continue;
-            }
-            Err(failure) => return End::Broken(failure, events),
-        };
-        for event in batch {
-            if let Some(answer) = take_event(outside, ask, &event) {
-                return End::Answered(answer);
-            }
-            events = events || !event.data.is_empty();
-        }
-        if last {
-            return End::Closed { events };
-        }
-    }
-}
-
-/// What came on the stream beside this one: requests and notifications, but never our answer.
-fn overhear(outside: &dyn Outside, ask: &Ask<'_>, events: &[sse::Event]) {
-    for event in events.iter().filter(|event| is_message(event)) {
-        for message in json_rpc::read(&event.data).unwrap_or_default() {
-            if !matches!(message, Incoming::Response { .. }) {
-                take(outside, ask, message, false);
-            }
-        }
-    }
-}
-
-/// Priming events are empty; kinds other than `message` are not MCP's.
-fn is_message(event: &sse::Event) -> bool {
-    !event.data.trim().is_empty() && matches!(event.kind.as_str(), "" | "message")
-}
-
-fn take_event(outside: &dyn Outside, ask: &Ask<'_>, event: &sse::Event) -> Option<Result<Answer, Problem>> {
-    if !is_message(event) {
-        return None;
-    }
-    match json_rpc::read(&event.data) {
-        Ok(messages) => {
-            let mut found = None;
-            for message in messages {
-                found = found.or(take(outside, ask, message, false));
-            }
-            found
-        }
-        Err(problem) => Some(Err(Problem::Protocol(format!(
-            "an event of the stream is broken: {}",
-            text::clean(&problem.to_string())
-        )))),
-    }
-}
-
-/// The GET that opens a stream on which a server may ask.
-#[must_use]
-pub fn listening(url: &str, session: &[(String, String)]) -> Request {
-    let mut headers = vec![("Accept".to_owned(), "text/event-stream".to_owned())];
-    headers.extend(session.iter().cloned());
-    Request { method: Method::Get, url: url.to_owned(), headers, body: Vec::new() }
-}
-
-/// GET with `Last-Event-ID`: the stream goes on, or it does not.
-fn resume(outside: &dyn Outside, ask: &Ask<'_>, last_id: &str) -> Result<Result<Box<dyn Body>, Problem>, Failure> {
-    let mut headers =
-        vec![("Accept".to_owned(), "text/event-stream".to_owned()), ("Last-Event-ID".to_owned(), last_id.to_owned())];
-    headers.extend(ask.headers.iter().cloned());
-    let request = Request { method: Method::Get, url: ask.url.to_owned(), headers, body: Vec::new() };
-    let response = outside.send(request).map_err(after_sending)?;
-    if response.status == 200 && response.headers.media_type().as_deref() == Some("text/event-stream") {
-        return Ok(Ok(response.body));
-    }
-    Ok(Err(Problem::Protocol(format!(
-        "the stream ended before the response, and resuming it gave HTTP {}",
-        response.status
-    ))))
 }

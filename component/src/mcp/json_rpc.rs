@@ -64,15 +64,46 @@ pub struct RpcFault {
 pub struct Id<'a>(&'a RawValue);
 
 impl Id<'_> {
-    /// Whether it is the id of our request. We send numbers; some servers answer with the number as a string or as `3.0`.
+    /// Whether it is the id of our request.
     #[must_use]
     pub fn is(&self, ours: u64) -> bool {
-        let text = self.0.get().trim_matches('"');
-        text.parse::<u64>().map_or_else(
-            |_| text.strip_suffix(".0").and_then(|whole| whole.parse::<u64>().ok()) == Some(ours),
-            |theirs| theirs == ours,
-        )
+        is_number(self.0, ours)
     }
+}
+
+/// Whether a value is this number of ours. Peers write it back as a string, as a float (`3.0`), or with an exponent (`1.5e+3`).
+#[must_use]
+pub fn is_number(value: &RawValue, ours: u64) -> bool {
+    let text = value.get().trim_matches('"').trim();
+    if let Ok(theirs) = text.parse::<u64>() {
+        return theirs == ours;
+    }
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::float_cmp,
+        reason = "ids are below 2^31, and nothing but equal counts"
+    )]
+    text.parse::<f64>().is_ok_and(|theirs| theirs == ours as f64)
+}
+
+/// Whether a text is JSON with this id and is no request, whatever else it is.
+#[must_use]
+pub fn answers(text: &str, ours: u64) -> bool {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        id: &'a RawValue,
+        #[serde(borrow, default)]
+        method: Option<&'a RawValue>,
+    }
+    serde_json::from_str::<Named<'_>>(text).is_ok_and(|named| named.method.is_none() && is_number(named.id, ours))
+}
+
+/// The JSON values of a text that is not one value as a whole: line by line, and several in a line.
+pub fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().flat_map(|line| {
+        serde_json::Deserializer::from_str(line).into_iter::<&RawValue>().map_while(Result::ok).map(RawValue::get)
+    })
 }
 
 #[derive(Deserialize)]
@@ -277,11 +308,15 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_recognised_as_number_string_or_whole_float() {
-        for text in ["7", "\"7\"", "7.0"] {
+    fn ids_are_recognised_as_number_string_whole_float_or_with_an_exponent() {
+        for text in ["1500", "\"1500\"", "1500.0", "1.5e+3", "1.5E3", "\"1.5e3\""] {
             let raw: Box<RawValue> = serde_json::from_str(text).unwrap();
-            assert!(Id(&raw).is(7), "{text}");
-            assert!(!Id(&raw).is(8), "{text}");
+            assert!(Id(&raw).is(1500), "{text}");
+            assert!(!Id(&raw).is(1501), "{text}");
+        }
+        for text in ["1500.5", "\"x\"", "null", "[1500]", "\"\"", "-1500", "1e999"] {
+            let raw: Box<RawValue> = serde_json::from_str(text).unwrap();
+            assert!(!Id(&raw).is(1500), "{text}");
         }
     }
 

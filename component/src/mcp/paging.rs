@@ -1,6 +1,6 @@
 //! Reading a list to its end, and no further.
 //! Takes a way to fetch one page; gives all pages joined, and a warning where reading stopped early.
-//! Must end, whatever cursors a peer hands out: an empty cursor is one, a repeated one ends it.
+//! Must end, whatever cursors a peer hands out: an empty cursor is one, a repeated one ends it, and so does a page that was there before.
 
 use std::collections::BTreeSet;
 
@@ -38,9 +38,28 @@ pub fn read_all(max_pages: u32, mut fetch: impl FnMut(Option<&str>) -> Result<Pa
     let mut listing = Listing::default();
     let mut seen = BTreeSet::new();
     let mut cursor: Option<String> = None;
+    // Where each page's tools are in the listing.
+    let mut known: Vec<std::ops::Range<usize>> = Vec::new();
     loop {
         let page = fetch(cursor.as_deref())?;
         listing.pages += 1;
+        let again = !page.tools.is_empty()
+            && known.iter().any(|range| listing.tools.get(range.clone()) == Some(page.tools.as_slice()));
+        if again {
+            // A server that knows no cursors answers with its first page for ever. With an empty one it means that there is no more.
+            if cursor.as_deref() != Some("") {
+                let number = text::count(pages(listing.pages), "page");
+                listing.warnings.push(Warning {
+                    concern: Concern::RepeatedCursor,
+                    subject: None,
+                    message: format!(
+                        "the gateway gave the same page for another cursor; reading stopped after {number}, and there may be more tools"
+                    ),
+                });
+            }
+            return Ok(listing);
+        }
+        known.push(listing.tools.len()..listing.tools.len() + page.tools.len());
         listing.tools.extend(page.tools);
         listing.warnings.extend(page.warnings);
         listing.metas.extend(page.meta);
@@ -94,6 +113,30 @@ mod tests {
             Ok(Page { ttl_ms: ttls.next().flatten(), next: cursors.next().map(str::to_owned), ..Page::default() })
         });
         assert_eq!(listing.unwrap().ttl_ms, Some(300));
+    }
+
+    #[test]
+    fn a_page_that_was_there_before_adds_nothing_and_ends_it() {
+        let endless = |cursors: &'static [&'static str]| {
+            let mut cursors = cursors.iter().cycle();
+            read_all(10, move |_| {
+                let tools = vec![Tool::named("a"), Tool::named("b")];
+                Ok(Page { tools, next: cursors.next().map(|cursor| (*cursor).to_owned()), ..Page::default() })
+            })
+            .unwrap()
+        };
+        for (cursors, warnings) in [(&[""][..], 0), (&["1", "2", "3"], 1), (&["1"], 1)] {
+            let listing = endless(cursors);
+            assert_eq!((listing.tools.len(), listing.pages), (2, 2), "{cursors:?}");
+            assert_eq!(listing.warnings.len(), warnings, "{cursors:?}: {:?}", listing.warnings);
+        }
+        // Empty pages are no reason to stop.
+        let mut scripts = [vec![], vec![], vec![Tool::named("a")]].into_iter();
+        let mut next = ["1", "2"].into_iter();
+        let listing = read_all(10, |_| {
+            Ok(Page { tools: scripts.next().unwrap(), next: next.next().map(str::to_owned), ..Page::default() })
+        });
+        assert_eq!(listing.unwrap().tools.len(), 1);
     }
 
     proptest! {

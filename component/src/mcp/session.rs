@@ -1,5 +1,8 @@
 //! Agreeing with a peer: discovery in the modern era, the handshake in the legacy one, and the end of a session.
-//! Takes an endpoint and the way out; gives a session. Must not offer what nobody is there to answer (sampling, roots, and elicitation but for defaults).
+//! Takes an endpoint and the way out; gives a session. Must not offer what nobody is there to answer (sampling, roots, and elicitation but for
+//! defaults), and must not take a peer for modern that has not proved it.
+
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -12,7 +15,7 @@ use super::{
 use crate::{
     classify::{self, Context, SessionSent},
     gateways::{self, Product, Seen},
-    http::{Headers, Level, Method, Outside, Request},
+    http::{Failure, FailureKind, Headers, Level, Method, Outside, Request, Sent},
     model::{Delivery, Endpoint, Era, Error, ForeignAnswer, Implementation, Kind, ProtocolProblem, Result, Session},
     text,
 };
@@ -78,26 +81,113 @@ impl Hello {
 ///
 /// No agreement: the peer is away, refuses, or is no MCP server.
 pub fn open(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids) -> Result<Session> {
-    if endpoint.era == Some(Era::Legacy) {
-        return match handshake(outside, endpoint, ids) {
-            Ok(session) => Ok(session),
-            Err(Handshake::ModernOnly(error)) => discover(outside, endpoint, ids)?.ok_or(error),
-            Err(Handshake::Failed(error)) => Err(error),
-        };
-    }
-    match discover(outside, endpoint, ids)? {
-        Some(session) => Ok(session),
-        None => handshake(outside, endpoint, ids).map_err(|failed| match failed {
-            Handshake::ModernOnly(error) | Handshake::Failed(error) => error,
-        }),
+    match endpoint.era {
+        Some(Era::Modern) if endpoint.era_is_fixed => modern(outside, endpoint, ids),
+        Some(Era::Legacy) if endpoint.era_is_fixed => handshake(outside, endpoint, ids).map_err(Handshake::into_error),
+        Some(Era::Legacy) => match handshake(outside, endpoint, ids) {
+            Err(Handshake::ModernOnly(error)) => proven(outside, endpoint, ids)?.ok_or(error),
+            agreed => agreed.map_err(Handshake::into_error),
+        },
+        Some(Era::Modern) | None => find_out(outside, endpoint, ids),
     }
 }
 
-/// The first modern request. None: the peer is legacy.
-fn discover(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids) -> Result<Option<Session>> {
-    const METHOD: &str = "server/discover";
-    let product = known_product(endpoint);
-    let context = Context { method: METHOD, session: SessionSent::No, product, service: None };
+/// A session in the other era, with a peer that lists nothing in this one. None: there is no other.
+///
+/// # Errors
+///
+/// No agreement with the peer.
+pub fn other(outside: &dyn Outside, endpoint: &Endpoint, era: Era, ids: &mut Ids) -> Result<Option<Session>> {
+    match era {
+        Era::Modern => handshake(outside, endpoint, ids).map(Some).map_err(Handshake::into_error),
+        Era::Legacy => match probe(outside, endpoint, ids, Some(patience(endpoint)))? {
+            Probe::Modern(session) => Ok(Some(session)),
+            _ => Ok(None),
+        },
+    }
+}
+
+/// How long to wait for what may remain without an answer, by peers that do not know it: a short time of its own, and never so
+/// much that nothing is left for what follows.
+fn patience(endpoint: &Endpoint) -> Duration {
+    Duration::from_millis(u64::from(endpoint.timeout_ms) / 4).min(LONGEST_PATIENCE)
+}
+
+const LONGEST_PATIENCE: Duration = Duration::from_millis(2_500);
+
+/// Asks in the modern era first: only a peer that proves to be modern is spoken to so. All others get the handshake.
+fn find_out(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids) -> Result<Session> {
+    let asked = probe(outside, endpoint, ids, Some(patience(endpoint)))?;
+    if let Probe::Modern(session) = asked {
+        return Ok(session);
+    }
+    let error = match handshake(outside, endpoint, ids) {
+        Ok(session) => return Ok(session),
+        Err(Handshake::ModernOnly(error)) => return proven(outside, endpoint, ids)?.ok_or(error),
+        Err(Handshake::Failed(error)) => error,
+    };
+    match asked {
+        // What a modern peer says of our request explains more than how it refuses the handshake.
+        Probe::Refused(refusal) => Err(refusal),
+        // Neither method is known, and 404 is how the modern era says so: a modern peer without discovery.
+        Probe::NoSuchMethod(session) if is_unknown_method(&error) => Ok(session),
+        // It may only have been slow.
+        Probe::Silent if is_unknown_method(&error) => proven(outside, endpoint, ids)?.ok_or(error),
+        _ => Err(error),
+    }
+}
+
+fn is_unknown_method(error: &Error) -> bool {
+    matches!(error, Error::Rejected(fault) if fault.code == -32_601)
+}
+
+/// The user says that the peer is modern: then it is spoken to so, whatever it makes of discovery.
+fn modern(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids) -> Result<Session> {
+    match probe(outside, endpoint, ids, None)? {
+        Probe::Modern(session) | Probe::NoSuchMethod(session) => Ok(session),
+        Probe::Refused(error) => Err(error),
+        Probe::Unproven(reply) => refuse(reply, &discovery_context(outside, endpoint)),
+        Probe::Silent => Err(unproven("the answer to server/discover was lost")),
+    }
+}
+
+/// Asked again, with all the time there is: the answer to the handshake was that of a modern peer.
+fn proven(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids) -> Result<Option<Session>> {
+    Ok(match probe(outside, endpoint, ids, None)? {
+        Probe::Modern(session) | Probe::NoSuchMethod(session) => Some(session),
+        Probe::Refused(error) => return Err(error),
+        Probe::Silent | Probe::Unproven(_) => None,
+    })
+}
+
+/// What became of the first modern request.
+enum Probe {
+    /// The peer is modern.
+    Modern(Session),
+    /// The peer is modern, and not to be spoken to.
+    Refused(Error),
+    /// No such method; the session is the one to use if it is modern all the same.
+    NoSuchMethod(Session),
+    /// An answer that says nothing of eras.
+    Unproven(Reply),
+    /// No answer, or none in time.
+    Silent,
+}
+
+const DISCOVER: &str = "server/discover";
+
+fn discovery_context<'a>(outside: &dyn Outside, endpoint: &Endpoint) -> Context<'a> {
+    Context {
+        method: DISCOVER,
+        session: SessionSent::No,
+        product: known_product(endpoint),
+        service: None,
+        now: outside.now(),
+    }
+}
+
+fn probe(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids, within: Option<Duration>) -> Result<Probe> {
+    let context = discovery_context(outside, endpoint);
     let mut again = true;
     loop {
         let mut session = Session {
@@ -110,54 +200,82 @@ fn discover(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids) -> Result
             announces_tool_changes: false,
         };
         let id = ids.hand_out();
-        let reply = exchange::ask(
+        let asked = exchange::ask(
             outside,
             Ask {
                 url: &endpoint.url,
-                method: METHOD,
+                method: DISCOVER,
                 id,
-                body: json_rpc::request(id, METHOD, &era::params(Era::Modern, &endpoint.client, "", "")),
-                headers: era::headers(&session, METHOD, None),
+                body: json_rpc::request(id, DISCOVER, &era::params(Era::Modern, &endpoint.client, "", "")),
+                headers: era::headers(&session, DISCOVER, None),
                 dialogue: Dialogue::AnswersOnly,
                 progress: Progress::Unwanted,
+                within,
             },
-        )
-        .map_err(|failure| classify::transport(&failure))?;
-        let verdict = era::judge(&reply);
-        match verdict {
+        );
+        let reply = match asked {
+            Ok(reply) => reply,
+            Err(failure) if within.is_some() && may_be_the_question(&failure) => {
+                let line =
+                    format!("no answer to {DISCOVER} ({}): asking with initialize", text::clean(&failure.detail));
+                outside.log(Level::Debug, "session", &line);
+                return Ok(Probe::Silent);
+            }
+            Err(failure) => return Err(classify::transport(&failure)),
+        };
+        match era::judge(&reply) {
             Verdict::Modern(result) => {
                 let hello: Hello = serde_json::from_str(&result).unwrap_or_default();
                 session.server = hello.server();
                 session.announces_tool_changes = hello.announces_tool_changes();
                 (session.kind, session.kind_evidence) = kind(endpoint, &reply.headers, &session.server);
-                return Ok(Some(session));
+                return Ok(Probe::Modern(session));
             }
-            Verdict::ModernWithoutDiscovery => {
+            Verdict::NoSuchMethod => {
                 (session.kind, session.kind_evidence) = kind(endpoint, &reply.headers, &session.server);
-                return Ok(Some(session));
+                return Ok(Probe::NoSuchMethod(session));
             }
             Verdict::OtherVersion(versions) if again && versions.iter().any(|version| version == era::MODERN) => {
                 again = false;
             }
+            // The handshake is for those.
             Verdict::OtherVersion(versions)
                 if versions.iter().any(|version| era::LEGACY.contains(&version.as_str())) =>
             {
-                return Ok(None);
+                return Ok(Probe::Unproven(reply));
             }
             Verdict::OtherVersion(versions) => {
-                return Err(Error::Protocol(ProtocolProblem {
-                    method: METHOD.to_owned(),
-                    problem: format!(
-                        "the peer speaks none of our revisions, only: {}",
-                        text::clean(&versions.join(", "))
-                    ),
-                    delivery: Delivery::NotDelivered,
-                }));
+                let versions = text::clean(&versions.join(", "));
+                return Ok(Probe::Refused(unproven(&format!(
+                    "the peer speaks none of our revisions, only: {versions}"
+                ))));
             }
-            Verdict::ModernRefusal | Verdict::Unrelated => return refuse(reply, &context),
-            Verdict::Legacy => return Ok(None),
+            Verdict::ModernRefusal => return refuse(reply, &context).or_else(|error| Ok(Probe::Refused(error))),
+            Verdict::Unproven if reply.status == 429 => {
+                // Who says how long to wait means it, whatever was asked: some lock an address out that does not.
+                return match refuse(reply, &context) {
+                    Err(Error::RateLimited(limit)) if limit.retry_after.is_none_or(|seconds| seconds == 0) => {
+                        Ok(Probe::Silent)
+                    }
+                    refusal => refusal,
+                };
+            }
+            Verdict::Unproven => return Ok(Probe::Unproven(reply)),
         }
     }
+}
+
+/// Whether another question may be answered where this one was not: it arrived, or some of it.
+fn may_be_the_question(failure: &Failure) -> bool {
+    failure.sent == Sent::Maybe && !matches!(failure.kind, FailureKind::Denied | FailureKind::Dns | FailureKind::Tls)
+}
+
+fn unproven(problem: &str) -> Error {
+    Error::Protocol(ProtocolProblem {
+        method: DISCOVER.to_owned(),
+        problem: problem.to_owned(),
+        delivery: Delivery::NotDelivered,
+    })
 }
 
 fn refuse<T>(reply: Reply, context: &Context<'_>) -> Result<T> {
@@ -178,6 +296,14 @@ enum Handshake {
     Failed(Error),
 }
 
+impl Handshake {
+    fn into_error(self) -> Error {
+        match self {
+            Self::ModernOnly(error) | Self::Failed(error) => error,
+        }
+    }
+}
+
 impl From<Error> for Handshake {
     fn from(error: Error) -> Self {
         Self::Failed(error)
@@ -196,16 +322,16 @@ fn handshake(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids) -> Resul
         match older {
             // By the specification the peer proposes a version; some refuse instead and list theirs.
             Some(older) if offered == era::OFFERED && older != offered => offered = older,
-            _ if fault.code == era::UNSUPPORTED_VERSION && supported.iter().any(|theirs| theirs == era::MODERN) => {
+            _ if era::refuses_handshake(&reply) => {
                 return Err(Handshake::ModernOnly(
-                    refuse::<()>(reply, &context(endpoint)).err().unwrap_or_else(unreachable_error),
+                    refuse::<()>(reply, &context(outside, endpoint)).err().unwrap_or_else(unreachable_error),
                 ));
             }
             _ => break reply,
         }
     };
     let (status, headers) = (reply.status, reply.headers.clone());
-    let result = match classify::reply(reply, &context(endpoint)) {
+    let result = match classify::reply(reply, &context(outside, endpoint)) {
         Ok(result) => result,
         Err(Error::NotMcp(foreign)) => {
             return Err(Handshake::Failed(Error::NotMcp(old_transport(outside, endpoint, foreign))));
@@ -213,7 +339,7 @@ fn handshake(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids) -> Resul
         Err(error) => return Err(Handshake::Failed(error)),
     };
     let session = accept(endpoint, status, &headers, &result)?;
-    confirm(outside, endpoint, &session)?;
+    confirm(outside, endpoint, &session);
     Ok(session)
 }
 
@@ -225,8 +351,14 @@ fn unreachable_error() -> Error {
     })
 }
 
-fn context(endpoint: &Endpoint) -> Context<'static> {
-    Context { method: "initialize", session: SessionSent::No, product: known_product(endpoint), service: None }
+fn context(outside: &dyn Outside, endpoint: &Endpoint) -> Context<'static> {
+    Context {
+        method: "initialize",
+        session: SessionSent::No,
+        product: known_product(endpoint),
+        service: None,
+        now: outside.now(),
+    }
 }
 
 /// What is offered to this peer: elicitation only where the user said that it is a plain MCP server.
@@ -257,6 +389,7 @@ fn initialize(outside: &dyn Outside, endpoint: &Endpoint, id: u64, offered: &str
             headers: Vec::new(),
             dialogue: Dialogue::Both(offer(endpoint)),
             progress: Progress::Unwanted,
+            within: None,
         },
     )
     .map_err(|failure| classify::transport(&failure))
@@ -307,28 +440,22 @@ fn kind(endpoint: &Endpoint, headers: &Headers, server: &Implementation) -> (Kin
     )
 }
 
-/// `notifications/initialized`. Servers that do not want it, or answer it oddly, are no reason to stop; refusals are.
-fn confirm(outside: &dyn Outside, endpoint: &Endpoint, session: &Session) -> Result<()> {
+/// `notifications/initialized`. Nothing that comes back for a notification is a reason to stop, not even silence: what follows tells whether
+/// the session is good.
+fn confirm(outside: &dyn Outside, endpoint: &Endpoint, session: &Session) {
     const METHOD: &str = "notifications/initialized";
     let headers = era::headers(session, METHOD, None);
-    let (status, headers, body) =
-        exchange::tell(outside, &endpoint.url, &headers, json_rpc::notification(METHOD, None))
-            .map_err(|failure| classify::transport(&failure))?;
-    if matches!(status, 401 | 403 | 404 | 429) {
-        let context = Context {
-            method: METHOD,
-            session: if session.session_id.is_some() { SessionSent::Yes } else { SessionSent::No },
-            product: gateways::product(session.kind),
-            service: None,
-        };
-        if let Some(error) = classify::by_status(status, &headers, &body, &context) {
-            return Err(error);
+    let message = json_rpc::notification(METHOD, None);
+    match exchange::tell(outside, &endpoint.url, &headers, message, Some(patience(endpoint))) {
+        Ok((status, _, body)) if status >= 300 => {
+            outside.log(Level::Warn, "session", &format!("{METHOD} was answered with HTTP {status}: {body}"));
+        }
+        Ok(_) => {}
+        Err(failure) => {
+            let line = format!("{METHOD} was not answered: {}", text::clean(&failure.detail));
+            outside.log(Level::Warn, "session", &line);
         }
     }
-    if status >= 300 {
-        outside.log(Level::Warn, "session", &format!("{METHOD} was answered with HTTP {status}: {body}"));
-    }
-    Ok(())
 }
 
 /// When `initialize` is refused, a GET tells whether the peer speaks the transport of 2024-11-05 (specification, backwards
@@ -338,7 +465,7 @@ fn old_transport(outside: &dyn Outside, endpoint: &Endpoint, foreign: ForeignAns
         return foreign;
     }
     let headers = vec![("Accept".to_owned(), "text/event-stream".to_owned())];
-    let request = Request { method: Method::Get, url: endpoint.url.clone(), headers, body: Vec::new() };
+    let request = Request { method: Method::Get, url: endpoint.url.clone(), headers, body: Vec::new(), within: None };
     match outside.send(request) {
         Ok(response) if response.status == 200 && response.headers.media_type().as_deref() == Some("text/event-stream") => ForeignAnswer {
             problem: "it speaks the old HTTP+SSE transport (2024-11-05), not Streamable HTTP; most such servers have a Streamable HTTP URL too, \
@@ -360,6 +487,6 @@ pub fn end(outside: &dyn Outside, url: &str, session: &Session) -> Result<()> {
         return Ok(());
     }
     let headers = era::headers(session, "", None);
-    let request = Request { method: Method::Delete, url: url.to_owned(), headers, body: Vec::new() };
+    let request = Request { method: Method::Delete, url: url.to_owned(), headers, body: Vec::new(), within: None };
     outside.send(request).map(|_| ()).map_err(|failure| classify::transport(&failure))
 }

@@ -28,14 +28,19 @@ pub struct Page {
 
 #[derive(Deserialize)]
 struct RawPage<'a> {
-    #[serde(borrow)]
-    tools: Vec<&'a RawValue>,
+    /// Some write null where they have none; without the member it is no list.
+    #[serde(borrow, deserialize_with = "nullable")]
+    tools: Option<Vec<&'a RawValue>>,
     #[serde(borrow, default, rename = "nextCursor")]
     next: Option<&'a RawValue>,
     #[serde(default, rename = "ttlMs")]
     ttl_ms: Option<serde_json::Value>,
     #[serde(borrow, default, rename = "_meta")]
     meta: Option<&'a RawValue>,
+}
+
+fn nullable<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<&'de RawValue>>, D::Error> {
+    Option::deserialize(deserializer)
 }
 
 #[derive(Deserialize)]
@@ -96,7 +101,14 @@ pub fn read(result: &str, era: Era) -> Result<Page, String> {
         meta: object(raw.meta),
         ..Page::default()
     };
-    for (position, tool) in raw.tools.into_iter().enumerate() {
+    if raw.tools.is_none() {
+        page.warnings.push(Warning {
+            concern: Concern::Other,
+            subject: None,
+            message: "the gateway's list of tools is null; it is taken for an empty one".to_owned(),
+        });
+    }
+    for (position, tool) in raw.tools.into_iter().flatten().enumerate() {
         match one(tool.get(), era) {
             Ok(tool) => page.tools.push(tool),
             Err((name, problem)) => page.warnings.push(Warning {

@@ -285,7 +285,7 @@ fn the_gateways_401_keeps_its_challenge_and_starts_nothing() {
     let Err(Error::AuthRequired(refusal)) = open(&fake) else { panic!() };
     assert_eq!(refusal.challenge.as_deref(), Some("Bearer realm=\"MCP Gateway\""));
     assert_eq!(refusal.body, "Unauthorized");
-    assert_eq!(fake.wire().len(), 1);
+    assert_eq!(fake.wire(), ["POST server/discover", "POST initialize"]);
 }
 
 #[test]

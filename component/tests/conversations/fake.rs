@@ -24,6 +24,8 @@ pub(crate) struct Seen {
     pub(crate) header_names: Vec<String>,
     /// Null when there is none.
     pub(crate) body: Value,
+    /// The patience that it was sent with.
+    pub(crate) within: Option<Duration>,
 }
 
 impl Seen {
@@ -126,6 +128,7 @@ pub(crate) struct Fake {
     pub(crate) seen: RefCell<Vec<Seen>>,
     pub(crate) events: RefCell<Vec<String>>,
     pub(crate) slept: RefCell<Vec<Duration>>,
+    pub(crate) logged: RefCell<Vec<String>>,
     pub(crate) now: Cell<u64>,
     beside: Rc<RefCell<Option<Vec<u8>>>>,
 }
@@ -137,6 +140,7 @@ impl Fake {
             seen: RefCell::default(),
             events: RefCell::default(),
             slept: RefCell::default(),
+            logged: RefCell::default(),
             beside: Rc::default(),
             now: Cell::new(1_800_000_000),
         })
@@ -175,7 +179,8 @@ impl Outside for Fake {
         let path = rest.split_once('/').map_or_else(|| "/".to_owned(), |(_, path)| format!("/{path}"));
         let body = if request.body.is_empty() { Value::Null } else { serde_json::from_slice(&request.body).unwrap() };
         let header_names = request.headers.iter().map(|(name, _)| name.clone()).collect();
-        let seen = Seen { method: request.method, path, headers: Headers::new(request.headers), header_names, body };
+        let headers = Headers::new(request.headers);
+        let seen = Seen { method: request.method, path, headers, header_names, body, within: request.within };
         self.seen.borrow_mut().push(seen.clone());
         let canned = self.peer.borrow_mut().answer(&seen)?;
         let cut = if canned.cut == 0 { canned.body.len().max(1) } else { canned.cut };
@@ -224,7 +229,9 @@ impl Outside for Fake {
         self.events.borrow_mut().push("tools changed".to_owned());
     }
 
-    fn log(&self, _: Level, _: &str, _: &str) {}
+    fn log(&self, _: Level, target: &str, message: &str) {
+        self.logged.borrow_mut().push(format!("{target}: {message}"));
+    }
 }
 
 struct Chunks {
@@ -263,6 +270,11 @@ pub(crate) fn endpoint(url: &str) -> Endpoint {
 
 pub(crate) fn open(fake: &Rc<Fake>) -> Result<Conversation> {
     Conversation::open(fake.clone(), endpoint(URL), None)
+}
+
+/// What befalls a request that was sent.
+pub(crate) fn lost(kind: FailureKind, sent: Sent) -> Failure {
+    Failure { kind, detail: "why".to_owned(), sent }
 }
 
 pub(crate) fn call(tool: &str) -> Call {

@@ -138,6 +138,107 @@ fn delivery_is_honest() {
     assert_eq!((timeout.status, timeout.delivery), (Status::Timeout, Delivery::MaybeDelivered));
 }
 
+/// What every failure says of whether the tool can have run.
+fn delivery(error: &Error) -> Delivery {
+    match error {
+        Error::AuthRequired(refusal) | Error::TokenExpired(refusal) | Error::Forbidden(refusal) => refusal.delivery,
+        Error::RateLimited(limit) => limit.delivery,
+        Error::Timeout(lost)
+        | Error::Unreachable(lost)
+        | Error::Dns(lost)
+        | Error::Tls(lost)
+        | Error::EgressDenied(lost)
+        | Error::Limit(lost) => lost.delivery,
+        Error::NotMcp(answer) => answer.delivery,
+        Error::Protocol(problem) => problem.delivery,
+        Error::SessionLost(loss) => loss.delivery,
+        Error::Rejected(error) => error.delivery,
+        Error::Upstream(failure) => failure.delivery,
+    }
+}
+
+#[test]
+fn every_failure_of_a_call_says_whether_the_tool_can_have_run() {
+    type Case = (&'static str, fn(&Seen) -> Canned);
+    let never: &[Case] = &[
+        ("401", |_| Canned::text(401, "", "")),
+        ("403", |_| Canned::text(403, "", "")),
+        ("404 of a session", |seen| Canned::error(404, seen, -32_600, "Session not found")),
+        ("429", |_| Canned::text(429, "", "")),
+        ("413", |_| Canned::text(413, "", "")),
+        ("421", |_| Canned::text(421, "text/plain", "Invalid Host header")),
+        ("307", |_| Canned::text(307, "", "").header("location", "/mcp/")),
+        ("302", |_| Canned::text(302, "text/html", "<html>").header("location", "https://login.test/")),
+        ("400", |_| Canned::text(400, "text/plain", "bad")),
+        ("405", |_| Canned::text(405, "", "")),
+        ("-32602", |seen| Canned::error(200, seen, -32_602, "Invalid arguments for tool a")),
+        ("-32601", |seen| Canned::error(200, seen, -32_601, "Method not found")),
+    ];
+    for (name, canned) in never {
+        assert_eq!(delivery(&calling(canned)), Delivery::NotDelivered, "{name}");
+    }
+    let maybe: &[Case] = &[
+        ("500", |_| Canned::text(500, "", "")),
+        ("502", |_| Canned::text(502, "text/html", "<h1>502 Bad Gateway</h1>")),
+        ("503", |_| Canned::text(503, "", "")),
+        ("504", |_| Canned::text(504, "", "")),
+        ("520", |_| Canned::text(520, "", "")),
+        ("522", |_| Canned::text(522, "", "")),
+        ("524", |_| Canned::text(524, "text/html", "<title>524: A timeout occurred</title>")),
+        ("408", |_| Canned::text(408, "", "")),
+        ("a page", |_| Canned::text(200, "text/html", "<html>")),
+        ("202", |_| Canned::empty(202)),
+        ("nothing", |_| Canned::empty(200)),
+        ("broken JSON", |_| {
+            Canned::text(200, "application/json", "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"a\":NaN}}")
+        }),
+        ("half a body", |seen| Canned::result(seen, &json!({"content": []})).broken()),
+        ("another coding", |_| Canned::text(200, "application/json", b"\x1f\x8b\x08\x00".to_vec())),
+        ("an ended stream", |_| Canned::stream(": nothing\n\n")),
+        ("a broken stream", |_| Canned::stream("data: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":NaN}\n\n")),
+        ("another id", |_| Canned::json(200, &json!({"jsonrpc": "2.0", "id": 99, "result": {}}))),
+        ("a code of its own", |seen| Canned::error(200, seen, -32_000, "the moon is full")),
+        ("output schema", |seen| {
+            Canned::error(200, seen, -32_602, "Output validation error: Tool a has an output schema")
+        }),
+    ];
+    for (name, canned) in maybe {
+        assert_eq!(delivery(&calling(canned)), Delivery::MaybeDelivered, "{name}");
+    }
+    for kind in [FailureKind::Unreachable, FailureKind::Timeout, FailureKind::NotHttp, FailureKind::Limit] {
+        for (sent, expected) in [(Sent::No, Delivery::NotDelivered), (Sent::Maybe, Delivery::MaybeDelivered)] {
+            let fake = Fake::scripted(move |seen| hello(seen).ok_or_else(|| crate::fake::lost(kind, sent)));
+            let error = open(&fake).unwrap().call_tool(&call("a")).unwrap_err();
+            assert_eq!(delivery(&error), expected, "{kind:?} {sent:?}");
+        }
+    }
+}
+
+#[test]
+fn what_stands_before_a_gateway_is_named_and_pages_are_told_by_their_title() {
+    let said = |canned: Canned| format!("{:?}", opening(canned));
+    let page = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>Enable JavaScript</body></html>";
+    let challenge = said(Canned::text(403, "text/html", page).header("cf-mitigated", "challenge"));
+    assert!(challenge.contains("a bot check stands before the gateway: Just a moment...\""), "{challenge}");
+    let nginx = "<html><title>400 The plain HTTP request was sent to HTTPS port</title><h1>400 Bad Request</h1></html>";
+    assert!(said(Canned::text(400, "text/html", nginx)).contains("this port wants https://"));
+    let host = said(Canned::text(421, "text/plain", "Invalid Host header"));
+    assert!(host.starts_with("Forbidden(") && host.contains("does not take the host name in this URL"), "{host}");
+    let slow = said(Canned::text(524, "text/html", "<!DOCTYPE html><title>524: A timeout occurred</title>"));
+    assert!(slow.starts_with("Timeout(") && slow.contains("a proxy before the gateway gave up waiting"), "{slow}");
+    let aws = Canned::json(403, &json!({"message": "Missing Authentication Token"}));
+    assert!(said(aws).contains("the API gateway before it knows no such path"));
+    let bad = said(Canned::text(502, "text/html", "<html><h1>502 Bad Gateway</h1><hr>nginx"));
+    assert!(bad.contains("HTTP 502: 502 Bad Gateway\""), "{bad}");
+}
+
+#[test]
+fn an_accepted_request_without_a_response_is_no_wrong_url() {
+    let fake = Fake::scripted(|seen| Ok(hello(seen).unwrap_or_else(|| Canned::empty(202))));
+    let Err(Error::Protocol(problem)) = open(&fake).unwrap().list_tools() else { panic!() };
+    assert!(problem.method == "tools/list" && problem.problem.contains("HTTP 202"), "{problem:?}");
+}
+
 #[test]
 fn a_session_of_the_service_is_not_taken_for_ours_when_it_could_run_a_call_twice() {
     let lost = |message: &'static str| match calling(move |seen| Canned::error(200, seen, -32_000, message)) {
@@ -187,7 +288,8 @@ fn failures_below_http_keep_their_kind_their_words_and_their_delivery() {
         let fake = Fake::scripted(move |_| Err(failing.clone()));
         let error = open(&fake).err().unwrap();
         assert_eq!(class(&error), expected);
-        assert_eq!(fake.wire().len(), 1, "not tried again");
+        let heard = sent == Sent::Maybe;
+        assert_eq!(fake.wire().len(), if heard { 2 } else { 1 }, "only what was heard may be the question's fault");
         if let Error::Unreachable(failure) | Error::Timeout(failure) | Error::Limit(failure) = error {
             assert_eq!(failure.detail, "why");
             let delivery = if sent == Sent::No { Delivery::NotDelivered } else { Delivery::MaybeDelivered };
@@ -215,6 +317,15 @@ fn waiting_times_are_read_where_they_are() {
     assert_eq!(wait(Canned::text(429, "", "").header("x-lockout-remaining", "900")), Some(900));
     let dated = Canned::text(429, "", "").header("date", "Sun, 06 Nov 1994 08:49:37 GMT");
     assert_eq!(wait(dated.header("retry-after", "Sun, 06 Nov 1994 08:51:37 GMT")), Some(120));
+    // Without a Date, by our own clock: 1,800,000,000 is 2027-01-15, 08:00.
+    assert_eq!(wait(Canned::text(429, "", "").header("retry-after", "Fri, 15 Jan 2027 08:01:00 GMT")), Some(60));
+    assert_eq!(wait(Canned::text(429, "", "").header("retry-after", "Fri, 15 Jan 2027 07:00:00 GMT")), Some(0));
+    // Milliseconds, days, nonsense: nobody waits longer than an hour.
+    assert_eq!(wait(Canned::text(429, "", "").header("retry-after", "60000")), Some(3_600));
+    assert_eq!(wait(Canned::text(429, "", "").header("retry-after", "Sat, 15 Jan 2028 08:00:00 GMT")), Some(3_600));
+    assert_eq!(wait(Canned::json(429, &json!({"retry_after": 1e300}))), Some(3_600));
+    assert_eq!(wait(Canned::text(429, "", "").header("retry-after", "0")), Some(0));
+    assert_eq!(wait(Canned::text(429, "", "").header("retry-after", "NaN")), None);
     assert_eq!(wait(Canned::text(429, "", "").header("retry-after", "-5")), None);
     assert_eq!(wait(Canned::text(429, "", "soon")), None);
 }

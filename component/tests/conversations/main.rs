@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod docker;
+mod eras;
 mod fake;
 mod faults;
 mod forge;
@@ -11,3 +12,4 @@ mod legacy;
 mod metadata;
 mod modern;
 mod plain;
+mod streams;

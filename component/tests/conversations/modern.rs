@@ -117,7 +117,7 @@ fn a_peer_of_the_future_is_named_and_not_guessed_at() {
     let fake = Fake::scripted(|seen| Ok(unsupported(seen, &json!(["2030-01-01"]))));
     let Err(Error::Protocol(problem)) = open(&fake) else { panic!() };
     assert!(problem.problem.contains("2030-01-01"));
-    assert_eq!(fake.wire().len(), 1);
+    assert_eq!(fake.wire(), ["POST server/discover", "POST initialize"]);
 }
 
 #[test]
