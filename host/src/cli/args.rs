@@ -12,7 +12,7 @@ use crate::{
     egress::Origin,
     history::{Floor, ProbeOf},
     monitor::OnChange,
-    report::Kind,
+    report::{Era, Kind},
 };
 
 /// MCP gateways for pflow: add them, see what is behind them, run workflows through them.
@@ -49,6 +49,9 @@ pub(super) struct Global {
     /// Give the whole command this long, in seconds; test, health, monitor and serve give it to each step
     #[arg(long, global = true, value_name = "SECS", value_parser = seconds)]
     pub(super) timeout: Option<Duration>,
+    /// How the gateway speaks MCP: with `initialize` (legacy), without it (modern, since 2026-07-28), or find out
+    #[arg(long, global = true, value_enum)]
+    pub(super) era: Option<EraName>,
     /// Say more on stderr; -vv and -vvv say still more
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(super) verbose: u8,
@@ -508,6 +511,28 @@ pub(super) struct Demo {
     /// Write URL and token to this file, as JSON, once it listens
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) ready_file: Option<PathBuf>,
+}
+
+/// An era, as typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum EraName {
+    /// Find out, as without the flag
+    Auto,
+    /// The handshake, up to 2025-11-25
+    Legacy,
+    /// Without a handshake, since 2026-07-28
+    Modern,
+}
+
+impl EraName {
+    /// None: find out.
+    pub(super) fn fixed(self) -> Option<Era> {
+        match self {
+            Self::Auto => None,
+            Self::Legacy => Some(Era::Legacy),
+            Self::Modern => Some(Era::Modern),
+        }
+    }
 }
 
 /// A product, as typed.

@@ -23,6 +23,7 @@ pub(super) struct Context {
     config: Option<PathBuf>,
     pub(super) component: Option<PathBuf>,
     pub(super) timeout: Option<Duration>,
+    pub(super) era: Option<args::EraName>,
 }
 
 impl Context {
@@ -32,6 +33,7 @@ impl Context {
             config: global.config.clone(),
             component: global.component.clone(),
             timeout: global.timeout,
+            era: global.era,
         }
     }
 
@@ -83,6 +85,9 @@ impl Context {
     pub(super) fn open(&self, mut config: GatewayConfig) -> Result<Gateway> {
         if let Some(timeout) = self.timeout {
             config.timeout = timeout;
+        }
+        if let Some(era) = self.era {
+            config.era = era.fixed();
         }
         if let Some(component) = &self.component {
             config.component = Some(component.clone());

@@ -73,6 +73,7 @@ impl Plan {
             name: name.to_owned(),
             url: GatewayConfig::for_url(url)?.url,
             kind: entry.kind.map(Into::into),
+            era: context.era.and_then(args::EraName::fixed),
             auth: credential(auth)?.unwrap_or_default(),
             services: entry.services.clone(),
             filter: pick.filter(&entry.include_services),

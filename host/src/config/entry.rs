@@ -34,7 +34,7 @@ use super::{
 use crate::{
     Error, Result,
     egress::{EgressLimits, Origin},
-    report::Kind,
+    report::{Era, Kind},
     runtime::Limits,
     scrub,
 };
@@ -46,9 +46,10 @@ const MIN_REFRESH: f64 = 1.0;
 const MAX_REFRESH: f64 = 86_400.0;
 const API_KEY_HEADER: &str = "X-API-Key";
 
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 13] = [
     "url",
     "kind",
+    "era",
     "auth",
     "headers",
     "services",
@@ -86,6 +87,7 @@ pub(super) fn read(name: &str, entry: &Value) -> Result<GatewayConfig> {
         name: name.to_owned(),
         url: url(url_member.string()?, url_member.path())?,
         kind: gateway.get("kind").map(|kind| read_kind(&kind)).transpose()?,
+        era: gateway.get("era").map_or(Ok(None), |era| read_era(&era))?,
         auth: auth(&gateway)?,
         services: services
             .and_then(|s| s.get("declare"))
@@ -147,6 +149,16 @@ fn read_kind(member: &Member) -> Result<Kind> {
         .copied()
         .find(|kind| kind.as_str() == text)
         .ok_or_else(|| member.wrong("docker, context-forge or generic"))
+}
+
+/// None: find out.
+fn read_era(member: &Member) -> Result<Option<Era>> {
+    match member.string()? {
+        "auto" => Ok(None),
+        "legacy" => Ok(Some(Era::Legacy)),
+        "modern" => Ok(Some(Era::Modern)),
+        _ => Err(member.wrong("auto, legacy or modern")),
+    }
 }
 
 fn auth(holder: &Member) -> Result<Auth> {

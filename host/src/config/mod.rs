@@ -22,7 +22,7 @@ pub use self::{
 use crate::{
     components::Components,
     egress::{EgressLimits, Origin},
-    report::Kind,
+    report::{Era, Kind},
     runtime::Limits,
 };
 
@@ -42,6 +42,8 @@ pub struct GatewayConfig {
     pub url: Url,
     /// The product, when the user said it.
     pub kind: Option<Kind>,
+    /// The era, when the user said it: then no other is tried.
+    pub era: Option<Era>,
     /// What the host adds to requests for the gateway's origin. Unresolved: resolved anew for every connection, so that
     /// a rotated token is found.
     pub auth: Auth,
@@ -83,6 +85,7 @@ impl GatewayConfig {
             name: url.to_owned(),
             url: entry::url(url, "the URL")?,
             kind: None,
+            era: None,
             auth: Auth::default(),
             services: Vec::new(),
             filter: Filter::default(),

@@ -7,7 +7,12 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::{Auth, DEFAULT_TIMEOUT, DeclaredService, Filter, GatewayConfig, Method};
-use crate::{Error, Result, egress::Origin, report::Kind, scrub};
+use crate::{
+    Error, Result,
+    egress::Origin,
+    report::{Era, Kind},
+    scrub,
+};
 
 /// What the Python side sets: how it starts this program, a JSON array.
 const LAUNCHER: &str = "PFLOW_GATEWAY_LAUNCHER";
@@ -50,6 +55,8 @@ pub struct NewGateway {
     pub url: Url,
     /// The product, when the user said it.
     pub kind: Option<Kind>,
+    /// The era, when the user said it.
+    pub era: Option<Era>,
     /// How to authenticate.
     pub auth: Auth,
     /// Services that the user declared.
@@ -136,6 +143,9 @@ impl NewGateway {
         let mut gateway = Map::new();
         if let Some(kind) = self.kind {
             gateway.insert("kind".into(), json!(kind.as_str()));
+        }
+        if let Some(era) = self.era {
+            gateway.insert("era".into(), json!(era));
         }
         gateway.insert("url".into(), json!(self.url.as_str()));
         if let Some(auth) = auth(&self.auth.method) {
@@ -241,6 +251,7 @@ mod tests {
             name: name.into(),
             url: Url::parse("http://127.0.0.1:8811/mcp").unwrap(),
             kind: Some(Kind::Docker),
+            era: Some(Era::Legacy),
             auth: Auth { method: Method::Bearer { token: Template::variable("GATEWAY_TOKEN") }, headers: Vec::new() },
             services: vec![DeclaredService { name: "github".into(), prefix: Some("gh_".into()) }],
             filter: Filter { exclude_tools: vec!["mcp-*".into()], read_only: true, ..Filter::default() },
@@ -261,7 +272,7 @@ mod tests {
             json!({
                 "command": "/opt/pflow-gateway", "args": ["serve", "docker"],
                 "env": {"GATEWAY_TOKEN": "${GATEWAY_TOKEN}"},
-                "gateway": {"kind": "docker", "url": "http://127.0.0.1:8811/mcp",
+                "gateway": {"kind": "docker", "era": "legacy", "url": "http://127.0.0.1:8811/mcp",
                     "auth": {"type": "bearer", "token": "${GATEWAY_TOKEN}"},
                     "services": {"declare": [{"name": "github", "prefix": "gh_"}]},
                     "tools": {"exclude": ["mcp-*"], "read_only": true}, "timeout": 2.5}
@@ -273,7 +284,7 @@ mod tests {
     fn what_is_written_is_read_back_the_same() {
         let new = new("docker");
         let read = new.to_config().unwrap();
-        assert_eq!((read.url, read.kind, read.auth), (new.url, new.kind, new.auth));
+        assert_eq!((read.url, read.kind, read.era, read.auth), (new.url, new.kind, new.era, new.auth));
         assert_eq!((read.services, read.filter, Some(read.timeout)), (new.services, new.filter, new.timeout));
     }
 

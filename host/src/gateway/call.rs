@@ -282,7 +282,8 @@ async fn answer(
         recovery.begin(pool);
         let (failure, lent) = match pool.lend().await {
             Ok(mut lent) => {
-                call.request_id = pool.next_call_id();
+                let id = pool.call_id();
+                call.request_id = id.first();
                 match once(pool, &mut lent, &call, attempt).await {
                     Ok(outcome) => {
                         pool.answered(lent.component);

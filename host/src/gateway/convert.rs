@@ -44,8 +44,11 @@ pub(super) fn endpoint(config: &GatewayConfig, first_request_id: u64) -> types::
             .map(|service| types::DeclaredService { name: service.name.clone(), prefix: service.prefix.clone() })
             .collect(),
         client: types::Implementation { name: "pflow-gateway".into(), version: env!("CARGO_PKG_VERSION").into() },
-        era: None,
-        era_is_fixed: false,
+        era: config.era.map(|era| match era {
+            Era::Legacy => types::Era::Legacy,
+            Era::Modern => types::Era::Modern,
+        }),
+        era_is_fixed: config.era.is_some(),
         max_pages: MAX_PAGES,
         first_request_id,
         timeout_ms: u32::try_from(config.timeout.as_millis()).unwrap_or(u32::MAX),

@@ -1,5 +1,5 @@
 //! Which era an origin spoke last: a legacy peer is then not asked a modern question first.
-//! Takes origins; gives eras. A hint, no more: the component finds out when it is wrong, and an old one is forgotten.
+//! Takes origins; gives eras. A hint, no more: when anything goes wrong with it the peer is asked anew, and an old one is forgotten.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,13 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{files, report::Era};
+use super::{convert, pool::Pool};
+use crate::{
+    egress::Origin,
+    files,
+    report::Era,
+    runtime::{Conversation, Failure, types},
+};
 
 /// After that the peer is asked anew: it may have learned the modern era, and would answer in the legacy one for ever.
 const KEPT: Duration = Duration::from_hours(24);
@@ -59,6 +65,16 @@ impl Eras {
         }
     }
 
+    /// What was remembered does not fit what was seen.
+    fn forget(&self, origin: &str) {
+        let mut all = self.read();
+        if all.remove(origin).is_some()
+            && let Err(error) = self.write(&all)
+        {
+            tracing::debug!(file = %self.file.display(), "the era is not forgotten: {error}");
+        }
+    }
+
     fn read(&self) -> BTreeMap<String, Seen> {
         fs::read(&self.file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
@@ -72,6 +88,93 @@ impl Eras {
         }
         files::private_folder(folder)?;
         files::replace(&self.file, &serde_json::to_vec(all)?)
+    }
+}
+
+impl Pool {
+    /// Opens a session: in the era that the user said, in the one that the origin spoke last, or as with a peer that nobody knows.
+    pub(super) async fn agree(
+        &self,
+        conversation: &mut Conversation,
+        endpoint: &types::Endpoint,
+    ) -> Result<(), Failure> {
+        let within = self.config().timeout;
+        let remembered = if endpoint.era_is_fixed { None } else { self.remembered_era() };
+        let Some(era) = remembered else { return conversation.open(endpoint, None, within).await };
+        let failure =
+            match conversation.open(&types::Endpoint { era: Some(era), ..endpoint.clone() }, None, within).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure,
+            };
+        match doubt(&failure) {
+            Doubt::None => Err(failure),
+            Doubt::Later => {
+                self.forget_era();
+                Err(failure)
+            }
+            Doubt::Now => {
+                self.forget_era();
+                conversation.open(endpoint, None, within).await
+            }
+        }
+    }
+
+    /// What the origin spoke last, as far as that is known.
+    fn remembered_era(&self) -> Option<types::Era> {
+        let (origin, eras) = self.origin_and_eras()?;
+        Some(match eras.of(&origin)? {
+            Era::Legacy => types::Era::Legacy,
+            Era::Modern => types::Era::Modern,
+        })
+    }
+
+    pub(super) fn remember_era(&self, session: &types::Session) {
+        // What the user says is not seen.
+        if self.config().era.is_some() {
+            return;
+        }
+        if let Some((origin, eras)) = self.origin_and_eras() {
+            eras.remember(&origin, convert::era(session.era));
+        }
+    }
+
+    fn forget_era(&self) {
+        if let Some((origin, eras)) = self.origin_and_eras() {
+            eras.forget(&origin);
+        }
+    }
+
+    fn origin_and_eras(&self) -> Option<(String, Eras)> {
+        let origin = Origin::of_url(&self.config().url).ok()?;
+        Some((origin.to_string(), Eras::new(self.config().folder.as_deref()?)))
+    }
+}
+
+/// What a failure says of the era that was remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    /// Nothing: the peer did not hear the question, or wants to be left alone.
+    None,
+    /// It may be the wrong one. Asking again now is harmful or impossible.
+    Later,
+    /// It may be the wrong one.
+    Now,
+}
+
+fn doubt(failure: &Failure) -> Doubt {
+    use types::{Delivery, Error};
+    match failure {
+        Failure::Gateway(Error::Dns(_) | Error::Tls(_) | Error::EgressDenied(_) | Error::RateLimited(_), _) => {
+            Doubt::None
+        }
+        Failure::Gateway(Error::Unreachable(lost) | Error::Timeout(lost) | Error::Limit(lost), _)
+            if lost.delivery == Delivery::NotDelivered =>
+        {
+            Doubt::None
+        }
+        // Gateways lock an address out after a few credentials that they refuse. And an instance whose time is up cannot ask.
+        Failure::Gateway(Error::AuthRequired(_) | Error::TokenExpired(_), _) | Failure::Host(_) => Doubt::Later,
+        Failure::Gateway(..) => Doubt::Now,
     }
 }
 

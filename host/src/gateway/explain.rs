@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use super::{
     call::upstream,
     convert::{self, phrase},
+    remedy,
 };
 use crate::{
     Class, Error,
@@ -39,15 +40,12 @@ fn judged(
             credential(&refusal, config, expiry)
         }
         types::Error::Forbidden(refusal) => forbidden(&refusal, config),
-        types::Error::RateLimited(limit) => {
-            let wait = limit.retry_after.map_or_else(|| "a minute".to_owned(), |seconds| format!("{seconds} s"));
-            Error::new(
-                Class::RateLimited,
-                format!("{} asks to slow down (HTTP {}){}", who(config), limit.http_status, said(&limit.body)),
-            )
-            .with_hint(format!("wait {wait}; asking again before that can lock the address out"))
-            .with_retry_after(limit.retry_after)
-        }
+        types::Error::RateLimited(limit) => Error::new(
+            Class::RateLimited,
+            format!("{} asks to slow down (HTTP {}){}", who(config), limit.http_status, said(&limit.body)),
+        )
+        .with_hint(remedy::wait(limit.retry_after))
+        .with_retry_after(limit.retry_after),
         types::Error::Timeout(lost) => transport(Class::Timeout, "did not answer in time", &lost, seen, config),
         types::Error::Unreachable(lost) => transport(Class::Unreachable, "cannot be reached", &lost, seen, config),
         types::Error::Dns(lost) => transport(Class::Dns, "has no address", &lost, seen, config),
@@ -119,7 +117,11 @@ fn forbidden(refusal: &types::Refusal, config: &GatewayConfig) -> Error {
         ));
     }
     let status = if refusal.http_status == 200 { String::new() } else { format!(" (HTTP {})", refusal.http_status) };
-    error(format!("{who} refuses this{status}{words}")).with_hint(if config.auth.is_none() {
+    let error = error(format!("{who} refuses this{status}{words}"));
+    if let Some(remedy) = remedy::usual(&refusal.body, config) {
+        return error.with_hint(remedy);
+    }
+    error.with_hint(if config.auth.is_none() {
         "no credential is configured; give one, for example with --bearer-env VAR".to_owned()
     } else if is("access denied") && is_virtual_server(config) {
         format!(
@@ -154,8 +156,8 @@ fn foreign(answer: &types::ForeignAnswer, seen: Option<&EgressFailure>, config: 
     let status = format!("HTTP {}", answer.http_status);
     let kind = answer.content_type.as_deref().map_or_else(String::new, |kind| format!(", {}", phrase(kind)));
     let problem = phrase(&answer.problem);
-    // A page is no sentence; everything else that was said is worth reading.
-    let page = kind.contains("html") || answer.body.trim_start().starts_with('<');
+    // A page is no sentence; everything else that was said, a page's title too, is worth reading.
+    let page = answer.body.trim_start().starts_with('<');
     let own = said(&answer.body);
     let words = match (problem.as_str(), own.as_str()) {
         (problem, own) if problem == status && (page || own.is_empty()) => String::new(),
@@ -175,6 +177,7 @@ fn foreign(answer: &types::ForeignAnswer, seen: Option<&EgressFailure>, config: 
         }
         _ => "check the URL: gateways usually answer at a path that ends with /mcp",
     };
+    let hint = remedy::usual(&problem, config).unwrap_or_else(|| hint.to_owned());
     let class = if answer.http_status >= 500 { Class::UpstreamError } else { Class::NotMcp };
     Error::new(class, format!("{url} does not answer as MCP ({status}{kind}){words}")).with_hint(hint)
 }
@@ -213,6 +216,9 @@ fn transport(
 ) -> Error {
     if let Some(seen) = seen {
         return seen.into();
+    }
+    if let Some(remedy) = remedy::usual(&lost.detail, config) {
+        return Error::new(class, format!("{} {what}: {}", who(config), phrase(&lost.detail))).with_hint(remedy);
     }
     let hint = match class {
         Class::Timeout => "try again, or allow more with --timeout or \"timeout\" in the entry",

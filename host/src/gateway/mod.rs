@@ -7,8 +7,10 @@ mod current;
 mod era;
 mod explain;
 mod identity;
+mod ids;
 mod pool;
 mod recovery;
+mod remedy;
 mod reports;
 mod takeover;
 

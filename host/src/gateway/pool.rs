@@ -17,28 +17,26 @@ use super::{
     call::Listener,
     convert,
     current::{Current, Serving},
-    era::Eras,
     explain::explain,
     identity::Identities,
+    ids::{Held, Ids},
     recovery::Recovery,
 };
 use crate::{
     Error, Result,
     config::{GatewayConfig, Variables},
-    egress::{Egress, Origin},
-    report::{Attribution, Era},
+    egress::Egress,
+    report::Attribution,
     runtime::{Conversation, Events, Failure, Runtime, filter, types},
 };
 
-/// Ids that one instance may use; 2^53 is what JSON numbers carry safely.
-const IDS: u64 = 1 << 24;
-/// Ids of calls come from a range that no instance reaches.
-const CALL_IDS: u64 = 1 << 50;
 /// Idle instances kept; pflow runs up to 70 calls side by side, but seldom for long.
 const IDLE: usize = 8;
 /// An instance that has grown by more than this, in bytes, is not kept: its memory comes back only when it ends, and a new one is
 /// cheap to make.
 const LARGE: usize = 16 * 1024 * 1024;
+/// Calls of one instance: some take a few more of its ids.
+const USES: u32 = 100;
 /// For goodbyes: nobody waits for them gladly.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -52,8 +50,7 @@ pub(super) struct Pool {
     shared: Mutex<Shared>,
     /// Held while a session is opened or renewed, or a credential read again, so that it happens once.
     pub(super) opening: tokio::sync::Mutex<()>,
-    instances: AtomicU64,
-    calls: AtomicU64,
+    ids: Ids,
     inbox: Arc<Inbox>,
     identities: Identities,
     /// Cancellations that are being told to the gateway; the session ends after them.
@@ -90,6 +87,13 @@ pub(super) struct Lent {
     pub(super) conversation: Conversation,
     pub(super) generation: u64,
     pub(super) component: u64,
+    /// The ids that it counts through.
+    #[expect(dead_code, reason = "held for as long as the conversation lives")]
+    ids: Held,
+    /// It has read the catalogue, whose pages may have used up its ids.
+    has_listed: bool,
+    /// How often it was lent out.
+    uses: u32,
 }
 
 /// Takes what the component reports while requests run, and hands it to whoever waits.
@@ -143,8 +147,7 @@ impl Pool {
             egress: OnceCell::new(),
             shared: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
-            instances: AtomicU64::new(0),
-            calls: AtomicU64::new(CALL_IDS),
+            ids: Ids::default(),
             inbox: Arc::default(),
             identities: Identities::default(),
             goodbyes: Mutex::default(),
@@ -173,8 +176,9 @@ impl Pool {
         self.inbox.changes.load(Ordering::Relaxed)
     }
 
-    pub(super) fn next_call_id(&self) -> u64 {
-        self.calls.fetch_add(1, Ordering::Relaxed)
+    /// The id of one call, its own until it is dropped.
+    pub(super) fn call_id(&self) -> Held {
+        self.ids.one()
     }
 
     pub(super) fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -236,47 +240,49 @@ impl Pool {
 
     async fn open_on(&self, serving: &Serving) -> Result<Lent, Failure> {
         let mut conversation = self.start(&serving.runtime).await?;
+        let ids = self.ids.block();
         let component = serving.number;
-        if let Some(generation) = self.attach(&mut conversation).await? {
-            return Ok(Lent { conversation, generation, component });
+        let lent = |conversation, generation, ids| Lent {
+            conversation,
+            generation,
+            component,
+            ids,
+            has_listed: false,
+            uses: 0,
+        };
+        if let Some(generation) = self.attach(&mut conversation, &ids).await? {
+            return Ok(lent(conversation, generation, ids));
         }
         let _opening = self.opening.lock().await;
-        if let Some(generation) = self.attach(&mut conversation).await? {
-            return Ok(Lent { conversation, generation, component });
+        if let Some(generation) = self.attach(&mut conversation, &ids).await? {
+            return Ok(lent(conversation, generation, ids));
         }
         // Only here: who attaches to a session knows the era from it.
-        let era = self.remembered_era();
-        let endpoint = types::Endpoint { era, ..self.endpoint() };
-        match conversation.open(&endpoint, None, self.config.timeout).await {
-            // The peer may speak otherwise by now: asked as one that nobody knows.
-            Err(Failure::Gateway(
-                types::Error::Rejected(_) | types::Error::ProtocolError(_) | types::Error::NotMcp(_),
-                _,
-            )) if era.is_some() => conversation.open(&self.endpoint(), None, self.config.timeout).await?,
-            opened => opened?,
-        }
+        self.agree(&mut conversation, &self.endpoint(&ids)).await?;
         let session = conversation.session(self.config.timeout).await?;
         let generation = self.opened(session);
-        Ok(Lent { conversation, generation, component })
+        Ok(lent(conversation, generation, ids))
     }
 
     /// Attaches to the session, if there is one; gives its generation.
-    async fn attach(&self, conversation: &mut Conversation) -> Result<Option<u64>, Failure> {
+    async fn attach(&self, conversation: &mut Conversation, ids: &Held) -> Result<Option<u64>, Failure> {
         let known = {
             let shared = self.shared();
             shared.session.clone().map(|session| (session, shared.generation))
         };
         let Some((session, generation)) = known else { return Ok(None) };
-        conversation.open(&self.endpoint(), Some(&session), self.config.timeout).await?;
+        conversation.open(&self.endpoint(ids), Some(&session), self.config.timeout).await?;
         Ok(Some(generation))
     }
 
     /// Takes a conversation back, unless it is used up.
-    pub(super) fn give_back(&self, lent: Lent) {
+    pub(super) fn give_back(&self, mut lent: Lent) {
+        lent.uses += 1;
         let serving = self.current.serving().number;
         let mut shared = self.shared();
         if !lent.conversation.finished()
             && lent.conversation.grown() <= LARGE
+            && lent.uses < USES
             && lent.generation == shared.generation
             && lent.component == serving
             && shared.idle.len() < IDLE
@@ -337,9 +343,14 @@ impl Pool {
     }
 
     async fn read(&self, lent: &mut Lent) -> Result<Listed, Failure> {
+        if lent.has_listed {
+            *lent = self.open_on(&self.current.serving()).await?;
+        }
+        lent.has_listed = true;
         let started = Instant::now();
         let catalog = lent.conversation.list_tools(self.config.timeout).await?;
         let took = started.elapsed();
+        self.keep_session_of(lent).await?;
         let rules = convert::rules(&self.config.filter);
         let candidates: Vec<_> = catalog.tools.iter().map(convert::candidate).collect();
         let verdicts = lent.conversation.select(&rules, &candidates, self.config.timeout).await?;
@@ -349,6 +360,21 @@ impl Pool {
         }
         self.identities.learn(&catalog);
         Ok(Listed { catalog, verdicts, by_name, took })
+    }
+
+    /// While it lists, a component may find that the gateway speaks the other era: then everybody goes on in the new session.
+    async fn keep_session_of(&self, lent: &mut Lent) -> Result<(), Failure> {
+        let session = lent.conversation.session(self.config.timeout).await?;
+        let other = {
+            let shared = self.shared();
+            let same = |known: &types::Session| known.era == session.era && known.session_id == session.session_id;
+            lent.generation == shared.generation && shared.session.as_ref().is_some_and(|known| !same(known))
+        };
+        if other {
+            tracing::info!(gateway = %self.config.name, "the gateway has tools only in the era {:?}", session.era);
+            lent.generation = self.opened(session);
+        }
+        Ok(())
     }
 
     /// The component's verdicts on a catalogue.
@@ -380,7 +406,7 @@ impl Pool {
         let pool = Arc::clone(self);
         let task = runtime.spawn(async move {
             let Ok(mut conversation) = pool.instance().await else { return };
-            if conversation.open(&pool.endpoint(), Some(&session), CLOSING).await.is_ok() {
+            if conversation.open(&pool.endpoint(&pool.ids.one()), Some(&session), CLOSING).await.is_ok() {
                 let told = conversation.cancel(request, "the caller gave up", CLOSING).await;
                 tracing::debug!(gateway = %pool.config.name, request, told = told.is_ok(), "cancelled");
             }
@@ -405,7 +431,7 @@ impl Pool {
             lent.conversation
         } else {
             let Ok(mut fresh) = self.instance().await else { return };
-            if fresh.open(&self.endpoint(), Some(&session), CLOSING).await.is_err() {
+            if fresh.open(&self.endpoint(&self.ids.one()), Some(&session), CLOSING).await.is_err() {
                 return;
             }
             fresh
@@ -415,29 +441,8 @@ impl Pool {
         }
     }
 
-    fn endpoint(&self) -> types::Endpoint {
-        let instance = self.instances.fetch_add(1, Ordering::Relaxed);
-        convert::endpoint(&self.config, 1 + (instance * IDS) % CALL_IDS)
-    }
-
-    /// What the origin spoke last, as far as that is known.
-    fn remembered_era(&self) -> Option<types::Era> {
-        let (origin, eras) = self.origin_and_eras()?;
-        Some(match eras.of(&origin)? {
-            Era::Legacy => types::Era::Legacy,
-            Era::Modern => types::Era::Modern,
-        })
-    }
-
-    fn remember_era(&self, session: &types::Session) {
-        if let Some((origin, eras)) = self.origin_and_eras() {
-            eras.remember(&origin, convert::era(session.era));
-        }
-    }
-
-    fn origin_and_eras(&self) -> Option<(String, Eras)> {
-        let origin = Origin::of_url(&self.config.url).ok()?;
-        Some((origin.to_string(), Eras::new(self.config.folder.as_deref()?)))
+    fn endpoint(&self, ids: &Held) -> types::Endpoint {
+        convert::endpoint(&self.config, ids.first())
     }
 }
 
