@@ -76,6 +76,7 @@ pub(super) fn faults() -> Vec<Fault> {
         initialize("mcp-no-capabilities", "Leaves out its capabilities.", |_, m| remove(m, "capabilities")),
         initialize("mcp-no-server-info", "Leaves out its name.", |_, m| remove(m, "serverInfo")),
         list("mcp-tools-missing", "Lists without `tools`.", |_, m| remove(m, "tools")).fails(ProtocolError),
+        list("mcp-tools-null", "Lists null.", |_, m| set(m, "tools", Value::Null)).warns("null"),
         list("mcp-tools-not-array", "Lists an object of tools.", |_, m| set(m, "tools", json!({"a": {}})))
             .fails(ProtocolError),
         list("mcp-tool-without-input-schema", "One tool has no inputSchema.", |_, m| first(m, "inputSchema", None))
@@ -195,6 +196,17 @@ pub(super) fn paging() -> Vec<Fault> {
                 answer_json(&rpc::result(&turn.seen.rpc_id(), &page))
             },
         ),
+        paged("paging-endless-empty-cursor", "Hands out an empty cursor for ever, with the same page.", |_, m| {
+            set(m, "nextCursor", json!(""))
+        })
+        .around(Config::default),
+        paged(
+            "paging-ignores-cursors",
+            "Hands out new cursors for ever, and always gives its first page.",
+            |turn, m| set(m, "nextCursor", json!(format!("{}", turn.times))),
+        )
+        .around(Config::default)
+        .warns("the same page"),
         paged("paging-null-cursor", "Ends with a null cursor.", |_, m| {
             let last = m.get("result")?.get("nextCursor").is_none();
             if last { set(m, "nextCursor", Value::Null) } else { None }

@@ -87,6 +87,21 @@ fn statuses() -> Vec<Fault> {
             body(504, "text/html", "<html><h1>504 Gateway Time-out</h1></html>")
         })
         .fails(Timeout),
+        every("http-421-host", "Does not take the name in the Host header.", |_| {
+            answer(Answer::body(421, "text/plain", "Invalid Host header"))
+        })
+        .fails(Forbidden),
+        every("http-403-bot-check", "Wants to see a browser first (Cloudflare).", |_| {
+            answer(
+                Answer::body(403, "text/html", "<!DOCTYPE html><title>Just a moment...</title>")
+                    .with("cf-mitigated", "challenge"),
+            )
+        })
+        .fails(Forbidden),
+        every("http-400-https-port", "Speaks TLS on this port, and says so in plain HTTP (nginx).", |_| {
+            body(400, "text/html", "<title>400 The plain HTTP request was sent to HTTPS port</title>")
+        })
+        .fails(NotMcp),
         every("http-204", "Answers with no content at all.", |_| answer(Answer::bare(204))).fails(NotMcp),
         every("http-101", "Switches protocols that nobody asked to switch.", |_| {
             script(vec![

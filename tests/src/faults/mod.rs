@@ -5,6 +5,7 @@
 mod acts;
 mod catalog;
 mod connection;
+mod eras;
 mod http_answers;
 mod page;
 mod products;
@@ -44,6 +45,8 @@ pub enum Family {
     Sse,
     /// Messages.
     JsonRpc,
+    /// With or without `initialize`.
+    Era,
     /// What MCP asks of a server.
     Mcp,
     /// `nextCursor`.
@@ -68,6 +71,7 @@ impl fmt::Display for Family {
             Self::Http => "HTTP",
             Self::Sse => "SSE",
             Self::JsonRpc => "JSON-RPC",
+            Self::Era => "Eras",
             Self::Mcp => "MCP",
             Self::Paging => "Paging",
             Self::Session => "Session",

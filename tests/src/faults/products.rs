@@ -95,6 +95,18 @@ pub(super) fn sessions() -> Vec<Fault> {
             |_| body(200, "application/json", "{}"),
         ),
         session(
+            "session-initialized-404",
+            Stage::Method("notifications/initialized"),
+            "Does not know the notification, and says 404.",
+            |t| answer(Answer::json(404, &rpc::error(&t.seen.rpc_id(), -32601, "Method not found"))),
+        ),
+        session(
+            "session-initialized-never-answered",
+            Stage::Method("notifications/initialized"),
+            "Never answers the notification.",
+            |_| script(vec![Step::Hang]),
+        ),
+        session(
             "session-initialized-204",
             Stage::Method("notifications/initialized"),
             "Answers a notification with 204.",
@@ -164,7 +176,13 @@ pub(super) fn credentials() -> Vec<Fault> {
         limited("rate-429-bare", Stage::Every, "Asks to slow down and does not say how long.", |_| {
             answer(Answer::empty(429))
         })
-        .fails(RateLimited),
+        .fails(RateLimited)
+        .requests(2),
+        limited("rate-429-at-once", Stage::Every, "Asks to slow down for no time at all.", |_| {
+            answer(Answer::empty(429).with("Retry-After", "0"))
+        })
+        .fails(RateLimited)
+        .requests(2),
         limited("rate-429-date", Stage::Every, "Asks to wait until a date.", |_| {
             answer(Answer::empty(429).with("Retry-After", "Fri, 31 Dec 2027 23:59:59 GMT"))
         })
@@ -225,6 +243,12 @@ pub(super) fn calls() -> Vec<Fault> {
         call("call-500", "Fails inside.", |_| answer(Answer::go_error(500, "boom"))).call_fails(UpstreamError),
         call("call-503", "Is unavailable.", |_| answer(Answer::go_error(503, "Service Unavailable")))
             .call_fails(UpstreamError),
+        call("call-524", "A proxy of Cloudflare's waited in vain; the tool goes on.", |_| {
+            body(524, "text/html", "<!DOCTYPE html><title>524: A timeout occurred</title>")
+        })
+        .call_fails(Timeout),
+        call("call-202", "Accepts the call without an answer.", |_| answer(Answer::empty(202)))
+            .call_fails(ProtocolError),
         call("call-html", "Answers with a web page.", |_| body(200, "text/html", "<h1>Sign in</h1>"))
             .call_fails(NotMcp),
         call("call-stream-ends", "Ends the stream without a result.", |_| events(": sorry\n\n"))
@@ -260,6 +284,16 @@ pub(super) fn calls() -> Vec<Fault> {
         })
         .call_is(Outcome::ToolFails)
         .words("title is taken"),
+        result(
+            "call-is-error-beside-null",
+            "The tool reports an error of its own, with null as its content.",
+            |_, m| with_result(m, |r| *r = json!({"isError": true, "content": null})),
+        )
+        .call_is(Outcome::ToolFails),
+        result("call-is-error-as-text", "The tool reports an error of its own, in a text.", |_, m| {
+            with_result(m, |r| *r = json!({"isError": "true", "content": [{"type": "text", "text": "no"}]}))
+        })
+        .call_is(Outcome::ToolFails),
         result("call-null-result", "Answers with a null result.", |_, m| with_result(m, |r| *r = Value::Null))
             .call_fails(ProtocolError),
         result("call-empty-content", "Answers with no content at all.", |_, m| {

@@ -55,6 +55,15 @@ fn odd_streams() -> Vec<Fault> {
                 "event: ping\ndata: 2026-11-23\n\nevent: heartbeat\ndata: {{\"x\":1}}\n\nevent: message\ndata: {m}\n\n"
             ))
         }),
+        sse("sse-heartbeats-as-data", "Sends heartbeats as data that is no JSON.", |_, m| {
+            events(format!("data: ping\n\ndata: {{\"type\":\"ping\"}}\n\n{}data: {m}\n\n", "data: tick\n\n".repeat(30)))
+        }),
+        sse("sse-glued-events", "Forgets the blank line between two events.", |_, m| {
+            events(format!("data: ping\ndata: {m}\n\n"))
+        }),
+        sse("sse-as-json", "Calls its event stream application/json.", |_, m| body(200, "application/json", event(&m))),
+        sse("sse-without-type", "Does not say that it is an event stream.", |_, m| body(200, "", event(&m))),
+        sse("sse-that-is-json", "Calls one JSON text an event stream.", |_, m| events(m.to_string())),
         sse("sse-cut-in-utf8", "Cuts the stream within characters.", |_, mut m| {
             if let Some(result) = m.get_mut("result").and_then(Value::as_object_mut) {
                 result.insert("_meta".to_owned(), json!({"example.com/note": "čas – ☃ 𝄞"}));

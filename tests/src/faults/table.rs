@@ -1,7 +1,7 @@
 //! The table: every fault, in the order of the reference page.
 //! Takes nothing; gives the rows of each layer. Never has two of one name (a test looks).
 
-use super::{Fault, catalog, connection, http_answers, products, sse};
+use super::{Fault, catalog, connection, eras, http_answers, products, sse};
 
 /// Every fault.
 #[must_use]
@@ -10,6 +10,8 @@ pub fn all() -> Vec<Fault> {
     faults.extend(http_answers::faults());
     faults.extend(sse::faults());
     faults.extend(sse::json_rpc());
+    faults.extend(eras::ids());
+    faults.extend(eras::faults());
     faults.extend(catalog::faults());
     faults.extend(catalog::paging());
     faults.extend(products::sessions());
