@@ -36,8 +36,7 @@ pub(crate) fn lock_file(file: &Path) -> io::Result<File> {
         use std::os::unix::fs::OpenOptionsExt as _;
 
         // Nor does it wait for the other end of a pipe.
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        options.mode(0o600).custom_flags(i32::from_ne_bytes(flags.bits().to_ne_bytes()));
+        options.mode(0o600).custom_flags(flags(rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK));
     }
     let opened = options.open(file)?;
     if opened.metadata()?.is_file() { Ok(opened) } else { Err(io::Error::other("it is no regular file")) }
@@ -56,6 +55,41 @@ pub(crate) fn is_at(file: &File, path: &Path) -> bool {
     {
         file.metadata().is_ok() && path.exists()
     }
+}
+
+/// Writes a file that everybody may read, 0644: what is packaged is installed for others too. Whole or not at all.
+pub(crate) fn shared(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+    temporary.write_all(bytes)?;
+    #[cfg(unix)]
+    temporary.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    temporary.persist(file).map(drop).map_err(|error| error.error)
+}
+
+/// What a regular file holds, at most this many bytes. A pipe or a device in its place is not waited for.
+pub(crate) fn regular(file: &Path, most: u64) -> io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags(rustix::fs::OFlags::NONBLOCK));
+    let open = options.open(file)?;
+    if !open.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    open.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::other(format!("it is larger than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// As the standard library wants them.
+#[cfg(unix)]
+fn flags(flags: rustix::fs::OFlags) -> i32 {
+    i32::from_ne_bytes(flags.bits().to_ne_bytes())
 }
 
 #[cfg(all(test, unix))]

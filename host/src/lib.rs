@@ -14,6 +14,7 @@ pub mod demo;
 pub mod egress;
 mod error;
 mod files;
+mod folder;
 mod gateway;
 pub mod history;
 pub mod monitor;

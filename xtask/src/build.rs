@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     python::{Venv, Version},
-    shell::{Doing as _, Failure, Result, cargo, command, root, run, say, target},
+    shell::{Doing as _, Failure, Result, cargo, command, output, root, run, say, target},
 };
 
 /// What was built.
@@ -55,10 +55,13 @@ pub(crate) fn dist() -> Result<Dist> {
     let folder = target().join("dist");
     fs::create_dir_all(&folder).doing(format!("cannot make {}", folder.display()))?;
     let program = folder.join("pflow-gateway");
-    copy(&target().join("release/pflow-gateway"), &program)?;
     copy(&component, &folder.join("gateway.wasm"))?;
-    let code = folder.join("gateway.cwasm");
-    run(command(&program).args(["component", "precompile", "--output"]).arg(&code))?;
+    let code = Code::made_by(&target().join("release/pflow-gateway"), folder.join("gateway.cwasm"))?;
+    say("The program once more, which now knows the digest of that code");
+    run(release("build", &component)
+        .args(["--package", "pflow-gateway", "--bin", "pflow-gateway"])
+        .env(Code::VARIABLE, &code.sha256))?;
+    copy(&target().join("release/pflow-gateway"), &program)?;
 
     say("The wheel");
     let wheel = wheel(&component, &code, &folder)?;
@@ -69,9 +72,32 @@ pub(crate) fn dist() -> Result<Dist> {
     Ok(Dist { folder, wheel })
 }
 
-fn wheel(component: &Path, code: &Path, folder: &Path) -> Result<PathBuf> {
+/// The component's machine code, made by the program itself: a build script that did would compile wasmtime twice.
+struct Code {
+    file: PathBuf,
+    sha256: String,
+}
+
+impl Code {
+    /// What tells a program, when it is compiled, which code is its own.
+    const VARIABLE: &str = "PFLOW_GATEWAY_CODE_SHA256";
+
+    fn made_by(program: &Path, file: PathBuf) -> Result<Self> {
+        let said = output(command(program).args(["component", "precompile", "--json", "--output"]).arg(&file))?;
+        let said: serde_json::Value = serde_json::from_str(&said)
+            .map_err(|error| Failure(format!("precompile --json printed no JSON: {error}")))?;
+        let sha256 = said
+            .get("sha256")
+            .and_then(serde_json::Value::as_str)
+            .ok_or_else(|| Failure("precompile gave no sha256".into()))?
+            .to_owned();
+        Ok(Self { file, sha256 })
+    }
+}
+
+fn wheel(component: &Path, code: &Code, folder: &Path) -> Result<PathBuf> {
     let tools = Venv::with("build", &["build"], Version(10))?;
-    copy(code, &root().join("host/python/python/pflow_gateway/gateway.cwasm"))?;
+    copy(&code.file, &root().join("host/python/python/pflow_gateway/gateway.cwasm"))?;
     let out = target().join("wheels");
     if out.exists() {
         fs::remove_dir_all(&out).doing(format!("cannot remove {}", out.display()))?;
@@ -81,7 +107,8 @@ fn wheel(component: &Path, code: &Path, folder: &Path) -> Result<PathBuf> {
         .arg(&out)
         .arg("--interpreter")
         .arg(tools.bin("python"))
-        .env("PFLOW_GATEWAY_COMPONENT", component))?;
+        .env("PFLOW_GATEWAY_COMPONENT", component)
+        .env(Code::VARIABLE, &code.sha256))?;
     let built = fs::read_dir(&out)
         .doing(format!("cannot read {}", out.display()))?
         .filter_map(std::result::Result::ok)

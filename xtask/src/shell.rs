@@ -87,6 +87,17 @@ pub(crate) fn run(command: &mut Command) -> Result {
     if status.success() { Ok(()) } else { Err(Failure(format!("{line}: {status}"))) }
 }
 
+/// Runs it; gives what it printed on stdout.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let line = line(command);
+    say(&line);
+    let done = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().doing(format!("cannot run {line}"))?;
+    if !done.status.success() {
+        return Err(Failure(format!("{line}: {}", done.status)));
+    }
+    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
 /// Runs it silently; whether it succeeded.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     command

@@ -9,14 +9,26 @@ mod wait;
 
 use pyo3::prelude::*;
 
+/// Another Python that compiles a component for this one: isolated, so that nothing of the current folder or of the user's is imported, and
+/// with this package found where it is.
+const COMPILE: &str = "import sys; sys.path.insert(0, sys.argv[1]); from pflow_gateway import _native; \
+                       sys.exit(_native._compile_component(sys.argv[2]))";
+
 /// The Rust side of `pflow_gateway`.
 #[pymodule(name = "_native")]
 mod native {
-    use std::{ffi::OsString, path::PathBuf};
+    use std::{
+        ffi::OsString,
+        path::{Path, PathBuf},
+    };
 
-    use pflow_gateway::history::{History, Moment};
+    use pflow_gateway::{
+        history::{History, Moment},
+        runtime,
+    };
     use pyo3::prelude::*;
 
+    use super::COMPILE;
     #[pymodule_export]
     use crate::gateway::Gateway;
 
@@ -26,6 +38,13 @@ mod native {
     #[pyfunction]
     fn run(py: Python<'_>, program: &str, args: Vec<OsString>) -> u8 {
         py.detach(|| pflow_gateway::cli::run(program, args))
+    }
+
+    /// Compiles a component, from stdin to stdout, for the process that started this one; gives the exit code.
+    #[pyfunction]
+    #[pyo3(name = "_compile_component")]
+    fn compile_component(py: Python<'_>, stack: &str) -> u8 {
+        py.detach(|| runtime::compile_for_parent(stack))
     }
 
     /// What is remembered of each of these gateways, in words; None for one that is not known. Contacts nothing.
@@ -70,10 +89,19 @@ mod native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        // The wheel carries the component's machine code beside this library; the program, Python, is elsewhere.
-        pflow_gateway::runtime::set_packaged_file(
-            PathBuf::from(module.filename()?.to_str()?).with_file_name("gateway.cwasm"),
-        );
+        // Packaging compiles this crate once more, when the machine code is made and its digest known. The wheel carries the code beside
+        // this library; the program, Python, is elsewhere.
+        let library = PathBuf::from(module.filename()?.to_str()?);
+        if let Some(sha256) = option_env!("PFLOW_GATEWAY_CODE_SHA256") {
+            let file = library.with_file_name("gateway.cwasm");
+            runtime::set_packaged_code(runtime::PackagedCode { file, sha256: sha256.to_owned() });
+        }
+        let python: Option<OsString> = module.py().import("sys")?.getattr("executable")?.extract()?;
+        if let (Some(python), Some(packages)) =
+            (python.filter(|python| !python.is_empty()), library.parent().and_then(Path::parent))
+        {
+            runtime::set_compiler(vec![python, "-I".into(), "-c".into(), COMPILE.into(), packages.into()]);
+        }
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -447,11 +447,11 @@ pub(super) enum ComponentAction {
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
     },
-    /// Write the built-in component's machine code, to be shipped beside the program
+    /// Write the built-in component's machine code, for packaging: a program uses it when it was built to know its digest
     Precompile {
-        /// Where to [default: gateway.cwasm beside the program]
+        /// Where to
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-        output: Option<PathBuf>,
+        output: PathBuf,
     },
 }
 

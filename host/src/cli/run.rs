@@ -11,7 +11,7 @@ use super::{
     screen::{Format, Reply, print, say, yes},
 };
 use crate::{
-    Class, Error, Result,
+    Error, Result,
     demo::{self, Demo},
     runtime::Runtime,
     serve::{self, FileSnapshots, NoSnapshots, Snapshots},
@@ -137,21 +137,15 @@ pub(super) async fn component(context: &Context, action: &args::ComponentAction)
         args::ComponentAction::Reset { gateway } => pins::reset(context, gateway.as_deref()),
         args::ComponentAction::Check(asked) => check::check(context, asked).await,
         args::ComponentAction::Export { file } => pins::export(file),
-        args::ComponentAction::Precompile { output } => {
-            let file = output.clone().map_or_else(beside_the_program, Ok);
-            match file.and_then(|file| Runtime::precompile(&file).map(|()| file.display().to_string())) {
-                Ok(file) => Reply::good(format!("{} Wrote {file}\n", yes()), &json!({"file": file, "error": null})),
-                Err(error) => Reply::failed(json!({"file": null}), error),
+        args::ComponentAction::Precompile { output } => match Runtime::precompile(output) {
+            Ok(sha256) => {
+                let file = output.display();
+                let report = json!({"file": file.to_string(), "sha256": sha256, "error": null});
+                Reply::good(format!("{} Wrote {file}\n", yes()), &report)
             }
-        }
+            Err(error) => Reply::failed(json!({"file": null, "sha256": null}), error),
+        },
     }
-}
-
-/// Where `Runtime` looks first.
-fn beside_the_program() -> Result<std::path::PathBuf> {
-    let program = std::env::current_exe()
-        .map_err(|error| Error::new(Class::Internal, format!("where is this program? {error}")))?;
-    Ok(program.with_file_name("gateway.cwasm"))
 }
 
 fn show(file: Option<&Path>) -> Reply {

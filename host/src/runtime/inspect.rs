@@ -2,8 +2,9 @@
 //! Takes bytes; gives an [`Anatomy`], or the reason why the host will not touch it. Never executes anything.
 
 use sha2::{Digest, Sha256};
-use wasmparser::{Encoding, Parser, Payload};
+use wasmparser::{Encoding, FunctionBody, Parser, Payload};
 
+use super::limits::{BODY, DEPTH, FUNCTIONS, LOCALS, PARTS};
 use crate::{Class, Error, Result};
 
 /// The package whose interfaces a component exports.
@@ -40,6 +41,7 @@ impl Anatomy {
         let mut imports = Vec::new();
         let mut exports = Vec::new();
         let mut depth = 0_usize;
+        let mut size = Structure::default();
         if !bytes.starts_with(b"\0asm") {
             return Err(Error::new(Class::Component, "not WebAssembly: the file does not start with \\0asm")
                 .with_hint("give a component in the binary format (.wasm)"));
@@ -52,7 +54,12 @@ impl Anatomy {
                     return Err(Error::new(Class::Component, "a core WebAssembly module, not a component")
                         .with_hint("build for the target wasm32-wasip2, or wrap it with `wasm-tools component new`"));
                 }
-                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
+                    depth += 1;
+                    size.part(depth)?;
+                }
+                Payload::FunctionSection(section) => size.functions(section.count())?,
+                Payload::CodeSectionEntry(body) => size.body(&body)?,
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ComponentImportSection(section) if depth == 0 => {
                     for import in section {
@@ -161,6 +168,45 @@ impl Anatomy {
         }
         Ok(())
     }
+}
+
+/// What there is to compile. The compiler needs time and memory for more than bytes: for each part, and for the square of what is in one
+/// function.
+#[derive(Default)]
+struct Structure {
+    parts: usize,
+    functions: u64,
+}
+
+impl Structure {
+    fn part(&mut self, depth: usize) -> Result<()> {
+        self.parts += 1;
+        within("nested modules and components", depth as u64, DEPTH)?;
+        within("modules and components", self.parts as u64, PARTS)
+    }
+
+    fn functions(&mut self, count: u32) -> Result<()> {
+        self.functions += u64::from(count);
+        within("functions", self.functions, FUNCTIONS)
+    }
+
+    #[expect(clippy::unused_self, reason = "one look at each thing, in one place")]
+    fn body(&self, body: &FunctionBody<'_>) -> Result<()> {
+        within("bytes in one function", body.range().len() as u64, BODY)?;
+        let mut locals = 0_u64;
+        for group in body.get_locals_reader().map_err(|e| broken(&e))? {
+            locals += u64::from(group.map_err(|e| broken(&e))?.0);
+        }
+        within("local variables in one function", locals, LOCALS)
+    }
+}
+
+fn within(what: &str, found: u64, most: u64) -> Result<()> {
+    if found <= most {
+        return Ok(());
+    }
+    Err(Error::new(Class::Component, format!("the component is not compiled: it has more than {most} {what}"))
+        .with_hint("no compiler makes such a component from ordinary code; build it in release mode"))
 }
 
 /// SHA-256 in lower-case hex.

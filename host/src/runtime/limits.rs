@@ -14,6 +14,26 @@ const MIB: usize = 1024 * 1024;
 /// A component's file. One with a Python interpreter inside has 18 MiB; compiling takes memory in proportion.
 pub(super) const COMPONENT: u64 = 64 * 1024 * 1024;
 
+/// Modules and components inside of each other. Composing adds one or two levels.
+pub(super) const DEPTH: u64 = 32;
+/// Modules and components in all. One with a Python interpreter inside has about 60.
+pub(super) const PARTS: u64 = 500;
+/// Functions in all. A Python interpreter has about 20,000.
+pub(super) const FUNCTIONS: u64 = 200_000;
+/// Bytes of one function. The loop of an interpreter is the largest that people have.
+pub(super) const BODY: u64 = 512 * 1024;
+/// Local variables of one function.
+pub(super) const LOCALS: u64 = 10_000;
+
+/// Machine code of one component. One with a Python interpreter inside makes about 60 MiB.
+pub(super) const CODE: u64 = 256 * 1024 * 1024;
+
+/// Wall time of compiling one. A Python interpreter takes some seconds on two processors.
+pub(super) const COMPILING_TIME: Duration = Duration::from_mins(1);
+
+/// Memory of the process that compiles. A Python interpreter takes some hundred MiB.
+pub(super) const COMPILING_MEMORY: u64 = 2 * 1024 * 1024 * 1024;
+
 /// What one instance of a component may use.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {

@@ -1,178 +1,145 @@
 //! From a component's bytes to something that runs: compiled ahead of time, or once and then kept.
 //! Takes bytes and an engine; gives a [`Component`]. The only place that trusts machine code, and only code whose digest stands with it.
 
-use std::{
-    fs, io,
-    io::Write as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use wasmtime::{Engine, component::Component};
 
-use super::{engine::fingerprint, inspect::Anatomy};
-use crate::{Class, Error, Result};
+use super::{
+    compile,
+    engine::fingerprint,
+    inspect::{Anatomy, sha256},
+    limits::CODE,
+};
+use crate::{Class, Error, Result, files, folder::Folder};
 
 /// First bytes of a file with machine code; the last is the format's version.
-const MAGIC: &[u8; 8] = b"pflowgw\x01";
-/// Magic, the component's digest, the engine's fingerprint, the code's digest.
-const HEADER: usize = 8 + 32 + 8 + 32;
+const MAGIC: &[u8; 8] = b"pflowgw\x02";
+/// Magic, the component's digest in hex, the engine's fingerprint, the code's digest.
+const HEADER: usize = 8 + 64 + 8 + 32;
+
+/// Machine code that was made while packaging. It lies where anybody may have put it, so the program carries its digest.
+#[derive(Clone, Debug)]
+pub struct Packaged {
+    /// Beside the program, or inside the wheel.
+    pub file: PathBuf,
+    /// SHA-256 of the whole file, lower-case hex.
+    pub sha256: String,
+}
 
 /// Where machine code may be found, and where to keep it.
 #[derive(Clone, Debug, Default)]
 pub struct Store {
-    /// Files made while packaging, tried in order. Installed with the program, so trusted as much as it is.
-    pub packaged: Vec<PathBuf>,
+    /// What came with the program.
+    pub packaged: Option<Packaged>,
     /// The cache folder. None: compile every time.
     pub cache: Option<PathBuf>,
 }
 
 impl Store {
-    /// Beside the program, and the user's cache folder: `$XDG_CACHE_HOME/pflow-gateway`, or `~/.cache/pflow-gateway`.
+    /// What came with the program, and the user's cache folder: `$XDG_CACHE_HOME/pflow-gateway`, or `~/.cache/pflow-gateway`.
     #[must_use]
     pub fn of_this_process() -> Self {
         let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let cache = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
-        let mut packaged: Vec<_> = super::packaged_file().into_iter().collect();
-        if let Ok(program) = std::env::current_exe() {
-            packaged.push(program.with_file_name("gateway.cwasm"));
-        }
-        Self { packaged, cache: cache.map(|folder| folder.join("pflow-gateway")) }
+        Self { packaged: super::packaged(), cache: cache.map(|folder| folder.join("pflow-gateway")) }
     }
 }
 
 /// Loads ready machine code, or compiles and keeps it.
-pub(super) fn load(engine: &Engine, bytes: &[u8], anatomy: &Anatomy, store: &Store) -> Result<Component> {
-    let key = Key::of(bytes, engine);
-    for file in &store.packaged {
-        if let Some(component) = read_entry(file, &key, engine) {
-            return Ok(component);
-        }
+pub(super) fn load(engine: &Engine, bytes: &[u8], anatomy: &Anatomy, stack: usize, store: &Store) -> Result<Component> {
+    let key = Key { component: &anatomy.sha256, engine: fingerprint(engine) };
+    if let Some(component) = store.packaged.as_ref().and_then(|packaged| read_packaged(packaged, &key, engine)) {
+        return Ok(component);
     }
-    let entry = store.cache.as_ref().and_then(|folder| match private(folder) {
-        Ok(()) => Some(folder.join(format!("{}-{:016x}.cwasm", anatomy.sha256, fingerprint(engine)))),
-        Err(e) => {
-            tracing::warn!("not using the cache {}: {e}", folder.display());
-            None
-        }
+    let cache = store.cache.as_ref().and_then(|folder| {
+        Folder::private(folder).inspect_err(|e| tracing::warn!("not using the cache {}: {e}", folder.display())).ok()
     });
-    if let Some(component) = entry.as_ref().and_then(|file| read_entry(file, &key, engine)) {
+    let name = format!("{}-{:016x}.cwasm", anatomy.sha256, fingerprint(engine));
+    if let Some(component) = cache.as_ref().and_then(|cache| read_entry(cache, &name, &key, engine)) {
         return Ok(component);
     }
     tracing::info!(sha256 = %anatomy.sha256, bytes = anatomy.size, "compiling the component, once");
     if let Some(listener) = super::COMPILING.get() {
         listener(anatomy.size);
     }
-    let code = compile(engine, bytes)?;
-    if let Some(file) = entry
-        && let Err(e) = write_entry(&file, &key, &code)
+    let code = compile::compile(engine, bytes, stack)?;
+    if let Some(cache) = cache
+        && let Err(e) = cache.write(&name, &[&key.header(&code), &code])
     {
-        tracing::warn!("cannot keep the compiled component in {}: {e}", file.display());
+        tracing::warn!("cannot keep the compiled component {name}: {e}");
     }
     trust(engine, &code).map_err(|e| Error::new(Class::Component, format!("the component does not load: {e:#}")))
 }
 
-/// Writes machine code for these bytes to `file`, for packaging.
-pub(super) fn precompile(engine: &Engine, bytes: &[u8], file: &Path) -> Result<()> {
-    let code = compile(engine, bytes)?;
-    write_entry(file, &Key::of(bytes, engine), &code)
-        .map_err(|e| Error::new(Class::Config, format!("cannot write {}: {e}", file.display())))
-}
-
-fn compile(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>> {
-    engine.precompile_component(bytes).map_err(|e| {
-        Error::new(Class::Component, format!("the component does not compile: {e:#}"))
-            .with_hint("check it with `wasm-tools validate --features component-model`")
-    })
+/// Writes machine code for these bytes to `file`, for packaging. Gives the SHA-256 of what it wrote, lower-case hex.
+pub(super) fn precompile(engine: &Engine, bytes: &[u8], file: &Path) -> Result<String> {
+    let code = compile::here(engine, bytes)?;
+    let mut entry = Key { component: &sha256(bytes), engine: fingerprint(engine) }.header(&code);
+    entry.extend_from_slice(&code);
+    files::shared(file, &entry)
+        .map_err(|e| Error::new(Class::Config, format!("cannot write {}: {e}", file.display())))?;
+    Ok(sha256(&entry))
 }
 
 /// What an entry must be for, to be used.
-struct Key {
-    component: [u8; 32],
+struct Key<'a> {
+    /// SHA-256, lower-case hex.
+    component: &'a str,
     engine: u64,
 }
 
-impl Key {
-    fn of(bytes: &[u8], engine: &Engine) -> Self {
-        Self { component: Sha256::digest(bytes).into(), engine: fingerprint(engine) }
-    }
-
+impl Key<'_> {
     fn header(&self, code: &[u8]) -> Vec<u8> {
         let mut header = Vec::with_capacity(HEADER);
         header.extend_from_slice(MAGIC);
-        header.extend_from_slice(&self.component);
+        header.extend_from_slice(self.component.as_bytes());
         header.extend_from_slice(&self.engine.to_le_bytes());
         header.extend_from_slice(&Sha256::digest(code));
         header
     }
+
+    /// The code of an entry, when it is for this and whole.
+    fn code<'a>(&self, entry: &'a [u8]) -> Option<&'a [u8]> {
+        let (header, code) = entry.split_at_checked(HEADER)?;
+        (header == self.header(code)).then_some(code)
+    }
 }
 
-/// None when the file is absent, for something else, cut short or changed.
-fn read_entry(file: &Path, key: &Key, engine: &Engine) -> Option<Component> {
-    let entry = match fs::read(file) {
+/// None when the file is absent, not what was packaged, or for something else.
+fn read_packaged(packaged: &Packaged, key: &Key<'_>, engine: &Engine) -> Option<Component> {
+    let file = packaged.file.display();
+    let entry = match files::regular(&packaged.file, CODE) {
         Ok(entry) => entry,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return None,
         Err(e) => {
-            tracing::warn!("cannot read {}: {e}", file.display());
+            tracing::debug!("cannot read {file}: {e}");
             return None;
         }
     };
-    let (header, code) = entry.split_at_checked(HEADER)?;
-    if header != key.header(code) {
-        tracing::debug!("{} is for something else, or damaged", file.display());
+    if sha256(&entry) != packaged.sha256 {
+        tracing::warn!("{file} is not what was packaged with this program, and is not used");
         return None;
     }
-    trust(engine, code).inspect_err(|e| tracing::warn!("{} does not load: {e:#}", file.display())).ok()
+    trust(engine, key.code(&entry)?).inspect_err(|e| tracing::warn!("{file} does not load: {e:#}")).ok()
+}
+
+/// None when the entry is absent, for something else, cut short or changed.
+fn read_entry(cache: &Folder, name: &str, key: &Key<'_>, engine: &Engine) -> Option<Component> {
+    let entry =
+        cache.read(name, CODE).inspect_err(|e| tracing::warn!("not using the compiled component: {e}")).ok()??;
+    let Some(code) = key.code(&entry) else {
+        tracing::debug!("{name} is for something else, or damaged");
+        return None;
+    };
+    trust(engine, code).inspect_err(|e| tracing::warn!("{name} does not load: {e:#}")).ok()
 }
 
 #[expect(unsafe_code, reason = "the one loader of machine code")]
 fn trust(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `code` comes from `precompile_component` of this very version and configuration of wasmtime: either from the line
-    // above this call, or from a file whose header names the component, the engine's compatibility hash and the SHA-256 of `code`,
-    // all compared by `read_entry`. Such a file lies beside the program, or in a folder that only this user can
-    // write to (`private`); whoever can forge it can as well replace the program.
+    // SAFETY: `code` comes from `precompile_component` of this very version and configuration of wasmtime. Either this program, or a
+    // process that it started from its own file, made it a moment ago; or the program carries the SHA-256 of the file that it came from
+    // (`read_packaged`); or it was read through a descriptor of a folder that, like every folder above it, only this user and root can
+    // change, from a file of theirs, under a header with its own SHA-256 that tells damage (`read_entry`).
     unsafe { Component::deserialize(engine, code) }
-}
-
-/// Beside the target and renamed, so that nobody ever sees half of it; two writers both succeed.
-fn write_entry(file: &Path, key: &Key, code: &[u8]) -> io::Result<()> {
-    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
-    temporary.write_all(&key.header(code))?;
-    temporary.write_all(code)?;
-    readable(temporary.as_file())?;
-    temporary.persist(file).map(drop).map_err(|e| e.error)
-}
-
-#[cfg(unix)]
-fn readable(file: &fs::File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn readable(_file: &fs::File) -> io::Result<()> {
-    Ok(())
-}
-
-/// Makes the folder, for this user alone; refuses one that others can write to.
-#[cfg(unix)]
-fn private(folder: &Path) -> Result<(), String> {
-    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| e.to_string())?;
-    let found = fs::metadata(folder).map_err(|e| e.to_string())?;
-    if found.mode() & 0o022 != 0 {
-        return Err(format!("others can write to it (mode {:o}); chmod 700 it", found.mode() & 0o777));
-    }
-    // Whose folder it is, is whose machine code is in it. A new file tells who we are.
-    let me = tempfile::tempfile_in(folder).and_then(|file| file.metadata()).map_err(|e| e.to_string())?.uid();
-    if found.uid() != me {
-        return Err(format!("it belongs to somebody else (user {})", found.uid()));
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn private(folder: &Path) -> Result<(), String> {
-    fs::create_dir_all(folder).map_err(|e| e.to_string())
 }

@@ -2,6 +2,7 @@
 //! Takes a component and [`Limits`]; gives [`Conversation`]s. Never lets a guest reach anything but the log, the events and egress.
 
 mod bindings;
+mod compile;
 mod conversation;
 mod engine;
 mod inspect;
@@ -15,7 +16,7 @@ use std::{
     collections::HashMap,
     fs,
     io::{self, Read as _},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak},
 };
 
@@ -28,10 +29,11 @@ pub(crate) use self::inspect::sha256;
 use self::{bindings::ContractPre, state::State};
 pub use self::{
     bindings::{calls, discovery, filter, health, types},
+    compile::{child as compile_for_parent, set_compiler},
     conversation::{Conversation, Failure},
     inspect::{Anatomy, CONTRACT, PACKAGE},
     limits::Limits,
-    load::Store as CodeStore,
+    load::{Packaged as PackagedCode, Store as CodeStore},
     meter::LimitReached,
     state::Events,
 };
@@ -47,11 +49,12 @@ type Shared = HashMap<(u32, Option<String>, Limits), Weak<Runtime>>;
 
 static SHARED: LazyLock<Mutex<Shared>> = LazyLock::new(Mutex::default);
 
-static PACKAGED: OnceLock<PathBuf> = OnceLock::new();
+static PACKAGED: OnceLock<PackagedCode> = OnceLock::new();
 
-/// Says where the machine code is that was made while packaging, when it is not beside the program (inside a wheel). The first word counts.
-pub fn set_packaged_file(file: PathBuf) {
-    let _ = PACKAGED.set(file);
+/// Says where the machine code is that was made while packaging, and which it is: the digest is part of the program, so that nothing
+/// beside it has to be trusted. The first word counts; without one, code is compiled once and kept in the user's cache.
+pub fn set_packaged_code(packaged: PackagedCode) {
+    let _ = PACKAGED.set(packaged);
 }
 
 static COMPILING: OnceLock<fn(usize)> = OnceLock::new();
@@ -62,7 +65,7 @@ pub fn on_compiling(listener: fn(usize)) {
     let _ = COMPILING.set(listener);
 }
 
-fn packaged_file() -> Option<PathBuf> {
+fn packaged() -> Option<PackagedCode> {
     PACKAGED.get().cloned()
 }
 
@@ -145,7 +148,7 @@ impl Runtime {
             e
         })?;
         let engine = engine::engine(&limits)?;
-        let component = load::load(&engine, bytes, &anatomy, code)?;
+        let component = load::load(&engine, bytes, &anatomy, limits.stack, code)?;
         let fits = |e: wasmtime::Error| {
             Error::new(Class::Component, format!("{source} does not fit the contract {PACKAGE}@{CONTRACT}: {e:#}"))
                 .with_hint("build it against the wit/gateway.wit of this host")
@@ -155,12 +158,13 @@ impl Runtime {
         Ok(Arc::new(Self { contract, limits, anatomy, source }))
     }
 
-    /// Writes the machine code of the built-in component to `file`, to be shipped beside the program.
+    /// Writes the machine code of the built-in component to `file`, to be shipped beside the program; gives its SHA-256, which the
+    /// program that shall use it has to carry ([`set_packaged_code`]).
     ///
     /// # Errors
     ///
     /// `config`: the file cannot be written. `component`: the built-in component does not compile.
-    pub fn precompile(file: &Path) -> Result<()> {
+    pub fn precompile(file: &Path) -> Result<String> {
         load::precompile(&engine::engine(&Limits::default())?, BUILT_IN, file)
     }
 

@@ -70,7 +70,7 @@ impl Use {
 async fn all_attacks_in_rounds() {
     let rounds: usize = std::env::var("SANDBOX_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(3);
     let component = guest::component("hostile");
-    let code = CodeStore { packaged: Vec::new(), cache: component.parent().map(|folder| folder.join("code")) };
+    let code = CodeStore { packaged: None, cache: component.parent().map(|folder| folder.join("code")) };
     let limits = Limits { cpu: Duration::from_millis(150), wall: Duration::from_millis(600), ..limits() };
     let stand = Stand::with(Runtime::with(Some(&component), limits, &code).unwrap()).await;
     let round = async || {
@@ -155,10 +155,8 @@ async fn memory_after_a_call_with_a_token() {
     let egress = Egress::new(&config, &EgressLimits::default()).unwrap();
     let bearer = format!("Bearer {TOKEN}").into();
     egress.set_credentials(Credentials::none().with(http::header::AUTHORIZATION, &bearer).unwrap());
-    let code = CodeStore {
-        packaged: Vec::new(),
-        cache: guest::component("hostile").parent().map(|folder| folder.join("code")),
-    };
+    let code =
+        CodeStore { packaged: None, cache: guest::component("hostile").parent().map(|folder| folder.join("code")) };
     let runtime = Runtime::with(None, Limits::default(), &code).unwrap();
     let mut conversation = Conversation::start(&runtime, egress, Arc::new(Heard::default()), PATIENCE).await.unwrap();
     conversation.open(&endpoint(fake.url()), None, PATIENCE).await.unwrap();

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use pflow_gateway::runtime::{CodeStore, Runtime};
+use pflow_gateway::runtime::{CodeStore, PackagedCode, Runtime};
 use sha2::{Digest as _, Sha256};
 use wasm_encoder::BlockType;
 
@@ -18,10 +18,10 @@ use super::{
     stand::{Stand, limits},
 };
 
-/// The component's digest follows the magic.
-const DIGEST: std::ops::Range<usize> = 8..40;
+/// The component's digest, in hex, follows the magic.
+const DIGEST: std::ops::Range<usize> = 8..72;
 /// Where the code begins.
-const HEADER: usize = 80;
+const HEADER: usize = 112;
 
 struct Cache {
     folder: tempfile::TempDir,
@@ -45,7 +45,7 @@ impl Cache {
     }
 
     fn code(&self) -> CodeStore {
-        CodeStore { packaged: Vec::new(), cache: Some(self.path()) }
+        CodeStore { packaged: None, cache: Some(self.path()) }
     }
 
     fn entries(&self) -> Vec<PathBuf> {
@@ -112,7 +112,7 @@ async fn a_damaged_entry_is_noticed_and_rebuilt() {
         let stand = Stand::with(cache.load()).await;
         stand.behaves().await;
         assert_ne!(inode(&entry), before, "{damage}: it was used");
-        assert_eq!(fs::read(&entry).unwrap().get(..40), good.get(..40), "{damage}: it was not rebuilt");
+        assert_eq!(fs::read(&entry).unwrap().get(..DIGEST.end), good.get(..DIGEST.end), "{damage}: it was not rebuilt");
         assert_eq!(cache.entries().len(), 1, "{damage}");
     }
 }
@@ -137,9 +137,8 @@ fn forged(cache: &Cache) -> (Vec<u8>, PathBuf) {
     );
     cache.load();
     let entry = cache.entry();
-    let digest = Sha256::digest(&spin);
-    overwrite(&entry, |bytes| bytes[DIGEST].copy_from_slice(&digest));
-    let hex = super::hex(&digest);
+    let hex = super::hex(&Sha256::digest(&spin));
+    overwrite(&entry, |bytes| bytes[DIGEST].copy_from_slice(hex.as_bytes()));
     let name = entry.file_name().unwrap().to_str().unwrap().to_owned();
     let (_, rest) = name.split_once('-').unwrap();
     let forged = entry.with_file_name(format!("{hex}-{rest}"));
@@ -177,17 +176,59 @@ async fn a_folder_of_somebody_else_is_not_used() {
 }
 
 #[tokio::test]
-async fn code_that_was_made_while_packaging_is_used_from_beside_the_program() {
+async fn a_folder_below_one_that_others_can_write_to_is_not_used() {
     let cache = Cache::new();
     let (bytes, forged) = forged(&cache);
-    let packaged = cache.folder.path().join("gateway.cwasm");
-    fs::rename(forged, &packaged).unwrap();
-    let code = CodeStore { packaged: vec![packaged.clone()], cache: None };
+    let above = |mode| fs::set_permissions(cache.folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+    // Whoever may rename the folder can put another into its place, between the look and the reading.
+    above(0o777);
+    assert!(!starts(&bytes, &cache.code()).await, "the entry was used");
+    assert_eq!(cache.entries(), [forged.as_path()], "something was written");
+    // As /tmp is.
+    above(0o1777);
+    assert!(starts(&bytes, &cache.code()).await, "only the owner could exchange it");
+}
+
+#[tokio::test]
+async fn an_entry_that_others_can_write_to_is_not_used() {
+    let cache = Cache::new();
+    let (bytes, forged) = forged(&cache);
+    fs::set_permissions(&forged, fs::Permissions::from_mode(0o622)).unwrap();
+    assert!(!starts(&bytes, &cache.code()).await, "the entry was used");
+}
+
+#[tokio::test]
+async fn an_entry_that_is_a_link_is_not_followed() {
+    let cache = Cache::new();
+    let (bytes, forged) = forged(&cache);
+    let elsewhere = cache.folder.path().join("elsewhere");
+    fs::rename(&forged, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &forged).unwrap();
+    assert!(!starts(&bytes, &cache.code()).await, "the link was followed");
+}
+
+/// The digest of the whole file, as the program has it that was packaged with it.
+fn packaged(file: &Path) -> PackagedCode {
+    PackagedCode { file: file.to_owned(), sha256: super::hex(&Sha256::digest(fs::read(file).unwrap())) }
+}
+
+#[tokio::test]
+async fn code_that_was_made_while_packaging_is_used_only_when_the_program_knows_its_digest() {
+    let cache = Cache::new();
+    let (bytes, forged) = forged(&cache);
+    let file = cache.folder.path().join("gateway.cwasm");
+    fs::rename(forged, &file).unwrap();
+    let known = packaged(&file);
+    let code = CodeStore { packaged: Some(known.clone()), cache: None };
     assert!(starts(&bytes, &code).await, "it was not used");
     // For any other component it is passed over.
     let runtime = Runtime::with(Some(&guest::component("hostile")), limits(), &code).unwrap();
     Stand::with(runtime).await.behaves().await;
-    overwrite(&packaged, |bytes| bytes.truncate(1_000));
+    // Good in itself, and not what was packaged: somebody else laid it there.
+    let code = CodeStore { packaged: Some(PackagedCode { sha256: "0".repeat(64), ..known.clone() }), cache: None };
+    assert!(!starts(&bytes, &code).await, "a file was trusted because of where it lies");
+    overwrite(&file, |bytes| bytes.truncate(1_000));
+    let code = CodeStore { packaged: Some(known), cache: None };
     assert!(!starts(&bytes, &code).await, "it was used although it is damaged");
 }
 
@@ -217,7 +258,7 @@ fn several_processes_that_build_the_same_entry_at_once_all_succeed() {
 #[tokio::test]
 #[ignore = "run by `several_processes_that_build_the_same_entry_at_once_all_succeed`"]
 async fn load_into_the_folder_given() {
-    let code = CodeStore { packaged: Vec::new(), cache: Some(std::env::var_os("SANDBOX_CACHE").unwrap().into()) };
+    let code = CodeStore { packaged: None, cache: Some(std::env::var_os("SANDBOX_CACHE").unwrap().into()) };
     let runtime = Runtime::with(Some(&guest::component("hostile")), limits(), &code).unwrap();
     Stand::with(runtime).await.behaves().await;
 }

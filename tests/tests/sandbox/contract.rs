@@ -91,8 +91,8 @@ fn refused(bytes: &[u8]) -> Error {
     let folder = tempfile::tempdir().unwrap();
     let (file, cache) = (folder.path().join("component.wasm"), folder.path().join("cache"));
     fs::write(&file, bytes).unwrap();
-    let error = Runtime::with(Some(&file), limits(), &CodeStore { packaged: Vec::new(), cache: Some(cache.clone()) })
-        .unwrap_err();
+    let error =
+        Runtime::with(Some(&file), limits(), &CodeStore { packaged: None, cache: Some(cache.clone()) }).unwrap_err();
     assert!(!cache.exists(), "it was compiled");
     assert_eq!(error.class, Class::Component, "{error:?}");
     assert!(error.message.contains("component.wasm"), "{error:?}");

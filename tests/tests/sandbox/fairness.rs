@@ -19,7 +19,7 @@ use super::{
 
 fn runtime(limits: Limits) -> Arc<Runtime> {
     let component = guest::component("hostile");
-    let code = CodeStore { packaged: Vec::new(), cache: component.parent().map(|folder| folder.join("code")) };
+    let code = CodeStore { packaged: None, cache: component.parent().map(|folder| folder.join("code")) };
     Runtime::with(Some(&component), limits, &code).unwrap()
 }
 

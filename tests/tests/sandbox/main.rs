@@ -8,6 +8,7 @@
 
 mod alone;
 mod appended;
+mod bombs;
 mod cache;
 mod components;
 mod contract;

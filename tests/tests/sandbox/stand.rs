@@ -49,7 +49,7 @@ pub(super) fn runtime() -> Arc<Runtime> {
     static RUNTIME: OnceLock<Arc<Runtime>> = OnceLock::new();
     let runtime = RUNTIME.get_or_init(|| {
         let component = guest::component("hostile");
-        let code = CodeStore { packaged: Vec::new(), cache: component.parent().map(|folder| folder.join("code")) };
+        let code = CodeStore { packaged: None, cache: component.parent().map(|folder| folder.join("code")) };
         Runtime::with(Some(&component), limits(), &code).unwrap()
     });
     Arc::clone(runtime)
