@@ -70,7 +70,7 @@ pub(crate) fn shared(file: &Path, bytes: &[u8]) -> io::Result<()> {
 /// What a regular file holds, at most this many bytes. A pipe or a device in its place is not waited for.
 pub(crate) fn regular(file: &Path, most: u64) -> io::Result<Vec<u8>> {
     use std::io::Read as _;
-    let mut options = std::fs::OpenOptions::new();
+    let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags(rustix::fs::OFlags::NONBLOCK));
