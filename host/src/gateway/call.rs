@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{
     convert,
+    delivery::{self, Delivery, Marked, Sent},
     explain::who,
     pool::{Lent, Listed, Pool, is_control},
     recovery::Recovery,
@@ -115,7 +116,11 @@ pub(super) async fn call(
     report.tool = name;
     match answered {
         Ok(outcome) => {
-            report.error = outcome.failure.as_ref().map(|failure| upstream(failure, pool.config()));
+            let marked = Marked::of(listed.tool(&report.tool).map(|(tool, _)| tool));
+            report.error = outcome.failure.as_ref().map(|failure| {
+                let error = upstream(failure, pool.config());
+                delivery::told_of_call(error, &report.tool, delivery::of_upstream(failure), marked)
+            });
             report.ok = !outcome.failed && report.error.is_none();
             report.result = Some(convert::json(&outcome.result));
         }
@@ -265,9 +270,7 @@ async fn answer(
     attempt: &Attempt,
 ) -> Result<calls::Outcome, Unanswered> {
     let found = listed.tool(tool).map(|(tool, _)| tool);
-    let repeatable = found
-        .and_then(|t| t.annotations.as_ref())
-        .is_some_and(|hints| hints.read_only == Some(true) || hints.idempotent == Some(true));
+    let marked = Marked::of(found);
     let mut call = calls::Call {
         tool: tool.to_owned(),
         input_schema: found.map(|tool| tool.input_schema.clone()),
@@ -278,6 +281,8 @@ async fn answer(
         meta: attempt.meta.clone(),
     };
     let mut recovery = Recovery::default();
+    // What any of the tries may have done.
+    let mut delivery = Delivery::No;
     loop {
         recovery.begin(pool);
         let (failure, lent) = match pool.lend().await {
@@ -295,9 +300,12 @@ async fn answer(
             }
             Err(failure) => (failure, None),
         };
-        let unsent = lent.as_ref().is_none_or(|lent| lent.conversation.visit().is_unused());
-        let safe = unsent || repeatable || undelivered(&failure);
-        let lost = matches!(&failure, Failure::Gateway(types::Error::SessionLost(_), _));
+        let sent = lent.as_ref().map_or(Sent::Nothing, |lent| Sent::of(lent.conversation.visit()));
+        let now = delivery::of_failure(&failure, sent);
+        if now == Delivery::Maybe {
+            delivery = now;
+        }
+        let safe = now == Delivery::No || marked.repeatable();
         let rejected =
             matches!(&failure, Failure::Gateway(types::Error::Rejected(error), _) if error.code == INVALID_PARAMS);
         // A new session is good for the next call even when this one must not be repeated.
@@ -305,12 +313,7 @@ async fn answer(
         let recovered =
             if replaced { recovery.other_component() } else { recovery.recover(pool, &failure, lent).await };
         if !(recovered && safe) {
-            let mut error = pool.explain(recovery.failure(failure));
-            if lost && !safe {
-                error.hint = Some(format!(
-                    "{tool} may have run; check before calling it again. It is not marked read-only or idempotent, so it was not repeated"
-                ));
-            }
+            let error = delivery::told_of_call(recovery.explain(pool, failure), tool, delivery, marked);
             return Err(Unanswered { error, rejected });
         }
     }
@@ -331,20 +334,6 @@ async fn once(
     // A deadline is the caller giving up; everything else is an answer of some kind.
     pending.answered = !matches!(&outcome, Err(Failure::Host(error)) if error.class == Class::Timeout);
     outcome
-}
-
-/// The failure is of a kind that never reached a service.
-fn undelivered(failure: &Failure) -> bool {
-    match failure {
-        Failure::Gateway(types::Error::SessionLost(loss), _) => loss.delivery == types::Delivery::NotDelivered,
-        Failure::Gateway(
-            types::Error::AuthRequired(refusal)
-            | types::Error::TokenExpired(refusal)
-            | types::Error::Forbidden(refusal),
-            _,
-        ) => refusal.delivery == types::Delivery::NotDelivered,
-        _ => false,
-    }
 }
 
 /// A service's failure, in the words of a user; or the gateway's, when it refuses to ask a service.

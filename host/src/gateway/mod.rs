@@ -4,6 +4,7 @@
 mod call;
 mod convert;
 mod current;
+mod delivery;
 mod era;
 mod explain;
 mod identity;

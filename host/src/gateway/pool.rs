@@ -17,7 +17,7 @@ use super::{
     call::Listener,
     convert,
     current::{Current, Serving},
-    explain::explain,
+    explain::{Known, Renewed, explain},
     identity::Identities,
     ids::{Held, Ids},
     recovery::Recovery,
@@ -329,7 +329,7 @@ impl Pool {
                 continue;
             }
             if !recovery.recover(self, &failure, lent).await {
-                return Err(self.explain(recovery.failure(failure)));
+                return Err(recovery.explain(self, failure));
             }
         }
     }
@@ -390,7 +390,12 @@ impl Pool {
 
     /// A failure in the words of a user.
     pub(super) fn explain(&self, failure: Failure) -> Error {
-        explain(failure, &self.config, self.credential_expiry())
+        self.explain_after(failure, Renewed::No)
+    }
+
+    /// The same, and whether a new session was opened before it.
+    pub(super) fn explain_after(&self, failure: Failure, renewed: Renewed) -> Error {
+        explain(failure, &Known { config: &self.config, expiry: self.credential_expiry(), renewed })
     }
 
     fn goodbyes(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {

@@ -3,10 +3,11 @@
 //! decides whether a call may be repeated.
 
 use super::{
-    explain::is_credential,
+    explain::{Renewed, is_credential},
     pool::{Lent, Pool},
 };
 use crate::{
+    Error,
     config::Variables,
     egress::{Credentials, Egress},
     runtime::{Failure, types},
@@ -22,6 +23,8 @@ pub(super) struct Recovery {
     used: Option<Credentials>,
     /// Why there is no new session.
     failure: Option<Failure>,
+    /// Whether there is one.
+    renewed: Renewed,
 }
 
 impl Recovery {
@@ -52,8 +55,8 @@ impl Recovery {
     }
 
     /// What to say in the end: why there is no new session, or what was seen last.
-    pub(super) fn failure(self, last: Failure) -> Failure {
-        self.failure.unwrap_or(last)
+    pub(super) fn explain(self, pool: &Pool, last: Failure) -> Error {
+        pool.explain_after(self.failure.unwrap_or(last), self.renewed)
     }
 
     async fn renew(&mut self, pool: &Pool, mut lent: Lent) -> bool {
@@ -66,6 +69,7 @@ impl Recovery {
         }
         match outcome {
             Ok(()) => {
+                self.renewed = Renewed::Yes;
                 pool.give_back(lent);
                 true
             }

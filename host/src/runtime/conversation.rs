@@ -307,7 +307,7 @@ fn settle<T>(
         }
         Err(_) => {
             return Err(Error::new(Class::Timeout, format!("no answer within {}", seconds(within)))
-                .with_hint("try again, or allow more with --timeout or \"timeout\" in the entry"));
+                .with_hint("allow more with --timeout, or \"timeout\" in the entry"));
         }
         Ok(Err(trap)) => trap,
     };
