@@ -45,6 +45,24 @@ impl Marked {
     }
 }
 
+/// A call that was given up before its answer came, and may still run at the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftRunning {
+    /// The tool, as it can be shown.
+    pub tool: String,
+    /// It is marked read-only or idempotent.
+    pub repeatable: bool,
+}
+
+impl LeftRunning {
+    /// One sentence for whoever gave it up.
+    #[must_use]
+    pub fn words(&self, gateway: &str) -> String {
+        let next = if self.repeatable { "it can be called again" } else { "check before calling it again" };
+        format!("{} may still run at {}; {next}", self.tool, scrub::line(gateway, 200))
+    }
+}
+
 /// What one call has sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sent {

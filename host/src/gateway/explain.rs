@@ -9,12 +9,12 @@ use super::{
     remedy,
 };
 use crate::{
-    Class, Error,
+    Class, Deadline, Error,
     config::GatewayConfig,
     egress::EgressFailure,
     history::span,
     report::Kind,
-    runtime::{Failure, types},
+    runtime::{Failure, seconds, types},
 };
 
 /// Whether another credential could help.
@@ -48,6 +48,8 @@ pub(super) struct Known<'a> {
     /// When the credential ends.
     pub(super) expiry: Option<SystemTime>,
     pub(super) renewed: Renewed,
+    /// What the whole of it had.
+    pub(super) by: Option<Deadline>,
 }
 
 /// Both places: pflow gives up by itself, whatever the entry allows.
@@ -56,13 +58,26 @@ pub(super) const MORE_TIME: &str = "allow more with --timeout, or \"timeout\" in
 
 pub(super) fn explain(failure: Failure, known: &Known<'_>) -> Error {
     let error = match failure {
-        Failure::Host(error) => error,
+        Failure::Host(error) => together(error, known.by),
         Failure::Gateway(error, seen) => judged(error, seen.as_deref(), known),
     };
     // Whoever found out knows only its own place.
     let raisable =
         error.class == Class::Timeout && error.hint.as_deref().is_some_and(|hint| hint.contains("allow more"));
     if raisable { error.with_hint(MORE_TIME) } else { error }
+}
+
+/// A step that had only what others left of the time says how much that was; whoever waits knows how long all of it was to take.
+fn together(error: Error, by: Option<Deadline>) -> Error {
+    const SAID: &str = "no answer within ";
+    let Some(by) = by.filter(|_| error.class == Class::Timeout && error.message.starts_with(SAID)) else {
+        return error;
+    };
+    let message = format!("{SAID}{}", seconds(by.limit()));
+    if message == error.message {
+        return error;
+    }
+    Error { message: format!("{message}, several steps together"), ..error }
 }
 
 fn judged(error: types::Error, seen: Option<&EgressFailure>, known: &Known<'_>) -> Error {
@@ -323,7 +338,7 @@ mod tests {
 
     fn told(error: types::Error, url: &str) -> (Class, String, String) {
         let config = config(url);
-        let known = Known { config: &config, expiry: None, renewed: Renewed::No };
+        let known = Known { config: &config, expiry: None, renewed: Renewed::No, by: None };
         let error = explain(Failure::Gateway(error, None), &known);
         (error.class, error.message, error.hint.unwrap_or_default())
     }

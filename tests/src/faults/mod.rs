@@ -92,7 +92,7 @@ pub enum Outcome {
     Warns(&'static str),
     /// `error.class`.
     Fails(Class),
-    /// The tool ran and reported an error of its own: `ok` is false, the result is there, there is no `error`.
+    /// The tool ran and reported an error of its own: `ok` is false, the result is there, and `error` says whose it is.
     ToolFails,
 }
 

@@ -220,6 +220,48 @@ fn slow(answer_after: u64, turn: &Turn<'_>) -> Option<Reply> {
 }
 
 pub(super) fn calls() -> Vec<Fault> {
+    let mut faults = odd_calls();
+    faults.extend(lost_answers());
+    faults
+}
+
+/// The tool may have run, and nobody can tell.
+fn lost_answers() -> Vec<Fault> {
+    vec![
+        call("call-502", "Has a proxy before it that lost the gateway, and says to try again.", |_| {
+            body(502, "text/html", "<h1>502 Bad Gateway</h1><p>The server is busy. Please try again later.</p>")
+        })
+        .call_fails(UpstreamError),
+        call("call-504", "Has a proxy before it that waited long enough, and says to retry.", |_| {
+            body(504, "text/plain", "upstream request timeout, retry your request")
+        })
+        .call_fails(Timeout),
+        call("call-524", "A proxy of Cloudflare's waited in vain; the tool goes on.", |_| {
+            body(524, "text/html", "<!DOCTYPE html><title>524: A timeout occurred</title>")
+        })
+        .call_fails(Timeout),
+        call("call-202", "Accepts the call without an answer.", |_| answer(Answer::empty(202)))
+            .call_fails(ProtocolError),
+        call("call-broken-json", "Answers with JSON that ends in the middle.", |_| {
+            body(200, "application/json", "{\"jsonrpc\":\"2.0\",\"id\":")
+        })
+        .call_fails(ProtocolError),
+        call("call-nan", "Answers with a number that JSON does not have.", |t| {
+            let id = t.seen.rpc_id();
+            let text = format!(
+                "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"content\":[],\"structuredContent\":{{\"mean\":NaN}}}}}}"
+            );
+            body(200, "application/json", text)
+        })
+        .call_fails(ProtocolError),
+        call("call-unknown-error", "Answers with an error that only it knows.", |t| {
+            answer_json(&rpc::error(&t.seen.rpc_id(), -7, "E1234: retry the operation"))
+        })
+        .call_fails(ProtocolError),
+    ]
+}
+
+fn odd_calls() -> Vec<Fault> {
     vec![
         call("call-never-answered", "Never answers the call.", |_| script(vec![Step::Hang]))
             .call_fails(Timeout)
@@ -247,36 +289,6 @@ pub(super) fn calls() -> Vec<Fault> {
         call("call-500", "Fails inside.", |_| answer(Answer::go_error(500, "boom"))).call_fails(UpstreamError),
         call("call-503", "Is unavailable.", |_| answer(Answer::go_error(503, "Service Unavailable")))
             .call_fails(UpstreamError),
-        call("call-524", "A proxy of Cloudflare's waited in vain; the tool goes on.", |_| {
-            body(524, "text/html", "<!DOCTYPE html><title>524: A timeout occurred</title>")
-        })
-        .call_fails(Timeout),
-        call("call-202", "Accepts the call without an answer.", |_| answer(Answer::empty(202)))
-            .call_fails(ProtocolError),
-        call("call-502", "Has a proxy before it that lost the gateway, and says to try again.", |_| {
-            body(502, "text/html", "<h1>502 Bad Gateway</h1><p>The server is busy. Please try again later.</p>")
-        })
-        .call_fails(UpstreamError),
-        call("call-504", "Has a proxy before it that waited long enough, and says to retry.", |_| {
-            body(504, "text/plain", "upstream request timeout, retry your request")
-        })
-        .call_fails(Timeout),
-        call("call-broken-json", "Answers with JSON that ends in the middle.", |_| {
-            body(200, "application/json", "{\"jsonrpc\":\"2.0\",\"id\":")
-        })
-        .call_fails(ProtocolError),
-        call("call-nan", "Answers with a number that JSON does not have.", |t| {
-            let id = t.seen.rpc_id();
-            let text = format!(
-                "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"content\":[],\"structuredContent\":{{\"mean\":NaN}}}}}}"
-            );
-            body(200, "application/json", text)
-        })
-        .call_fails(ProtocolError),
-        call("call-unknown-error", "Answers with an error that only it knows.", |t| {
-            answer_json(&rpc::error(&t.seen.rpc_id(), -7, "E1234: retry the operation"))
-        })
-        .call_fails(ProtocolError),
         call("call-html", "Answers with a web page.", |_| body(200, "text/html", "<h1>Sign in</h1>"))
             .call_fails(NotMcp),
         call("call-stream-ends", "Ends the stream without a result.", |_| events(": sorry\n\n"))

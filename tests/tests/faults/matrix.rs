@@ -170,7 +170,10 @@ fn judge(fault: &Fault, command: Command, run: &Run, log: &WireLog, token: &str)
             run.code == Some(if wanted == Class::Config { 2 } else { 1 }) && class == Some(wanted.as_str())
         }
         Outcome::ToolFails => {
-            run.code == Some(1) && class.is_none() && report["ok"] == false && !report["result"].is_null()
+            run.code == Some(1)
+                && class == Some("upstream_error")
+                && report["ok"] == false
+                && !report["result"].is_null()
         }
     };
     if !as_wanted {
@@ -180,6 +183,7 @@ fn judge(fault: &Fault, command: Command, run: &Run, log: &WireLog, token: &str)
     found.extend(streams(run, error, token));
     found.extend(counted(fault, command, wanted, &report, log));
     if command == Command::Call
+        && wanted != Outcome::ToolFails
         && let Some(error) = error
     {
         found.extend(advised(fault, error, log.count("tools/call") > 0));
