@@ -373,8 +373,7 @@ impl Pool {
         let closes = self.closes.load(Ordering::Relaxed);
         // Once the gateway has opened a session, it is worth some more time to learn which.
         conversation.set_patience(CLOSING);
-        // Only here: who attaches to a session knows the era from it.
-        // The first question has its share of what is left.
+        // The first question has its share of what is left. Whoever attaches to a session later knows the era from it.
         let timeout_ms = u32::try_from(by.left().as_millis()).unwrap_or(u32::MAX);
         let endpoint = types::Endpoint { timeout_ms, ..self.endpoint(&ids) };
         self.agree(&mut conversation, &endpoint, by).await?;
