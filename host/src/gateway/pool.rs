@@ -51,8 +51,8 @@ const CLOSING: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_millis(150);
 /// For how long a name that was not in the list is taken to be still not there.
 const MISSING: Duration = Duration::from_secs(5);
-/// Names that are remembered as missing.
-const MISSES: usize = 1_000;
+/// Names that are remembered: as missing, or as left running.
+const NAMES: usize = 1_000;
 
 /// All conversations with one gateway.
 pub(super) struct Pool {
@@ -467,7 +467,7 @@ impl Pool {
     pub(super) fn misses(&self, name: &str) {
         let mut last = self.last_listing();
         last.missing.retain(|_, at| at.elapsed() < MISSING);
-        if last.missing.len() < MISSES {
+        if last.missing.len() < NAMES {
             last.missing.insert(name.to_owned(), Instant::now());
         }
     }
@@ -613,7 +613,11 @@ impl Pool {
     /// Nobody will hear what became of it.
     fn leave(&self, call: &Waiting) {
         let left = LeftRunning { tool: scrub::line(&call.tool, 200), repeatable: call.marked.repeatable() };
-        self.left.lock().unwrap_or_else(PoisonError::into_inner).push(left);
+        let mut all = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        // For whoever never asks.
+        if all.len() < NAMES {
+            all.push(left);
+        }
     }
 
     /// The calls that were given up since this was asked last.
