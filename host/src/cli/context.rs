@@ -150,7 +150,7 @@ impl Context {
         let gateways = std::mem::take(&mut *self.opened());
         let mut farewells = tokio::task::JoinSet::new();
         for gateway in gateways {
-            farewells.spawn(async move { gateway.close().await });
+            farewells.spawn(async move { gateway.hang_up().await });
         }
         farewells.join_all().await;
     }

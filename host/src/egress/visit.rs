@@ -22,7 +22,8 @@ pub struct Visit {
 
 #[derive(Debug, Default)]
 struct State {
-    timeout: Option<Duration>,
+    /// When the operation began, and how long it may take.
+    timeout: Option<(Instant, Duration)>,
     requests: u32,
     open: u32,
     received: u64,
@@ -58,10 +59,11 @@ impl Visit {
         Self::default()
     }
 
-    /// Starts an operation: the whole budget again, nothing seen yet. `timeout` bounds the wait for an answer and for each
-    /// next part of it; the gateway's own timeout when absent. Answers that are still open keep counting as open.
+    /// Starts an operation: the whole budget again, nothing seen yet. What is left of `timeout` bounds the wait for an answer and for
+    /// each next part of it; the gateway's own timeout when absent. Answers that are still open keep counting as open.
     pub fn begin(&self, timeout: Option<Duration>) {
         let mut state = self.lock();
+        let timeout = timeout.map(|timeout| (Instant::now(), timeout));
         *state = State { timeout, open: state.open, next: state.next, ..State::default() };
     }
 
@@ -89,7 +91,8 @@ impl Visit {
     }
 
     pub(super) fn timeout(&self) -> Option<Duration> {
-        self.lock().timeout
+        let (began, timeout) = self.lock().timeout?;
+        Some(timeout.saturating_sub(began.elapsed()))
     }
 
     pub(super) fn fail(&self, failure: EgressFailure) {

@@ -184,6 +184,6 @@ impl Gateway {
     /// Ends the session at the gateway, and the calls in it. Dropping without it leaves the session to the gateway.
     #[must_use]
     pub fn close(&self) -> Operation<'_, ()> {
-        Box::pin(self.pool.close())
+        Box::pin(self.pool.end())
     }
 }

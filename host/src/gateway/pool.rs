@@ -47,8 +47,10 @@ const USES: u32 = 100;
 const SIDE_BY_SIDE: usize = 80;
 /// For goodbyes: nobody waits for them gladly.
 const CLOSING: Duration = Duration::from_secs(2);
+/// How long a goodbye waits for a session that is just being opened: mostly it is known in a moment.
+const OPENING: Duration = Duration::from_millis(100);
 /// By how much a step of its own may outlast the deadline, to say better what it waited for.
-const GRACE: Duration = Duration::from_millis(150);
+const GRACE: Duration = Duration::from_millis(100);
 /// For how long a name that was not in the list is taken to be still not there.
 const MISSING: Duration = Duration::from_secs(5);
 /// Names that are remembered: as missing, or as left running.
@@ -628,7 +630,7 @@ impl Pool {
     /// Ends the session when nobody uses it any more.
     pub(super) async fn hang_up(self: &Arc<Self>) {
         if self.waiting().is_empty() {
-            self.close().await;
+            self.close(CLOSING).await;
         } else {
             self.said_goodbye(Deadline::within(CLOSING)).await;
         }
@@ -662,7 +664,11 @@ impl Pool {
     }
 
     /// Ends the session, as well as that goes, and every call in it.
-    pub(super) async fn close(self: &Arc<Self>) {
+    pub(super) async fn end(self: &Arc<Self>) {
+        self.close(OPENING).await;
+    }
+
+    async fn close(self: &Arc<Self>, opening: Duration) {
         let by = Deadline::within(CLOSING);
         let calls = std::mem::take(&mut *self.waiting());
         for (request, call) in calls {
@@ -673,8 +679,8 @@ impl Pool {
         }
         // The session's end needs some of the time, too.
         self.said_goodbye(Deadline::within(CLOSING / 2)).await;
-        // One that is being opened is known in a moment.
-        if by.bound(self.opening.lock()).await.is_err() {
+        // What is opened later ends itself.
+        if by.or_sooner(Deadline::within(opening)).bound(self.opening.lock()).await.is_err() {
             self.closes.fetch_add(1, Ordering::Relaxed);
         }
         let (session, idle) = {

@@ -22,7 +22,9 @@ pub(super) struct Recovery {
     used: Option<Credentials>,
     /// Why there is no new session.
     failure: Option<Failure>,
-    /// Whether there is one.
+    /// Whether there is one, since the last try.
+    opened: Renewed,
+    /// Whether the last try was made in it.
     renewed: Renewed,
 }
 
@@ -36,12 +38,14 @@ impl Recovery {
             component: false,
             used: None,
             failure: None,
+            opened: Renewed::No,
             renewed: Renewed::No,
         }
     }
 
     /// A try begins.
     pub(super) fn begin(&mut self, pool: &Pool) {
+        self.renewed = self.opened;
         self.used = pool.egress.get().map(Egress::credentials);
     }
 
@@ -81,7 +85,7 @@ impl Recovery {
         }
         match outcome {
             Ok(()) => {
-                self.renewed = Renewed::Yes;
+                self.opened = Renewed::Yes;
                 pool.give_back(lent);
                 true
             }
