@@ -14,6 +14,9 @@ use super::{EgressFailure, EgressLimits, Origin};
 /// Traces that are kept: the newest. A listing of 10,000 tools in pages of 100, with room to spare.
 const TRACES: usize = 256;
 
+/// Where the operation's own end comes at the same time, that comes first: it knows what all of it was.
+const LATER: Duration = Duration::from_millis(20);
+
 /// One conversation's use of the network. Shared between the host and the requests under way.
 #[derive(Debug, Default)]
 pub struct Visit {
@@ -92,7 +95,7 @@ impl Visit {
 
     pub(super) fn timeout(&self) -> Option<Duration> {
         let (began, timeout) = self.lock().timeout?;
-        Some(timeout.saturating_sub(began.elapsed()))
+        Some(timeout.saturating_sub(began.elapsed()) + LATER)
     }
 
     pub(super) fn fail(&self, failure: EgressFailure) {
