@@ -1,12 +1,80 @@
-//! Files of our own in pflow's folder: for this user alone, and whole or not at all.
-//! Takes paths and bytes; writes them. Never leaves half of a file, and never makes a folder that others can read.
+//! Files of our own in pflow's folder: for this user alone, whole or not at all, and changed by one process at a time.
+//! Takes paths and bytes; writes them. Never leaves half of a file, never makes a folder that others can read, and never follows a
+//! link to a lock.
 
 use std::{
-    fs::{File, OpenOptions},
-    io,
-    io::Write as _,
-    path::Path,
+    ffi::OsString,
+    fs::{File, OpenOptions, TryLockError},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
+
+use crate::{Error, Result};
+
+/// How long to wait for another process that changes the same file. It needs milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often to look whether it is done.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Held while a file is read, changed and written. Ends with the value, or with the process.
+#[derive(Debug)]
+pub(crate) struct Lock(#[expect(dead_code, reason = "closing it unlocks")] File);
+
+impl Lock {
+    /// The lock of this file, which need not exist. It is a file beside it that stays.
+    ///
+    /// # Errors
+    ///
+    /// `config`: somebody else has had it for ten seconds, or it cannot be made; says where it is.
+    pub(crate) fn of(file: &Path) -> Result<Self> {
+        Self::within(file, PATIENCE)
+    }
+
+    fn within(file: &Path, patience: Duration) -> Result<Self> {
+        let path = beside(file);
+        let cannot = |error: &io::Error| {
+            Error::config(format!("cannot lock {}: {}: {error}", file.display(), path.display()))
+                .with_hint("nothing was changed; check the folder's permissions, and that the lock is an ordinary file")
+        };
+        if let Some(folder) = path.parent() {
+            private_folder(folder).map_err(|error| cannot(&error))?;
+        }
+        let lock = lock_file(&path).map_err(|error| cannot(&error))?;
+        let started = Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Self(lock)),
+                Err(TryLockError::WouldBlock) if started.elapsed() < patience => std::thread::sleep(LOOK),
+                Err(TryLockError::WouldBlock) => {
+                    let waited = patience.as_secs_f64();
+                    return Err(Error::config(format!(
+                        "another pflow-gateway has been changing {} for {waited} s",
+                        file.display()
+                    ))
+                    .with_hint(format!(
+                        "nothing was changed; end it, then run the command again ({} is locked)",
+                        path.display()
+                    )));
+                }
+                // File systems without locks: the comparison before writing is what is left.
+                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => return Ok(Self(lock)),
+                Err(TryLockError::Error(error)) => return Err(cannot(&error)),
+            }
+        }
+    }
+}
+
+/// `.NAME.lock` beside the file.
+fn beside(file: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(file.file_name().unwrap_or_default());
+    name.push(".lock");
+    match file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => folder.join(name),
+        None => Path::new(".").join(name),
+    }
+}
 
 /// Makes a folder, 0700, with those above it. One that is there stays as it is.
 pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
@@ -117,5 +185,16 @@ mod tests {
         assert!(!is_at(&opened, &file));
         drop(lock_file(&file).unwrap());
         assert!(!is_at(&opened, &file));
+    }
+    #[test]
+    fn one_at_a_time_has_it_and_who_waits_too_long_is_told_where_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("new").join("f.json");
+        let held = Lock::of(&file).unwrap();
+        let error = Lock::within(&file, Duration::from_millis(60)).unwrap_err();
+        assert!(error.message.contains("another pflow-gateway has been changing"), "{error}");
+        assert!(error.hint.unwrap().contains(".f.json.lock is locked"));
+        drop(held);
+        Lock::of(&file).unwrap();
     }
 }

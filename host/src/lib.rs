@@ -10,6 +10,7 @@
 pub mod cli;
 pub mod components;
 pub mod config;
+mod deadline;
 pub mod demo;
 pub mod egress;
 mod error;
@@ -24,5 +25,6 @@ mod scrub;
 pub mod serve;
 mod setting;
 
+pub use deadline::Deadline;
 pub use error::{Class, Error, Result};
-pub use gateway::{CallOptions, Gateway, OnMessage, OnProgress, Operation};
+pub use gateway::{CallOptions, Gateway, LeftRunning, OnMessage, OnProgress, Operation};

@@ -368,6 +368,17 @@ pub struct Call {
     pub error: Option<Error>,
 }
 
+impl Call {
+    /// A failure that the tool itself reports gets an error, too: whoever reads only that misses nothing.
+    pub fn explain_failure(&mut self) {
+        if !self.ok && self.error.is_none() {
+            let message = format!("the tool {} reports an error", crate::scrub::line(&self.tool, 200));
+            let error = Error::new(crate::Class::UpstreamError, message).with_hint("what it says is in the result");
+            self.error = Some(error.with_service(self.service.clone()));
+        }
+    }
+}
+
 /// `component show --json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Component {

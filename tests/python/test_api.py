@@ -7,6 +7,7 @@ import json
 import pickle
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -146,6 +147,8 @@ class TestShapes:
         assert report["ok"] is False
         assert report["result"] is not None
         assert report["result"]["isError"] is True
+        assert report["error"] is not None
+        assert "lab__boom" in report["error"]["message"]
         assert "on purpose" in report["result"]["content"][0]["text"]
 
     def test_arguments_arrive_as_they_were(self, gateway: Gateway) -> None:
@@ -276,6 +279,24 @@ class TestErrors:
         assert raised.value.error_class == "timeout"
         assert gateway.call("lab__echo", {"text": "still there"})["ok"] is True
 
+    def test_a_timeout_is_for_all_of_a_call(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            gateway = Gateway(f"http://127.0.0.1:{silent.getsockname()[1]}/mcp")
+            began = time.monotonic()
+            with pytest.raises(TimeoutError) as raised:
+                gateway.call("t", {}, timeout=2)
+            assert time.monotonic() - began < 8, "30 s were taken, or a multiple"
+        assert "may have run" not in (raised.value.hint or ""), "nothing was called"
+
+    def test_a_write_whose_answer_is_lost_may_have_run(self, fake_gateway: Start) -> None:
+        for fault in ("call-never-answered", "call-504", "call-502", "call-reset", "call-broken-json"):
+            with Gateway(fake_gateway("fault", fault).url) as gateway:
+                with pytest.raises(GatewayError) as raised:
+                    gateway.call("github__create_issue", {"repo": "a", "title": "t"}, timeout=4)
+                said = f"{raised.value} {raised.value.hint}"
+                assert "may have run; check before calling it again" in said, fault
+                assert "try again" not in said.lower() and "retry" not in said.lower(), said
+
     @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
     def test_a_timeout_that_is_none_is_refused(self, timeout: float) -> None:
         with pytest.raises(ValueError, match="timeout"):
@@ -340,6 +361,36 @@ class TestManners:
         messages: list[tuple[str, str | None, Any]] = []
         gateway.call("lab__say", {"text": "hello", "steps": 2}, on_message=lambda *message: messages.append(message))
         assert messages == [("info", "lab", "hello")] * 2
+
+    def test_a_callback_may_use_the_gateway(self, gateway: Gateway) -> None:
+        totals: list[int] = []
+        report = gateway.call(
+            "lab__steps", {"steps": 3}, on_progress=lambda *_: totals.append(gateway.tools()["total"]), timeout=60
+        )
+        assert report["ok"] is True
+        assert len(totals) == 3
+
+    def test_a_slow_callback_holds_up_nobody_else(self, gateway: Gateway) -> None:
+        release = threading.Event()
+        heard: list[float] = []
+
+        def slow(progress: float, *_: Any) -> None:
+            release.wait(20)
+            heard.append(progress)
+
+        callers = [
+            threading.Thread(target=gateway.call, args=("lab__steps", {"steps": 2}), kwargs={"on_progress": slow})
+            for _ in range(4)
+        ]
+        for caller in callers:
+            caller.start()
+        began = time.monotonic()
+        assert gateway.call("lab__echo", timeout=15)["ok"] is True
+        assert time.monotonic() - began < 15
+        release.set()
+        for caller in callers:
+            caller.join()
+        assert sorted(heard) == [1, 1, 1, 1, 2, 2, 2, 2]
 
     def test_a_callback_that_raises_does_not_end_the_call(
         self, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
@@ -418,6 +469,22 @@ class TestInterrupts:
         assert (code, output) == (0, "interrupted\n")
         assert took < 10
 
+    def test_of_python_tells_the_gateway_and_the_user(self, pflow: Pflow, fake_gateway: Start) -> None:
+        fake = fake_gateway("fault", "call-never-answered")
+        script = (
+            "from pflow_gateway import Gateway\n"
+            "try:\n"
+            f"    Gateway({fake.url!r}).call('github__create_issue', {{'repo': 'a', 'title': 't'}}, timeout=60)\n"
+            "except KeyboardInterrupt:\n"
+            "    print('interrupted', flush=True)\n"
+        )
+        code, output, took = self.interrupted(pflow, fake, sys.executable, "-c", script)
+        assert code == 0, output
+        assert "github__create_issue may still run at" in output
+        assert took < 10
+        assert fake.requests("notifications/cancelled")
+        assert [request for request in fake.requests() if request["method"] == "DELETE"]
+
     @pytest.mark.parametrize("how", ["module", "pflow"])
     def test_of_a_command_ends_it_with_130(self, pflow: Pflow, lab: FakeGateway, how: str) -> None:
         start = {"module": [sys.executable, "-m", "pflow_gateway"], "pflow": [pflow.binary, "mcp", "gateway"]}[how]
@@ -426,3 +493,45 @@ class TestInterrupts:
         assert code in (130, -signal.SIGINT), output
         assert "Traceback" not in output
         assert took < 10
+
+
+class TestWithoutHome:
+    """Containers and services often have none; what names its files does not need it."""
+
+    def test_a_gateway_in_a_named_file_works(self, lab: FakeGateway, pflow: Pflow, tmp_path: Path) -> None:
+        file = tmp_path / "servers.json"
+        entry = {"command": "pflow-gateway", "gateway": {"url": lab.url}}
+        file.write_text(json.dumps({"mcpServers": {"x": entry}}), encoding="utf-8")
+        script = (
+            "from pathlib import Path\n"
+            "from pflow_gateway import Gateway\n"
+            f"with Gateway('x', config=Path({str(file)!r})) as gateway:\n"
+            "    assert gateway.tools()['total']\n"
+            "    assert gateway.call('lab__echo')['ok']\n"
+        )
+        env = {name: value for name, value in pflow.env.items() if name != "HOME"}
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
+class TestSideBySide:
+    def test_four_that_add_at_once_are_all_there(self, pflow: Pflow) -> None:
+        for round_ in range(3):
+            names = [f"gw{round_}{number}" for number in range(4)]
+            running = [
+                subprocess.Popen(
+                    [sys.executable, "-m", "pflow_gateway", "add", name, "http://127.0.0.1:9/mcp", "--no-test"],
+                    env=pflow.env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+                for name in names
+            ]
+            for adding in running:
+                said = adding.communicate(timeout=120)[0]
+                assert adding.returncode == 0, said
+            assert set(names) <= set(pflow.servers), "one wrote over another"

@@ -13,7 +13,7 @@ use std::{
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 /// Names the binary to test.
 pub const VARIABLE: &str = "PFLOW_GATEWAY_BIN";
@@ -121,6 +121,14 @@ impl Home {
             }
             Err(_) => Run { code: None, stdout: String::new(), stderr: format!("killed after {wait:?}"), took },
         })
+    }
+
+    /// Starts one command line, with pipes; it ends with the value.
+    pub fn start(&self, words: &[&str]) -> io::Result<Child> {
+        let mut command = Command::new(&self.program.path);
+        command.args(words).env_clear().env("HOME", self.path()).env("XDG_CACHE_HOME", &self.program.cache);
+        command.envs(self.variables.iter().map(|(n, v)| (n, v))).current_dir(self.path());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn()
     }
 
     /// Every file under the home, with the digest of its content.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use pflow_gateway::{
-    CallOptions, OnMessage, OnProgress, Result,
+    CallOptions, Class, Deadline, Error, Result,
     config::{Auth, ConfigFile, Filter, GatewayConfig, Method, Template},
     history::{CallResult, History, Looker, Moment},
     report,
@@ -18,7 +18,14 @@ use pflow_gateway::{
 };
 use pyo3::{exceptions::PyValueError, prelude::*, types::PyTraceback};
 
-use crate::{errors, json, wait::wait};
+use crate::{
+    callbacks::{self, Callbacks},
+    errors, json,
+    wait::{self, wait},
+};
+
+/// How long a call's callbacks may go on after its answer came.
+const CALLBACKS: Duration = Duration::from_secs(5);
 
 /// What a target means, and the folder in which pflow keeps what is known of it.
 fn configure(
@@ -84,6 +91,11 @@ fn seconds(name: &str, value: Option<f64>) -> PyResult<Option<Duration>> {
 /// One gateway: a name in pflow's mcp-servers.json, or an http(s) URL.
 #[pyclass(frozen, module = "pflow_gateway")]
 pub(crate) struct Gateway {
+    shared: Arc<Shared>,
+}
+
+/// What a question takes along to the runtime's threads.
+struct Shared {
     config: GatewayConfig,
     /// Of what is remembered; why there is none.
     folder: Result<PathBuf>,
@@ -98,7 +110,7 @@ struct Open {
     history: History,
 }
 
-impl Gateway {
+impl Shared {
     /// The gateway as this process has it: a fork starts with a new one.
     fn live(&self) -> Result<Open> {
         let mut slot = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,8 +135,67 @@ impl Gateway {
         Ok(open)
     }
 
-    fn opened(&self, py: Python<'_>) -> PyResult<Open> {
-        py.detach(|| self.live()).map_err(|error| errors::raise(py, &error))
+    /// The same, as far as it is there by then: the component may be large and new, and compiling it takes its time.
+    async fn opened(self: Arc<Self>, by: Deadline) -> Result<Open> {
+        let late = |limit: Duration| {
+            let limit = limit.as_secs_f64();
+            Error::new(Class::Timeout, format!("the component was not ready within {limit} s"))
+                .with_hint("nothing was sent; the next question finds it ready, or allow more with timeout=")
+        };
+        let live = tokio::task::spawn_blocking(move || self.live());
+        let open = by.bound(live).await.map_err(|_| late(by.limit()))?;
+        let open = open.map_err(|error| Error::new(Class::Internal, format!("opening was cut short: {error}")))??;
+        Ok(Open { gateway: open.gateway.until(by), ..open })
+    }
+
+    /// What is there already, in this process. Waits for nothing: while it is being made, it is not there.
+    fn present(&self) -> Option<pflow_gateway::Gateway> {
+        let open = self.open.try_lock().ok()?;
+        open.as_ref().filter(|open| open.process == process::id()).map(|open| open.gateway.clone())
+    }
+}
+
+impl Gateway {
+    /// Asks the gateway something that has so much time.
+    fn ask<T, F>(
+        &self,
+        py: Python<'_>,
+        timeout: Option<Duration>,
+        question: impl FnOnce(Open) -> F + Send + 'static,
+    ) -> PyResult<Result<T>>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send,
+    {
+        let by = Deadline::within(timeout.unwrap_or(self.shared.config.timeout));
+        let (shared, left) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
+        let asked = async move {
+            let open = shared.opened(by).await?;
+            Ok(question(open).await)
+        };
+        let farewell = async move {
+            if let Some(gateway) = left.present() {
+                gateway.hang_up().await;
+            }
+        };
+        let answer = wait(py, asked, farewell);
+        if answer.is_err() {
+            self.tell_left_running(py);
+        }
+        answer
+    }
+
+    /// On stderr: the exception is the interruption's.
+    fn tell_left_running(&self, py: Python<'_>) {
+        let Some(gateway) = self.shared.present() else { return };
+        for left in gateway.left_running().into_iter().filter(|left| !left.repeatable) {
+            let line = format!("⚠ {}\n", left.words(&self.shared.config.name));
+            // A program without stderr does not want to hear it.
+            let _ = py
+                .import("sys")
+                .and_then(|sys| sys.getattr("stderr"))
+                .and_then(|err| err.call_method1("write", (line,)));
+        }
     }
 }
 
@@ -153,27 +224,25 @@ impl Gateway {
         let (config, folder) = py
             .detach(|| configure(target, config, component, timeout, auth))
             .map_err(|error| errors::raise(py, &error))?;
-        Ok(Self { config, folder, open: Mutex::new(None) })
+        Ok(Self { shared: Arc::new(Shared { config, folder, open: Mutex::new(None) }) })
     }
 
     /// The entry's name, or the URL.
     #[getter]
     fn name(&self) -> &str {
-        &self.config.name
+        &self.shared.config.name
     }
 
     /// Goes through the steps of connecting, one by one. A failure is in the report.
     fn test(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let Open { gateway, .. } = self.opened(py)?;
-        let report = wait(py, async move { gateway.test().await })?;
-        json::to_python(py, &report)
+        let report = self.ask(py, None, |Open { gateway, .. }| async move { gateway.test().await })?;
+        json::to_python(py, &report.map_err(|error| errors::raise(py, &error))?)
     }
 
     /// The services behind the gateway.
     fn services(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let Open { gateway, .. } = self.opened(py)?;
-        let report = wait(py, async move { gateway.services().await })?;
-        json::to_python(py, &report.map_err(|error| errors::raise(py, &error))?)
+        let report = self.ask(py, None, |Open { gateway, .. }| async move { gateway.services().await })?;
+        json::to_python(py, &report.and_then(|report| report).map_err(|error| errors::raise(py, &error))?)
     }
 
     /// The tools that the gateway's own filter and these arguments both keep.
@@ -204,20 +273,18 @@ impl Gateway {
             no_destructive,
             control_tools,
         };
-        let Open { gateway, .. } = self.opened(py)?;
-        let report = wait(py, async move { gateway.tools(&narrow).await })?;
-        json::to_python(py, &report.map_err(|error| errors::raise(py, &error))?)
+        let report = self.ask(py, None, |Open { gateway, .. }| async move { gateway.tools(&narrow).await })?;
+        json::to_python(py, &report.and_then(|report| report).map_err(|error| errors::raise(py, &error))?)
     }
 
     /// How the gateway and the services behind it are, and since when. A failure is in the report.
     fn health(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let Open { gateway, history, .. } = self.opened(py)?;
-        let report = wait(py, async move {
+        let report = self.ask(py, None, |Open { gateway, history, .. }| async move {
             let looker = Looker::new(history, Vec::new());
             let (health, _) = looker.look(&gateway).await;
             report::Health { status: health.status, gateways: vec![health], history_off: looker.history().why_off() }
         })?;
-        json::to_python(py, &report)
+        json::to_python(py, &report.map_err(|error| errors::raise(py, &error))?)
     }
 
     /// Calls one tool.
@@ -234,14 +301,11 @@ impl Gateway {
         on_message: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let arguments = json::object(py, "arguments", arguments)?;
-        let options = CallOptions {
-            timeout: seconds("timeout", timeout)?,
-            on_progress: on_progress.map(progress),
-            on_message: on_message.map(message),
-            meta: meta.map(|meta| json::object(py, "meta", Some(meta))).transpose()?,
-        };
-        let Open { gateway, history, .. } = self.opened(py)?;
-        let report = wait(py, async move {
+        let timeout = seconds("timeout", timeout)?;
+        let meta = meta.map(|meta| json::object(py, "meta", Some(meta))).transpose()?;
+        let Callbacks { on_progress, on_message, end } = callbacks::start(on_progress, on_message)?;
+        let options = CallOptions { timeout: None, on_progress, on_message, meta };
+        let report = self.ask(py, timeout, |Open { gateway, history, .. }| async move {
             let report = Arc::new(gateway.call(&tool, arguments, options).await);
             let seen = Arc::clone(&report);
             // A failing service is known before anybody asks for its health; the file may be slow, or locked.
@@ -253,19 +317,29 @@ impl Gateway {
             let _ = remembered.await;
             report
         })?;
+        if let Some(end) = end {
+            // What came before the answer is told before it.
+            wait::ended(py, end, CALLBACKS)?;
+        }
+        let report = report.map_err(|error| errors::raise(py, &error))?;
         match report.as_ref() {
             // Nothing came back from the tool: that is the gateway's failure, not the tool's answer.
             report::Call { result: None, error: Some(error), .. } => Err(errors::raise(py, error)),
-            report => json::to_python(py, report),
+            report if report.ok => json::to_python(py, report),
+            report => {
+                let mut report = report.clone();
+                report.explain_failure();
+                json::to_python(py, &report)
+            }
         }
     }
 
     /// Ends the session at the gateway. The next question opens a new one.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let open = py.detach(|| self.open.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let open = py.detach(|| self.shared.open.lock().unwrap_or_else(PoisonError::into_inner).take());
         match open {
             Some(Open { process, gateway, .. }) if process == process::id() => {
-                wait(py, async move { gateway.close().await })
+                wait(py, async move { gateway.close().await }, std::future::ready(()))
             }
             Some(parents) => {
                 std::mem::forget(parents);
@@ -292,29 +366,6 @@ impl Gateway {
     }
 
     fn __repr__(&self) -> String {
-        format!("Gateway({:?})", self.config.name)
+        format!("Gateway({:?})", self.shared.config.name)
     }
-}
-
-/// Called from the runtime's threads: what a callback raises cannot reach the caller, so Python's `unraisablehook` gets it.
-fn report_to(
-    callback: &Py<PyAny>,
-    arguments: impl for<'py> FnOnce(Python<'py>) -> PyResult<Bound<'py, pyo3::types::PyTuple>>,
-) {
-    Python::attach(|py| {
-        let callback = callback.bind(py);
-        if let Err(error) = arguments(py).and_then(|arguments| callback.call1(arguments)) {
-            error.write_unraisable(py, Some(callback));
-        }
-    });
-}
-
-fn progress(callback: Py<PyAny>) -> OnProgress {
-    Box::new(move |progress, total, message| report_to(&callback, |py| (progress, total, message).into_pyobject(py)))
-}
-
-fn message(callback: Py<PyAny>) -> OnMessage {
-    Box::new(move |level, logger, data| {
-        report_to(&callback, |py| (level, logger, json::to_python(py, &data)?).into_pyobject(py));
-    })
 }

@@ -2,6 +2,7 @@
 //! Takes Python values; gives the dicts of `--json` and one tree of exceptions. Never holds the GIL while it waits, and knows
 //! nothing about gateways itself: that is the crate `pflow_gateway`.
 
+mod callbacks;
 mod errors;
 mod gateway;
 mod json;

@@ -6,7 +6,7 @@ use std::{
     future::Future,
     process,
     sync::{Mutex, PoisonError, mpsc},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use pyo3::prelude::*;
@@ -40,17 +40,50 @@ fn runtime() -> std::io::Result<Handle> {
     Ok(handle)
 }
 
-/// Runs `work` to its end on the process's runtime.
+/// How long goodbyes may take after an interruption.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Runs `work` to its end on the process's runtime. Interrupted, it is dropped, and `farewell` runs for two seconds at most; whoever
+/// interrupts that too is in a hurry.
 ///
 /// # Errors
 ///
 /// What a signal handler raised (`KeyboardInterrupt`); `InternalError` when `work` panicked.
-pub(crate) fn wait<T: Send + 'static>(py: Python<'_>, work: impl Future<Output = T> + Send + 'static) -> PyResult<T> {
-    let (send, mut receive) = mpsc::sync_channel(1);
+pub(crate) fn wait<T: Send + 'static>(
+    py: Python<'_>,
+    work: impl Future<Output = T> + Send + 'static,
+    farewell: impl Future<Output = ()> + Send + 'static,
+) -> PyResult<T> {
+    // A thread of the runtime that waits for the runtime would wait for itself.
+    if Handle::try_current().is_ok() {
+        return Err(errors::internal(py, "a thread of pflow_gateway itself cannot wait for it"));
+    }
+    let (send, receive) = mpsc::sync_channel(1);
     let task = runtime()?.spawn(async move {
         // The receiver is gone when the caller was interrupted.
         let _ = send.send(work.await);
     });
+    match until(py, receive) {
+        Ok(Some(value)) => Ok(value),
+        Ok(None) => Err(errors::internal(py, "The host stopped with a panic; see stderr.")),
+        Err(raised) => {
+            task.abort();
+            let (send, receive) = mpsc::sync_channel(1);
+            runtime()?.spawn(async move {
+                // What was dropped tells the gateway; only then is there something to wait for.
+                let goodbye = async {
+                    let _ = task.await;
+                    farewell.await;
+                };
+                let _ = send.send(tokio::time::timeout(FAREWELL, goodbye).await);
+            });
+            until(py, receive).map_or_else(Err, |_| Err(raised))
+        }
+    }
+}
+
+/// The next thing that comes, without the GIL. None: nothing will.
+fn until<T: Send>(py: Python<'_>, mut receive: mpsc::Receiver<T>) -> PyResult<Option<T>> {
     loop {
         let (back, got) = py.detach(move || {
             let got = receive.recv_timeout(SIGNALS);
@@ -58,16 +91,30 @@ pub(crate) fn wait<T: Send + 'static>(py: Python<'_>, work: impl Future<Output =
         });
         receive = back;
         match got {
-            Ok(value) => return Ok(value),
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                if let Err(raised) = py.check_signals() {
-                    task.abort();
-                    return Err(raised);
-                }
-            }
-            Err(mpsc::RecvTimeoutError::Disconnected) => {
-                return Err(errors::internal(py, "The host stopped with a panic; see stderr."));
-            }
+            Ok(value) => return Ok(Some(value)),
+            Err(mpsc::RecvTimeoutError::Timeout) => py.check_signals()?,
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(None),
         }
     }
+}
+
+/// Waits for the end of what holds the other side, for at most so long.
+///
+/// # Errors
+///
+/// What a signal handler raised.
+pub(crate) fn ended(py: Python<'_>, mut end: mpsc::Receiver<()>, within: Duration) -> PyResult<()> {
+    let started = Instant::now();
+    while started.elapsed() < within {
+        let (back, got) = py.detach(move || {
+            let got = end.recv_timeout(SIGNALS);
+            (end, got)
+        });
+        end = back;
+        if !matches!(got, Err(mpsc::RecvTimeoutError::Timeout)) {
+            break;
+        }
+        py.check_signals()?;
+    }
+    Ok(())
 }

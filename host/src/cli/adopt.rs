@@ -61,7 +61,7 @@ fn plan(context: &Context, adopt: &args::Adopt) -> Result<Plan> {
     }
     let mut plan = Plan::new(context, &adopt.name, config.url.as_str(), &adopt.entry, &args::Auth::default())?;
     plan.new.auth = config.auth;
-    plan.new.timeout = context.timeout.or(Some(config.timeout));
+    plan.new.timeout = context.timeout.or(config.timeout_given.then_some(config.timeout));
     plan.split = Split::Whole;
     plan.replace = Replace::Yes;
     plan.keep = others(&file, &adopt.name, &PLAIN);
@@ -78,7 +78,7 @@ fn others(file: &ConfigFile, name: &str, known: &[&str]) -> Map<String, Value> {
 }
 
 fn undo(context: &Context, name: &str) -> Result<(Value, String)> {
-    let mut file = context.file()?;
+    let mut file = context.edit()?;
     let gateway = file.entry(name).and_then(|entry| entry.get("gateway")).and_then(Value::as_object).cloned();
     let Some(gateway) = gateway else {
         // Unknown names and other servers get the words that they get everywhere.

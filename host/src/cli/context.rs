@@ -3,6 +3,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -10,7 +11,7 @@ use http::HeaderName;
 
 use super::args;
 use crate::{
-    Error, Gateway, Result,
+    Class, Deadline, Error, Gateway, Result,
     config::{Auth, ConfigFile, GatewayConfig, Method, Template},
     history::History,
     runtime::Runtime,
@@ -24,6 +25,10 @@ pub(super) struct Context {
     pub(super) component: Option<PathBuf>,
     pub(super) timeout: Option<Duration>,
     pub(super) era: Option<args::EraName>,
+    /// What `--timeout` allows for all of one command.
+    pub(super) deadline: Option<Deadline>,
+    /// The gateways that were opened, to end their sessions when the command is interrupted.
+    opened: Mutex<Vec<Gateway>>,
 }
 
 impl Context {
@@ -34,6 +39,8 @@ impl Context {
             component: global.component.clone(),
             timeout: global.timeout,
             era: global.era,
+            deadline: global.timeout.map(Deadline::within),
+            opened: Mutex::default(),
         }
     }
 
@@ -50,6 +57,11 @@ impl Context {
     /// pflow's server file, read now.
     pub(super) fn file(&self) -> Result<ConfigFile> {
         ConfigFile::load(&self.path()?)
+    }
+
+    /// The same, to be changed: whoever else wants to change it waits.
+    pub(super) fn edit(&self) -> Result<ConfigFile> {
+        ConfigFile::edit(&self.path()?)
     }
 
     /// The folder of pflow's server file.
@@ -70,21 +82,40 @@ impl Context {
     }
 
     /// The gateway of this name or URL, with the flags of this command applied.
-    pub(super) fn gateway(&self, target: &str, auth: &args::Auth) -> Result<Gateway> {
-        let mut config = self.file()?.find(target)?;
+    pub(super) async fn gateway(&self, target: &str, auth: &args::Auth) -> Result<Gateway> {
+        self.open(self.config(target, auth).await?).await
+    }
+
+    /// The same, for one question: `--timeout` is for all of it, what comes before the question included.
+    pub(super) async fn asked(&self, target: &str, auth: &args::Auth) -> Result<Gateway> {
+        let Some(by) = self.deadline else { return self.gateway(target, auth).await };
+        let gateway = by.bound(self.gateway(target, auth)).await.map_err(|_| {
+            let limit = by.limit().as_secs_f64();
+            Error::new(Class::Timeout, format!("{target} was not asked within the {limit} s of --timeout")).with_hint(
+                "nothing was sent: its files or its component took too long to read; allow more with --timeout",
+            )
+        })??;
+        Ok(gateway.until(by))
+    }
+
+    /// How it is configured. Whoever owns the file may never end writing it: nothing else waits for that.
+    pub(super) async fn config(&self, target: &str, auth: &args::Auth) -> Result<GatewayConfig> {
+        let (path, named) = (self.path()?, target.to_owned());
+        let mut config = apart(move || ConfigFile::load(&path)?.find(&named)).await?;
         if let Some(given) = credential(auth)? {
             config.auth = given;
         }
         if let Some(ca_file) = &auth.ca_file {
             config.ca_file = Some(ca_file.clone());
         }
-        self.open(config)
+        Ok(config)
     }
 
     /// A gateway that is configured so, on the component that these flags ask for.
-    pub(super) fn open(&self, mut config: GatewayConfig) -> Result<Gateway> {
+    pub(super) async fn open(&self, mut config: GatewayConfig) -> Result<Gateway> {
         if let Some(timeout) = self.timeout {
             config.timeout = timeout;
+            config.timeout_given = true;
         }
         if let Some(era) = self.era {
             config.era = era.fixed();
@@ -93,8 +124,43 @@ impl Context {
             config.component = Some(component.clone());
             config.components = None;
         }
-        Ok(Gateway::new(Runtime::shared(config.component.as_deref(), &config.limits)?, config))
+        let (component, limits) = (config.component.clone(), config.limits.clone());
+        // Compiling takes seconds when the component is large and new.
+        let runtime = apart(move || Runtime::shared(component.as_deref(), &limits)).await?;
+        let gateway = Gateway::new(runtime, config);
+        self.opened().push(gateway.clone());
+        Ok(gateway)
     }
+
+    fn opened(&self) -> MutexGuard<'_, Vec<Gateway>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The calls that were given up and may still run, in words.
+    pub(super) fn left_running(&self) -> Vec<String> {
+        let of = |gateway: &Gateway| {
+            let name = gateway.config().name.clone();
+            gateway.left_running().into_iter().map(move |left| left.words(&name))
+        };
+        self.opened().iter().flat_map(of).collect()
+    }
+
+    /// Tells every gateway that nobody waits any more, and ends the sessions. Two seconds at most.
+    pub(super) async fn hang_up(&self) {
+        let gateways = std::mem::take(&mut *self.opened());
+        let mut farewells = tokio::task::JoinSet::new();
+        for gateway in gateways {
+            farewells.spawn(async move { gateway.hang_up().await });
+        }
+        farewells.join_all().await;
+    }
+}
+
+/// On a thread that nothing else needs.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::new(Class::Internal, format!("reading files was cut short: {error}")))?
 }
 
 /// The credential that the flags describe; none when they are silent.

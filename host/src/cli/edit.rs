@@ -98,8 +98,8 @@ impl Plan {
     }
 
     /// Opens the gateway as it will be.
-    pub(super) fn open(&self, context: &Context) -> Result<Gateway> {
-        context.open(self.new.to_config()?)
+    pub(super) async fn open(&self, context: &Context) -> Result<Gateway> {
+        context.open(self.new.to_config()?).await
     }
 
     /// The services to make entries for: those that the filter keeps.
@@ -142,7 +142,7 @@ impl Plan {
         for members in entries.iter_mut().filter_map(|(_, entry)| entry.as_object_mut()) {
             members.extend(self.keep.clone());
         }
-        let mut file = context.file()?;
+        let mut file = context.edit()?;
         let names = entries.iter().map(|(name, _)| name.clone()).collect();
         let shown = entries.iter().cloned().collect();
         file.put(entries, self.replace)?;
@@ -171,10 +171,12 @@ pub(super) async fn add(context: &Context, add: &args::Add) -> Reply {
 pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done: &str) -> Reply {
     let name = plan.new.name.clone();
     let mut shape = json!({"gateway": name, "added": [], "entries": {}, "test": null});
-    let gateway = match (proof, plan.open(context)) {
-        (Proof::Untested, _) => None,
-        (Proof::Tested, Ok(gateway)) => Some(gateway),
-        (Proof::Tested, Err(error)) => return Reply::failed(shape, error),
+    let gateway = match proof {
+        Proof::Untested => None,
+        Proof::Tested => match plan.open(context).await {
+            Ok(gateway) => Some(gateway),
+            Err(error) => return Reply::failed(shape, error),
+        },
     };
     let mut text = String::new();
     let mut seen = None;
@@ -252,7 +254,7 @@ pub(super) fn remove(context: &Context, remove: &args::Remove) -> Reply {
 }
 
 fn take_out(context: &Context, name: &str) -> Result<String> {
-    let mut file = context.file()?;
+    let mut file = context.edit()?;
     // Only gateways: other servers are pflow's own business. An entry that is broken may go.
     let known = file.gateways().into_iter().find(|(known, _)| known == name);
     let Some((_, config)) = known else {

@@ -23,7 +23,7 @@ use crate::{
 /// For goodbyes, however many steps they have.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// By how much the end of a step may come before the end of all of them.
-const GRACE: Duration = Duration::from_millis(100);
+const GRACE: Duration = Duration::from_millis(300);
 
 /// Asks, then says goodbye; the farewell never changes the answer.
 async fn ask<T>(gateway: &Gateway, question: impl Future<Output = T>) -> T {
@@ -39,11 +39,11 @@ async fn farewell(gateway: &Gateway) {
 
 /// The same, with `--timeout` for all of it: every step has it for itself, and several of them add up. None: it was not enough.
 async fn ask_within<T>(context: &Context, gateway: &Gateway, question: impl Future<Output = T>) -> Result<T> {
-    let answer = match context.timeout {
+    let answer = match context.deadline {
         None => Ok(question.await),
         // A step that takes too long says so better than this does: it knows what it waited for.
-        Some(limit) => tokio::time::timeout(limit.saturating_add(GRACE), question).await.map_err(|_| {
-            let (name, limit) = (&gateway.config().name, limit.as_secs_f64());
+        Some(by) => tokio::time::timeout(by.left().saturating_add(GRACE), question).await.map_err(|_| {
+            let (name, limit) = (&gateway.config().name, by.limit().as_secs_f64());
             Error::new(
                 Class::Timeout,
                 format!("{name} took longer than the {limit} s of --timeout, several steps together"),
@@ -57,7 +57,7 @@ async fn ask_within<T>(context: &Context, gateway: &Gateway, question: impl Futu
 
 /// `test`.
 pub(super) async fn test(context: &Context, look: &args::Look) -> Reply {
-    let gateway = match context.gateway(&look.target, &look.auth) {
+    let gateway = match context.asked(&look.target, &look.auth).await {
         Ok(gateway) => gateway,
         Err(error) => return Reply::failed(json!({"gateway": look.target, "ok": false, "checks": []}), error),
     };
@@ -74,7 +74,7 @@ fn failure(ok: bool, error: Option<&Error>, otherwise: &str) -> Option<Error> {
 /// `services`.
 pub(super) async fn services(context: &Context, look: &args::Look) -> Reply {
     let shape = json!({"gateway": look.target, "services": [], "unattributed": 0, "warnings": []});
-    let answer = match context.gateway(&look.target, &look.auth) {
+    let answer = match context.asked(&look.target, &look.auth).await {
         Ok(gateway) => ask_within(context, &gateway, gateway.services()).await.and_then(|answer| answer),
         Err(error) => Err(error),
     };
@@ -89,7 +89,7 @@ pub(super) async fn tools(context: &Context, tools: &args::Tools) -> Reply {
     let shape =
         json!({"gateway": tools.target, "total": 0, "pages": 0, "filtered_out": 0, "tools": [], "warnings": []});
     let narrow = tools.pick.filter(&tools.services);
-    let answer = match context.gateway(&tools.target, &tools.auth) {
+    let answer = match context.asked(&tools.target, &tools.auth).await {
         Ok(gateway) => ask_within(context, &gateway, gateway.tools(&narrow)).await.and_then(|answer| answer),
         Err(error) => Err(error),
     };
@@ -163,7 +163,7 @@ async fn look_at_all(context: &Context, health: &args::Health) -> Result<Health>
     let mut looks = tokio::task::JoinSet::new();
     let mut reports: Vec<Option<report::GatewayHealth>> = vec![None; targets.len()];
     for (at, target) in targets.iter().enumerate() {
-        match context.gateway(target, &health.auth) {
+        match context.asked(target, &health.auth).await {
             Ok(gateway) => {
                 let looker = looker.clone();
                 looks.spawn(async move { (at, ask(&gateway, looker.look_whatever_happens(&gateway)).await) });
@@ -216,38 +216,39 @@ fn unreadable(target: &str, error: Error) -> report::GatewayHealth {
 /// `call`.
 pub(super) async fn call(context: &Context, call: &args::Call) -> Reply {
     let shape = json!({"gateway": call.target, "tool": call.tool, "service": null, "ok": false, "result": null});
-    let ready = arguments(&call.args).and_then(|arguments| Ok((arguments, context.gateway(&call.target, &call.auth)?)));
-    let (arguments, gateway) = match ready {
+    let ready = async { Ok((arguments(&call.args)?, context.asked(&call.target, &call.auth).await?)) };
+    let (arguments, gateway) = match ready.await {
         Ok(ready) => ready,
         Err(error) => return Reply::failed(shape, error),
     };
-    let options = || CallOptions { timeout: context.timeout, ..CallOptions::default() };
     let question = async {
-        let report = gateway.call(&call.tool, arguments.clone(), options()).await;
+        let report = gateway.call(&call.tool, arguments.clone(), CallOptions::default()).await;
         if report.error.as_ref().is_some_and(|error| error.class == Class::Config) && remembers(context, &gateway, call)
         {
             // Nothing was sent: the name is not in the list. It may be known by the name that it has now.
-            return gateway.call(&call.tool, arguments, options()).await;
+            return gateway.call(&call.tool, arguments, CallOptions::default()).await;
         }
         report
     };
-    let report = match ask_within(context, &gateway, question).await {
+    let mut report = match ask_within(context, &gateway, question).await {
         Ok(report) => report,
-        Err(error) => return Reply::failed(shape, error),
+        // It was dropped in the middle: whatever was sent by then may have run.
+        Err(error) => {
+            let error = match gateway.left_running().pop() {
+                Some(left) => error.with_hint(left.words(&call.target)),
+                None => error,
+            };
+            return Reply::failed(shape, error);
+        }
     };
     if let Some((service, result)) = CallResult::of(&report) {
-        context.history().record_call(&report.gateway, &service, &result, Moment::now());
+        let (history, name) = (context.history(), report.gateway.clone());
+        let record = move || history.record_call(&name, &service, &result, Moment::now());
+        let _ = tokio::task::spawn_blocking(record).await;
     }
     let text = report.result.as_ref().map_or_else(String::new, render::result);
-    let error = if report.result.is_some() && report.error.is_none() && !report.ok {
-        // The tool's own words are on stdout already.
-        Some(
-            Error::new(Class::UpstreamError, format!("the tool {} reports an error", call.tool))
-                .with_service(report.service.clone()),
-        )
-    } else {
-        failure(report.ok, report.error.as_ref(), "the call failed")
-    };
+    report.explain_failure();
+    let error = failure(report.ok, report.error.as_ref(), "the call failed");
     Reply::judged(text, &report, error)
 }
 

@@ -19,7 +19,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-use std::{ffi::OsString, io::IsTerminal as _, time::Duration};
+use std::{ffi::OsString, io::IsTerminal as _, sync::Arc, time::Duration};
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 use serde_json::json;
@@ -29,12 +29,14 @@ use self::{
     answers::Answers,
     args::{Cli, Command},
     context::Context,
-    screen::{Format, Reply, explain, finish, say},
+    screen::{Format, Reply, careful, explain, finish, say},
 };
 use crate::{Class, Error, Result};
 
 /// What a shell makes of Ctrl-C.
 const INTERRUPTED: u8 = 130;
+/// What a shell makes of SIGTERM.
+const TERMINATED: u8 = 143;
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
@@ -43,7 +45,7 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// Runs one command line: `args` without the program's name, `program` as it shall appear in help texts
 /// (`pflow-gateway`, `pflow mcp gateway`). Gives the exit code: 0 good, 1 failed or unhealthy, 2 usage or configuration, 130
-/// interrupted.
+/// interrupted, 143 terminated.
 ///
 /// Meant for a thread that does nothing else: it blocks until the command is done, and makes its own async runtime.
 pub fn run(program: &str, args: impl IntoIterator<Item = OsString>) -> u8 {
@@ -70,7 +72,7 @@ fn run_all(program: &str, args: Vec<OsString>) -> u8 {
             return FAILED;
         }
     };
-    let code = runtime.block_on(carry_out(program, &cli, format));
+    let code = runtime.block_on(carry_out(program, cli, format));
     // A read from stdin cannot be cancelled; it must not hold up the end.
     runtime.shutdown_timeout(LAST_WORDS);
     code
@@ -104,7 +106,7 @@ fn log(verbose: u8) {
     let _ = tracing_subscriber::registry().with(lines).try_init();
 }
 
-async fn carry_out(program: &str, cli: &Cli, format: Format) -> u8 {
+async fn carry_out(program: &str, cli: Cli, format: Format) -> u8 {
     let context = Context::new(program, &cli.global);
     // These end by being asked to; that is not an interruption.
     let lasting = match &cli.command {
@@ -127,9 +129,51 @@ async fn carry_out(program: &str, cli: &Cli, format: Format) -> u8 {
         }
         None => {}
     }
+    let context = Arc::new(context);
+    // A task of its own: whatever blocks it, the end of the process is heard.
+    let mut command = tokio::spawn({
+        let context = Arc::clone(&context);
+        async move { once(&context, &cli.command).await }
+    });
+    let signal = tokio::select! {
+        reply = &mut command => return match reply {
+            Ok(reply) => finish(&reply, format),
+            Err(error) => {
+                say(&explain(&Error::new(Class::Internal, format!("the command was cut short: {error}"))));
+                FAILED
+            }
+        },
+        signal = ended() => signal,
+    };
+    command.abort();
+    let _ = tokio::time::timeout(LAST_WORDS, &mut command).await;
+    for left in context.left_running() {
+        say(&format!("{} {left}\n", careful()));
+    }
     tokio::select! {
-        reply = once(&context, &cli.command) => finish(&reply, format),
-        () = interrupted() => INTERRUPTED,
+        () = context.hang_up() => {}
+        // Whoever asks twice is in a hurry.
+        _ = ended() => {}
+    }
+    signal.code()
+}
+
+/// How a process is asked to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    /// `kill`, a supervisor, the end of a container.
+    Terminate,
+}
+
+impl Signal {
+    /// What a shell makes of it.
+    fn code(self) -> u8 {
+        match self {
+            Self::Interrupt => INTERRUPTED,
+            Self::Terminate => TERMINATED,
+        }
     }
 }
 
@@ -161,9 +205,23 @@ async fn once(context: &Context, command: &Command) -> Reply {
     }
 }
 
-/// Resolves at Ctrl-C.
-async fn interrupted() {
+/// Resolves when the process is asked to end.
+async fn ended() -> Signal {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        if let (Ok(mut interrupt), Ok(mut terminate)) =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        {
+            return tokio::select! {
+                _ = interrupt.recv() => Signal::Interrupt,
+                _ = terminate.recv() => Signal::Terminate,
+            };
+        }
+    }
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }
+    Signal::Interrupt
 }

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     Error, Result,
+    config::SERVE_TIMEOUT,
     demo::{self, Demo},
     runtime::Runtime,
     serve::{self, FileSnapshots, NoSnapshots, Snapshots},
@@ -19,7 +20,11 @@ use crate::{
 
 /// `serve`. Says nothing on stdout: that is the protocol's.
 pub(super) async fn serve(context: &Context, target: &args::Serve) -> Result<()> {
-    let gateway = context.gateway(&target.target, &args::Auth::default())?;
+    let mut config = context.config(&target.target, &args::Auth::default()).await?;
+    if !config.timeout_given {
+        config.timeout = SERVE_TIMEOUT;
+    }
+    let gateway = context.open(config).await?;
     let snapshots: Arc<dyn Snapshots> = match context.memory() {
         Ok(folder) => Arc::new(FileSnapshots::new(&folder, gateway.config())),
         Err(_) => Arc::new(NoSnapshots),

@@ -99,7 +99,7 @@ async fn go_through(context: &Context, setup: &args::Setup, answers: &mut Answer
     let outcome = choose_services(setup, &mut plan, &gateway, answers).await;
     let written = match outcome {
         // What was chosen is a part of the entry, and per-service entries come from the filtered list.
-        Ok(()) => match plan.open(context) {
+        Ok(()) => match plan.open(context).await {
             Ok(chosen) => {
                 let written = plan.write(context, Some(&chosen)).await;
                 chosen.close().await;
@@ -281,7 +281,7 @@ enum Proven {
 /// Tests until it works, or until whoever answers has had enough.
 async fn prove(context: &Context, product: &Product, plan: &mut Plan, answers: &mut Answers) -> Result<Proven> {
     loop {
-        let gateway = plan.open(context)?;
+        let gateway = plan.open(context).await?;
         let report = gateway.test().await;
         say(&render::test(&report));
         if report.ok {

@@ -51,7 +51,7 @@ enum Sight<'a> {
 
 impl<'a> Watched<'a> {
     /// `what` tells this watcher from others that watch the same.
-    fn new(
+    async fn new(
         context: &'a Context,
         what: &str,
         named: &'a [String],
@@ -62,7 +62,7 @@ impl<'a> Watched<'a> {
         let targets = look::targets(context, named)?;
         let mut gateways = Vec::new();
         for target in &targets {
-            match context.gateway(target, auth) {
+            match context.gateway(target, auth).await {
                 Ok(gateway) => gateways.push(gateway),
                 // One broken entry of the file does not keep the others from being watched.
                 Err(error) if named.is_empty() && targets.len() > 1 => say(&explain(&error)),
@@ -97,7 +97,7 @@ impl<'a> Watched<'a> {
             let update = tokio::select! {
                 Some(update) = watch.next() => update,
                 _ = follow.tick() => {
-                    if self.follow(&mut watch) && !see(Sight::Gateways(&self.names())) {
+                    if self.follow(&mut watch).await && !see(Sight::Gateways(&self.names())) {
                         break;
                     }
                     continue;
@@ -140,7 +140,7 @@ impl<'a> Watched<'a> {
     }
 
     /// Watches what the server file says now. Whether that is something else than before.
-    fn follow(&mut self, watch: &mut Watch) -> bool {
+    async fn follow(&mut self, watch: &mut Watch) -> bool {
         let Some(changes) = self.followed.changes() else { return false };
         for name in &changes.gone {
             watch.remove(name);
@@ -155,7 +155,7 @@ impl<'a> Watched<'a> {
             }
         }
         for name in &changes.new {
-            match self.followed.context.gateway(name, self.followed.auth) {
+            match self.followed.context.gateway(name, self.followed.auth).await {
                 Ok(gateway) => {
                     say(&format!("{} {} is watched as its entry says now\n", yes(), scrub::line(name, 100)));
                     watch.add(gateway.clone());
@@ -285,7 +285,7 @@ fn announcement(transition: &Transition) -> String {
 /// `health --watch`.
 pub(super) async fn health(context: &Context, health: &args::Health, format: Format) -> Result<()> {
     let every = health.watch.unwrap_or(Duration::from_secs(30));
-    let watched = Watched::new(context, "watch", &health.targets, &health.auth, &health.watching)?;
+    let watched = Watched::new(context, "watch", &health.targets, &health.auth, &health.watching).await?;
     let mut order = watched.names();
     let draws = format == Format::Text && std::io::stdout().is_terminal();
     let mut reports: BTreeMap<String, GatewayHealth> = BTreeMap::new();
@@ -340,7 +340,7 @@ pub(super) async fn monitor(context: &Context, monitor: &args::Monitor, format: 
     let shown = token.clone().filter(|_| monitor.token_env.is_none());
     let shown = shown.as_ref().map(ExposeSecret::expose_secret);
     let what = format!("monitor {}", monitor.listen);
-    let watched = Watched::new(context, &what, &monitor.targets, &monitor.auth, &monitor.watching)?;
+    let watched = Watched::new(context, &what, &monitor.targets, &monitor.auth, &monitor.watching).await?;
     let names = watched.names();
     let count = names.len();
     let history = watched.looker.history().clone();

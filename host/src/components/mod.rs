@@ -14,7 +14,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Class, Error, Result, files, runtime::Anatomy};
+use crate::{
+    Class, Error, Result,
+    files::{self, Lock},
+    runtime::Anatomy,
+};
 
 const PINS: &str = "gateway-components.json";
 const FILES: &str = "gateway-components";
@@ -103,6 +107,7 @@ impl Components {
                 error.message = format!("{}: {}", file.display(), error.message);
                 error
             })?;
+        let _lock = self.lock()?;
         let mut pins = self.pins()?;
         let source = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
         let entry = Entry { sha256: anatomy.sha256, source };
@@ -146,6 +151,7 @@ impl Components {
     ///
     /// `config`: pflow's folder cannot be read or written.
     pub fn reset(&self, scope: &Scope) -> Result<Option<Pin>> {
+        let _lock = self.lock()?;
         let mut pins = self.pins()?;
         let removed = match scope {
             Scope::All => pins.all.take(),
@@ -159,6 +165,11 @@ impl Components {
             tracing::debug!("{} stays: {error}", pin.file.display());
         }
         Ok(Some(pin))
+    }
+
+    /// Held from reading to writing: of two who choose at once, both choices stay.
+    fn lock(&self) -> Result<Lock> {
+        Lock::of(&self.folder.join(PINS))
     }
 
     fn pin(&self, entry: &Entry) -> Result<Pin> {
@@ -223,6 +234,6 @@ fn is_digest(text: &str) -> bool {
 fn write(file: &Path, bytes: &[u8]) -> Result<()> {
     let cannot = |error: io::Error| Error::config(format!("cannot write {}: {error}", file.display()));
     let folder = file.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(cannot)?;
+    files::private_folder(folder).map_err(cannot)?;
     files::replace(file, bytes).map_err(cannot)
 }

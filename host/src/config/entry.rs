@@ -96,6 +96,7 @@ pub(super) fn read(name: &str, entry: &Value) -> Result<GatewayConfig> {
             .unwrap_or_default(),
         filter,
         timeout: timeout(&gateway)?,
+        timeout_given: gateway.get("timeout").is_some(),
         ca_file: gateway.get("ca_file").map(|file| path(&file)).transpose()?,
         allow_origins: gateway.get("allow_origins").map(|list| origins(&list)).transpose()?.unwrap_or_default(),
         component: gateway.get("component").map(|file| path(&file)).transpose()?,
@@ -119,6 +120,7 @@ fn plain(name: &str, entry: &Member) -> Result<GatewayConfig> {
         url: url(url_member.string()?, url_member.path())?,
         auth: auth(entry)?,
         timeout: timeout(entry)?,
+        timeout_given: entry.get("timeout").is_some(),
         plain: true,
         name: name.to_owned(),
         ..GatewayConfig::for_url(url_member.string()?)?
@@ -312,9 +314,9 @@ fn limits(holder: &Member) -> Result<(Limits, EgressLimits)> {
 fn path(member: &Member) -> Result<PathBuf> {
     let text = member.string()?;
     if let Some(rest) = text.strip_prefix("~/")
-        && let Some(home) = std::env::var_os("HOME")
+        && let Some(home) = std::env::home_dir()
     {
-        return Ok(PathBuf::from(home).join(rest));
+        return Ok(home.join(rest));
     }
     Ok(PathBuf::from(text))
 }

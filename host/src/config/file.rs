@@ -5,12 +5,19 @@ use std::{
     fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde_json::{Map, Value};
 
 use super::{GatewayConfig, entry};
-use crate::{Error, Result, components::Components, runtime::sha256, scrub};
+use crate::{
+    Error, Result,
+    components::Components,
+    files::{self, Lock},
+    runtime::sha256,
+    scrub,
+};
 
 const FILE: &str = "mcp-servers.json";
 const SERVERS: &str = "mcpServers";
@@ -31,14 +38,16 @@ pub struct ConfigFile {
     /// The bytes on disk when it was read; none when there was no file.
     read: Option<Vec<u8>>,
     content: Map<String, Value>,
+    /// Held by who reads to write.
+    lock: Option<Arc<Lock>>,
 }
 
 /// `~/.pflow`.
 pub(super) fn pflow_folder() -> Result<PathBuf> {
-    let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).ok_or_else(|| {
+    let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty()).ok_or_else(|| {
         Error::config("there is no home folder: HOME is not set").with_hint("set HOME, or name the file with --config")
     })?;
-    Ok(PathBuf::from(home).join(".pflow"))
+    Ok(home.join(".pflow"))
 }
 
 fn memory_below(folder: &Path, path: &Path) -> PathBuf {
@@ -97,7 +106,18 @@ impl ConfigFile {
             None => Map::new(),
             Some(bytes) => parse(path, bytes)?,
         };
-        Ok(Self { path: path.to_owned(), read, content })
+        Ok(Self { path: path.to_owned(), read, content, lock: None })
+    }
+
+    /// Reads the file to change it: until this is dropped, whoever else does so waits. pflow itself takes no lock; what it writes
+    /// meanwhile is noticed by [`save`](Self::save).
+    ///
+    /// # Errors
+    ///
+    /// `config`: as [`load`](Self::load), or somebody else is changing the file and does not come to an end.
+    pub fn edit(path: &Path) -> Result<Self> {
+        let lock = Arc::new(Lock::of(&resolved(path))?);
+        Ok(Self { lock: Some(lock), ..Self::load(path)? })
     }
 
     /// Where it is.
@@ -200,14 +220,18 @@ impl ConfigFile {
     ///
     /// `config`: it changed since it was read, or cannot be written; then it is as before.
     pub fn save(&self) -> Result<()> {
+        // Who has read it without a lock can still wait until others are done; what they did is noticed below.
+        let _lock = match &self.lock {
+            Some(lock) => Arc::clone(lock),
+            None => Arc::new(Lock::of(&resolved(&self.path))?),
+        };
         let failed = |e: &io::Error| {
             Error::config(format!("cannot write {}: {e}", self.path.display()))
                 .with_hint("check the folder's permissions and free space")
         };
-        // The target of a link, as pflow resolves it: renaming over the link would cut it.
-        let file = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let file = resolved(&self.path);
         let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(|e| failed(&e))?;
+        files::private_folder(folder).map_err(|e| failed(&e))?;
         let now = match fs::read(&file) {
             Ok(bytes) => Some(bytes),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
@@ -230,6 +254,17 @@ impl ConfigFile {
             .and_then(|()| temporary.as_file().sync_all())
             .and_then(|()| temporary.persist(&file).map(drop).map_err(|e| e.error))
             .map_err(|e| failed(&e))
+    }
+}
+
+/// The target of a link, as pflow resolves it: renaming over the link would cut it. The target need not exist.
+fn resolved(path: &Path) -> PathBuf {
+    if let Ok(target) = fs::canonicalize(path) {
+        return target;
+    }
+    match fs::read_link(path) {
+        Ok(target) => path.parent().unwrap_or(Path::new("")).join(target),
+        Err(_) => path.to_owned(),
     }
 }
 
@@ -397,6 +432,36 @@ mod tests {
         config.save().unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().file_type().is_symlink());
         assert!(fs::read_to_string(&path).unwrap().contains("\"a\""));
+    }
+
+    #[test]
+    fn a_symbolic_link_to_what_is_not_there_yet_stays_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, target) = (folder.path().join("link.json"), folder.path().join("target.json"));
+        std::os::unix::fs::symlink("target.json", &link).unwrap();
+        let mut config = ConfigFile::edit(&link).unwrap();
+        config.put(vec![("a".into(), json!({}))], Replace::No).unwrap();
+        config.save().unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().file_type().is_symlink());
+        assert!(fs::read_to_string(&target).unwrap().contains("\"a\""));
+    }
+
+    #[test]
+    fn whoever_adds_at_the_same_time_adds_to_what_the_others_have() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mcp-servers.json");
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let path = path.clone();
+                scope.spawn(move || {
+                    let mut config = ConfigFile::edit(&path).unwrap();
+                    config.put(vec![(format!("gw{number}"), json!({"command": "x"}))], Replace::No).unwrap();
+                    config.save().unwrap();
+                });
+            }
+        });
+        let all = ConfigFile::load(&path).unwrap();
+        assert!((0..8).all(|number| all.contains(&format!("gw{number}"))), "{:?}", all.content);
     }
 
     #[test]

@@ -29,6 +29,9 @@ use crate::{
 /// How long one operation may take when nothing else is said: what pflow gives an MCP tool call.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What `serve` allows when nothing else is said: it has to give up before pflow does, which says less.
+pub const SERVE_TIMEOUT: Duration = Duration::from_secs(25);
+
 /// How often `serve` looks whether a gateway's tools changed. Gateways that announce it do so to whoever has a stream
 /// open, and half of them never do.
 pub const DEFAULT_REFRESH: Duration = Duration::from_mins(1);
@@ -53,6 +56,8 @@ pub struct GatewayConfig {
     pub filter: Filter,
     /// For one operation: connect, list, call.
     pub timeout: Duration,
+    /// The timeout is somebody's choice, and not the usual one.
+    pub timeout_given: bool,
     /// Further roots of trust, PEM.
     pub ca_file: Option<PathBuf>,
     /// Origins that the component may reach besides the gateway's own.
@@ -90,6 +95,7 @@ impl GatewayConfig {
             services: Vec::new(),
             filter: Filter::default(),
             timeout: DEFAULT_TIMEOUT,
+            timeout_given: false,
             ca_file: None,
             allow_origins: Vec::new(),
             component: None,

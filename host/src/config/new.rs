@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::{Auth, DEFAULT_TIMEOUT, DeclaredService, Filter, GatewayConfig, Method};
+use super::{Auth, DeclaredService, Filter, GatewayConfig, Method};
 use crate::{
     Error, Result,
     egress::Origin,
@@ -186,7 +186,7 @@ impl NewGateway {
                 gateway.insert(name.into(), Value::Object(said));
             }
         }
-        if let Some(timeout) = self.timeout.filter(|timeout| *timeout != DEFAULT_TIMEOUT) {
+        if let Some(timeout) = self.timeout {
             let seconds = timeout.as_secs_f64();
             gateway.insert(
                 "timeout".into(),

@@ -63,7 +63,7 @@ pub enum EgressFailure {
         detail: String,
     },
     /// It took too long.
-    #[error("{origin} {phase} within {} s", after.as_secs_f64())]
+    #[error("{origin} {phase} within {} s", (after.as_secs_f64() * 10.0).round() / 10.0)]
     Timeout {
         /// Where the request was for.
         origin: Origin,

@@ -14,6 +14,9 @@ use super::{EgressFailure, EgressLimits, Origin};
 /// Traces that are kept: the newest. A listing of 10,000 tools in pages of 100, with room to spare.
 const TRACES: usize = 256;
 
+/// Where the operation's own end comes at the same time, that comes first: it knows what all of it was.
+const LATER: Duration = Duration::from_millis(20);
+
 /// One conversation's use of the network. Shared between the host and the requests under way.
 #[derive(Debug, Default)]
 pub struct Visit {
@@ -22,7 +25,8 @@ pub struct Visit {
 
 #[derive(Debug, Default)]
 struct State {
-    timeout: Option<Duration>,
+    /// When the operation began, and how long it may take.
+    timeout: Option<(Instant, Duration)>,
     requests: u32,
     open: u32,
     received: u64,
@@ -58,10 +62,11 @@ impl Visit {
         Self::default()
     }
 
-    /// Starts an operation: the whole budget again, nothing seen yet. `timeout` bounds the wait for an answer and for each
-    /// next part of it; the gateway's own timeout when absent. Answers that are still open keep counting as open.
+    /// Starts an operation: the whole budget again, nothing seen yet. What is left of `timeout` bounds the wait for an answer and for
+    /// each next part of it; the gateway's own timeout when absent. Answers that are still open keep counting as open.
     pub fn begin(&self, timeout: Option<Duration>) {
         let mut state = self.lock();
+        let timeout = timeout.map(|timeout| (Instant::now(), timeout));
         *state = State { timeout, open: state.open, next: state.next, ..State::default() };
     }
 
@@ -89,7 +94,8 @@ impl Visit {
     }
 
     pub(super) fn timeout(&self) -> Option<Duration> {
-        self.lock().timeout
+        let (began, timeout) = self.lock().timeout?;
+        Some(timeout.saturating_sub(began.elapsed()) + LATER)
     }
 
     pub(super) fn fail(&self, failure: EgressFailure) {

@@ -8,13 +8,15 @@ use serde_json::{Map, Value};
 
 use super::{
     convert,
+    delivery::{self, Delivery, Marked, Sent},
     explain::who,
-    pool::{Lent, Listed, Pool, is_control},
+    pool::{End, Lent, Listed, Pool, Waiting, is_control},
     recovery::Recovery,
 };
 use crate::{
-    Class, Error, Result,
+    Class, Deadline, Error, Result,
     config::GatewayConfig,
+    egress::{EgressFailure, Phase},
     report::{self, Status},
     runtime::{Failure, calls, filter, types},
     scrub,
@@ -28,7 +30,7 @@ pub type OnMessage = Box<dyn Fn(String, Option<String>, Value) + Send + Sync>;
 /// How to make one call.
 #[derive(Default)]
 pub struct CallOptions {
-    /// At most this long; the gateway's own timeout when absent.
+    /// At most this long, for everything that it takes; the gateway's own timeout when absent.
     pub timeout: Option<Duration>,
     /// Called for `notifications/progress` (progress, total, message) while the call runs.
     pub on_progress: Option<OnProgress>,
@@ -68,16 +70,13 @@ impl Listener {
 struct Pending {
     pool: Arc<Pool>,
     request: u64,
-    answered: bool,
+    end: End,
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
         self.pool.inbox().leave(self.request);
-        if self.answered {
-            return;
-        }
-        self.pool.tell_cancelled(self.request);
+        self.pool.ends(self.request, self.end);
     }
 }
 
@@ -86,6 +85,7 @@ pub(super) async fn call(
     tool: &str,
     arguments: Map<String, Value>,
     options: CallOptions,
+    by: Deadline,
 ) -> report::Call {
     let mut report = report::Call {
         gateway: pool.config().name.clone(),
@@ -95,7 +95,7 @@ pub(super) async fn call(
         result: None,
         error: None,
     };
-    let attempt = Attempt::new(pool, arguments, options);
+    let attempt = Attempt::new(arguments, options, by);
     let (mut listed, mut name) = match known(pool, tool, &attempt).await {
         Ok(known) => known,
         Err(error) => {
@@ -105,7 +105,7 @@ pub(super) async fn call(
     };
     let mut answered = answer(pool, &listed, &name, &attempt).await;
     if name_is_gone(&answered)
-        && let Some((now, new)) = renamed(pool, &name).await
+        && let Some((now, new)) = renamed(pool, &name, by).await
     {
         attempt.tell_rename(&pool.config().name, &name, &new);
         (listed, name) = (now, new);
@@ -115,7 +115,11 @@ pub(super) async fn call(
     report.tool = name;
     match answered {
         Ok(outcome) => {
-            report.error = outcome.failure.as_ref().map(|failure| upstream(failure, pool.config()));
+            let marked = Marked::of(listed.tool(&report.tool).map(|(tool, _)| tool));
+            report.error = outcome.failure.as_ref().map(|failure| {
+                let error = upstream(failure, pool.config());
+                delivery::told_of_call(error, &report.tool, delivery::of_upstream(failure), marked)
+            });
             report.ok = !outcome.failed && report.error.is_none();
             report.result = Some(convert::json(&outcome.result));
         }
@@ -132,17 +136,17 @@ struct Attempt {
     arguments: String,
     meta: Option<String>,
     listener: Arc<Listener>,
-    within: Duration,
+    by: Deadline,
 }
 
 impl Attempt {
-    fn new(pool: &Pool, arguments: Map<String, Value>, options: CallOptions) -> Self {
-        let CallOptions { timeout, on_progress, on_message, meta } = options;
+    fn new(arguments: Map<String, Value>, options: CallOptions, by: Deadline) -> Self {
+        let CallOptions { on_progress, on_message, meta, .. } = options;
         Self {
             arguments: Value::Object(arguments).to_string(),
             meta: meta.map(|meta| Value::Object(meta).to_string()),
             listener: Arc::new(Listener { on_progress, on_message }),
-            within: timeout.unwrap_or(pool.config().timeout),
+            by,
         }
     }
 
@@ -175,12 +179,12 @@ fn name_is_gone(answered: &Result<calls::Outcome, Unanswered>) -> bool {
 }
 
 /// The tool that this name meant, in a catalogue that was just read and does not have the name any more.
-async fn renamed(pool: &Pool, name: &str) -> Option<(Arc<Listed>, String)> {
+async fn renamed(pool: &Pool, name: &str, by: Deadline) -> Option<(Arc<Listed>, String)> {
     // Most gateways have no such ids; there a wrong argument costs no further request.
     if !pool.identities().knows(name) {
         return None;
     }
-    let listed = pool.list().await.ok()?;
+    let listed = pool.list(by).await.ok()?;
     if listed.tool(name).is_some() {
         return None;
     }
@@ -197,16 +201,16 @@ fn blamed(error: &Error) -> bool {
 /// The catalogue, with this tool in it and allowed, and the name that it has there; read anew when the tool is not in the one at hand.
 async fn known(pool: &Pool, tool: &str, attempt: &Attempt) -> Result<(Arc<Listed>, String)> {
     let listed = match pool.listed() {
-        Some(listed) if listed.tool(tool).is_some() => listed,
-        _ => pool.list().await?,
+        Some(listed) if listed.tool(tool).is_some() || pool.is_missing(tool) => listed,
+        _ => pool.list_once(attempt.by).await?,
     };
     let new = match listed.tool(tool) {
         Some((_, None)) => return Ok((listed, tool.to_owned())),
         Some((found, Some(reason))) => return Err(refused(pool, found, reason)),
-        None => match pool.identities().renamed(tool, &listed.catalog) {
-            Some(new) => new.name.clone(),
-            None => return Err(unknown(pool, &listed, tool)),
-        },
+        None => pool.identities().renamed(tool, &listed.catalog).map(|new| new.name.clone()).ok_or_else(|| {
+            pool.misses(tool);
+            unknown(pool, &listed, tool)
+        })?,
     };
     if let Some((found, Some(reason))) = listed.tool(&new) {
         return Err(refused(pool, found, reason));
@@ -265,9 +269,7 @@ async fn answer(
     attempt: &Attempt,
 ) -> Result<calls::Outcome, Unanswered> {
     let found = listed.tool(tool).map(|(tool, _)| tool);
-    let repeatable = found
-        .and_then(|t| t.annotations.as_ref())
-        .is_some_and(|hints| hints.read_only == Some(true) || hints.idempotent == Some(true));
+    let marked = Marked::of(found);
     let mut call = calls::Call {
         tool: tool.to_owned(),
         input_schema: found.map(|tool| tool.input_schema.clone()),
@@ -277,14 +279,16 @@ async fn answer(
         progress: attempt.listener.on_progress.is_some(),
         meta: attempt.meta.clone(),
     };
-    let mut recovery = Recovery::default();
+    let mut recovery = Recovery::new(attempt.by);
+    // What any of the tries may have done.
+    let mut delivery = Delivery::No;
     loop {
         recovery.begin(pool);
-        let (failure, lent) = match pool.lend().await {
+        let (failure, lent) = match pool.lend(attempt.by).await {
             Ok(mut lent) => {
                 let id = pool.call_id();
                 call.request_id = id.first();
-                match once(pool, &mut lent, &call, attempt).await {
+                match once(pool, &mut lent, &call, marked, attempt).await {
                     Ok(outcome) => {
                         pool.answered(lent.component);
                         pool.give_back(lent);
@@ -295,9 +299,12 @@ async fn answer(
             }
             Err(failure) => (failure, None),
         };
-        let unsent = lent.as_ref().is_none_or(|lent| lent.conversation.visit().is_unused());
-        let safe = unsent || repeatable || undelivered(&failure);
-        let lost = matches!(&failure, Failure::Gateway(types::Error::SessionLost(_), _));
+        let sent = lent.as_ref().map_or(Sent::Nothing, |lent| Sent::of(lent.conversation.visit()));
+        let now = delivery::of_failure(&failure, sent);
+        if now == Delivery::Maybe {
+            delivery = now;
+        }
+        let safe = now == Delivery::No || marked.repeatable();
         let rejected =
             matches!(&failure, Failure::Gateway(types::Error::Rejected(error), _) if error.code == INVALID_PARAMS);
         // A new session is good for the next call even when this one must not be repeated.
@@ -305,14 +312,20 @@ async fn answer(
         let recovered =
             if replaced { recovery.other_component() } else { recovery.recover(pool, &failure, lent).await };
         if !(recovered && safe) {
-            let mut error = pool.explain(recovery.failure(failure));
-            if lost && !safe {
-                error.hint = Some(format!(
-                    "{tool} may have run; check before calling it again. It is not marked read-only or idempotent, so it was not repeated"
-                ));
-            }
+            let error = delivery::told_of_call(recovery.explain(pool, failure), tool, delivery, marked);
             return Err(Unanswered { error, rejected });
         }
+    }
+}
+
+/// A deadline is the caller giving up; everything else is an answer of some kind.
+fn gave_up(outcome: &Result<calls::Outcome, Failure>) -> bool {
+    match outcome {
+        Err(Failure::Host(error)) => error.class == Class::Timeout,
+        Err(Failure::Gateway(_, Some(seen))) => {
+            matches!(**seen, EgressFailure::Timeout { phase: Phase::FirstByte | Phase::Body, .. })
+        }
+        _ => false,
     }
 }
 
@@ -323,28 +336,22 @@ async fn once(
     pool: &Arc<Pool>,
     lent: &mut Lent,
     call: &calls::Call,
+    marked: Marked,
     attempt: &Attempt,
 ) -> Result<calls::Outcome, Failure> {
+    let within = pool.left_of(attempt.by)?;
     pool.inbox().listen(call.request_id, Arc::clone(&attempt.listener));
-    let mut pending = Pending { pool: Arc::clone(pool), request: call.request_id, answered: false };
-    let outcome = lent.conversation.call_tool(call, attempt.within).await;
-    // A deadline is the caller giving up; everything else is an answer of some kind.
-    pending.answered = !matches!(&outcome, Err(Failure::Host(error)) if error.class == Class::Timeout);
+    let waiting = Waiting {
+        tool: call.tool.clone(),
+        marked,
+        session: lent.session.clone(),
+        visit: Arc::clone(lent.conversation.visit()),
+    };
+    pool.sends(call.request_id, waiting);
+    let mut pending = Pending { pool: Arc::clone(pool), request: call.request_id, end: End::Dropped };
+    let outcome = lent.conversation.call_tool(call, within).await;
+    pending.end = if gave_up(&outcome) { End::Late } else { End::Answered };
     outcome
-}
-
-/// The failure is of a kind that never reached a service.
-fn undelivered(failure: &Failure) -> bool {
-    match failure {
-        Failure::Gateway(types::Error::SessionLost(loss), _) => loss.delivery == types::Delivery::NotDelivered,
-        Failure::Gateway(
-            types::Error::AuthRequired(refusal)
-            | types::Error::TokenExpired(refusal)
-            | types::Error::Forbidden(refusal),
-            _,
-        ) => refusal.delivery == types::Delivery::NotDelivered,
-        _ => false,
-    }
 }
 
 /// A service's failure, in the words of a user; or the gateway's, when it refuses to ask a service.

@@ -101,17 +101,20 @@ impl Current {
         self.state().serving.clone()
     }
 
-    /// A choice that is neither what runs nor what was refused. Reads a small file, at most twice a second; whoever gets a choice has
-    /// to [`take_over`](Self::take_over) with it or to [`refuse`](Self::refuse) it.
+    /// Whether it is time to look what is [`chosen`](Self::chosen): at most twice a second.
+    pub(super) fn due(&self, config: &GatewayConfig) -> bool {
+        let mut state = self.state();
+        if config.components.is_none() || state.trying || state.looked.is_some_and(|at| at.elapsed() < LOOK) {
+            return false;
+        }
+        state.looked = Some(Instant::now());
+        true
+    }
+
+    /// A choice that is neither what runs nor what was refused. Reads a small file; whoever gets a choice has to
+    /// [`take_over`](Self::take_over) with it or to [`refuse`](Self::refuse) it.
     pub(super) fn chosen(&self, config: &GatewayConfig) -> Option<Choice> {
         let components = config.components.as_ref()?;
-        {
-            let mut state = self.state();
-            if state.trying || state.looked.is_some_and(|at| at.elapsed() < LOOK) {
-                return None;
-            }
-            state.looked = Some(Instant::now());
-        }
         let choice = match components.chosen(&config.name) {
             Ok(pin) => Choice { pin },
             Err(error) => {
@@ -260,7 +263,7 @@ mod tests {
 
     fn look(current: &Current, config: &GatewayConfig) -> Option<Choice> {
         std::thread::sleep(LOOK * 2);
-        current.chosen(config)
+        if current.due(config) { current.chosen(config) } else { None }
     }
 
     fn trap() -> Failure {

@@ -10,8 +10,12 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{convert, pool::Pool};
+use super::{
+    convert,
+    pool::{Pool, apart},
+};
 use crate::{
+    Deadline,
     egress::Origin,
     files,
     report::Era,
@@ -97,9 +101,10 @@ impl Pool {
         &self,
         conversation: &mut Conversation,
         endpoint: &types::Endpoint,
+        by: Deadline,
     ) -> Result<(), Failure> {
-        let within = self.config().timeout;
-        let remembered = if endpoint.era_is_fixed { None } else { self.remembered_era() };
+        let remembered = if endpoint.era_is_fixed { None } else { self.remembered_era().await };
+        let within = self.left_of(by)?;
         let Some(era) = remembered else { return conversation.open(endpoint, None, within).await };
         let failure =
             match conversation.open(&types::Endpoint { era: Some(era), ..endpoint.clone() }, None, within).await {
@@ -109,38 +114,39 @@ impl Pool {
         match doubt(&failure) {
             Doubt::None => Err(failure),
             Doubt::Later => {
-                self.forget_era();
+                self.forget_era().await;
                 Err(failure)
             }
             Doubt::Now => {
-                self.forget_era();
-                conversation.open(endpoint, None, within).await
+                self.forget_era().await;
+                conversation.open(endpoint, None, self.left_of(by)?).await
             }
         }
     }
 
     /// What the origin spoke last, as far as that is known.
-    fn remembered_era(&self) -> Option<types::Era> {
+    async fn remembered_era(&self) -> Option<types::Era> {
         let (origin, eras) = self.origin_and_eras()?;
-        Some(match eras.of(&origin)? {
+        Some(match apart(move || eras.of(&origin)).await.ok()?? {
             Era::Legacy => types::Era::Legacy,
             Era::Modern => types::Era::Modern,
         })
     }
 
-    pub(super) fn remember_era(&self, session: &types::Session) {
+    pub(super) async fn remember_era(&self, session: &types::Session) {
         // What the user says is not seen.
         if self.config().era.is_some() {
             return;
         }
         if let Some((origin, eras)) = self.origin_and_eras() {
-            eras.remember(&origin, convert::era(session.era));
+            let era = convert::era(session.era);
+            let _ = apart(move || eras.remember(&origin, era)).await;
         }
     }
 
-    fn forget_era(&self) {
+    async fn forget_era(&self) {
         if let Some((origin, eras)) = self.origin_and_eras() {
-            eras.forget(&origin);
+            let _ = apart(move || eras.forget(&origin)).await;
         }
     }
 

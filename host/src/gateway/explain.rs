@@ -9,12 +9,12 @@ use super::{
     remedy,
 };
 use crate::{
-    Class, Error,
+    Class, Deadline, Error,
     config::GatewayConfig,
     egress::EgressFailure,
     history::span,
     report::Kind,
-    runtime::{Failure, types},
+    runtime::{Failure, seconds, types},
 };
 
 /// Whether another credential could help.
@@ -22,19 +22,66 @@ pub(super) fn is_credential(error: &types::Error) -> bool {
     matches!(error, types::Error::AuthRequired(_) | types::Error::TokenExpired(_))
 }
 
-pub(super) fn explain(failure: Failure, config: &GatewayConfig, expiry: Option<SystemTime>) -> Error {
-    match failure {
-        Failure::Host(error) => error,
-        Failure::Gateway(error, seen) => judged(error, seen.as_deref(), config, expiry),
+/// Whether a new session was opened before the failure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Renewed {
+    /// It was.
+    Yes,
+    /// It was not.
+    #[default]
+    No,
+}
+
+impl Renewed {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Yes => ", again after a new one was opened",
+            Self::No => "",
+        }
     }
 }
 
-fn judged(
-    error: types::Error,
-    seen: Option<&EgressFailure>,
-    config: &GatewayConfig,
-    expiry: Option<SystemTime>,
-) -> Error {
+/// What is known beside the failure.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known<'a> {
+    pub(super) config: &'a GatewayConfig,
+    /// When the credential ends.
+    pub(super) expiry: Option<SystemTime>,
+    pub(super) renewed: Renewed,
+    /// What the whole of it had.
+    pub(super) by: Option<Deadline>,
+}
+
+/// Both places: pflow gives up by itself, whatever the entry allows.
+pub(super) const MORE_TIME: &str = "allow more with --timeout, or \"timeout\" in the entry's \"gateway\", or look into the \
+    gateway's log; a step of a pflow workflow needs its parameter timeout longer than that, too";
+
+pub(super) fn explain(failure: Failure, known: &Known<'_>) -> Error {
+    let error = match failure {
+        Failure::Host(error) => together(error, known.by),
+        Failure::Gateway(error, seen) => judged(error, seen.as_deref(), known),
+    };
+    // Whoever found out knows only its own place.
+    let raisable =
+        error.class == Class::Timeout && error.hint.as_deref().is_some_and(|hint| hint.contains("allow more"));
+    if raisable { error.with_hint(MORE_TIME) } else { error }
+}
+
+/// A step that had only what others left of the time says how much that was; whoever waits knows how long all of it was to take.
+fn together(error: Error, by: Option<Deadline>) -> Error {
+    const SAID: &str = "no answer within ";
+    let Some(by) = by.filter(|_| error.class == Class::Timeout && error.message.starts_with(SAID)) else {
+        return error;
+    };
+    let message = format!("{SAID}{}", seconds(by.limit()));
+    if message == error.message {
+        return error;
+    }
+    Error { message: format!("{message}, several steps together"), ..error }
+}
+
+fn judged(error: types::Error, seen: Option<&EgressFailure>, known: &Known<'_>) -> Error {
+    let Known { config, expiry, .. } = *known;
     match error {
         types::Error::AuthRequired(refusal) | types::Error::TokenExpired(refusal) => {
             credential(&refusal, config, expiry)
@@ -65,11 +112,9 @@ fn judged(
         .with_hint("this is the gateway's fault; its version and log may tell more"),
         types::Error::SessionLost(loss) => Error::new(
             Class::SessionLost,
-            format!("{} lost the session, again after a new one was opened{}", who(config), said(&loss.body)),
+            format!("{} lost the session{}{}", who(config), known.renewed.words(), said(&loss.body)),
         )
-        .with_hint(
-            "the gateway may be restarting, or several run behind one address without sharing sessions; try again",
-        ),
+        .with_hint("the gateway may be restarting, or several run behind one address without sharing sessions"),
         types::Error::Rejected(error) => Error::new(
             Class::ProtocolError,
             format!(
@@ -88,7 +133,7 @@ fn judged(
         // The gateway's own answer, or that of a proxy before it: no service said anything.
         types::Error::UpstreamError(failure) if failure.service.is_none() && failure.message.starts_with("HTTP ") => {
             Error::new(Class::UpstreamError, format!("{} answers {}", who(config), phrase(&failure.message)))
-                .with_hint("the gateway, or a proxy before it, is in trouble: look into its log, and try again")
+                .with_hint("the gateway, or a proxy before it, is in trouble: look into its log")
         }
         types::Error::UpstreamError(failure) => upstream(&failure, config),
     }
@@ -221,7 +266,7 @@ fn transport(
         return Error::new(class, format!("{} {what}: {}", who(config), phrase(&lost.detail))).with_hint(remedy);
     }
     let hint = match class {
-        Class::Timeout => "try again, or allow more with --timeout or \"timeout\" in the entry",
+        Class::Timeout => MORE_TIME,
         Class::Limit => "narrow the request, or raise the limit",
         _ => "check the URL, and that the gateway runs",
     };
@@ -292,7 +337,9 @@ mod tests {
     }
 
     fn told(error: types::Error, url: &str) -> (Class, String, String) {
-        let error = explain(Failure::Gateway(error, None), &config(url), None);
+        let config = config(url);
+        let known = Known { config: &config, expiry: None, renewed: Renewed::No, by: None };
+        let error = explain(Failure::Gateway(error, None), &known);
         (error.class, error.message, error.hint.unwrap_or_default())
     }
 

@@ -4,6 +4,7 @@
 mod call;
 mod convert;
 mod current;
+mod delivery;
 mod era;
 mod explain;
 mod identity;
@@ -18,11 +19,14 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use serde_json::{Map, Value};
 
-pub use self::call::{CallOptions, OnMessage, OnProgress};
 pub(crate) use self::explain::status_of;
 use self::pool::Pool;
+pub use self::{
+    call::{CallOptions, OnMessage, OnProgress},
+    delivery::LeftRunning,
+};
 use crate::{
-    Result,
+    Deadline, Result,
     config::{Filter, GatewayConfig},
     report,
     runtime::Runtime,
@@ -48,6 +52,7 @@ pub type Operation<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 #[derive(Clone)]
 pub struct Gateway {
     pool: Arc<Pool>,
+    by: Option<Deadline>,
 }
 
 impl std::fmt::Debug for Gateway {
@@ -60,7 +65,23 @@ impl Gateway {
     /// A gateway that runs on this runtime. No traffic.
     #[must_use]
     pub fn new(runtime: Arc<Runtime>, config: GatewayConfig) -> Self {
-        Self { pool: Pool::new(runtime, config) }
+        Self { pool: Pool::new(runtime, config), by: None }
+    }
+
+    /// The same gateway for somebody who waits until then, whatever is asked. Otherwise each question has the configured timeout.
+    #[must_use]
+    pub fn until(&self, by: Deadline) -> Self {
+        Self { pool: Arc::clone(&self.pool), by: Some(by) }
+    }
+
+    /// How long a question may take that is asked now.
+    fn deadline(&self) -> Deadline {
+        self.by.unwrap_or_else(|| Deadline::within(self.config().timeout))
+    }
+
+    /// Whether there is no time left for another question.
+    pub(crate) fn is_late(&self) -> bool {
+        self.by.is_some_and(Deadline::is_over)
     }
 
     /// How it is configured.
@@ -78,7 +99,7 @@ impl Gateway {
     /// Goes through the steps of connecting, one by one. A failure is in the report.
     #[must_use]
     pub fn test(&self) -> Operation<'_, report::Test> {
-        Box::pin(reports::test(&self.pool))
+        Box::pin(reports::test(&self.pool, self.deadline()))
     }
 
     /// The services behind the gateway.
@@ -88,7 +109,7 @@ impl Gateway {
     /// Why the catalogue could not be read.
     #[must_use]
     pub fn services(&self) -> Operation<'_, Result<report::Services>> {
-        Box::pin(reports::services(&self.pool))
+        Box::pin(reports::services(&self.pool, self.deadline()))
     }
 
     /// The tools that the gateway's own filter and `narrow` both keep. Reads the catalogue anew.
@@ -98,13 +119,13 @@ impl Gateway {
     /// Why the catalogue could not be read; `config` for a pattern that is none.
     #[must_use]
     pub fn tools<'a>(&'a self, narrow: &'a Filter) -> Operation<'a, Result<report::Tools>> {
-        Box::pin(reports::tools(&self.pool, narrow))
+        Box::pin(reports::tools(&self.pool, narrow, self.deadline()))
     }
 
     /// How the gateway and the services behind it are. A failure is in the report.
     #[must_use]
     pub fn health(&self) -> Operation<'_, report::GatewayHealth> {
-        Box::pin(reports::health(&self.pool))
+        Box::pin(reports::health(&self.pool, self.deadline()))
     }
 
     /// The tools of the last listing, before filters; empty before the first one.
@@ -134,7 +155,12 @@ impl Gateway {
         arguments: Map<String, Value>,
         options: CallOptions,
     ) -> Operation<'a, report::Call> {
-        Box::pin(call::call(&self.pool, tool, arguments, options))
+        let by = match (options.timeout.map(Deadline::within), self.by) {
+            (Some(own), Some(by)) => own.or_sooner(by),
+            (Some(by), None) | (None, Some(by)) => by,
+            (None, None) => self.deadline(),
+        };
+        Box::pin(call::call(&self.pool, tool, arguments, options, by))
     }
 
     /// How often the gateway announced that its tools changed, since this was made. A number that grew means: list them again.
@@ -143,9 +169,21 @@ impl Gateway {
         self.pool.changes()
     }
 
-    /// Ends the session at the gateway. Dropping without it leaves the session to the gateway.
+    /// After a call was given up: the gateway is told, and its session ends unless somebody else still uses it. Takes two seconds at most.
+    #[must_use]
+    pub fn hang_up(&self) -> Operation<'_, ()> {
+        Box::pin(self.pool.hang_up())
+    }
+
+    /// The calls that were given up since this was asked last, and may still run at the gateway.
+    #[must_use]
+    pub fn left_running(&self) -> Vec<LeftRunning> {
+        self.pool.left_running()
+    }
+
+    /// Ends the session at the gateway, and the calls in it. Dropping without it leaves the session to the gateway.
     #[must_use]
     pub fn close(&self) -> Operation<'_, ()> {
-        Box::pin(self.pool.close())
+        Box::pin(self.pool.end())
     }
 }

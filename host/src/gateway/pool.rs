@@ -11,23 +11,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::OnceCell, task::JoinHandle};
+use tokio::{
+    sync::{OnceCell, OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
+};
 
 use super::{
     call::Listener,
     convert,
     current::{Current, Serving},
-    explain::explain,
+    delivery::{LeftRunning, Marked},
+    explain::{Known, MORE_TIME, Renewed, explain, who},
     identity::Identities,
     ids::{Held, Ids},
     recovery::Recovery,
 };
 use crate::{
-    Error, Result,
+    Class, Deadline, Error, Result,
     config::{GatewayConfig, Variables},
-    egress::Egress,
+    egress::{Egress, Visit},
     report::Attribution,
-    runtime::{Conversation, Events, Failure, Runtime, filter, types},
+    runtime::{Conversation, Events, Failure, Runtime, filter, seconds, types},
+    scrub,
 };
 
 /// Idle instances kept; pflow runs up to 70 calls side by side, but seldom for long.
@@ -37,8 +42,19 @@ const IDLE: usize = 8;
 const LARGE: usize = 16 * 1024 * 1024;
 /// Calls of one instance: some take a few more of its ids.
 const USES: u32 = 100;
+/// Instances at work at a time. pflow makes up to 70 calls side by side, and none of them may wait for another; beyond that, each
+/// instance costs some ten megabytes of memory.
+const SIDE_BY_SIDE: usize = 80;
 /// For goodbyes: nobody waits for them gladly.
 const CLOSING: Duration = Duration::from_secs(2);
+/// How long a goodbye waits for a session that is just being opened: mostly it is known in a moment.
+const OPENING: Duration = Duration::from_millis(100);
+/// By how much a step of its own may outlast the deadline, to say better what it waited for.
+const GRACE: Duration = Duration::from_millis(100);
+/// For how long a name that was not in the list is taken to be still not there.
+const MISSING: Duration = Duration::from_secs(5);
+/// Names that are remembered: as missing, or as left running.
+const NAMES: usize = 1_000;
 
 /// All conversations with one gateway.
 pub(super) struct Pool {
@@ -49,12 +65,42 @@ pub(super) struct Pool {
     pub(super) egress: OnceCell<Egress>,
     shared: Mutex<Shared>,
     /// Held while a session is opened or renewed, or a credential read again, so that it happens once.
-    pub(super) opening: tokio::sync::Mutex<()>,
     ids: Ids,
+    pub(super) opening: Arc<tokio::sync::Mutex<()>>,
+    /// Goodbyes that could not wait for an opening: what it opens is closed at once.
+    closes: AtomicU64,
+    /// Who waits here gets its turn in the order of asking.
+    room: Arc<Semaphore>,
+    /// Held while the catalogue is read for calls, so that those who miss a name at the same time read it once.
+    listing: tokio::sync::Mutex<()>,
+    last_listing: Mutex<LastListing>,
     inbox: Arc<Inbox>,
     identities: Identities,
+    /// Calls that were sent and have no answer yet, by their ids.
+    waiting: Mutex<HashMap<u64, Waiting>>,
+    /// Tools whose calls were given up before an answer came, and may still run.
+    left: Mutex<Vec<LeftRunning>>,
     /// Cancellations that are being told to the gateway; the session ends after them.
     goodbyes: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// A call on its way.
+pub(super) struct Waiting {
+    pub(super) tool: String,
+    pub(super) marked: Marked,
+    /// The one that it was made in.
+    pub(super) session: types::Session,
+    pub(super) visit: Arc<Visit>,
+}
+
+/// What became of the newest reading of the catalogue, and which names it did not have.
+#[derive(Default)]
+struct LastListing {
+    number: u64,
+    outcome: Option<Result<Arc<Listed>>>,
+    missing: HashMap<String, Instant>,
+    /// As many changes as the gateway had announced then.
+    changes: u64,
 }
 
 #[derive(Default)]
@@ -85,6 +131,7 @@ impl Listed {
 /// A conversation that was lent out, the session it belongs to, and the component that it runs on.
 pub(super) struct Lent {
     pub(super) conversation: Conversation,
+    pub(super) session: types::Session,
     pub(super) generation: u64,
     pub(super) component: u64,
     /// The ids that it counts through.
@@ -94,6 +141,8 @@ pub(super) struct Lent {
     has_listed: bool,
     /// How often it was lent out.
     uses: u32,
+    /// Its place among those at work; none while it is idle.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 /// Takes what the component reports while requests run, and hands it to whoever waits.
@@ -146,10 +195,16 @@ impl Pool {
             config,
             egress: OnceCell::new(),
             shared: Mutex::default(),
-            opening: tokio::sync::Mutex::default(),
             ids: Ids::default(),
+            opening: Arc::default(),
+            closes: AtomicU64::new(0),
+            room: Arc::new(Semaphore::new(SIDE_BY_SIDE)),
+            listing: tokio::sync::Mutex::default(),
+            last_listing: Mutex::default(),
             inbox: Arc::default(),
             identities: Identities::default(),
+            waiting: Mutex::default(),
+            left: Mutex::default(),
             goodbyes: Mutex::default(),
         })
     }
@@ -200,10 +255,18 @@ impl Pool {
         self.egress
             .get_or_try_init(|| async {
                 let egress = Egress::new(&self.config, &self.config.egress_limits)?;
-                egress.set_credentials(self.config.auth.resolve(&Variables::of_this_user()?).await?);
+                if !self.config.auth.is_none() {
+                    egress.set_credentials(self.config.auth.resolve(&self.variables().await?).await?);
+                }
                 Ok(egress)
             })
             .await
+    }
+
+    /// Where credentials are: in the environment, and in the settings beside the server file.
+    pub(super) async fn variables(&self) -> Result<Variables> {
+        let folder = self.config.folder.clone();
+        apart(move || folder.map_or_else(Variables::of_this_user, |folder| Ok(Variables::load(&folder)))).await?
     }
 
     /// When the credential says that it ends, if it says so.
@@ -212,25 +275,55 @@ impl Pool {
     }
 
     /// An instance without a conversation, for what needs no gateway.
-    pub(super) async fn instance(&self) -> Result<Conversation> {
-        self.start(&self.current.serving().runtime).await.map_err(|f| self.explain(f))
+    pub(super) async fn instance(&self, by: Deadline) -> Result<Conversation, Failure> {
+        self.start(&self.current.serving().runtime, by).await
     }
 
-    async fn start(&self, runtime: &Runtime) -> Result<Conversation, Failure> {
-        let egress = self.egress().await.map_err(Failure::Host)?.clone();
+    async fn start(&self, runtime: &Runtime, by: Deadline) -> Result<Conversation, Failure> {
+        // Whoever made the way out is told of it; a token command may take its time.
+        let egress = by.bound(self.egress()).await.map_err(|_| self.late(by))?.map_err(Failure::Host)?.clone();
         let events: Arc<dyn Events> = self.inbox.clone();
-        Conversation::start(runtime, egress, events, self.config.timeout).await
+        Conversation::start(runtime, egress, events, self.left_of(by)?).await
+    }
+
+    /// What is left of the time.
+    pub(super) fn left_of(&self, by: Deadline) -> Result<Duration, Failure> {
+        let left = by.left();
+        if left.is_zero() { Err(self.late(by)) } else { Ok(left) }
+    }
+
+    /// The time is over, and nothing is known that says it better.
+    pub(super) fn late(&self, by: Deadline) -> Failure {
+        let message =
+            format!("{} gave no answer within {}, several steps together", who(&self.config), seconds(by.limit()));
+        Failure::Host(Error::new(Class::Timeout, message).with_hint(MORE_TIME))
     }
 
     /// A conversation that nobody else uses: an idle one, or a new one that is attached to the session.
-    pub(super) async fn lend(&self) -> Result<Lent, Failure> {
+    pub(super) async fn lend(&self, by: Deadline) -> Result<Lent, Failure> {
         self.look();
+        let Ok(Ok(room)) = by.bound(Arc::clone(&self.room).acquire_owned()).await else {
+            let message = format!(
+                "{SIDE_BY_SIDE} requests to {} run side by side, and none of them ended within {}",
+                self.config.name,
+                seconds(by.limit())
+            );
+            return Err(Failure::Host(
+                Error::new(Class::Limit, message).with_hint("this one was not sent; make fewer at a time"),
+            ));
+        };
+        let mut lent = self.free(by).await?;
+        lent.room = Some(room);
+        Ok(lent)
+    }
+
+    async fn free(&self, by: Deadline) -> Result<Lent, Failure> {
         loop {
             let serving = self.current.serving();
             if let Some(lent) = self.idle(serving.number) {
                 return Ok(lent);
             }
-            match self.open_on(&serving).await {
+            match self.open_on(&serving, by).await {
                 // The one that answers now gets its chance.
                 Err(failure) if self.put_out(serving.number, &failure) => {}
                 outcome => return outcome,
@@ -238,46 +331,85 @@ impl Pool {
         }
     }
 
-    async fn open_on(&self, serving: &Serving) -> Result<Lent, Failure> {
-        let mut conversation = self.start(&serving.runtime).await?;
+    async fn open_on(&self, serving: &Serving, by: Deadline) -> Result<Lent, Failure> {
+        let mut conversation = self.start(&serving.runtime, by).await?;
         let ids = self.ids.block();
-        let component = serving.number;
-        let lent = |conversation, generation, ids| Lent {
+        let lent = |conversation, ids, (session, generation)| Lent {
             conversation,
+            session,
             generation,
-            component,
+            component: serving.number,
             ids,
             has_listed: false,
             uses: 0,
+            room: None,
         };
-        if let Some(generation) = self.attach(&mut conversation, &ids).await? {
-            return Ok(lent(conversation, generation, ids));
+        if let Some(attached) = self.attach(&mut conversation, &ids, by).await? {
+            return Ok(lent(conversation, ids, attached));
         }
-        let _opening = self.opening.lock().await;
-        if let Some(generation) = self.attach(&mut conversation, &ids).await? {
-            return Ok(lent(conversation, generation, ids));
+        let opening = by.bound(Arc::clone(&self.opening).lock_owned()).await.map_err(|_| self.late(by))?;
+        if let Some(attached) = self.attach(&mut conversation, &ids, by).await? {
+            return Ok(lent(conversation, ids, attached));
         }
-        // Only here: who attaches to a session knows the era from it.
-        self.agree(&mut conversation, &self.endpoint(&ids)).await?;
-        let session = conversation.session(self.config.timeout).await?;
-        let generation = self.opened(session);
-        Ok(lent(conversation, generation, ids))
+        let Some(pool) = self.me.upgrade() else { return Err(self.late(by)) };
+        // Beside whoever asked: a session that is opened is known, and can be ended, even when nobody waits for it any more.
+        let agreeing = tokio::spawn(async move {
+            let agreed = pool.open_session(conversation, ids, by).await;
+            drop(opening);
+            agreed
+        });
+        let patient = tokio::time::timeout(by.left() + GRACE, agreeing);
+        match patient.await.map_err(|_| self.late(by))? {
+            Ok(agreed) => agreed.map(|(conversation, ids, attached)| lent(conversation, ids, attached)),
+            Err(error) => Err(Failure::Host(Error::new(Class::Internal, format!("opening was cut short: {error}")))),
+        }
     }
 
-    /// Attaches to the session, if there is one; gives its generation.
-    async fn attach(&self, conversation: &mut Conversation, ids: &Held) -> Result<Option<u64>, Failure> {
+    /// A session that was agreed on with the gateway.
+    async fn open_session(
+        &self,
+        mut conversation: Conversation,
+        ids: Held,
+        by: Deadline,
+    ) -> Result<(Conversation, Held, (types::Session, u64)), Failure> {
+        let closes = self.closes.load(Ordering::Relaxed);
+        // Once the gateway has opened a session, it is worth some more time to learn which.
+        conversation.set_patience(CLOSING);
+        // The first question has its share of what is left. Whoever attaches to a session later knows the era from it.
+        let timeout_ms = u32::try_from(by.left().as_millis()).unwrap_or(u32::MAX);
+        let endpoint = types::Endpoint { timeout_ms, ..self.endpoint(&ids) };
+        self.agree(&mut conversation, &endpoint, by).await?;
+        let session = conversation.session(CLOSING).await?;
+        conversation.set_patience(Duration::ZERO);
+        self.remember_era(&session).await;
+        if self.closes.load(Ordering::Relaxed) != closes {
+            let _ = conversation.close(CLOSING).await;
+            return Err(self.late(by));
+        }
+        let generation = self.opened(session.clone());
+        Ok((conversation, ids, (session, generation)))
+    }
+
+    /// Attaches to the session, if there is one; gives it and its generation.
+    async fn attach(
+        &self,
+        conversation: &mut Conversation,
+        ids: &Held,
+        by: Deadline,
+    ) -> Result<Option<(types::Session, u64)>, Failure> {
         let known = {
             let shared = self.shared();
             shared.session.clone().map(|session| (session, shared.generation))
         };
         let Some((session, generation)) = known else { return Ok(None) };
-        conversation.open(&self.endpoint(ids), Some(&session), self.config.timeout).await?;
-        Ok(Some(generation))
+        conversation.open(&self.endpoint(ids), Some(&session), self.left_of(by)?).await?;
+        Ok(Some((session, generation)))
     }
 
     /// Takes a conversation back, unless it is used up.
     pub(super) fn give_back(&self, mut lent: Lent) {
         lent.uses += 1;
+        lent.room = None;
         let serving = self.current.serving().number;
         let mut shared = self.shared();
         if !lent.conversation.finished()
@@ -299,7 +431,6 @@ impl Pool {
     }
 
     pub(super) fn opened(&self, session: types::Session) -> u64 {
-        self.remember_era(&session);
         let mut shared = self.shared();
         shared.session = Some(session);
         shared.generation += 1;
@@ -307,13 +438,62 @@ impl Pool {
         shared.generation
     }
 
+    /// The catalogue for a call that misses a name. Those who ask while it is being read share what comes of it.
+    pub(super) async fn list_once(&self, by: Deadline) -> Result<Arc<Listed>> {
+        let before = self.last_listing().number;
+        let Ok(_turn) = by.bound(self.listing.lock()).await else { return Err(self.explain(self.late(by))) };
+        {
+            let last = self.last_listing();
+            match &last.outcome {
+                // Somebody else's time was up, and not this one's.
+                Some(Err(error)) if error.class == Class::Timeout => {}
+                Some(outcome) if last.number != before => return outcome.clone(),
+                _ => {}
+            }
+        }
+        self.list(by).await
+    }
+
+    fn last_listing(&self) -> MutexGuard<'_, LastListing> {
+        self.last_listing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this name was looked for in vain a moment ago, and nothing says that this has changed.
+    pub(super) fn is_missing(&self, name: &str) -> bool {
+        let changes = self.inbox.changes.load(Ordering::Relaxed);
+        let last = self.last_listing();
+        last.changes == changes && last.missing.get(name).is_some_and(|at| at.elapsed() < MISSING)
+    }
+
+    /// A name that is not in the catalogue that was just read.
+    pub(super) fn misses(&self, name: &str) {
+        let mut last = self.last_listing();
+        last.missing.retain(|_, at| at.elapsed() < MISSING);
+        if last.missing.len() < NAMES {
+            last.missing.insert(name.to_owned(), Instant::now());
+        }
+    }
+
     /// Reads the catalogue and applies the gateway's own filter. Tries again when the session or the credential was lost.
-    pub(super) async fn list(&self) -> Result<Arc<Listed>> {
-        let mut recovery = Recovery::default();
+    pub(super) async fn list(&self, by: Deadline) -> Result<Arc<Listed>> {
+        let changes = self.inbox.changes.load(Ordering::Relaxed);
+        let outcome = self.list_anew(by).await;
+        let mut last = self.last_listing();
+        last.number += 1;
+        last.outcome = Some(outcome.clone());
+        if last.changes != changes {
+            last.changes = changes;
+            last.missing.clear();
+        }
+        outcome
+    }
+
+    async fn list_anew(&self, by: Deadline) -> Result<Arc<Listed>> {
+        let mut recovery = Recovery::new(by);
         loop {
             recovery.begin(self);
-            let (failure, lent) = match self.lend().await {
-                Ok(mut lent) => match self.read(&mut lent).await {
+            let (failure, lent) = match self.lend(by).await {
+                Ok(mut lent) => match self.read(&mut lent, by).await {
                     Ok(listed) => {
                         self.answered(lent.component);
                         self.give_back(lent);
@@ -329,31 +509,33 @@ impl Pool {
                 continue;
             }
             if !recovery.recover(self, &failure, lent).await {
-                return Err(self.explain(recovery.failure(failure)));
+                return Err(recovery.explain(self, failure));
             }
         }
     }
 
     /// The catalogue as this component reads it. Nothing is tried twice.
-    pub(super) async fn read_on(&self, serving: &Serving) -> Result<Listed, Failure> {
-        let mut lent = self.open_on(serving).await?;
-        let listed = self.read(&mut lent).await;
+    pub(super) async fn read_on(&self, serving: &Serving, by: Deadline) -> Result<Listed, Failure> {
+        let mut lent = self.open_on(serving, by).await?;
+        let listed = self.read(&mut lent, by).await;
         self.give_back(lent);
         listed
     }
 
-    async fn read(&self, lent: &mut Lent) -> Result<Listed, Failure> {
+    async fn read(&self, lent: &mut Lent, by: Deadline) -> Result<Listed, Failure> {
         if lent.has_listed {
-            *lent = self.open_on(&self.current.serving()).await?;
+            let room = lent.room.take();
+            *lent = self.open_on(&self.current.serving(), by).await?;
+            lent.room = room;
         }
         lent.has_listed = true;
         let started = Instant::now();
-        let catalog = lent.conversation.list_tools(self.config.timeout).await?;
+        let catalog = lent.conversation.list_tools(self.left_of(by)?).await?;
         let took = started.elapsed();
-        self.keep_session_of(lent).await?;
+        self.keep_session_of(lent, by).await?;
         let rules = convert::rules(&self.config.filter);
         let candidates: Vec<_> = catalog.tools.iter().map(convert::candidate).collect();
-        let verdicts = lent.conversation.select(&rules, &candidates, self.config.timeout).await?;
+        let verdicts = lent.conversation.select(&rules, &candidates, self.left_of(by)?).await?;
         let mut by_name = HashMap::with_capacity(catalog.tools.len());
         for (at, tool) in catalog.tools.iter().enumerate() {
             by_name.entry(tool.name.clone()).or_insert(at);
@@ -363,8 +545,8 @@ impl Pool {
     }
 
     /// While it lists, a component may find that the gateway speaks the other era: then everybody goes on in the new session.
-    async fn keep_session_of(&self, lent: &mut Lent) -> Result<(), Failure> {
-        let session = lent.conversation.session(self.config.timeout).await?;
+    async fn keep_session_of(&self, lent: &mut Lent, by: Deadline) -> Result<(), Failure> {
+        let session = lent.conversation.session(self.left_of(by)?).await?;
         let other = {
             let shared = self.shared();
             let same = |known: &types::Session| known.era == session.era && known.session_id == session.session_id;
@@ -372,6 +554,8 @@ impl Pool {
         };
         if other {
             tracing::info!(gateway = %self.config.name, "the gateway has tools only in the era {:?}", session.era);
+            self.remember_era(&session).await;
+            lent.session = session.clone();
             lent.generation = self.opened(session);
         }
         Ok(())
@@ -383,31 +567,86 @@ impl Pool {
         conversation: &mut Conversation,
         rules: &filter::Rules,
         catalog: &types::Catalog,
+        by: Deadline,
     ) -> Result<Vec<Option<filter::Reason>>> {
         let candidates: Vec<_> = catalog.tools.iter().map(convert::candidate).collect();
-        conversation.select(rules, &candidates, self.config.timeout).await.map_err(|f| self.explain(f))
+        let verdicts = match self.left_of(by) {
+            Ok(left) => conversation.select(rules, &candidates, left).await,
+            Err(late) => Err(late),
+        };
+        verdicts.map_err(|f| self.explain(f))
     }
 
     /// A failure in the words of a user.
     pub(super) fn explain(&self, failure: Failure) -> Error {
-        explain(failure, &self.config, self.credential_expiry())
+        self.explain_after(failure, Renewed::No, None)
+    }
+
+    /// The same, of something that had this much time; and whether a new session was opened before it.
+    pub(super) fn explain_after(&self, failure: Failure, renewed: Renewed, by: Option<Deadline>) -> Error {
+        explain(failure, &Known { config: &self.config, expiry: self.credential_expiry(), renewed, by })
     }
 
     fn goodbyes(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.goodbyes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the gateway, beside everything else, that nobody waits for a call any more. Only in the session that the
-    /// call was made in: a new one would know nothing of it.
-    pub(super) fn tell_cancelled(self: &Arc<Self>, request: u64) {
-        let Some(session) = self.session() else { return };
+    fn waiting(&self) -> MutexGuard<'_, HashMap<u64, Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call goes out.
+    pub(super) fn sends(&self, request: u64, call: Waiting) {
+        self.waiting().insert(request, call);
+    }
+
+    /// A call came to its end, or nobody waits for it any more.
+    pub(super) fn ends(self: &Arc<Self>, request: u64, end: End) {
+        let Some(call) = self.waiting().remove(&request) else { return };
+        if end == End::Answered || call.visit.is_unused() {
+            return;
+        }
+        if end == End::Dropped {
+            self.leave(&call);
+        }
+        self.tell_cancelled(request, call.session);
+    }
+
+    /// Nobody will hear what became of it.
+    fn leave(&self, call: &Waiting) {
+        let left = LeftRunning { tool: scrub::line(&call.tool, 200), repeatable: call.marked.repeatable() };
+        let mut all = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        // For whoever never asks.
+        if all.len() < NAMES {
+            all.push(left);
+        }
+    }
+
+    /// The calls that were given up since this was asked last.
+    pub(super) fn left_running(&self) -> Vec<LeftRunning> {
+        std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Ends the session when nobody uses it any more.
+    pub(super) async fn hang_up(self: &Arc<Self>) {
+        if self.waiting().is_empty() {
+            self.close(CLOSING).await;
+        } else {
+            self.said_goodbye(Deadline::within(CLOSING)).await;
+        }
+    }
+
+    /// Tells the gateway, beside everything else, that nobody waits for a call any more. In the session that the call was made in:
+    /// a new one would know nothing of it.
+    fn tell_cancelled(self: &Arc<Self>, request: u64, session: types::Session) {
         // Without a runtime the process is ending, and the connection with it.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let pool = Arc::clone(self);
         let task = runtime.spawn(async move {
-            let Ok(mut conversation) = pool.instance().await else { return };
-            if conversation.open(&pool.endpoint(&pool.ids.one()), Some(&session), CLOSING).await.is_ok() {
-                let told = conversation.cancel(request, "the caller gave up", CLOSING).await;
+            let by = Deadline::within(CLOSING);
+            let Ok(mut conversation) = pool.instance(by).await else { return };
+            if conversation.open(&pool.endpoint(&pool.ids.one()), Some(&session), by.left()).await.is_ok() {
+                let told = conversation.cancel(request, "the caller gave up", by.left()).await;
                 tracing::debug!(gateway = %pool.config.name, request, told = told.is_ok(), "cancelled");
             }
         });
@@ -416,11 +655,33 @@ impl Pool {
         goodbyes.push(task);
     }
 
-    /// Ends the session, as well as that goes.
-    pub(super) async fn close(&self) {
+    /// Waits until the gateway has been told what nobody waits for.
+    pub(super) async fn said_goodbye(&self, by: Deadline) {
         let goodbyes = std::mem::take(&mut *self.goodbyes());
         for goodbye in goodbyes {
-            let _ = tokio::time::timeout(CLOSING, goodbye).await;
+            let _ = by.bound(goodbye).await;
+        }
+    }
+
+    /// Ends the session, as well as that goes, and every call in it.
+    pub(super) async fn end(self: &Arc<Self>) {
+        self.close(OPENING).await;
+    }
+
+    async fn close(self: &Arc<Self>, opening: Duration) {
+        let by = Deadline::within(CLOSING);
+        let calls = std::mem::take(&mut *self.waiting());
+        for (request, call) in calls {
+            if !call.visit.is_unused() {
+                self.leave(&call);
+                self.tell_cancelled(request, call.session);
+            }
+        }
+        // The session's end needs some of the time, too.
+        self.said_goodbye(Deadline::within(CLOSING / 2)).await;
+        // What is opened later ends itself.
+        if by.or_sooner(Deadline::within(opening)).bound(self.opening.lock()).await.is_err() {
+            self.closes.fetch_add(1, Ordering::Relaxed);
         }
         let (session, idle) = {
             let mut shared = self.shared();
@@ -430,13 +691,13 @@ impl Pool {
         let mut conversation = if let Some(lent) = idle.into_iter().find(|lent| !lent.conversation.finished()) {
             lent.conversation
         } else {
-            let Ok(mut fresh) = self.instance().await else { return };
-            if fresh.open(&self.endpoint(&self.ids.one()), Some(&session), CLOSING).await.is_err() {
+            let Ok(mut fresh) = self.instance(by).await else { return };
+            if fresh.open(&self.endpoint(&self.ids.one()), Some(&session), by.left()).await.is_err() {
                 return;
             }
             fresh
         };
-        if let Err(failure) = conversation.close(CLOSING).await {
+        if let Err(failure) = conversation.close(by.left()).await {
             tracing::debug!(gateway = %self.config.name, "the session was not ended: {}", self.explain(failure));
         }
     }
@@ -444,6 +705,24 @@ impl Pool {
     fn endpoint(&self, ids: &Held) -> types::Endpoint {
         convert::endpoint(&self.config, ids.first())
     }
+}
+
+/// How a call came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// With an answer of some kind.
+    Answered,
+    /// Its time was up; its caller is told so.
+    Late,
+    /// Its caller is gone.
+    Dropped,
+}
+
+/// Files may be slow, or locked: nothing that serves calls waits for them.
+pub(super) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::new(Class::Internal, format!("reading files was cut short: {error}")))
 }
 
 /// Whether the tools of this rung are the gateway's own.

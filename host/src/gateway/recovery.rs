@@ -3,18 +3,18 @@
 //! decides whether a call may be repeated.
 
 use super::{
-    explain::is_credential,
+    explain::{Renewed, is_credential},
     pool::{Lent, Pool},
 };
 use crate::{
-    config::Variables,
+    Deadline, Error,
     egress::{Credentials, Egress},
     runtime::{Failure, types},
 };
 
 /// What was done for one operation. A gateway that was started anew may want both, another credential and another session.
-#[derive(Default)]
 pub(super) struct Recovery {
+    by: Deadline,
     session: bool,
     credential: bool,
     component: bool,
@@ -22,11 +22,30 @@ pub(super) struct Recovery {
     used: Option<Credentials>,
     /// Why there is no new session.
     failure: Option<Failure>,
+    /// Whether there is one, since the last try.
+    opened: Renewed,
+    /// Whether the last try was made in it.
+    renewed: Renewed,
 }
 
 impl Recovery {
+    /// For an operation that has this much time.
+    pub(super) fn new(by: Deadline) -> Self {
+        Self {
+            by,
+            session: false,
+            credential: false,
+            component: false,
+            used: None,
+            failure: None,
+            opened: Renewed::No,
+            renewed: Renewed::No,
+        }
+    }
+
     /// A try begins.
     pub(super) fn begin(&mut self, pool: &Pool) {
+        self.renewed = self.opened;
         self.used = pool.egress.get().map(Egress::credentials);
     }
 
@@ -52,20 +71,21 @@ impl Recovery {
     }
 
     /// What to say in the end: why there is no new session, or what was seen last.
-    pub(super) fn failure(self, last: Failure) -> Failure {
-        self.failure.unwrap_or(last)
+    pub(super) fn explain(self, pool: &Pool, last: Failure) -> Error {
+        pool.explain_after(self.failure.unwrap_or(last), self.renewed, Some(self.by))
     }
 
     async fn renew(&mut self, pool: &Pool, mut lent: Lent) -> bool {
-        let mut outcome = pool.renew(&mut lent).await;
+        let mut outcome = pool.renew(&mut lent, self.by).await;
         if let Err(Failure::Gateway(error, _)) = &outcome
             && is_credential(error)
             && self.credential(pool).await
         {
-            outcome = pool.renew(&mut lent).await;
+            outcome = pool.renew(&mut lent, self.by).await;
         }
         match outcome {
             Ok(()) => {
+                self.opened = Renewed::Yes;
                 pool.give_back(lent);
                 true
             }
@@ -82,9 +102,10 @@ impl Recovery {
             return false;
         }
         // Of many calls that were refused together, one reads it for all.
-        let _reading = pool.opening.lock().await;
+        let Ok(_reading) = self.by.bound(pool.opening.lock()).await else { return false };
         let other = |used| pool.egress.get().is_some_and(|egress| egress.credentials() != used);
-        let changed = self.used.take().is_some_and(other) || pool.credentials_changed().await;
+        let changed =
+            self.used.take().is_some_and(other) || self.by.bound(pool.credentials_changed()).await.unwrap_or(false);
         if changed {
             tracing::info!(gateway = %pool.config().name, "the credential was refused; trying the one that is set now");
         }
@@ -94,13 +115,15 @@ impl Recovery {
 
 impl Pool {
     /// After a lost session: a new one, once for everybody.
-    async fn renew(&self, lent: &mut Lent) -> Result<(), Failure> {
-        let _opening = self.opening.lock().await;
+    async fn renew(&self, lent: &mut Lent, by: Deadline) -> Result<(), Failure> {
+        let _opening = by.bound(self.opening.lock()).await.map_err(|_| self.late(by))?;
         if self.shared().generation != lent.generation {
             return Ok(());
         }
         tracing::info!(gateway = %self.config().name, "the session was lost; opening a new one");
-        let session = lent.conversation.renew(self.config().timeout).await?;
+        let session = lent.conversation.renew(self.left_of(by)?).await?;
+        self.remember_era(&session).await;
+        lent.session = session.clone();
         lent.generation = self.opened(session);
         Ok(())
     }
@@ -108,7 +131,10 @@ impl Pool {
     /// Reads the credentials again, wherever a newer value can be. Whether one was found.
     async fn credentials_changed(&self) -> bool {
         let Some(egress) = self.egress.get() else { return false };
-        let Ok(variables) = Variables::of_this_user() else { return false };
+        if self.config().auth.is_none() {
+            return false;
+        }
+        let Ok(variables) = self.variables().await else { return false };
         for variables in [variables.clone(), variables.settings_first()] {
             match self.config().auth.resolve(&variables).await {
                 Ok(fresh) if egress.credentials() != fresh => {

@@ -12,19 +12,19 @@ use chrono::Datelike as _;
 use super::{
     convert,
     explain::{kind_of, status_of},
-    pool::{Listed, Pool, is_control},
+    pool::{Lent, Listed, Pool, is_control},
     recovery::Recovery,
 };
 use crate::{
-    Class, Error, Result,
+    Class, Deadline, Error, Result,
     config::Filter,
-    egress::{ConnectionTrace, TlsInfo},
+    egress::{ConnectionTrace, Egress, TlsInfo},
     report::{self, Check, Status},
-    runtime::types,
+    runtime::{Failure, health, types},
 };
 
-pub(super) async fn services(pool: &Pool) -> Result<report::Services> {
-    let listed = pool.list().await?;
+pub(super) async fn services(pool: &Pool, by: Deadline) -> Result<report::Services> {
+    let listed = pool.list(by).await?;
     Ok(report::Services {
         gateway: pool.config().name.clone(),
         services: listed.catalog.services.iter().map(convert::service).collect(),
@@ -33,22 +33,23 @@ pub(super) async fn services(pool: &Pool) -> Result<report::Services> {
     })
 }
 
-pub(super) async fn tools(pool: &Pool, narrow: &Filter) -> Result<report::Tools> {
-    let listed = pool.list().await?;
+pub(super) async fn tools(pool: &Pool, narrow: &Filter, by: Deadline) -> Result<report::Tools> {
+    let listed = pool.list(by).await?;
     let mut verdicts = listed.verdicts.clone();
     if *narrow != Filter::default() {
         let mut rules = convert::rules(narrow);
-        let mut instance = pool.instance().await?;
+        let mut instance = pool.instance(by).await.map_err(|f| pool.explain(f))?;
         if narrow.control_tools {
             // Shown when asked for; whether they may be called is another question.
             let own = Filter { control_tools: true, ..pool.config().filter.clone() };
-            verdicts = pool.select(&mut instance, &convert::rules(&own), &listed.catalog).await?;
+            verdicts = pool.select(&mut instance, &convert::rules(&own), &listed.catalog, by).await?;
         }
         // Narrowing leaves the control tools to the gateway's own filter, unless services are named.
         rules.control_tools = narrow.control_tools
             || narrow.include_services.is_empty()
             || narrow.include_services.iter().any(|service| service == "gateway");
-        for (verdict, narrower) in verdicts.iter_mut().zip(pool.select(&mut instance, &rules, &listed.catalog).await?) {
+        let narrower = pool.select(&mut instance, &rules, &listed.catalog, by).await?;
+        for (verdict, narrower) in verdicts.iter_mut().zip(narrower) {
             *verdict = verdict.or(narrower);
         }
     }
@@ -69,10 +70,10 @@ pub(super) async fn tools(pool: &Pool, narrow: &Filter) -> Result<report::Tools>
     })
 }
 
-pub(super) async fn health(pool: &Pool) -> report::GatewayHealth {
+pub(super) async fn health(pool: &Pool, by: Deadline) -> report::GatewayHealth {
     let started = Instant::now();
     let mut health = report::GatewayHealth::new(pool.config().name.clone(), Status::Ok, now());
-    let listed = match pool.list().await {
+    let listed = match pool.list(by).await {
         Ok(listed) => listed,
         Err(error) => {
             health.status = status_of(error.class);
@@ -90,7 +91,7 @@ pub(super) async fn health(pool: &Pool) -> report::GatewayHealth {
         health.kind = Some(kind_of(&session));
         health.protocol = Some(convert::phrase(&session.protocol_version));
     }
-    match checked(pool, &listed).await {
+    match checked(pool, &listed, by).await {
         Ok(services) => health.services = services,
         Err(error) => {
             health.services = listed.catalog.services.iter().map(from_catalog).collect();
@@ -110,13 +111,34 @@ pub(super) async fn health(pool: &Pool) -> report::GatewayHealth {
     health
 }
 
-async fn checked(pool: &Pool, listed: &Listed) -> Result<Vec<report::ServiceHealth>> {
-    let timeout = pool.config().timeout;
-    let mut lent = pool.lend().await.map_err(|f| pool.explain(f))?;
-    let services =
-        lent.conversation.check_health(&listed.catalog.services, timeout).await.map_err(|f| pool.explain(f))?;
-    pool.give_back(lent);
-    Ok(services.into_iter().map(convert::service_health).collect())
+/// How the services are. Tries again when the session or the credential was lost.
+async fn checked(pool: &Pool, listed: &Listed, by: Deadline) -> Result<Vec<report::ServiceHealth>> {
+    let mut recovery = Recovery::new(by);
+    loop {
+        recovery.begin(pool);
+        let (failure, lent) = match pool.lend(by).await {
+            Ok(mut lent) => match asked(pool, &mut lent, listed, by).await {
+                Ok(services) => {
+                    pool.give_back(lent);
+                    return Ok(services.into_iter().map(convert::service_health).collect());
+                }
+                Err(failure) => (failure, Some(lent)),
+            },
+            Err(failure) => (failure, None),
+        };
+        if !recovery.recover(pool, &failure, lent).await {
+            return Err(recovery.explain(pool, failure));
+        }
+    }
+}
+
+async fn asked(
+    pool: &Pool,
+    lent: &mut Lent,
+    listed: &Listed,
+    by: Deadline,
+) -> Result<Vec<health::ServiceHealth>, Failure> {
+    lent.conversation.check_health(&listed.catalog.services, pool.left_of(by)?).await
 }
 
 /// When the credential ends, if it says so, and it is a date. A JWT may say anything.
@@ -139,7 +161,7 @@ fn from_catalog(service: &types::Service) -> report::ServiceHealth {
     }
 }
 
-pub(super) async fn test(pool: &Pool) -> report::Test {
+pub(super) async fn test(pool: &Pool, by: Deadline) -> report::Test {
     let mut test = report::Test {
         gateway: pool.config().name.clone(),
         url: pool.config().url.to_string(),
@@ -154,11 +176,8 @@ pub(super) async fn test(pool: &Pool) -> report::Test {
     };
     let started = Instant::now();
     let mut connected = None;
-    let outcome = tested(pool, &mut connected).await;
-    let trace = match pool.egress().await {
-        Ok(egress) => egress.last_connection(),
-        Err(_) => None,
-    };
+    let outcome = tested(pool, &mut connected, by).await;
+    let trace = pool.egress.get().and_then(Egress::last_connection);
     if let Some(session) = pool.session() {
         test.kind = Some(kind_of(&session));
         test.protocol = Some(session.protocol_version.clone());
@@ -188,18 +207,18 @@ pub(super) async fn test(pool: &Pool) -> report::Test {
 }
 
 /// Connects, then lists; says in between when the handshake was done.
-async fn tested(pool: &Pool, connected: &mut Option<Duration>) -> Result<Arc<Listed>> {
+async fn tested(pool: &Pool, connected: &mut Option<Duration>, by: Deadline) -> Result<Arc<Listed>> {
     let started = Instant::now();
-    match pool.lend().await {
+    match pool.lend(by).await {
         Ok(lent) => {
             *connected = Some(started.elapsed());
             pool.give_back(lent);
         }
         // `list` tries again where that makes sense, and says why not.
-        Err(failure) if Recovery::default().recover(pool, &failure, None).await => {}
+        Err(failure) if Recovery::new(by).recover(pool, &failure, None).await => {}
         Err(failure) => return Err(pool.explain(failure)),
     }
-    pool.list().await
+    pool.list(by).await
 }
 
 /// Which step a failure belongs to. Steps before it passed, steps after it were not reached.

@@ -8,7 +8,7 @@ use super::{
     pool::{Listed, Pool},
 };
 use crate::{
-    Class, Error, Result,
+    Class, Deadline, Error, Result,
     runtime::{Events as _, Failure, Runtime},
 };
 
@@ -17,10 +17,17 @@ impl Pool {
     pub(super) fn look(&self) {
         // Without a runtime there is no beside.
         let (Ok(runtime), Some(pool)) = (tokio::runtime::Handle::try_current(), self.me.upgrade()) else { return };
-        if let Some(choice) = self.current.chosen(self.config()) {
-            let trial = Trial { pool, choice: Some(choice) };
-            drop(runtime.spawn(trial.run()));
+        if !self.current.due(self.config()) {
+            return;
         }
+        drop(runtime.spawn(async move {
+            let looking = Arc::clone(&pool);
+            // A small file, but on somebody's network drive.
+            let chosen = tokio::task::spawn_blocking(move || looking.current.chosen(looking.config()));
+            if let Ok(Some(choice)) = chosen.await {
+                Trial { pool, choice: Some(choice) }.run().await;
+            }
+        }));
     }
 
     /// The component of a choice, and the catalogue that it read. None: nobody can read it now, which is not its fault.
@@ -28,12 +35,13 @@ impl Pool {
         let runtime = load(choice, self.config()).await?;
         // Its conversation is given back to nobody: no component has this number.
         let candidate = Serving { runtime: Arc::clone(&runtime), number: u64::MAX };
-        let failure = match self.read_on(&candidate).await {
+        let by = || Deadline::within(self.config().timeout);
+        let failure = match self.read_on(&candidate, by()).await {
             Ok(listed) => return self.compared(listed).await.map(|listed| (runtime, Some(listed))),
             Err(failure) => failure,
         };
         // The gateway's failure, or the component's? The one in use can tell.
-        if fault(&failure) != Fault::Component && self.read_on(&self.current.serving()).await.is_err() {
+        if fault(&failure) != Fault::Component && self.read_on(&self.current.serving(), by()).await.is_err() {
             return Ok((runtime, None));
         }
         Err(self.explain(failure))
@@ -49,7 +57,8 @@ impl Pool {
             return Ok(listed);
         }
         // They may have gone meanwhile.
-        match self.read_on(&self.current.serving()).await.ok().and_then(|before| few(&before)) {
+        let by = Deadline::within(self.config().timeout);
+        match self.read_on(&self.current.serving(), by).await.ok().and_then(|before| few(&before)) {
             Some((kept, all)) => {
                 Err(Error::new(Class::Component, format!("of the {all} tools that the gateway has, it lists {kept}")))
             }

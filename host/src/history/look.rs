@@ -168,6 +168,8 @@ impl Looker {
                 let outcome = if tool.destructive == Some(true) || tool.read_only == Some(false) {
                     health.warnings.push(probe.refused());
                     (Status::Unknown, "not called: it is marked as changing something".to_owned())
+                } else if gateway.is_late() {
+                    (Status::Unknown, "not called: the time was up".to_owned())
                 } else {
                     probed(gateway, &probe.tool).await
                 };

@@ -45,18 +45,26 @@ pub struct History {
 
 struct Inner {
     path: Option<PathBuf>,
+    /// Held while the database works, which may take seconds: not for threads that serve calls.
     state: Mutex<State>,
+    /// Held for a moment.
+    said: Mutex<Said>,
 }
 
 #[derive(Default)]
 struct State {
     database: Option<store::Database>,
+    /// When to try again.
+    again: Option<Instant>,
+}
+
+/// What there is to tell of it.
+#[derive(Default)]
+struct Said {
     /// Why it is off now.
     off: Option<String>,
     /// What happened and is not a reason to be off.
     notes: Vec<String>,
-    /// When to try again.
-    again: Option<Instant>,
 }
 
 impl std::fmt::Debug for History {
@@ -70,26 +78,26 @@ impl History {
     #[must_use]
     pub fn new(pflow_folder: &Path) -> Self {
         let path = Some(pflow_folder.join("gateway").join("history.db"));
-        Self { inner: Arc::new(Inner { path, state: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { path, state: Mutex::default(), said: Mutex::default() }) }
     }
 
     /// None, for this reason.
     #[must_use]
     pub fn off(reason: impl Into<String>) -> Self {
-        let state = State { off: Some(reason.into()), ..State::default() };
-        Self { inner: Arc::new(Inner { path: None, state: Mutex::new(state) }) }
+        let said = Said { off: Some(reason.into()), ..Said::default() };
+        Self { inner: Arc::new(Inner { path: None, state: Mutex::default(), said: Mutex::new(said) }) }
     }
 
     /// Why nothing is kept, if nothing is. Known after the first use.
     #[must_use]
     pub fn why_off(&self) -> Option<String> {
-        self.state().off.clone()
+        self.said().off.clone()
     }
 
     /// What happened to the file, to be told once.
     #[must_use]
     pub fn take_notes(&self) -> Vec<String> {
-        std::mem::take(&mut self.state().notes)
+        std::mem::take(&mut self.said().notes)
     }
 
     /// Where it is.
@@ -100,6 +108,16 @@ impl History {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.inner.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn_off(&self, state: &mut State, why: String) {
+        tracing::debug!("history is off: {why}");
+        state.again = Some(Instant::now() + REST);
+        self.said().off = Some(why);
     }
 
     /// As [`with`](Self::with), for questions: what does not exist is not made to answer them.
@@ -121,7 +139,7 @@ impl History {
                 None => match store::open(path) {
                     Ok(opened) => {
                         if let Some((moved, why)) = opened.moved {
-                            state.notes.push(format!(
+                            self.said().notes.push(format!(
                                 "the history {why}; it begins anew, and the old file is kept as {}",
                                 moved.display()
                             ));
@@ -129,7 +147,7 @@ impl History {
                         opened.database
                     }
                     Err(trouble) => {
-                        state.turn_off(trouble.to_string());
+                        self.turn_off(&mut state, trouble.to_string());
                         return None;
                     }
                 },
@@ -138,7 +156,7 @@ impl History {
             match work(&mut database.connection) {
                 Ok(value) => {
                     state.database = Some(database);
-                    state.off = None;
+                    self.said().off = None;
                     state.again = None;
                     return Some(value);
                 }
@@ -146,13 +164,13 @@ impl History {
                 Err(error) if store::is_broken(&error) => {
                     drop(database);
                     match store::move_aside(path) {
-                        Ok(Some(moved)) => state.notes.push(format!(
+                        Ok(Some(moved)) => self.said().notes.push(format!(
                             "the history was broken ({error}); it begins anew, and the old file is kept as {}",
                             moved.display()
                         )),
                         Ok(None) => {}
                         Err(trouble) => {
-                            state.turn_off(trouble.to_string());
+                            self.turn_off(&mut state, trouble.to_string());
                             return None;
                         }
                     }
@@ -162,26 +180,18 @@ impl History {
                     match error.sqlite_error_code() {
                         Some(ErrorCode::DatabaseBusy) => {
                             state.database = Some(database);
-                            state.turn_off(format!("{} is locked by another program", path.display()));
+                            self.turn_off(&mut state, format!("{} is locked by another program", path.display()));
                         }
                         Some(ErrorCode::OperationInterrupted) => {
-                            state.turn_off(format!("{} takes too long to answer", path.display()));
+                            self.turn_off(&mut state, format!("{} takes too long to answer", path.display()));
                         }
-                        _ => state.turn_off(format!("{}: {error}", path.display())),
+                        _ => self.turn_off(&mut state, format!("{}: {error}", path.display())),
                     }
                     return None;
                 }
             }
         }
-        state.turn_off(format!("{} breaks again and again", path.display()));
+        self.turn_off(&mut state, format!("{} breaks again and again", path.display()));
         None
-    }
-}
-
-impl State {
-    fn turn_off(&mut self, why: String) {
-        tracing::debug!("history is off: {why}");
-        self.off = Some(why);
-        self.again = Some(Instant::now() + REST);
     }
 }

@@ -36,7 +36,7 @@ macro_rules! enter {
     ($this:ident, $within:ident, $call:expr) => {{
         let within = $this.enter($within)?;
         let cpu = $this.store.data().meter.cpu();
-        let answered = timeout(within, cpu.charge($call)).await;
+        let answered = timeout(within.saturating_add($this.patience), cpu.charge($call)).await;
         $this.leave(within, answered)?
     }};
 }
@@ -48,6 +48,8 @@ pub struct Conversation {
     resource: Option<ResourceAny>,
     visit: Arc<Visit>,
     finished: bool,
+    /// By how much a call may outlast its time, while its requests may not.
+    patience: Duration,
     /// Linear memory when it had started, in bytes.
     at_start: usize,
 }
@@ -83,7 +85,7 @@ impl Conversation {
         let started = timeout(within, cpu.charge(runtime.contract.instantiate_async(&mut store))).await;
         let contract = settle(&store, within, started).map_err(Failure::Host)?;
         let at_start = store.data().meter.memory();
-        Ok(Self { store, contract, resource: None, visit, finished: false, at_start })
+        Ok(Self { store, contract, resource: None, visit, finished: false, patience: Duration::ZERO, at_start })
     }
 
     /// Connects, or attaches to a session without any traffic.
@@ -238,8 +240,13 @@ impl Conversation {
 
     /// What it did on the network.
     #[must_use]
-    pub fn visit(&self) -> &Visit {
+    pub fn visit(&self) -> &Arc<Visit> {
         &self.visit
+    }
+
+    /// From now on calls into it may take so much longer than their requests: what was agreed meanwhile is worth knowing.
+    pub(crate) fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     /// Bytes by which its linear memory has grown since it started. It keeps them for as long as it lives.
@@ -307,7 +314,7 @@ fn settle<T>(
         }
         Err(_) => {
             return Err(Error::new(Class::Timeout, format!("no answer within {}", seconds(within)))
-                .with_hint("try again, or allow more with --timeout or \"timeout\" in the entry"));
+                .with_hint("allow more with --timeout, or \"timeout\" in the entry"));
         }
         Ok(Err(trap)) => trap,
     };

@@ -42,7 +42,8 @@ impl Store {
     #[must_use]
     pub fn of_this_process() -> Self {
         let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let cache = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
+        let home = std::env::home_dir().filter(|home| home.is_absolute());
+        let cache = absolute("XDG_CACHE_HOME").or_else(|| home.map(|home| home.join(".cache")));
         Self { packaged: super::packaged(), cache: cache.map(|folder| folder.join("pflow-gateway")) }
     }
 }

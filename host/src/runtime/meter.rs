@@ -67,7 +67,7 @@ impl LimitReached {
 }
 
 /// Seconds without needless digits.
-pub(super) fn seconds(duration: Duration) -> String {
+pub(crate) fn seconds(duration: Duration) -> String {
     let text = format!("{:.1}", duration.as_secs_f64());
     format!("{} s", text.strip_suffix(".0").unwrap_or(&text))
 }

@@ -25,7 +25,6 @@ use wasmtime::{
     component::{HasSelf, Linker},
 };
 
-pub(crate) use self::inspect::sha256;
 use self::{bindings::ContractPre, state::State};
 pub use self::{
     bindings::{calls, discovery, filter, health, types},
@@ -37,6 +36,7 @@ pub use self::{
     meter::LimitReached,
     state::Events,
 };
+pub(crate) use self::{inspect::sha256, meter::seconds};
 use crate::{Class, Error, Result, components, report};
 
 /// The component that is part of this program.

@@ -4,6 +4,7 @@
 
 mod catalog;
 mod events;
+mod input;
 mod rename;
 mod results;
 mod server;
@@ -32,6 +33,9 @@ pub use self::snapshot::{FileSnapshots, NoSnapshots, Snapshot, Snapshots};
 /// How long the gateway may take to end the session. pflow waits two seconds before it kills.
 const FAREWELL: Duration = Duration::from_millis(1500);
 
+/// How long a client that closes stdin may still wait for answers. After two seconds pflow ends the process.
+const LAST_ANSWERS: Duration = Duration::from_millis(700);
+
 /// How often to look whether the gateway announced other tools.
 const CHANGES: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 500 });
 
@@ -42,8 +46,22 @@ const CHANGES: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 500 
 ///
 /// `protocol_error`: the client does not begin as MCP says. `internal`: the server itself failed.
 pub async fn serve(gateway: Gateway, snapshots: Arc<dyn Snapshots>, history: History) -> Result<()> {
-    serve_on(Remembered { upstream: gateway, history }, snapshots, rmcp::transport::io::stdio_pipes(), end_requested())
-        .await
+    let (stdin, stdout) = rmcp::transport::io::stdio_pipes();
+    let (stdin, closed) = input::watched(stdin);
+    let end = async {
+        let left_alone = async {
+            // Without a word: the reader is gone, and the server with it.
+            if closed.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(LAST_ANSWERS).await;
+        };
+        tokio::select! {
+            () = end_requested() => {}
+            () = left_alone => {}
+        }
+    };
+    serve_on(Remembered { upstream: gateway, history }, snapshots, (stdin, stdout), end).await
 }
 
 async fn serve_on<U, T, E, A>(
@@ -69,10 +87,19 @@ where
             Ok(())
         }
     };
-    if tokio::time::timeout(FAREWELL, upstream.close()).await.is_err() {
+    let closed = tokio::time::timeout(FAREWELL, upstream.close()).await;
+    tell_left_running(&upstream);
+    if closed.is_err() {
         tracing::warn!("the gateway did not end the session in time");
     }
     outcome
+}
+
+/// On stderr, for whoever looks for what became of a call: nobody else will hear of it.
+fn tell_left_running(upstream: &impl Upstream) {
+    for left in upstream.left_running() {
+        tracing::warn!("nobody waits for it any more: {}", left.words(upstream.name()));
+    }
 }
 
 async fn converse<U, T, E, A>(server: Server<U>, watched: Watched<U>, upstream: U, transport: T) -> Result<()>

@@ -296,13 +296,18 @@ impl<U: Upstream> Service<RoleServer> for Server<U> {
                 }
                 Ok(ServerResult::CustomResult(CustomResult(list_result(&shown))))
             }
-            ClientRequest::CallToolRequest(request) => tokio::select! {
-                result = self.inner.call(request.params, &context.meta, &context.peer) => {
-                    result.map(|result| ServerResult::CustomResult(CustomResult(result)))
-                }
-                // Dropping the call tells the gateway.
-                () = context.ct.cancelled() => Err(cancelled()),
-            },
+            ClientRequest::CallToolRequest(request) => {
+                let answered = tokio::select! {
+                    result = self.inner.call(request.params, &context.meta, &context.peer) => Some(result),
+                    // Dropping the call tells the gateway.
+                    () = context.ct.cancelled() => None,
+                };
+                let Some(result) = answered else {
+                    super::tell_left_running(&self.inner.upstream);
+                    return Err(cancelled());
+                };
+                result.map(|result| ServerResult::CustomResult(CustomResult(result)))
+            }
             ClientRequest::SetLevelRequest(request) => {
                 let level = serde_json::to_value(request.params.level).unwrap_or_default();
                 self.inner.least.store(events::urgency(level.as_str().unwrap_or_default()), Ordering::Relaxed);

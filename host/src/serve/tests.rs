@@ -130,6 +130,10 @@ impl Upstream for Canned {
     async fn close(&self) {
         self.closed.fetch_add(1, Ordering::SeqCst);
     }
+
+    fn left_running(&self) -> Vec<crate::LeftRunning> {
+        Vec::new()
+    }
 }
 
 /// One kept catalogue.

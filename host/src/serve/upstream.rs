@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use crate::{
-    CallOptions, Error, Gateway, Result,
+    CallOptions, Error, Gateway, LeftRunning, Result,
     config::Filter,
     gateway::status_of,
     history::{CallResult, History, Moment, Stale},
@@ -35,6 +35,8 @@ pub(super) trait Upstream: Clone + Send + Sync + 'static {
         let _ = (taken, tools, error);
     }
     fn close(&self) -> impl Future<Output = ()> + Send;
+    /// The calls that were given up since this was asked last, and may still run.
+    fn left_running(&self) -> Vec<LeftRunning>;
 }
 
 impl Upstream for Gateway {
@@ -64,6 +66,10 @@ impl Upstream for Gateway {
 
     async fn close(&self) {
         Self::close(self).await;
+    }
+
+    fn left_running(&self) -> Vec<LeftRunning> {
+        Self::left_running(self)
     }
 }
 
@@ -126,5 +132,9 @@ impl<U: Upstream> Upstream for Remembered<U> {
 
     async fn close(&self) {
         self.upstream.close().await;
+    }
+
+    fn left_running(&self) -> Vec<LeftRunning> {
+        self.upstream.left_running()
     }
 }

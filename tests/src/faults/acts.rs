@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Act, Connect, Ends, Family, Fault, Outcome, Stage, Turn, usual};
+use super::{Act, Connect, Ends, Family, Fault, Outcome, Ran, Stage, Turn, usual};
 use crate::{
     generic::Config,
     reply::{Answer, Payload, Reply, Step},
@@ -30,6 +30,7 @@ impl Fault {
             deadline: 2,
             requests: 10,
             calls: 1,
+            ran: Ran::Maybe,
             tool: "github__create_issue",
             token: None,
             words: None,
@@ -63,6 +64,12 @@ impl Fault {
         self.test = Outcome::Fails(class);
         self.tools = Outcome::Fails(class);
         self.call = Outcome::Fails(class);
+        self
+    }
+
+    /// What comes back says that the tool did not run.
+    pub(super) fn did_not_run(mut self) -> Self {
+        self.ran = Ran::No;
         self
     }
 

@@ -92,7 +92,7 @@ pub enum Outcome {
     Warns(&'static str),
     /// `error.class`.
     Fails(Class),
-    /// The tool ran and reported an error of its own: `ok` is false, the result is there, there is no `error`.
+    /// The tool ran and reported an error of its own: `ok` is false, the result is there, and `error` says whose it is.
     ToolFails,
 }
 
@@ -143,6 +143,15 @@ pub enum Stage {
     LaterPage,
     /// `DELETE`.
     Delete,
+}
+
+/// Whether the tool can have run when the call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ran {
+    /// It can, as far as a client can tell.
+    Maybe,
+    /// What came back says that it did not.
+    No,
 }
 
 /// How long it takes until a command reports.
@@ -237,6 +246,8 @@ pub struct Fault {
     pub requests: usize,
     /// `tools/call` that one `call` may send at most.
     pub calls: usize,
+    /// Whether the tool can have run, once a `tools/call` was on the wire.
+    pub ran: Ran,
     /// The tool that `call` calls.
     pub tool: &'static str,
     /// What a client sends as its token, when it matters.

@@ -77,7 +77,8 @@ pub(super) fn sessions() -> Vec<Fault> {
         .calls(2),
         session("session-lost-at-every-call", CALL, "Loses the session at every call.", |t| answer(lost(t)))
             .call_fails(SessionLost)
-            .calls(2),
+            .calls(2)
+            .did_not_run(),
         closing("session-delete-405", "Does not let a session be ended.", |_| {
             answer(Answer::empty(405).with("Allow", "POST"))
         }),
@@ -161,11 +162,13 @@ pub(super) fn credentials() -> Vec<Fault> {
             answer(Answer::empty(401).with("WWW-Authenticate", "Bearer"))
         })
         .call_fails(AuthRequired)
-        .calls(2),
+        .calls(2)
+        .did_not_run(),
         Fault::reply("auth-403-at-call", Family::Auth, CALL, "Refuses the caller when a tool is called.", |_| {
             answer(Answer::json(403, &json!({"detail": "Access denied"})))
         })
-        .call_fails(Forbidden),
+        .call_fails(Forbidden)
+        .did_not_run(),
         limited("rate-429-retry-after", Stage::Every, "Asks to wait for a minute.", |_| {
             answer(
                 Answer::json(429, &json!({"error": "Rate limit exceeded", "reset_in_seconds": 60}))
@@ -196,7 +199,8 @@ pub(super) fn credentials() -> Vec<Fault> {
             answer(Answer::empty(429).with("Retry-After", "7"))
         })
         .call_fails(RateLimited)
-        .requests(10),
+        .requests(10)
+        .did_not_run(),
     ]
 }
 
@@ -216,6 +220,48 @@ fn slow(answer_after: u64, turn: &Turn<'_>) -> Option<Reply> {
 }
 
 pub(super) fn calls() -> Vec<Fault> {
+    let mut faults = odd_calls();
+    faults.extend(lost_answers());
+    faults
+}
+
+/// The tool may have run, and nobody can tell.
+fn lost_answers() -> Vec<Fault> {
+    vec![
+        call("call-502", "Has a proxy before it that lost the gateway, and says to try again.", |_| {
+            body(502, "text/html", "<h1>502 Bad Gateway</h1><p>The server is busy. Please try again later.</p>")
+        })
+        .call_fails(UpstreamError),
+        call("call-504", "Has a proxy before it that waited long enough, and says to retry.", |_| {
+            body(504, "text/plain", "upstream request timeout, retry your request")
+        })
+        .call_fails(Timeout),
+        call("call-524", "A proxy of Cloudflare's waited in vain; the tool goes on.", |_| {
+            body(524, "text/html", "<!DOCTYPE html><title>524: A timeout occurred</title>")
+        })
+        .call_fails(Timeout),
+        call("call-202", "Accepts the call without an answer.", |_| answer(Answer::empty(202)))
+            .call_fails(ProtocolError),
+        call("call-broken-json", "Answers with JSON that ends in the middle.", |_| {
+            body(200, "application/json", "{\"jsonrpc\":\"2.0\",\"id\":")
+        })
+        .call_fails(ProtocolError),
+        call("call-nan", "Answers with a number that JSON does not have.", |t| {
+            let id = t.seen.rpc_id();
+            let text = format!(
+                "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"content\":[],\"structuredContent\":{{\"mean\":NaN}}}}}}"
+            );
+            body(200, "application/json", text)
+        })
+        .call_fails(ProtocolError),
+        call("call-unknown-error", "Answers with an error that only it knows.", |t| {
+            answer_json(&rpc::error(&t.seen.rpc_id(), -7, "E1234: retry the operation"))
+        })
+        .call_fails(ProtocolError),
+    ]
+}
+
+fn odd_calls() -> Vec<Fault> {
     vec![
         call("call-never-answered", "Never answers the call.", |_| script(vec![Step::Hang]))
             .call_fails(Timeout)
@@ -243,12 +289,6 @@ pub(super) fn calls() -> Vec<Fault> {
         call("call-500", "Fails inside.", |_| answer(Answer::go_error(500, "boom"))).call_fails(UpstreamError),
         call("call-503", "Is unavailable.", |_| answer(Answer::go_error(503, "Service Unavailable")))
             .call_fails(UpstreamError),
-        call("call-524", "A proxy of Cloudflare's waited in vain; the tool goes on.", |_| {
-            body(524, "text/html", "<!DOCTYPE html><title>524: A timeout occurred</title>")
-        })
-        .call_fails(Timeout),
-        call("call-202", "Accepts the call without an answer.", |_| answer(Answer::empty(202)))
-            .call_fails(ProtocolError),
         call("call-html", "Answers with a web page.", |_| body(200, "text/html", "<h1>Sign in</h1>"))
             .call_fails(NotMcp),
         call("call-stream-ends", "Ends the stream without a result.", |_| events(": sorry\n\n"))
@@ -256,7 +296,8 @@ pub(super) fn calls() -> Vec<Fault> {
         call("call-unknown-tool", "Does not know the tool.", |t| {
             answer_json(&rpc::error(&t.seen.rpc_id(), -32602, "Unknown tool: github__create_issue"))
         })
-        .call_fails(ProtocolError),
+        .call_fails(ProtocolError)
+        .did_not_run(),
         call("call-progress-flood", "Reports progress ten thousand times, then answers.", |t| {
             let token = t.seen.param("_meta").and_then(|m| m.get("progressToken")).cloned().unwrap_or(json!(1));
             let step = |n: u32| {
@@ -325,15 +366,18 @@ pub(super) fn backends() -> Vec<Fault> {
         as_text("backend-dead-text", "Says in the result that the service is dead (ContextForge).", |t| {
             said(t, "Tool invocation failed: All connection attempts failed")
         })
-        .around(forge_like),
+        .around(forge_like)
+        .did_not_run(),
         as_text("backend-offline-text", "Says in the result that the service is offline (ContextForge).", |t| {
             said(t, "Tool 'github__create_issue' exists but is currently offline. Please verify if it is running.")
         })
-        .around(forge_like),
+        .around(forge_like)
+        .did_not_run(),
         as_text("backend-inactive-text", "Says in the result that the service is switched off (ContextForge).", |t| {
             said(t, "Tool 'github__create_issue' exists but is inactive")
         })
-        .around(forge_like),
+        .around(forge_like)
+        .did_not_run(),
         as_text(
             "backend-timeout-text",
             "Says nothing but that it failed: the service took too long (ContextForge).",
@@ -347,27 +391,32 @@ pub(super) fn backends() -> Vec<Fault> {
             said(t, &format!("Tool invocation failed: {error}\n{more}"))
         })
         .call_fails(AuthRequired)
-        .around(forge_like),
+        .around(forge_like)
+        .did_not_run(),
         as_text("backend-ambiguous-text", "Says in the result that the name is ambiguous (ContextForge).", |t| {
             let name = "github__create_issue";
             said(t, &format!("Multiple tools found with name '{name}' at same priority level. Tool name is ambiguous."))
         })
-        .around(forge_like),
+        .around(forge_like)
+        .did_not_run(),
         as_text("backend-access-denied-text", "Says in the result that the caller may not (ContextForge).", |t| {
             said(t, "Access denied")
         })
         .call_fails(Forbidden)
-        .around(forge_like),
+        .around(forge_like)
+        .did_not_run(),
         as_text("backend-refused-code", "Says with code -32005 that the service refuses connections (Docker).", |t| {
             let post = "Post \"http://127.0.0.1:18102/mcp\": dial tcp 127.0.0.1:18102: connect: connection refused";
             coded(t, -32005, &format!("calling \"tools/call\": sending \"tools/call\": rejected by transport: {post}"))
         })
-        .around(docker_like),
+        .around(docker_like)
+        .did_not_run(),
         as_text("backend-401-code-0", "Says with code 0 that the service refused the gateway (Docker).", |t| {
             coded(t, 0, "failed to connect: calling \"initialize\": sending \"initialize\": Unauthorized")
         })
         .around(docker_like)
-        .call_fails(AuthRequired),
+        .call_fails(AuthRequired)
+        .did_not_run(),
         as_text(
             "backend-poisoned-session",
             "A service has lost its session; only a new gateway session heals it (Docker).",
@@ -384,7 +433,9 @@ pub(super) fn backends() -> Vec<Fault> {
             coded(t, 0, "a secret is being passed to tool create_issue")
         })
         .call_fails(Forbidden)
-        .around(docker_like),
-        as_text("backend-error-32603", "The service failed inside.", |t| coded(t, -32603, "upstream github down")),
+        .around(docker_like)
+        .did_not_run(),
+        as_text("backend-error-32603", "The service failed inside.", |t| coded(t, -32603, "upstream github down"))
+            .did_not_run(),
     ]
 }

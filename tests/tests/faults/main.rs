@@ -3,8 +3,10 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failing test shall panic")]
 
+mod calls;
 mod configuration;
 mod eras;
+mod interrupts;
 mod matrix;
 mod nasty;
 mod page;

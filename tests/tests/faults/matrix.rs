@@ -4,7 +4,7 @@ use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use pflow_gateway::Class;
 use pflow_gateway_tests::{
-    faults::{self, Ends, Family, Fault, Outcome},
+    faults::{self, Ends, Family, Fault, Outcome, Ran},
     program::{Home, Program, Run},
     wire::WireLog,
 };
@@ -170,7 +170,10 @@ fn judge(fault: &Fault, command: Command, run: &Run, log: &WireLog, token: &str)
             run.code == Some(if wanted == Class::Config { 2 } else { 1 }) && class == Some(wanted.as_str())
         }
         Outcome::ToolFails => {
-            run.code == Some(1) && class.is_none() && report["ok"] == false && !report["result"].is_null()
+            run.code == Some(1)
+                && class == Some("upstream_error")
+                && report["ok"] == false
+                && !report["result"].is_null()
         }
     };
     if !as_wanted {
@@ -179,7 +182,35 @@ fn judge(fault: &Fault, command: Command, run: &Run, log: &WireLog, token: &str)
     }
     found.extend(streams(run, error, token));
     found.extend(counted(fault, command, wanted, &report, log));
+    if command == Command::Call
+        && wanted != Outcome::ToolFails
+        && let Some(error) = error
+    {
+        found.extend(advised(fault, error, log.count("tools/call") > 0));
+    }
     found
+}
+
+/// What a caller is told to do: never to repeat what may have run, and never that it may have run when it did not.
+fn advised(fault: &Fault, error: &Value, sent: bool) -> Option<String> {
+    const OURS: [&str; 3] =
+        ["check before calling it again", ", again after a new one was opened", "it can be called again"];
+    let text = format!("{} {}", error["message"], error["hint"]).to_lowercase();
+    let may_have_run = text.contains("may have run; check before calling it again");
+    let wrong = |what: &str| Some(format!("{what}: {} -> {}", error["message"], error["hint"]));
+    if !sent || fault.ran == Ran::No {
+        return if may_have_run { wrong("it did not run") } else { None };
+    }
+    if fault.tool == "github__list_issues" {
+        return if text.contains("it can be called again") { None } else { wrong("it only reads") };
+    }
+    if !may_have_run {
+        return wrong("it may have run");
+    }
+    let others = OURS.iter().fold(text, |text, ours| text.replace(ours, ""));
+    let words = ["again", "retry", "repeat", "resubmit", "once more"];
+    let others = others.replace("so it was not repeated", "");
+    if words.iter().any(|word| others.contains(word)) { wrong("it may have run, and is to be repeated") } else { None }
 }
 
 fn warned(command: Command, report: &Value, word: &str) -> bool {

@@ -98,11 +98,12 @@ class Gateway:
     ) -> Call:
         """Call one tool.
 
-        A tool that ran and reported an error is a result with `ok` false. Raises a `GatewayError` when there is no answer of the
-        tool: the gateway failed, or the filter leaves the tool out.
+        A tool that ran and reported an error is a result with `ok` false and an `error`. Raises a `GatewayError` when there is no
+        answer of the tool: the gateway failed, or the filter leaves the tool out. `timeout` is for all of it, in seconds; the gateway's
+        own when it is None.
 
-        `on_progress(progress, total, message)` and `on_message(level, logger, data)` are called while it runs, from another
-        thread.
+        `on_progress(progress, total, message)` and `on_message(level, logger, data)` are called while it runs, one after the other, from a
+        thread of their own, and may use the gateway. Progress that they are too slow for is dropped.
         """
 
     def close(self) -> None:

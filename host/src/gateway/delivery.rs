@@ -1,0 +1,315 @@
+//! Whether a call that failed may have run, and what is said then.
+//! Takes the failure and what went over the wire; gives a [`Delivery`], and the error in words that hold for it. Never says of a write
+//! that may have run that it should be tried again, in whoever's words.
+
+use http::StatusCode;
+
+use crate::{
+    Error,
+    egress::Visit,
+    runtime::{Failure, types},
+    scrub,
+};
+
+/// Whether a service can have seen the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivery {
+    /// It never reached one.
+    No,
+    /// It may have.
+    Maybe,
+}
+
+/// Whether a tool can be called twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Marked {
+    /// Its server says that it only reads.
+    ReadOnly,
+    /// Its server says that twice is as good as once.
+    Idempotent,
+    /// Its server says nothing of the kind.
+    Neither,
+}
+
+impl Marked {
+    pub(super) fn of(tool: Option<&types::Tool>) -> Self {
+        match tool.and_then(|tool| tool.annotations.as_ref()) {
+            Some(hints) if hints.read_only == Some(true) => Self::ReadOnly,
+            Some(hints) if hints.idempotent == Some(true) => Self::Idempotent,
+            _ => Self::Neither,
+        }
+    }
+
+    pub(super) fn repeatable(self) -> bool {
+        self != Self::Neither
+    }
+}
+
+/// A call that was given up before its answer came, and may still run at the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftRunning {
+    /// The tool, as it can be shown.
+    pub tool: String,
+    /// It is marked read-only or idempotent.
+    pub repeatable: bool,
+}
+
+impl LeftRunning {
+    /// One sentence for whoever gave it up.
+    #[must_use]
+    pub fn words(&self, gateway: &str) -> String {
+        let next = if self.repeatable { "it can be called again" } else { "check before calling it again" };
+        format!("{} may still run at {}; {next}", self.tool, scrub::line(gateway, 200))
+    }
+}
+
+/// What one call has sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    Nothing,
+    /// One message, and the status that came back, if any.
+    Once(Option<StatusCode>),
+    /// Something was answered in between.
+    More,
+}
+
+impl Sent {
+    pub(super) fn of(visit: &Visit) -> Self {
+        let mut posts = visit.requests().into_iter().filter(|request| request.method == "POST");
+        match (posts.next(), posts.next()) {
+            (None, _) if visit.is_unused() => Self::Nothing,
+            (Some(post), None) => Self::Once(post.status),
+            _ => Self::More,
+        }
+    }
+}
+
+/// Whether a call that failed so may have run.
+pub(super) fn of_failure(failure: &Failure, sent: Sent) -> Delivery {
+    use types::Error;
+
+    if sent == Sent::Nothing {
+        return Delivery::No;
+    }
+    let Failure::Gateway(error, _) = failure else {
+        // A deadline, a limit or a trap of ours tells nothing of the request that was on its way.
+        return Delivery::Maybe;
+    };
+    match error {
+        Error::AuthRequired(refusal) | Error::TokenExpired(refusal) | Error::Forbidden(refusal) => {
+            refused(refusal.delivery, sent)
+        }
+        Error::SessionLost(loss) => refused(loss.delivery, sent),
+        Error::Timeout(lost)
+        | Error::Unreachable(lost)
+        | Error::Dns(lost)
+        | Error::Tls(lost)
+        | Error::EgressDenied(lost)
+        | Error::Limit(lost) => {
+            // Once an answer has begun, a later request of the same call (a stream that is resumed) says nothing of the first.
+            let begun = match sent {
+                Sent::Once(status) => status.is_some_and(|status| !status.is_client_error()),
+                Sent::Nothing => false,
+                Sent::More => true,
+            };
+            if begun { Delivery::Maybe } else { told(lost.delivery) }
+        }
+        Error::ProtocolError(problem) => told(problem.delivery),
+        Error::UpstreamError(failure) => told(failure.delivery),
+        Error::RateLimited(limit) => refused(limit.delivery, sent),
+        Error::NotMcp(answer) => told(answer.delivery),
+        Error::Rejected(error) => told(error.delivery),
+    }
+}
+
+/// Whether a call may have run whose result is the gateway's own failure.
+pub(super) fn of_upstream(failure: &types::UpstreamFailure) -> Delivery {
+    told(failure.delivery)
+}
+
+fn told(delivery: types::Delivery) -> Delivery {
+    match delivery {
+        types::Delivery::NotDelivered => Delivery::No,
+        types::Delivery::MaybeDelivered => Delivery::Maybe,
+    }
+}
+
+/// A refusal is about the message that it answers, not about those before it.
+fn refused(delivery: types::Delivery, sent: Sent) -> Delivery {
+    if sent == Sent::More { Delivery::Maybe } else { told(delivery) }
+}
+
+/// The error of a call, with what it means for the next one.
+pub(super) fn told_of_call(mut error: Error, tool: &str, delivery: Delivery, marked: Marked) -> Error {
+    let tool = scrub::line(tool, 200);
+    let more = error.hint.take();
+    error.hint = match (delivery, marked) {
+        (Delivery::No, _) => more,
+        (Delivery::Maybe, Marked::Neither) => {
+            error.message = without_advice(&error.message);
+            let said = format!(
+                "{tool} may have run; check before calling it again. It is not marked read-only or idempotent, so it was not repeated"
+            );
+            Some(more.map_or(said.clone(), |more| format!("{said}. {}", sentence(&without_advice(&more)))))
+        }
+        (Delivery::Maybe, Marked::ReadOnly) => Some(and(more, &format!("{tool} only reads: it can be called again"))),
+        (Delivery::Maybe, Marked::Idempotent) => {
+            Some(and(more, &format!("{tool} is marked idempotent: it can be called again")))
+        }
+    };
+    error
+}
+
+fn and(more: Option<String>, said: &str) -> String {
+    more.map_or_else(|| said.to_owned(), |more| format!("{more}; {said}"))
+}
+
+/// With a capital letter.
+fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// What people write who do not know what was asked of them.
+const ADVICE: [&str; 9] = [
+    "try again",
+    "try it again",
+    "try your request again",
+    "try later",
+    "again later",
+    "retry",
+    "re-try",
+    "resubmit",
+    "reload",
+];
+
+/// A gateway's, or a proxy's, words without the parts that advise to ask once more.
+fn without_advice(words: &str) -> String {
+    if !advises(words) {
+        return words.to_owned();
+    }
+    // Where a part ends, the next begins: a sentence, a clause, what follows a colon, a line.
+    let mut parts = vec![String::new()];
+    let mut letters = words.chars().peekable();
+    while let Some(letter) = letters.next() {
+        if let Some(part) = parts.last_mut() {
+            part.push(letter);
+        }
+        let ends = matches!(letter, '.' | ',' | ';' | ':' | '!' | '?' | '\n' | '>' | '|')
+            && letters.peek().is_none_or(|next| next.is_whitespace() || letter == '>' || letter == '\n');
+        if ends {
+            parts.push(String::new());
+        }
+    }
+    let kept: String = parts.into_iter().filter(|part| !advises(part)).collect();
+    let kept = kept.trim_end_matches([' ', ',', ';', ':', '\n']);
+    if kept.is_empty() { "the answer is lost".to_owned() } else { kept.to_owned() }
+}
+
+/// Whether it is said in words of their own: neither `Retry-After` nor `/retry` advises anything.
+fn advises(words: &str) -> bool {
+    let words = words.to_lowercase();
+    let part_of_a_name = |letter: char| letter.is_alphanumeric() || matches!(letter, '/' | '_' | '-' | '=');
+    ADVICE.iter().any(|advice| {
+        words.match_indices(advice).any(|(at, found)| {
+            let before = words.get(..at).and_then(|before| before.chars().next_back());
+            let after = words.get(at + found.len()..).and_then(|after| after.chars().next());
+            !before.is_some_and(part_of_a_name) && !after.is_some_and(part_of_a_name)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Class;
+
+    const SENT: Sent = Sent::Once(Some(StatusCode::OK));
+
+    fn lost(delivery: types::Delivery) -> types::TransportFailure {
+        types::TransportFailure { detail: "it broke".into(), delivery }
+    }
+
+    fn gateway(error: types::Error) -> Failure {
+        Failure::Gateway(error, None)
+    }
+
+    fn foreign(delivery: types::Delivery) -> Failure {
+        let answer = types::ForeignAnswer {
+            http_status: 200,
+            content_type: None,
+            problem: "a page".into(),
+            body: String::new(),
+            delivery,
+        };
+        gateway(types::Error::NotMcp(answer))
+    }
+
+    fn limited() -> Failure {
+        let delivery = types::Delivery::NotDelivered;
+        gateway(types::Error::RateLimited(types::RateLimit {
+            http_status: 429,
+            retry_after: None,
+            body: String::new(),
+            delivery,
+        }))
+    }
+
+    #[test]
+    fn what_was_never_sent_did_not_run() {
+        let host = || Failure::Host(Error::new(Class::Timeout, "no answer within 2 s"));
+        assert_eq!(of_failure(&host(), Sent::Nothing), Delivery::No);
+        assert_eq!(of_failure(&host(), Sent::Once(None)), Delivery::Maybe);
+        let refused = gateway(types::Error::Unreachable(lost(types::Delivery::NotDelivered)));
+        assert_eq!(of_failure(&refused, Sent::Once(None)), Delivery::No);
+    }
+
+    #[test]
+    fn a_stream_that_cannot_be_resumed_says_nothing_of_the_request_that_opened_it() {
+        let refused = || gateway(types::Error::Unreachable(lost(types::Delivery::NotDelivered)));
+        assert_eq!(of_failure(&refused(), SENT), Delivery::Maybe);
+        assert_eq!(of_failure(&refused(), Sent::More), Delivery::Maybe);
+    }
+
+    #[test]
+    fn an_answer_says_what_became_of_the_message_that_it_answers() {
+        assert_eq!(of_failure(&foreign(types::Delivery::NotDelivered), SENT), Delivery::No);
+        assert_eq!(of_failure(&foreign(types::Delivery::MaybeDelivered), SENT), Delivery::Maybe);
+        // The second round of a call was refused; the first one was not.
+        assert_eq!(of_failure(&limited(), SENT), Delivery::No);
+        assert_eq!(of_failure(&limited(), Sent::More), Delivery::Maybe);
+    }
+
+    #[test]
+    fn a_write_that_may_have_run_is_never_to_be_tried_again_in_whoevers_words() {
+        let error = || {
+            Error::new(
+                Class::UpstreamError,
+                "g (http://h:1/mcp) answers HTTP 502: Bad gateway, please try again later.",
+            )
+            .with_hint("look into its log, and retry")
+        };
+        let told = told_of_call(error(), "github__create_issue", Delivery::Maybe, Marked::Neither);
+        assert_eq!(told.message, "g (http://h:1/mcp) answers HTTP 502: Bad gateway");
+        let hint = told.hint.unwrap_or_default();
+        assert!(hint.starts_with("github__create_issue may have run; check before calling it again"), "{hint}");
+        assert!(hint.ends_with("so it was not repeated. Look into its log"), "{hint}");
+        for (delivery, marked) in [(Delivery::No, Marked::Neither), (Delivery::Maybe, Marked::ReadOnly)] {
+            let told = told_of_call(error(), "t", delivery, marked);
+            assert_eq!(told.message, error().message);
+            assert!(!told.hint.unwrap_or_default().contains("may have run"));
+        }
+    }
+
+    #[test]
+    fn what_says_nothing_else_but_to_try_again_leaves_the_sentence_before_it() {
+        assert_eq!(without_advice("g answers HTTP 503: Retry"), "g answers HTTP 503");
+        assert_eq!(without_advice("<p>Down.</p><p>Try again</p>"), "<p>Down.</p><p>");
+        assert_eq!(
+            without_advice("http://h:1/retry: Retry-After is missing"),
+            "http://h:1/retry: Retry-After is missing"
+        );
+        assert_eq!(without_advice("Retry"), "the answer is lost");
+        assert_eq!(without_advice("as it was: all of it."), "as it was: all of it.");
+    }
+}
