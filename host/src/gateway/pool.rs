@@ -206,6 +206,13 @@ impl Pool {
             .await
     }
 
+    /// Before a session is opened: cookies belong to one.
+    pub(super) fn forget_cookies(&self) {
+        if let Some(egress) = self.egress.get() {
+            egress.forget_cookies();
+        }
+    }
+
     /// When the credential says that it ends, if it says so.
     pub(super) fn credential_expiry(&self) -> Option<std::time::SystemTime> {
         self.egress.get()?.credentials().expiry()
@@ -257,6 +264,7 @@ impl Pool {
         if let Some(generation) = self.attach(&mut conversation, &ids).await? {
             return Ok(lent(conversation, generation, ids));
         }
+        self.forget_cookies();
         // Only here: who attaches to a session knows the era from it.
         self.agree(&mut conversation, &self.endpoint(&ids)).await?;
         let session = conversation.session(self.config.timeout).await?;

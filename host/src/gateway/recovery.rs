@@ -100,6 +100,7 @@ impl Pool {
             return Ok(());
         }
         tracing::info!(gateway = %self.config().name, "the session was lost; opening a new one");
+        self.forget_cookies();
         let session = lent.conversation.renew(self.config().timeout).await?;
         lent.generation = self.opened(session);
         Ok(())
