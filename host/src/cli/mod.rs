@@ -63,6 +63,7 @@ fn run_all(program: &str, args: Vec<OsString>) -> u8 {
         }
     };
     log(cli.global.verbose);
+    no_dumps();
     crate::runtime::on_compiling(screen::compiling);
     let format = if cli.global.json { Format::Json } else { Format::Text };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
@@ -83,6 +84,24 @@ fn parse(program: &str, args: impl IntoIterator<Item = OsString>) -> Result<Cli,
     let mut command = if std::io::stdout().is_terminal() { command } else { command.term_width(100) };
     let matches = command.try_get_matches_from_mut(args)?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// A dump of this process would hold credentials. Where the system cannot do it, nothing is lost.
+fn no_dumps() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+        let maximum = getrlimit(Resource::Core).maximum;
+        // The limit above stays: what this process starts may raise it again.
+        if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum }) {
+            tracing::debug!(%error, "core dumps stay on");
+        }
+    }
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+        tracing::debug!(%error, "this process can be dumped");
+    }
 }
 
 /// The log, on stderr. A second command in one process keeps the first one's.

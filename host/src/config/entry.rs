@@ -12,6 +12,7 @@
 //!    "tools": {"include": [], "exclude": ["*_delete*"], "read_only": false, "no_destructive": false, "control": false},
 //!    "timeout": 30,
 //!    "ca_file": "~/company-ca.pem",
+//!    "proxy": "http://${PROXY_USER}:${PROXY_PASSWORD}@proxy.example:3128",
 //!    "allow_origins": ["https://status.example.com"],
 //!    "component": "~/our-rules.wasm",
 //!    "limits": {"memory_bytes": 536870912},
@@ -19,7 +20,7 @@
 //! ```
 //!
 //! `auth.type` is `bearer` (`token`), `api_key` (`key`, `header`), `basic` (`username`, `password`) or `command` (`command`, an array: the
-//! program and its arguments). `limits` are those of [`Limits::SETTINGS`] and [`EgressLimits::SETTINGS`]. `refresh` is how often `serve` looks
+//! program and its arguments). `proxy` is a URL, or `false` for none whatever the environment says. `limits` are those of [`Limits::SETTINGS`] and [`EgressLimits::SETTINGS`]. `refresh` is how often `serve` looks
 //! whether the tools changed, in seconds; `false` for never. Only `url` is required.
 
 use std::{path::PathBuf, str::FromStr as _, time::Duration};
@@ -29,7 +30,8 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    Auth, DEFAULT_REFRESH, DEFAULT_TIMEOUT, DeclaredService, Filter, GatewayConfig, Method, Template, member::Member,
+    Auth, DEFAULT_REFRESH, DEFAULT_TIMEOUT, DeclaredService, Filter, GatewayConfig, Method, ProxySetting, Template,
+    member::Member,
 };
 use crate::{
     Error, Result,
@@ -46,7 +48,7 @@ const MIN_REFRESH: f64 = 1.0;
 const MAX_REFRESH: f64 = 86_400.0;
 const API_KEY_HEADER: &str = "X-API-Key";
 
-const KNOWN: [&str; 13] = [
+const KNOWN: [&str; 14] = [
     "url",
     "kind",
     "era",
@@ -56,6 +58,7 @@ const KNOWN: [&str; 13] = [
     "tools",
     "timeout",
     "ca_file",
+    "proxy",
     "allow_origins",
     "component",
     "limits",
@@ -98,6 +101,7 @@ pub(super) fn read(name: &str, entry: &Value) -> Result<GatewayConfig> {
         timeout: timeout(&gateway)?,
         timeout_given: gateway.get("timeout").is_some(),
         ca_file: gateway.get("ca_file").map(|file| path(&file)).transpose()?,
+        proxy: gateway.get("proxy").map(|proxy| read_proxy(&proxy)).transpose()?.unwrap_or_default(),
         allow_origins: gateway.get("allow_origins").map(|list| origins(&list)).transpose()?.unwrap_or_default(),
         component: gateway.get("component").map(|file| path(&file)).transpose()?,
         components: None,
@@ -142,6 +146,15 @@ pub(super) fn url(text: &str, from: &str) -> Result<Url> {
             .with_hint("take it out of the URL, and use --basic-env USER_VAR PASS_VAR"));
     }
     Ok(url)
+}
+
+/// `false`, or the URL of a proxy.
+fn read_proxy(member: &Member) -> Result<ProxySetting> {
+    match member.value() {
+        Value::Bool(false) => Ok(ProxySetting::None),
+        Value::String(text) if !text.trim().is_empty() => Ok(ProxySetting::Url(Template::new(text.trim()))),
+        _ => Err(member.wrong("false, or a proxy's URL like http://proxy.example:3128")),
+    }
 }
 
 fn read_kind(member: &Member) -> Result<Kind> {

@@ -60,6 +60,8 @@ pub struct GatewayConfig {
     pub timeout_given: bool,
     /// Further roots of trust, PEM.
     pub ca_file: Option<PathBuf>,
+    /// By way of what requests leave.
+    pub proxy: ProxySetting,
     /// Origins that the component may reach besides the gateway's own.
     pub allow_origins: Vec<Origin>,
     /// Another component than the built-in one.
@@ -97,6 +99,7 @@ impl GatewayConfig {
             timeout: DEFAULT_TIMEOUT,
             timeout_given: false,
             ca_file: None,
+            proxy: ProxySetting::default(),
             allow_origins: Vec::new(),
             component: None,
             components: None,
@@ -107,6 +110,18 @@ impl GatewayConfig {
             plain: false,
         })
     }
+}
+
+/// The proxy that requests take.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ProxySetting {
+    /// What `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
+    #[default]
+    Environment,
+    /// None, whatever they say.
+    None,
+    /// This one. May hold variables, and a password.
+    Url(Template),
 }
 
 /// A service that the user declared.

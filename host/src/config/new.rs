@@ -9,7 +9,7 @@ use url::Url;
 use super::{Auth, DeclaredService, Filter, GatewayConfig, Method};
 use crate::{
     Error, Result,
-    egress::Origin,
+    egress::{Origin, PROXY_VARIABLES},
     report::{Era, Kind},
     scrub,
 };
@@ -130,8 +130,12 @@ impl NewGateway {
         entry.insert("command".into(), json!(self.launcher.command));
         entry.insert("args".into(), Value::Array(args));
         // pflow gives a server that it starts only the variables that are named here.
-        let variables: Map<_, _> =
+        let mut variables: Map<_, _> =
             self.auth.variables().map(|name| (name.to_owned(), json!(format!("${{{name}}}")))).collect();
+        // pflow itself reaches an HTTP entry by way of these; empty, they count for nothing, so that their end is none of the entry's.
+        for name in PROXY_VARIABLES.into_iter().filter(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty())) {
+            variables.insert(name.to_owned(), json!(format!("${{{name}:-}}")));
+        }
         if !variables.is_empty() {
             entry.insert("env".into(), Value::Object(variables));
         }

@@ -60,10 +60,13 @@ impl fmt::Display for AddressClass {
 fn of_v4(address: Ipv4Addr) -> AddressClass {
     let [a, b, c, d] = address.octets();
     match (a, b, c, d) {
-        // AWS, GCP, Azure and most others; AWS tasks; Alibaba; Azure's wire server; Oracle.
-        (169, 254, 169, 254) | (169, 254, 170, 2) | (100, 100, 100, 200) | (168, 63, 129, 16) | (192, 0, 0, 192) => {
-            AddressClass::Metadata
-        }
+        // AWS, GCP, Azure and most others; AWS tasks and pods; Scaleway; Alibaba; Azure's wire server; Oracle.
+        (169, 254, 169, 254)
+        | (169, 254, 170, 2 | 23)
+        | (169, 254, 42, 42)
+        | (100, 100, 100, 200)
+        | (168, 63, 129, 16)
+        | (192, 0, 0, 192) => AddressClass::Metadata,
         (0, 0, 0, 0) => AddressClass::Unspecified,
         (127, ..) => AddressClass::Loopback,
         (10, ..) | (172, 16..=31, ..) | (192, 168, ..) | (100, 64..=127, ..) => AddressClass::Private,
@@ -82,9 +85,12 @@ fn of_v4(address: Ipv4Addr) -> AddressClass {
 }
 
 fn of_v6(address: Ipv6Addr) -> AddressClass {
-    // IMDS of AWS over IPv6; GCP's.
-    const METADATA: [Ipv6Addr; 2] =
-        [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)];
+    // Google, Oracle, Scaleway.
+    const METADATA: [Ipv6Addr; 3] = [
+        Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+        Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe),
+        Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42),
+    ];
     if METADATA.contains(&address) {
         return AddressClass::Metadata;
     }
@@ -99,6 +105,10 @@ fn of_v6(address: Ipv6Addr) -> AddressClass {
         },
         // IPv4-mapped (section 2.5.5.2), and as SIIT has it (RFC 2765); NAT64's well-known prefix (RFC 6052).
         (0, 0, 0, 0, 0, 0xffff) | (0, 0, 0, 0, 0xffff, 0) | (0x64, 0xff9b, 0, 0, 0, 0) => of_v4(last),
+        // NAT64 for local use (RFC 8215).
+        (0x64, 0xff9b, 1, ..) => nat64(address),
+        // All of it is Amazon's own: the instance's metadata, identities of pods, DNS, time.
+        (0xfd00, 0xec2, ..) => AddressClass::Metadata,
         // 6to4 (RFC 3056).
         (0x2002, high, low, ..) => of_v4(embedded(high, low)),
         // ISATAP (RFC 5214), local or global bit.
@@ -113,11 +123,29 @@ fn of_prefix(s0: u16, s1: u16) -> AddressClass {
         (0xfe80..=0xfebf, _) => AddressClass::LinkLocal,
         (0xfc00..=0xfdff, _) => AddressClass::Private,
         // Documentation (RFC 3849, RFC 9637); Teredo, benchmarks, ORCHID and the other protocol assignments (RFC 2928);
-        // everything outside 2000::/3 is unassigned, NAT64 for local use (RFC 8215) and discard-only (RFC 6666) in it.
+        // everything outside 2000::/3 is unassigned, discard-only (RFC 6666) in it.
         (0x2001, 0xdb8 | 0..=0x1ff) | (0x3fff, 0..=0xfff) => AddressClass::Reserved,
         (0x2000..=0x3fff, _) => AddressClass::Public,
         _ => AddressClass::Reserved,
     }
+}
+
+/// The IPv4 address in `64:ff9b:1::/48`, of which a network may take any longer prefix: where the address stands depends on its
+/// length, which cannot be seen (RFC 6052 section 2.2). What follows it is zero, so the strictest class of those that fit counts.
+fn nat64(address: Ipv6Addr) -> AddressClass {
+    let [.., b6, b7, b8, b9, b10, b11, b12, b13, b14, b15] = address.octets();
+    if b8 != 0 {
+        return AddressClass::Reserved;
+    }
+    let zero = |rest: &[u8]| rest.iter().all(|byte| *byte == 0);
+    let fits = [
+        (zero(&[b11, b12, b13, b14, b15]), [b6, b7, b9, b10]),
+        (zero(&[b12, b13, b14, b15]), [b7, b9, b10, b11]),
+        (zero(&[b13, b14, b15]), [b9, b10, b11, b12]),
+        (!zero(&[b12, b13, b14, b15]), [b12, b13, b14, b15]),
+    ];
+    let classes = fits.into_iter().filter(|(fits, _)| *fits).map(|(_, address)| of_v4(address.into()));
+    classes.reduce(worse).unwrap_or(AddressClass::Reserved)
 }
 
 fn embedded(high: u16, low: u16) -> Ipv4Addr {
@@ -154,6 +182,8 @@ mod tests {
             ("100.100.100.200", Metadata),
             ("169.254.169.254", Metadata),
             ("169.254.170.2", Metadata),
+            ("169.254.170.23", Metadata),
+            ("169.254.42.42", Metadata),
             ("169.254.0.1", LinkLocal),
             ("168.63.129.16", Metadata),
             ("0.0.0.0", Unspecified),
@@ -179,7 +209,17 @@ mod tests {
             ("64:ff9b::127.0.0.1", Loopback),
             ("64:ff9b::169.254.169.254", Metadata),
             ("64:ff9b::1.1.1.1", Public),
-            ("64:ff9b:1::1.1.1.1", Reserved),
+            ("64:ff9b:1::1.1.1.1", Public),
+            ("64:ff9b:1::10.0.0.1", Private),
+            ("64:ff9b:1::169.254.169.254", Metadata),
+            ("64:ff9b:1:abcd:0:1:127.0.0.1", Loopback),
+            ("64:ff9b:1:7f00:0:100::", Loopback),
+            ("64:ff9b:1:a:0:1::", Private),
+            ("64:ff9b:1:0:c0:a801:100:0", Private),
+            ("64:ff9b:1:0:a9:fea9:fe00:0", Metadata),
+            ("64:ff9b:1:0:100::1.1.1.1", Reserved),
+            ("64:ff9b:1::", Unspecified),
+            ("64:ff9b:2::1.1.1.1", Reserved),
             ("2002:7f00:1::", Loopback),
             ("2002:a9fe:a9fe::1", Metadata),
             ("2002:a00:1::1", Private),
@@ -197,6 +237,12 @@ mod tests {
             ("fc00::1", Private),
             ("fd12::1", Private),
             ("fd00:ec2::254", Metadata),
+            ("fd00:ec2::23", Metadata),
+            ("fd00:ec2:0:1::1", Metadata),
+            ("fd00:ec3::1", Private),
+            ("fd00:c1::a9fe:a9fe", Metadata),
+            ("fd00:42::42", Metadata),
+            ("fd20:ce::254", Metadata),
             ("ff02::1", Multicast),
             ("100::1", Reserved),
             ("4000::1", Reserved),

@@ -1,27 +1,39 @@
 //! Bodies on their way in and out, measured.
-//! Takes hyper's and the guest's bodies; gives the same bytes, up to the limits and not slower than allowed. Never buffers.
+//! Takes hyper's and the guest's bodies; gives the same bytes, decoded, up to the limits and not slower than allowed. Never holds an
+//! answer back; a request is held until all of it is there, so that half of one is never sent and the whole can be sent again.
 
 use std::{
     error::Error as StdError,
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 use wasmtime_wasi_http::WasiBody;
 
-use super::{EgressFailure, EgressLimits, Origin, Phase, Progress, tls::find, visit::Exchange};
+use super::{
+    EgressFailure, EgressLimits, Origin, Phase, Progress,
+    coding::{Decoder, NotCoded},
+    tls::find,
+    visit::Exchange,
+};
 
 /// An answer's body.
 pub(super) struct Bounded {
     inner: Incoming,
+    decoder: Option<Decoder>,
     origin: Origin,
     exchange: Option<Exchange>,
+    /// As they came.
+    raw: u64,
+    /// As they are passed on.
     received: u64,
     limit: u64,
     operation_limit: u64,
@@ -33,6 +45,7 @@ pub(super) struct Bounded {
 impl Bounded {
     pub(super) fn new(
         inner: Incoming,
+        decoder: Option<Decoder>,
         origin: Origin,
         exchange: Exchange,
         limits: &EgressLimits,
@@ -40,8 +53,10 @@ impl Bounded {
     ) -> Self {
         Self {
             inner,
+            decoder,
             origin,
             exchange: Some(exchange),
+            raw: 0,
             received: 0,
             limit: limits.response_body,
             operation_limit: limits.operation_body,
@@ -57,6 +72,39 @@ impl Bounded {
             exchange.fail(failure);
         }
         Poll::Ready(Some(Err(error)))
+    }
+
+    /// What the decoder makes of what it has.
+    fn decoded(&mut self) -> Result<Option<Bytes>, EgressFailure> {
+        let Some(decoder) = &mut self.decoder else { return Ok(None) };
+        let pulled = decoder.pull().map_err(|NotCoded(coding)| EgressFailure::NotCoded {
+            origin: self.origin.clone(),
+            coding: coding.to_string(),
+        })?;
+        if let Some(bytes) = &pulled {
+            self.count(bytes.len())?;
+        }
+        Ok(pulled)
+    }
+
+    /// What of a frame can be passed on.
+    fn take(&mut self, frame: Frame<Bytes>) -> Result<Option<Frame<Bytes>>, EgressFailure> {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        let Some(decoder) = &mut self.decoder else {
+            self.count(length)?;
+            return Ok(Some(frame));
+        };
+        self.raw = self.raw.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+        if self.raw > self.limit {
+            return Err(EgressFailure::BodyTooLarge { origin: self.origin.clone(), limit: self.limit });
+        }
+        match frame.into_data() {
+            Ok(bytes) => {
+                decoder.push(bytes);
+                Ok(self.decoded()?.map(Frame::data))
+            }
+            Err(trailers) => Ok(Some(trailers)),
+        }
     }
 
     fn count(&mut self, bytes: usize) -> Result<(), EgressFailure> {
@@ -82,55 +130,88 @@ impl Body for Bounded {
         if self.exchange.is_none() {
             return Poll::Ready(None);
         }
-        match Pin::new(&mut self.inner).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                self.waiting = None;
-                match self.count(frame.data_ref().map_or(0, Bytes::len)) {
-                    Ok(()) => Poll::Ready(Some(Ok(frame))),
-                    Err(failure) => self.failed(failure),
-                }
+        loop {
+            match self.decoded() {
+                Ok(None) => {}
+                Ok(Some(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Err(failure) => return self.failed(failure),
             }
-            Poll::Ready(Some(Err(error))) => {
-                let failure = broken(&error, &self.origin, Progress::Body(self.received));
-                self.failed(failure)
-            }
-            Poll::Ready(None) => {
-                if let Some(exchange) = self.exchange.take() {
-                    exchange.complete();
+            match Pin::new(&mut self.inner).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.waiting = None;
+                    match self.take(frame) {
+                        Ok(Some(frame)) => return Poll::Ready(Some(Ok(frame))),
+                        // Not enough for a piece yet.
+                        Ok(None) => {}
+                        Err(failure) => return self.failed(failure),
+                    }
                 }
-                Poll::Ready(None)
-            }
-            Poll::Pending => {
-                let idle = self.idle;
-                let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
-                if waiting.as_mut().poll(cx).is_pending() {
-                    return Poll::Pending;
+                Poll::Ready(Some(Err(error))) => {
+                    let failure = broken(&error, &self.origin, Progress::Body(self.received));
+                    return self.failed(failure);
                 }
-                let failure = EgressFailure::Timeout { origin: self.origin.clone(), phase: Phase::Body, after: idle };
-                self.failed(failure)
+                Poll::Ready(None) => {
+                    if let Some(exchange) = self.exchange.take() {
+                        exchange.complete();
+                    }
+                    return Poll::Ready(None);
+                }
+                Poll::Pending => {
+                    let idle = self.idle;
+                    let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+                    if waiting.as_mut().poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    let origin = self.origin.clone();
+                    return self.failed(EgressFailure::Timeout { origin, phase: Phase::Body, after: idle });
+                }
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.exchange.is_none() || self.inner.is_end_stream()
+        self.exchange.is_none() || (self.decoder.is_none() && self.inner.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        if self.decoder.is_some() { SizeHint::default() } else { self.inner.size_hint() }
     }
 }
 
-/// A request's body.
+/// A request's body, whole. Clones share it.
+#[derive(Clone, Default)]
 pub(super) struct Outgoing {
-    inner: WasiBody,
+    pieces: Arc<[Bytes]>,
+    next: usize,
     left: u64,
-    limit: u64,
 }
 
 impl Outgoing {
-    pub(super) fn new(inner: WasiBody, limit: u64) -> Self {
-        Self { inner, left: limit, limit }
+    /// Waits until the guest has written all of it.
+    pub(super) async fn collect(mut inner: WasiBody, limit: u64) -> Result<Self, EgressFailure> {
+        let (mut pieces, mut size) = (Vec::new(), 0_u64);
+        while let Some(frame) = inner.frame().await {
+            let frame = frame.map_err(|error| EgressFailure::BadRequest { detail: error.to_string() })?;
+            // MCP knows no trailers.
+            let Ok(bytes) = frame.into_data() else { continue };
+            size = size.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            if size > limit {
+                return Err(EgressFailure::RequestTooLarge { limit });
+            }
+            if !bytes.is_empty() {
+                pieces.push(bytes);
+            }
+        }
+        Ok(Self { pieces: pieces.into(), next: 0, left: size })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.left == 0
+    }
+
+    /// As one text, when it is short enough to be looked at.
+    pub(super) fn text(&self, most: u64) -> Option<Vec<u8>> {
+        (self.left <= most).then(|| self.pieces.concat())
     }
 }
 
@@ -138,28 +219,19 @@ impl Body for Outgoing {
     type Data = Bytes;
     type Error = EgressFailure;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, EgressFailure>>> {
-        Pin::new(&mut self.inner).poll_frame(cx).map(|frame| match frame? {
-            Ok(frame) => {
-                let bytes = u64::try_from(frame.data_ref().map_or(0, Bytes::len)).unwrap_or(u64::MAX);
-                match self.left.checked_sub(bytes) {
-                    Some(left) => {
-                        self.left = left;
-                        Some(Ok(frame))
-                    }
-                    None => Some(Err(EgressFailure::RequestTooLarge { limit: self.limit })),
-                }
-            }
-            Err(error) => Some(Err(EgressFailure::BadRequest { detail: error.to_string() })),
-        })
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, EgressFailure>>> {
+        let Some(bytes) = self.pieces.get(self.next).cloned() else { return Poll::Ready(None) };
+        self.next += 1;
+        self.left = self.left.saturating_sub(bytes.len() as u64);
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.left == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        SizeHint::with_exact(self.left)
     }
 }
 

@@ -1,6 +1,6 @@
-//! From an origin to a connection: look up, check every address, TCP, TLS.
+//! From an origin to a connection: look up, check every address, TCP, TLS; or by way of a proxy.
 //! Takes the canonical origin that the policy allowed; gives a stream to an address that the policy allowed, and a trace of how
-//! it went. Never connects to an address that was not checked.
+//! it went. Never connects to an address that was not checked, but to the proxy's that the user named.
 
 use std::{
     fmt,
@@ -13,16 +13,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
-use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, task::JoinSet, time::timeout_at};
+use rustls_pki_types::ServerName;
+use tokio::{
+    net::TcpStream,
+    task::JoinSet,
+    time::{Instant as Moment, timeout_at},
+};
+use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 use super::{
     EgressFailure, Origin, Scheme,
-    failure::{Phase, TlsProblem},
+    failure::{Phase, ProxyProblem, TlsProblem},
     policy::Policy,
+    proxy::{Proxies, Proxy, Way},
     tls::{self, Tls, TlsInfo},
+    wire::Wire,
 };
 
 /// How long the first address may take alone before the next one is tried beside it (RFC 8305 section 5).
@@ -54,6 +60,9 @@ impl Resolve for SystemResolver {
 pub struct ConnectionTrace {
     /// Where to.
     pub origin: Origin,
+    /// The proxy: which, and whether it lets through. Absent without one; with one, it looks up and connects, and the next two
+    /// steps are absent.
+    pub proxy: Option<Step<String>>,
     /// The name's addresses; the address itself when the host is one.
     pub resolve: Option<Step<Vec<IpAddr>>>,
     /// The address that accepted.
@@ -78,7 +87,10 @@ impl ConnectionTrace {
         fn of<T>(step: Option<&Step<T>>) -> Option<&EgressFailure> {
             step.and_then(|step| step.outcome.as_ref().err())
         }
-        of(self.resolve.as_ref()).or_else(|| of(self.connect.as_ref())).or_else(|| of(self.tls.as_ref()))
+        of(self.proxy.as_ref())
+            .or_else(|| of(self.resolve.as_ref()))
+            .or_else(|| of(self.connect.as_ref()))
+            .or_else(|| of(self.tls.as_ref()))
     }
 }
 
@@ -92,6 +104,7 @@ struct Shared {
     policy: Policy,
     resolver: Arc<dyn Resolve>,
     tls: Tls,
+    proxies: Proxies,
     timeout: Duration,
     addresses: usize,
     newest: Mutex<Option<ConnectionTrace>>,
@@ -102,10 +115,18 @@ impl Connector {
         policy: Policy,
         resolver: Arc<dyn Resolve>,
         tls: Tls,
+        proxies: Proxies,
         timeout: Duration,
         addresses: usize,
     ) -> Self {
-        Self { shared: Arc::new(Shared { policy, resolver, tls, timeout, addresses, newest: Mutex::new(None) }) }
+        Self {
+            shared: Arc::new(Shared { policy, resolver, tls, proxies, timeout, addresses, newest: Mutex::new(None) }),
+        }
+    }
+
+    /// By way of which proxy an origin is reached.
+    pub(super) fn proxy(&self, origin: &Origin) -> Result<Option<Proxy>, EgressFailure> {
+        self.shared.proxies.of(origin)
     }
 
     pub(super) fn newest(&self) -> Option<ConnectionTrace> {
@@ -113,12 +134,10 @@ impl Connector {
     }
 }
 
-type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
-
 impl Service<http::Uri> for Connector {
-    type Response = Stream;
+    type Response = Wire;
     type Error = EgressFailure;
-    type Future = BoxFuture<Result<Stream, EgressFailure>>;
+    type Future = BoxFuture<Result<Wire, EgressFailure>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
@@ -129,8 +148,8 @@ impl Service<http::Uri> for Connector {
         Box::pin(async move {
             // Asked again: what the pool connects to is what counts.
             let (origin, _) = shared.policy.check(&target)?;
-            let mut trace = ConnectionTrace { origin, resolve: None, connect: None, tls: None };
-            let stream = shared.connect(target, &mut trace).await;
+            let mut trace = ConnectionTrace { origin, proxy: None, resolve: None, connect: None, tls: None };
+            let stream = shared.connect(&mut trace).await;
             *shared.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(trace);
             stream
         })
@@ -138,13 +157,41 @@ impl Service<http::Uri> for Connector {
 }
 
 impl Shared {
-    async fn connect(&self, target: http::Uri, trace: &mut ConnectionTrace) -> Result<Stream, EgressFailure> {
+    async fn connect(&self, trace: &mut ConnectionTrace) -> Result<Wire, EgressFailure> {
         let origin = trace.origin.clone();
-        let deadline = tokio::time::Instant::now() + self.timeout;
-        let late = |phase| EgressFailure::Timeout { origin: origin.clone(), phase, after: self.timeout };
+        let deadline = Moment::now() + self.timeout;
+        let wire = match self.proxies.of(&origin)? {
+            Some(proxy) => self.through(&proxy, deadline, trace).await?,
+            None => self.directly(deadline, trace).await?,
+        };
+        if origin.scheme() == Scheme::Http {
+            return Ok(wire);
+        }
+        let mut stream = None;
+        let secured = timed(async {
+            let failed = |problem, detail: String| EgressFailure::Tls { origin: origin.clone(), problem, detail };
+            let (secured, seen) = timeout_at(deadline, self.secure(&origin, wire))
+                .await
+                .map_err(|_| self.late(&origin, Phase::Tls))?
+                .map_err(|(problem, detail)| failed(problem, detail))?;
+            stream = Some(secured);
+            Ok(seen)
+        })
+        .await;
+        trace.tls.insert(secured).outcome.clone()?;
+        stream.ok_or_else(|| self.late(&origin, Phase::Tls))
+    }
 
+    fn late(&self, origin: &Origin, phase: Phase) -> EgressFailure {
+        EgressFailure::Timeout { origin: origin.clone(), phase, after: self.timeout }
+    }
+
+    async fn directly(&self, deadline: Moment, trace: &mut ConnectionTrace) -> Result<Wire, EgressFailure> {
+        let origin = trace.origin.clone();
         let looked_up = timed(async {
-            timeout_at(deadline, self.look_up(&origin)).await.unwrap_or_else(|_| Err(late(Phase::Resolve)))
+            timeout_at(deadline, self.look_up(&origin))
+                .await
+                .unwrap_or_else(|_| Err(self.late(&origin, Phase::Resolve)))
         })
         .await;
         let addresses = trace.resolve.insert(looked_up).outcome.clone()?;
@@ -157,41 +204,82 @@ impl Shared {
                     stream = Some(tcp);
                     Ok(peer)
                 }
-                Ok(None) => Err(late(Phase::Connect)),
+                Ok(None) => Err(self.late(&origin, Phase::Connect)),
                 Err(error) => Err(EgressFailure::Unreachable { origin: origin.clone(), detail: described(&error) }),
             }
         })
         .await;
         trace.connect.insert(connected).outcome.clone()?;
-        let Some(tcp) = stream.map(TokioIo::new) else { return Err(late(Phase::Connect)) };
-        if origin.scheme() == Scheme::Http {
-            return Ok(MaybeHttpsStream::Http(tcp));
-        }
+        stream.map(Wire::new).ok_or_else(|| self.late(&origin, Phase::Connect))
+    }
 
+    /// By way of a proxy. It looks the name up, so that the address cannot be checked; a literal one is.
+    async fn through(
+        &self,
+        proxy: &Proxy,
+        deadline: Moment,
+        trace: &mut ConnectionTrace,
+    ) -> Result<Wire, EgressFailure> {
+        let origin = trace.origin.clone();
         let mut stream = None;
-        let secured = timed(async {
-            let config = self.tls.client_config(&origin).await?;
-            let mut connector = HttpsConnector::from((Given(Some(tcp)), config));
-            let shaken = timeout_at(deadline, connector.call(target)).await.map_err(|_| late(Phase::Tls))?;
-            let secured = shaken.map_err(|error| {
-                let (problem, detail) = tls::problem_of(error.as_ref());
-                EgressFailure::Tls { origin: origin.clone(), problem, detail }
-            })?;
-            let MaybeHttpsStream::Https(io) = &secured else {
-                // Only `https` gets here.
-                return Err(EgressFailure::Tls {
-                    origin: origin.clone(),
-                    problem: TlsProblem::Protocol,
-                    detail: "none".into(),
-                });
-            };
-            let seen = TlsInfo::of(io.inner().get_ref().1);
-            stream = Some(secured);
-            Ok(seen)
+        let led = timed(async {
+            let late = || Err(ProxyProblem::Timeout(self.timeout));
+            let wire = timeout_at(deadline, self.to_proxy(proxy, &origin))
+                .await
+                .unwrap_or_else(|_| late().map_err(|problem| proxy.failed(&origin, problem)))?;
+            stream = Some(wire);
+            Ok(proxy.describe(&origin))
         })
         .await;
-        trace.tls.insert(secured).outcome.clone()?;
-        stream.ok_or_else(|| late(Phase::Tls))
+        trace.proxy.insert(led).outcome.clone()?;
+        stream.ok_or_else(|| proxy.failed(&origin, ProxyProblem::Timeout(self.timeout)))
+    }
+
+    async fn to_proxy(&self, proxy: &Proxy, origin: &Origin) -> Result<Wire, EgressFailure> {
+        let failed = |problem| proxy.failed(origin, problem);
+        let at = proxy.at();
+        if let Some(address) = origin.literal() {
+            self.policy.admits(origin, address)?;
+        }
+        // What the user wrote down may be anywhere; so may the company's proxy.
+        let mut addresses = match at.literal() {
+            Some(address) => vec![address],
+            None => {
+                self.resolver.resolve(&at.host()).await.map_err(|error| failed(ProxyProblem::Dns(described(&error))))?
+            }
+        };
+        addresses.truncate(self.addresses);
+        let (tcp, _) = race(&addresses, at.port())
+            .await
+            .map_err(|error| failed(ProxyProblem::Unreachable(described(&error))))?
+            .ok_or_else(|| failed(ProxyProblem::Dns("the answer is empty".into())))?;
+        let mut wire = Wire::new(tcp);
+        if proxy.is_secure() {
+            let (secured, _) = self.secure(at, wire).await.map_err(|(_, detail)| failed(ProxyProblem::Tls(detail)))?;
+            wire = secured;
+        }
+        match proxy.way(origin) {
+            Way::Forward => Ok(wire.ending_at_proxy()),
+            Way::Tunnel => proxy.tunnel(wire, origin).await.map_err(failed),
+            Way::Socks { resolve: false } => proxy.socks(wire, origin, &origin.host()).await.map_err(failed),
+            Way::Socks { resolve: true } => {
+                let addresses = self.look_up(origin).await?;
+                let address = addresses.first().map_or_else(|| origin.host(), ToString::to_string);
+                proxy.socks(wire, origin, &address).await.map_err(failed)
+            }
+        }
+    }
+
+    /// TLS with a peer, checked against its name.
+    async fn secure(&self, peer: &Origin, wire: Wire) -> Result<(Wire, TlsInfo), (TlsProblem, String)> {
+        let config = self.tls.client_config().await?;
+        let name = ServerName::try_from(peer.host()).map_err(|error| (TlsProblem::Protocol, error.to_string()))?;
+        let stream = TlsConnector::from(config)
+            .connect(name, wire.into_inner())
+            .await
+            .map_err(|error| tls::problem_of(&error))?;
+        let seen = TlsInfo::of(stream.get_ref().1);
+        Ok((Wire::new(stream), seen))
     }
 
     /// The addresses of an origin. Every one of them is allowed, or none is given: a name that leads to a public and a private
@@ -212,23 +300,6 @@ impl Shared {
         }
         addresses.truncate(self.addresses);
         Ok(addresses)
-    }
-}
-
-/// An inner connector for [`HttpsConnector`] that gives what it was given.
-struct Given(Option<TokioIo<TcpStream>>);
-
-impl Service<http::Uri> for Given {
-    type Response = TokioIo<TcpStream>;
-    type Error = io::Error;
-    type Future = std::future::Ready<io::Result<TokioIo<TcpStream>>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: http::Uri) -> Self::Future {
-        std::future::ready(self.0.take().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected)))
     }
 }
 

@@ -130,6 +130,32 @@ pub enum EgressFailure {
         /// What is wrong with it.
         detail: String,
     },
+    /// The answer is compressed in a way that was not asked for.
+    #[error("the answer of {origin} is compressed with {coding}, which is not understood")]
+    UnknownCoding {
+        /// Who answered.
+        origin: Origin,
+        /// As its `Content-Encoding` names it.
+        coding: String,
+    },
+    /// The answer is not compressed in the way that it says.
+    #[error("the answer of {origin} says that it is compressed with {coding}, and is not")]
+    NotCoded {
+        /// Who answered.
+        origin: Origin,
+        /// What its `Content-Encoding` says.
+        coding: String,
+    },
+    /// The proxy in between.
+    #[error("{}", problem.sentence(proxy, origin))]
+    Proxy {
+        /// Which, and which setting names it; without its password.
+        proxy: String,
+        /// Where the request was for.
+        origin: Origin,
+        /// What is wrong.
+        problem: ProxyProblem,
+    },
     /// The request that the guest built is none.
     #[error("the request is not valid HTTP: {detail}")]
     BadRequest {
@@ -176,6 +202,71 @@ pub enum TlsProblem {
     NoRoots,
     /// Anything else.
     Protocol,
+}
+
+/// What is wrong with a proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProxyProblem {
+    /// The setting that names it names none.
+    Setting(&'static str),
+    /// Its name has no address.
+    Dns(String),
+    /// Nothing accepts connections there.
+    Unreachable(String),
+    /// It, or the gateway behind it, did not answer in time.
+    Timeout(Duration),
+    /// TLS with the proxy itself failed.
+    Tls(String),
+    /// It answered, and not with a way through.
+    Status(u16),
+    /// It closed the connection without an answer.
+    Closed,
+    /// The connection broke.
+    Broken(String),
+    /// What is there is no proxy.
+    NotAProxy,
+    /// What SOCKS said.
+    Socks(String),
+}
+
+impl ProxyProblem {
+    fn sentence(&self, proxy: &str, origin: &Origin) -> String {
+        match self {
+            Self::Setting(why) => format!("{proxy} {why}"),
+            Self::Dns(detail) => format!("the proxy {proxy} has no address: {detail}"),
+            Self::Unreachable(detail) => format!("cannot connect to the proxy {proxy}: {detail}"),
+            Self::Timeout(after) => {
+                format!("the proxy {proxy} gave no connection to {origin} within {} s", after.as_secs_f64())
+            }
+            Self::Tls(detail) => format!("TLS with the proxy {proxy} failed: {detail}"),
+            Self::Status(407) => format!("the proxy {proxy} wants a user name and password (HTTP 407)"),
+            Self::Status(403) => format!("the proxy {proxy} does not allow connections to {origin} (HTTP 403)"),
+            Self::Status(status) => format!("the proxy {proxy} gives no connection to {origin} (HTTP {status})"),
+            Self::Closed => format!("the proxy {proxy} closed the connection without an answer"),
+            Self::Broken(detail) => format!("the connection to the proxy {proxy} broke: {detail}"),
+            Self::NotAProxy => format!("what answers at {proxy} is no proxy"),
+            Self::Socks(detail) => format!("the proxy {proxy} gives no connection to {origin}: {detail}"),
+        }
+    }
+
+    fn hint(&self, origin: &Origin) -> String {
+        let host = origin.host();
+        let without = format!(
+            "if {host} is reached without a proxy, name it in NO_PROXY or write \"proxy\": false into the entry's \"gateway\""
+        );
+        match self {
+            Self::Setting(_) => format!("write http://host:port; {without}"),
+            Self::Status(407) => {
+                "write them into the proxy's URL: http://USER:PASSWORD@host:port, special characters as %XX".into()
+            }
+            Self::Status(403) => format!("ask whoever runs the proxy to allow it; {without}"),
+            Self::Status(502..=504) => {
+                format!("check that {} is right, and that the proxy can reach it; {without}", origin.authority())
+            }
+            _ => format!("check the proxy's host and port; {without}"),
+        }
+    }
 }
 
 /// What took too long. Displayed after the origin: `http://… did not answer`.
@@ -247,7 +338,10 @@ impl EgressFailure {
             | Self::Tls { .. }
             | Self::TooManyRequests { .. }
             | Self::TooManyOpen { .. }
+            | Self::Proxy { .. }
             | Self::BadRequest { .. }
+            // It is sent when all of it is there.
+            | Self::RequestTooLarge { .. }
             | Self::Timeout { phase: Phase::Resolve | Phase::Connect | Phase::Tls, .. } => Delivery::NotDelivered,
             _ => Delivery::MaybeDelivered,
         }
@@ -259,10 +353,12 @@ impl EgressFailure {
         match self {
             Self::Denied { .. } | Self::MethodDenied { .. } | Self::AddressDenied { .. } => Class::EgressDenied,
             Self::Dns { .. } => Class::Dns,
-            Self::Unreachable { .. } | Self::Reset { .. } => Class::Unreachable,
+            Self::Proxy { problem: ProxyProblem::Setting(_), .. } => Class::Config,
+            Self::Unreachable { .. } | Self::Reset { .. } | Self::Proxy { .. } => Class::Unreachable,
             Self::Tls { .. } => Class::Tls,
             Self::Timeout { .. } => Class::Timeout,
             Self::NotHttp { .. } => Class::NotMcp,
+            Self::UnknownCoding { .. } | Self::NotCoded { .. } => Class::ProtocolError,
             Self::BadRequest { .. } => Class::Component,
             Self::HeaderTooLarge { .. }
             | Self::BodyTooLarge { .. }
@@ -295,6 +391,13 @@ impl EgressFailure {
             Self::Reset { .. } => "the gateway restarted or failed: look into its log".into(),
             Self::NotHttp { origin, .. } => {
                 format!("check the port, and whether it should be https:// instead: {}", origin.authority())
+            }
+            Self::Proxy { origin, problem, .. } => problem.hint(origin),
+            Self::UnknownCoding { .. } => {
+                "gzip, deflate and br are asked for and understood; the gateway, or a proxy before it, must send one of them or none".into()
+            }
+            Self::NotCoded { .. } => {
+                "a proxy before the gateway may have decoded the answer and left its Content-Encoding: look at its settings".into()
             }
             Self::HeaderTooLarge { .. } | Self::BodyTooLarge { .. } | Self::OperationTooLarge { .. } => {
                 format!(
@@ -332,7 +435,7 @@ impl EgressFailure {
             Self::MethodDenied { .. } => Wasi::HttpRequestMethodInvalid,
             Self::AddressDenied { .. } => Wasi::DestinationIpProhibited,
             Self::Dns { .. } => Wasi::DnsError { rcode: None, info_code: None },
-            Self::Unreachable { .. } => Wasi::ConnectionRefused,
+            Self::Unreachable { .. } | Self::Proxy { .. } => Wasi::ConnectionRefused,
             Self::Tls { problem, .. } => match problem {
                 TlsProblem::UnknownIssuer
                 | TlsProblem::Expired
@@ -357,6 +460,9 @@ impl EgressFailure {
             Self::Reset { when: Progress::NoAnswer, .. } => Wasi::ConnectionTerminated,
             Self::Reset { .. } => Wasi::HttpResponseIncomplete,
             Self::NotHttp { .. } => Wasi::HttpProtocolError,
+            Self::UnknownCoding { coding, .. } | Self::NotCoded { coding, .. } => {
+                Wasi::HttpResponseContentCoding(Some(coding.clone()))
+            }
         }
     }
 }

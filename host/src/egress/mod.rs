@@ -1,5 +1,5 @@
 //! The only way out of the sandbox.
-//! Takes a guest's HTTP request; gives the answer of an origin that the user configured. Never follows a redirect, never shows a
+//! Takes a guest's HTTP request; gives the answer of an origin that the user configured. Never follows a redirect to elsewhere, never shows a
 //! credential to the guest, never connects where the user did not say.
 //!
 //! # What is allowed
@@ -25,9 +25,11 @@
 //! configured origin loopback and private addresses are fine; link-local and metadata addresses are not, unless they were
 //! written literally as the host.
 //!
-//! # Redirects, credentials, limits
+//! # Redirects, cookies, proxies, credentials, limits
 //!
-//! A redirect is an answer like any other: the guest sees it, and a request to its target is a request like any other.
+//! A redirect with 307 or 308 within the origin is followed, once. Every other is an answer like any other: the guest sees it, and a
+//! request to its target is a request like any other. Cookies are kept and sent here, and never seen by the guest, nor by another
+//! origin. Where the entry or the environment names a proxy, it is asked, and it looks names up: their addresses cannot be checked then.
 //! [`Credentials`] are added after the policy said yes, to requests for the gateway's own origin alone; headers with which a guest could
 //! set its own are dropped ([`is_host_header`]). What one operation may use is in [`EgressLimits`], what it used in [`Visit`].
 //!
@@ -50,18 +52,23 @@
 
 mod address;
 mod body;
+mod coding;
 mod connect;
+mod cookies;
 mod credentials;
+mod exchange;
 mod failure;
 mod hooks;
 mod limits;
 mod origin;
 mod policy;
+mod proxy;
 mod redact;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod visit;
+mod wire;
 
 use std::{
     fmt,
@@ -69,11 +76,9 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
-use http_body_util::BodyExt as _;
-use hyper::body::Body as _;
+use http::{HeaderName, Request, Response};
 use hyper_util::{
-    client::legacy::{Client, connect::capture_connection},
+    client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
 use wasmtime_wasi_http::{RequestOptions, WasiBody};
@@ -81,19 +86,21 @@ use wasmtime_wasi_http::{RequestOptions, WasiBody};
 pub use address::AddressClass;
 pub use connect::{ConnectionTrace, Resolve, Step, SystemResolver};
 pub use credentials::{Credentials, NotAHeaderValue};
-pub use failure::{Delivery, Denial, EgressFailure, Phase, Progress, TlsProblem};
+pub use failure::{Delivery, Denial, EgressFailure, Phase, Progress, ProxyProblem, TlsProblem};
 pub use hooks::{EgressHooks, is_host_header};
 pub use limits::EgressLimits;
 pub use origin::{Origin, OriginError, Scheme};
+pub use proxy::PROXY_VARIABLES;
 pub use tls::TlsInfo;
 pub use visit::{RequestTrace, Visit};
 
 use crate::{Error, Result, config::GatewayConfig};
-use body::{Bounded, Outgoing, broken};
+use body::Outgoing;
 use connect::Connector;
-use policy::{Policy, Standing};
-use redact::{Masked, Secrets};
-use visit::Exchange;
+use cookies::Jar;
+use policy::Policy;
+use proxy::Proxies;
+use redact::Secrets;
 
 /// The way out to one gateway: policy, credentials and a pool of connections. Cheap to clone, safe to share.
 ///
@@ -104,8 +111,12 @@ pub struct Egress {
 }
 
 struct Inner {
+    own: Origin,
     policy: Policy,
     credentials: RwLock<Credentials>,
+    cookies: Jar,
+    /// What is masked in answers.
+    secrets: Secrets,
     limits: EgressLimits,
     timeout: Duration,
     connector: Connector,
@@ -130,11 +141,20 @@ impl Egress {
     ///
     /// As [`new`](Self::new).
     pub fn with_resolver(config: &GatewayConfig, limits: &EgressLimits, resolver: Arc<dyn Resolve>) -> Result<Self> {
+        Self::by_way_of(config, limits, resolver, Proxies::new(&config.proxy)?)
+    }
+
+    fn by_way_of(
+        config: &GatewayConfig,
+        limits: &EgressLimits,
+        resolver: Arc<dyn Resolve>,
+        proxies: Proxies,
+    ) -> Result<Self> {
         let own = Origin::of_url(&config.url).map_err(|error| Error::config(format!("{}: {error}", config.name)))?;
-        let policy = Policy::new(own, config.allow_origins.clone());
+        let policy = Policy::new(own.clone(), config.allow_origins.clone());
         let tls = tls::Tls::new(config.ca_file.as_deref())?;
         let connect = limits.connect.min(config.timeout);
-        let connector = Connector::new(policy.clone(), resolver, tls, connect, limits.addresses);
+        let connector = Connector::new(policy.clone(), resolver, tls, proxies, connect, limits.addresses);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(limits.idle_connection)
@@ -145,14 +165,29 @@ impl Egress {
             .retry_canceled_requests(true)
             .set_host(false)
             .build(connector.clone());
-        let credentials = RwLock::new(Credentials::none());
-        let inner = Inner { policy, credentials, limits: limits.clone(), timeout: config.timeout, connector, client };
+        let inner = Inner {
+            own,
+            policy,
+            credentials: RwLock::new(Credentials::none()),
+            cookies: Jar::default(),
+            secrets: Secrets::default(),
+            limits: limits.clone(),
+            timeout: config.timeout,
+            connector,
+            client,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Replaces what is added to requests for the gateway's own origin, from the next request on.
     pub fn set_credentials(&self, credentials: Credentials) {
+        self.inner.secrets.learn(&credentials);
         *self.inner.credentials.write().unwrap_or_else(PoisonError::into_inner) = credentials;
+    }
+
+    /// Drops the gateway's cookies: a session begins. Those of the one before lead to where it was lost.
+    pub fn forget_cookies(&self) {
+        self.inner.cookies.forget(&self.inner.own);
     }
 
     /// What is added now.
@@ -190,118 +225,6 @@ impl Egress {
             error
         })
     }
-
-    async fn exchange(
-        &self,
-        request: Request<WasiBody>,
-        options: Option<RequestOptions>,
-        visit: &Arc<Visit>,
-    ) -> Result<Response<WasiBody>, EgressFailure> {
-        let inner = &*self.inner;
-        let (parts, body) = request.into_parts();
-        let (origin, standing) = inner.policy.check(&parts.uri)?;
-        // One opens a tunnel, the other echoes the credentials.
-        if [Method::CONNECT, Method::TRACE].contains(&parts.method) {
-            return Err(EgressFailure::MethodDenied { method: parts.method.to_string() });
-        }
-        let exchange = visit.admit(&inner.limits, trace_of(&parts, &origin))?;
-
-        let mut outgoing = Request::new(Outgoing::new(body, inner.limits.request_body));
-        *outgoing.method_mut() = parts.method;
-        *outgoing.uri_mut() = canonical(&origin, &parts.uri)?;
-        *outgoing.headers_mut() = self.headers(parts.headers, &origin, standing)?;
-
-        let allowed = visit.timeout().unwrap_or(inner.timeout);
-        let shortest = |asked: Option<Duration>| asked.map_or(allowed, |asked| asked.min(allowed));
-        let first_byte = shortest(options.and_then(|options| options.first_byte_timeout));
-        let between = shortest(options.and_then(|options| options.between_bytes_timeout));
-
-        notice_closed_connections().await;
-        let connection = capture_connection(&mut outgoing);
-        let response = match tokio::time::timeout(first_byte, inner.client.request(outgoing)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(self.failure_of(&error, &origin)),
-            Err(_) => {
-                let phase = if connection.connection_metadata().is_some() { Phase::FirstByte } else { Phase::Connect };
-                return Err(EgressFailure::Timeout { origin, phase, after: first_byte });
-            }
-        };
-        self.bounded(response, origin, exchange, between)
-    }
-
-    /// Checks the head of an answer, and puts bounds around its body.
-    fn bounded(
-        &self,
-        response: Response<hyper::body::Incoming>,
-        origin: Origin,
-        exchange: Exchange,
-        between: Duration,
-    ) -> Result<Response<WasiBody>, EgressFailure> {
-        let limits = &self.inner.limits;
-        exchange.answered(response.status());
-        let (mut parts, incoming) = response.into_parts();
-        let size: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-        if size > limits.response_headers {
-            let (limit, count) = (limits.response_headers, limits.response_header_count);
-            return Err(EgressFailure::HeaderTooLarge { origin, limit, count });
-        }
-        if incoming.size_hint().lower() > limits.response_body {
-            return Err(EgressFailure::BodyTooLarge { origin, limit: limits.response_body });
-        }
-        // Nothing of the connection is the guest's business.
-        parts.extensions.clear();
-        let body = Bounded::new(incoming, origin, exchange, limits, between);
-        let secrets = Secrets::of(&self.credentials());
-        if secrets.is_empty() {
-            return Ok(Response::from_parts(parts, body.boxed_unsync()));
-        }
-        secrets.mask_headers(&mut parts.headers);
-        Ok(Response::from_parts(parts, Masked::new(body, secrets).boxed_unsync()))
-    }
-
-    /// The guest's headers without the host's, and the host's.
-    fn headers(&self, mut headers: HeaderMap, origin: &Origin, standing: Standing) -> Result<HeaderMap, EgressFailure> {
-        let credentials = self.credentials();
-        let foreign: Vec<HeaderName> = headers
-            .keys()
-            .filter(|name| is_host_header(name) || credentials.names().any(|known| known == *name))
-            .cloned()
-            .collect();
-        for name in foreign {
-            headers.remove(name);
-        }
-        let host = HeaderValue::try_from(origin.authority())
-            .map_err(|error| EgressFailure::BadRequest { detail: error.to_string() })?;
-        headers.insert(header::HOST, host);
-        if !headers.contains_key(header::USER_AGENT) {
-            headers.insert(
-                header::USER_AGENT,
-                HeaderValue::from_static(concat!("pflow-gateway/", env!("CARGO_PKG_VERSION"))),
-            );
-        }
-        if standing == Standing::Own {
-            for (name, value) in credentials.headers() {
-                headers.insert(name, value.clone());
-            }
-        }
-        Ok(headers)
-    }
-
-    /// What an error of the client means.
-    fn failure_of(&self, error: &hyper_util::client::legacy::Error, origin: &Origin) -> EgressFailure {
-        if let Some(failure) = tls::find::<EgressFailure>(error) {
-            return failure.clone();
-        }
-        if tls::find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse_too_large) {
-            let limits = &self.inner.limits;
-            return EgressFailure::HeaderTooLarge {
-                origin: origin.clone(),
-                limit: limits.response_headers,
-                count: limits.response_header_count,
-            };
-        }
-        broken(error, origin, Progress::NoAnswer)
-    }
 }
 
 impl fmt::Debug for Egress {
@@ -309,39 +232,7 @@ impl fmt::Debug for Egress {
         f.debug_struct("Egress")
             .field("policy", &self.inner.policy)
             .field("credentials", &self.credentials())
+            .field("cookies", &self.inner.cookies)
             .finish_non_exhaustive()
-    }
-}
-
-/// Lets the tasks that drive pooled connections see what happened to them since.
-///
-/// Between two `block_on` of a runtime with one thread nobody looks at its sockets: a connection that the server closed meanwhile
-/// still counts as good, the next request is written into it, and nobody can say whether it arrived. The first yield polls the
-/// sockets, the second lets the woken tasks run.
-async fn notice_closed_connections() {
-    for _ in 0..2 {
-        tokio::task::yield_now().await;
-    }
-}
-
-/// The request target, with the origin in its canonical spelling: the pool's key, and what is connected to.
-fn canonical(origin: &Origin, target: &http::Uri) -> Result<http::Uri, EgressFailure> {
-    let path = target.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    // A target without a leading slash would be another form of request (RFC 9112 section 3.2).
-    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    format!("{origin}{path}")
-        .parse()
-        .map_err(|error: http::uri::InvalidUri| EgressFailure::BadRequest { detail: error.to_string() })
-}
-
-fn trace_of(parts: &http::request::Parts, origin: &Origin) -> RequestTrace {
-    RequestTrace {
-        method: parts.method.to_string(),
-        origin: origin.clone(),
-        path: parts.uri.path().chars().take(200).collect(),
-        status: None,
-        first_byte: None,
-        received: 0,
-        complete: None,
     }
 }

@@ -6,13 +6,15 @@
 //! pages, echoing proxies and error messages it is.
 
 use std::{
+    collections::VecDeque,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
     task::{Context, Poll, ready},
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http_body::{Body, Frame, SizeHint};
 use memchr::memmem;
 use secrecy::zeroize::Zeroizing;
@@ -22,23 +24,127 @@ use super::Credentials;
 /// Shorter values are masked in places where they mean something else.
 const SHORTEST: usize = 8;
 
-/// What must not be seen.
+/// Credentials that are remembered, the present one among them: the answer to a request may come after the next rotation.
+const GENERATIONS: usize = 4;
+
+type Secret = Zeroizing<Vec<u8>>;
+
+/// What must not be seen. Clones share it, so that an answer under way also hides what is set meanwhile.
 #[derive(Clone, Default)]
-pub(super) struct Secrets(Arc<Vec<Zeroizing<Vec<u8>>>>);
+pub(super) struct Secrets(Arc<RwLock<State>>);
+
+#[derive(Default)]
+struct State {
+    generations: VecDeque<Vec<Secret>>,
+    cookies: Vec<Secret>,
+    all: Arc<Now>,
+    /// Without the cookies.
+    credentials: Arc<Now>,
+}
+
+/// All of them at one moment; the longest first, so that no part is masked before the whole.
+#[derive(Default)]
+struct Now(Vec<Secret>);
 
 impl Secrets {
-    /// The values of these headers; of `Bearer TOKEN`, the token.
-    pub(super) fn of(credentials: &Credentials) -> Self {
-        let values = credentials.headers().iter().map(|(_, value)| value.as_bytes());
-        let secret = |value: &[u8]| {
-            let scheme = value.iter().position(|byte| *byte == b' ').map_or(0, |at| at + 1);
-            value.get(scheme..).filter(|secret| secret.len() >= SHORTEST).map(|secret| Zeroizing::new(secret.to_vec()))
-        };
-        Self(Arc::new(values.filter_map(secret).collect()))
+    /// Hides these too, and forgets the oldest.
+    pub(super) fn learn(&self, credentials: &Credentials) {
+        let generation = credentials.headers().iter().flat_map(|(name, value)| spellings(name, value)).collect();
+        self.change(|state| {
+            state.generations.push_front(generation);
+            state.generations.truncate(GENERATIONS);
+        });
+    }
+
+    /// Hides these values of cookies, in place of those before.
+    pub(super) fn learn_cookies<'a>(&self, values: impl Iterator<Item = &'a str>) {
+        let cookies = values.filter(|value| is_token(value)).map(|value| Zeroizing::new(value.into())).collect();
+        self.change(|state| state.cookies = cookies);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut state);
+        let credentials = Now::of(state.generations.iter().flatten());
+        let all = Now::of(state.generations.iter().flatten().chain(&state.cookies));
+        (state.credentials, state.all) = (Arc::new(credentials), Arc::new(all));
+    }
+
+    fn now(&self) -> Arc<Now> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).all)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.now().0.is_empty()
+    }
+
+    pub(super) fn mask_headers(&self, headers: &mut HeaderMap) {
+        let (all, credentials) = {
+            let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            (Arc::clone(&state.all), Arc::clone(&state.credentials))
+        };
+        for (name, value) in headers.iter_mut() {
+            // A session's id may well be a cookie's value too; without it there is no session.
+            let secrets = if name.as_str() == "mcp-session-id" { &credentials } else { &all };
+            if secrets.found(value.as_bytes()) {
+                let mut bytes = value.as_bytes().to_vec();
+                secrets.mask(&mut bytes);
+                *value = HeaderValue::from_bytes(&bytes).unwrap_or(HeaderValue::from_static("*"));
+            }
+        }
+    }
+}
+
+/// The ways in which a header's value can come back.
+fn spellings(name: &HeaderName, value: &HeaderValue) -> Vec<Secret> {
+    let value = value.as_bytes();
+    let (scheme, rest) = match value.iter().position(|byte| *byte == b' ') {
+        Some(at) => value.split_at(at),
+        None => (value, &[] as &[u8]),
+    };
+    let rest = rest.trim_ascii_start();
+    let known = [b"bearer".as_slice(), b"basic", b"token", b"apikey"].iter().any(|s| scheme.eq_ignore_ascii_case(s));
+    let mut found = Vec::new();
+    if rest.is_empty() || !(known || *name == header::AUTHORIZATION) {
+        found.push(value.to_vec());
+    }
+    if !rest.is_empty() && (known || *name == header::AUTHORIZATION || !rest.contains(&b' ')) {
+        found.push(rest.to_vec());
+    }
+    if scheme.eq_ignore_ascii_case(b"basic")
+        && let Ok(both) = BASE64_STANDARD.decode(rest)
+    {
+        if let Some(colon) = both.iter().position(|byte| *byte == b':') {
+            found.extend(both.get(colon + 1..).map(<[u8]>::to_vec));
+        }
+        found.push(both);
+    }
+    // As they stand in JSON, where that is otherwise.
+    let escaped: Vec<_> = found
+        .iter()
+        .filter(|secret| secret.contains(&b'"') || secret.contains(&b'\\'))
+        .filter_map(|secret| std::str::from_utf8(secret).ok())
+        .filter_map(|secret| serde_json::to_string(secret).ok())
+        .filter_map(|quoted| Some(quoted.strip_prefix('"')?.strip_suffix('"')?.as_bytes().to_vec()))
+        .collect();
+    found.extend(escaped);
+    // Stars alone are what masking makes: no secret, and found again for ever.
+    found.retain(|secret| secret.len() >= SHORTEST && secret.iter().any(|byte| *byte != b'*'));
+    found.into_iter().map(Zeroizing::new).collect()
+}
+
+/// Whether a cookie's value is a secret, and not a language or the name of a machine, which also stand in results.
+fn is_token(value: &str) -> bool {
+    let many = |kind: fn(&u8) -> bool| value.bytes().filter(kind).count() >= 4;
+    value.len() >= 24 && many(u8::is_ascii_digit) && many(u8::is_ascii_alphabetic)
+}
+
+impl Now {
+    fn of<'a>(secrets: impl Iterator<Item = &'a Secret>) -> Self {
+        let mut all: Vec<Secret> = secrets.cloned().collect();
+        all.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        all.dedup();
+        Self(all)
     }
 
     /// Whether one of them is in there.
@@ -47,32 +153,24 @@ impl Secrets {
     }
 
     fn mask(&self, text: &mut [u8]) {
-        for secret in self.0.iter() {
-            while let Some(at) = memmem::find(text, secret) {
-                if let Some(place) = text.get_mut(at..at + secret.len()) {
-                    place.fill(b'*');
-                }
+        for secret in &self.0 {
+            let mut rest = &mut *text;
+            // On behind what was masked: nothing is looked at twice.
+            while let Some(at) = memmem::find(rest, secret) {
+                let (place, after) = rest.get_mut(at..).unwrap_or_default().split_at_mut(secret.len());
+                place.fill(b'*');
+                rest = after;
             }
         }
     }
 
     /// How many bytes at the end can be the beginning of one.
     fn begun(&self, text: &[u8]) -> usize {
-        let begun = |secret: &Zeroizing<Vec<u8>>| {
+        let begun = |secret: &Secret| {
             let most = text.len().min(secret.len() - 1);
             (1..=most).rev().find(|length| text.ends_with(secret.get(..*length).unwrap_or_default())).unwrap_or(0)
         };
         self.0.iter().map(begun).max().unwrap_or(0)
-    }
-
-    pub(super) fn mask_headers(&self, headers: &mut HeaderMap) {
-        for value in headers.values_mut() {
-            if self.found(value.as_bytes()) {
-                let mut bytes = value.as_bytes().to_vec();
-                self.mask(&mut bytes);
-                *value = HeaderValue::from_bytes(&bytes).unwrap_or(HeaderValue::from_static("*"));
-            }
-        }
     }
 }
 
@@ -91,13 +189,14 @@ impl<B> Masked<B> {
 
     /// What of this can be passed on now.
     fn pass(&mut self, bytes: Bytes) -> Bytes {
-        if self.held.is_empty() && !self.secrets.found(&bytes) && self.secrets.begun(&bytes) == 0 {
+        let secrets = self.secrets.now();
+        if self.held.is_empty() && !secrets.found(&bytes) && secrets.begun(&bytes) == 0 {
             return bytes;
         }
         let mut text = std::mem::take(&mut self.held);
         text.extend_from_slice(&bytes);
-        self.secrets.mask(&mut text);
-        let now = text.len() - self.secrets.begun(&text);
+        secrets.mask(&mut text);
+        let now = text.len() - secrets.begun(&text);
         self.held = Zeroizing::new(text.split_off(now));
         Bytes::copy_from_slice(&text)
     }
@@ -162,13 +261,22 @@ mod tests {
 
     use super::*;
 
+    fn credentials(name: HeaderName, value: &str) -> Credentials {
+        Credentials::none().with(name, &value.into()).unwrap()
+    }
+
+    fn secrets_in(name: HeaderName, value: &str) -> Secrets {
+        let secrets = Secrets::default();
+        secrets.learn(&credentials(name, value));
+        secrets
+    }
+
     fn secrets(value: &str) -> Secrets {
-        let credentials = Credentials::none().with(http::header::AUTHORIZATION, &value.into()).unwrap();
-        Secrets::of(&credentials)
+        secrets_in(header::AUTHORIZATION, value)
     }
 
     /// A body in these pieces.
-    struct Pieces(std::collections::VecDeque<Bytes>);
+    struct Pieces(VecDeque<Bytes>);
 
     impl Body for Pieces {
         type Data = Bytes;
@@ -179,10 +287,14 @@ mod tests {
         }
     }
 
-    fn through(value: &str, pieces: impl Iterator<Item = Bytes>) -> String {
-        let masked = Masked::new(Pieces(pieces.collect()), secrets(value));
+    fn through(secrets: Secrets, pieces: impl Iterator<Item = Bytes>) -> String {
+        let masked = Masked::new(Pieces(pieces.collect()), secrets);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         String::from_utf8(runtime.block_on(masked.collect()).unwrap().to_bytes().to_vec()).unwrap()
+    }
+
+    fn shown(secrets: &Secrets, text: &str) -> String {
+        through(secrets.clone(), std::iter::once(Bytes::copy_from_slice(text.as_bytes())))
     }
 
     #[test]
@@ -191,19 +303,19 @@ mod tests {
         let expected = "before Bearer ************** after, aaab-aaab- not, aaab-**************";
         for size in 1..text.len() {
             let pieces = text.as_bytes().chunks(size).map(Bytes::copy_from_slice);
-            assert_eq!(through("Bearer aaab-aaab-aaac", pieces), expected, "pieces of {size}");
+            assert_eq!(through(secrets("Bearer aaab-aaab-aaac"), pieces), expected, "pieces of {size}");
         }
     }
 
     #[test]
     fn an_unfinished_secret_at_the_end_comes_through() {
         let pieces = [b"data: tok".as_slice(), b"en-1"].map(Bytes::from_static);
-        assert_eq!(through("Bearer token-12345", pieces.into_iter()), "data: token-1");
+        assert_eq!(through(secrets("Bearer token-12345"), pieces.into_iter()), "data: token-1");
     }
 
     #[test]
     fn what_cannot_begin_a_secret_is_passed_on_at_once() {
-        let mut masked = Masked::new(Pieces(std::collections::VecDeque::new()), secrets("Bearer token-12345"));
+        let mut masked = Masked::new(Pieces(VecDeque::new()), secrets("Bearer token-12345"));
         assert_eq!(masked.pass(Bytes::from_static(b"data: {}\n\n")), "data: {}\n\n");
         assert_eq!(masked.pass(Bytes::from_static(b"a t")), "a ");
         // The last letter can begin the secret again.
@@ -214,7 +326,67 @@ mod tests {
     #[test]
     fn short_values_are_left_alone() {
         assert!(secrets("Bearer short").is_empty());
-        assert!(secrets("shortest").0.len() == 1);
+        assert!(secrets("shortest").now().0.len() == 1);
+    }
+
+    #[test]
+    fn masking_ends_for_every_secret() {
+        // A placeholder that was copied from a form.
+        assert_eq!(shown(&secrets("Bearer ********"), "a ************ b"), "a ************ b");
+        assert!(secrets("Bearer ********").is_empty());
+        for secret in ["*a******", "******a*", "aaaaaaaa", "a*a*a*a*a"] {
+            let secrets = secrets(&format!("Bearer {secret}"));
+            let stars = "*".repeat(secret.len());
+            assert_eq!(shown(&secrets, &format!("<{secret}{secret}>")), format!("<{stars}{stars}>"), "{secret}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_masked_alone_too() {
+        let basic = format!("Basic {}", BASE64_STANDARD.encode("ann:open sesame \"now\""));
+        let secrets = secrets(&basic);
+        assert_eq!(shown(&secrets, "user ann, password open sesame \"now\"!"), "user ann, password *****************!");
+        assert_eq!(
+            shown(&secrets, r#"{"password":"open sesame \"now\""}"#),
+            format!(r#"{{"password":"{}"}}"#, "*".repeat(19))
+        );
+        assert_eq!(shown(&secrets, &basic), format!("Basic {}", "*".repeat(basic.len() - 6)));
+    }
+
+    #[test]
+    fn a_key_with_blanks_is_masked_whole() {
+        let key = HeaderName::from_static("x-api-key");
+        assert_eq!(shown(&secrets_in(key.clone(), "correct horse battery"), "key correct horse battery."), {
+            format!("key {}.", "*".repeat(21))
+        });
+        // With a scheme of its own, the rest is the secret.
+        assert_eq!(shown(&secrets_in(key, "Bearer sk-123456789"), "sk-123456789"), "*".repeat(12));
+    }
+
+    #[test]
+    fn after_a_rotation_the_old_and_the_new_credential_are_masked() {
+        let secrets = secrets("Bearer old-token-1");
+        let mut under_way = Masked::new(Pieces(VecDeque::new()), secrets.clone());
+        secrets.learn(&credentials(header::AUTHORIZATION, "Bearer new-token-2"));
+        assert_eq!(under_way.pass(Bytes::from_static(b"old-token-1 new-token-2.")), "*********** ***********.");
+        for turn in 0..GENERATIONS {
+            secrets.learn(&credentials(header::AUTHORIZATION, &format!("Bearer later-token-{turn}")));
+        }
+        assert_eq!(secrets.now().0.len(), GENERATIONS);
+    }
+
+    #[test]
+    fn cookies_that_are_tokens_are_masked_and_others_are_not() {
+        let secrets = Secrets::default();
+        secrets.learn_cookies(["eu-west-1-production-frontend", "kq3vA81xT0mZp72LwYc4BnDe"].into_iter());
+        assert_eq!(
+            shown(&secrets, "eu-west-1-production-frontend kq3vA81xT0mZp72LwYc4BnDe"),
+            format!("eu-west-1-production-frontend {}", "*".repeat(24))
+        );
+        let mut headers = HeaderMap::new();
+        headers.insert("mcp-session-id", "kq3vA81xT0mZp72LwYc4BnDe".parse().unwrap());
+        secrets.mask_headers(&mut headers);
+        assert_eq!(headers.get("mcp-session-id").unwrap(), "kq3vA81xT0mZp72LwYc4BnDe");
     }
 
     #[test]

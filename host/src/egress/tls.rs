@@ -12,7 +12,7 @@ use rustls::{CertificateError, ClientConfig, ClientConnection, ProtocolVersion, 
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use tokio::sync::OnceCell;
 
-use super::{EgressFailure, Origin, failure::TlsProblem};
+use super::failure::TlsProblem;
 use crate::{Error, Result};
 
 /// What TLS agreed on.
@@ -39,8 +39,7 @@ impl Tls {
         Ok(Self { further, config: OnceCell::new() })
     }
 
-    pub(super) async fn client_config(&self, origin: &Origin) -> Result<Arc<ClientConfig>, EgressFailure> {
-        let failed = |problem, detail: String| EgressFailure::Tls { origin: origin.clone(), problem, detail };
+    pub(super) async fn client_config(&self) -> Result<Arc<ClientConfig>, (TlsProblem, String)> {
         let made = self.config.get_or_try_init(|| async {
             let further = self.further.clone();
             // Reads some hundred files on some platforms.
@@ -48,7 +47,7 @@ impl Tls {
                 .await
                 .unwrap_or_else(|error| Err((TlsProblem::Protocol, error.to_string())))
         });
-        made.await.cloned().map_err(|(problem, detail)| failed(problem, detail))
+        made.await.cloned()
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::time::SystemTime;
 
+use url::Url;
+
 use super::{
     call::upstream,
     convert::{self, phrase},
@@ -211,9 +213,7 @@ fn foreign(answer: &types::ForeignAnswer, seen: Option<&EgressFailure>, config: 
     };
     let hint = match answer.http_status {
         500.. => "the server itself fails, or a proxy before it; look at its log",
-        300..=399 => {
-            "use the URL that it redirects to, if it is the gateway's: credentials are never sent to another one"
-        }
+        300..=399 => &redirect(&problem, url),
         404 if is_virtual_server(config) => {
             "check the id in the URL: ContextForge's admin page, or GET /v1/servers with an administrator's token, lists the virtual servers"
         }
@@ -225,6 +225,32 @@ fn foreign(answer: &types::ForeignAnswer, seen: Option<&EgressFailure>, config: 
     let hint = remedy::usual(&problem, config).unwrap_or_else(|| hint.to_owned());
     let class = if answer.http_status >= 500 { Class::UpstreamError } else { Class::NotMcp };
     Error::new(class, format!("{url} does not answer as MCP ({status}{kind}){words}")).with_hint(hint)
+}
+
+/// What to do about a redirect that is not followed: the URL that a person should use.
+fn redirect(problem: &str, url: &Url) -> String {
+    let target =
+        problem.split_once("a redirect to ").and_then(|(_, rest)| rest.strip_suffix(", which is not followed"));
+    let next = target.and_then(|target| url.join(target).ok()).map(|mut next| {
+        next.set_query(None);
+        next.set_fragment(None);
+        next
+    });
+    let Some(next) = next else { return "use the URL of the gateway itself".to_owned() };
+    let bare = |url: &Url| url.path().trim_end_matches('/').to_owned();
+    let same_host = next.host() == url.host();
+    if next.origin() == url.origin() || (same_host && next.scheme() == "https") {
+        format!("use the URL that it redirects to: {next}")
+    } else if bare(&next) == bare(url) && next.path() != url.path() {
+        // A proxy's redirect to the address inside, for a slash. The address is not for us.
+        let mut own = url.clone();
+        own.set_path(next.path());
+        own.set_query(None);
+        let what = if next.path().ends_with('/') { "add the slash to" } else { "take the slash off" };
+        format!("{what} your URL: {own}")
+    } else {
+        format!("if {next} is the gateway's own address, use it as the URL: credentials are never sent to another one")
+    }
 }
 
 /// 401. Whether the token has expired the gateway cannot tell, but the host can: it reads `exp`.
@@ -357,6 +383,21 @@ mod tests {
         assert!(hint.contains("--block-secrets=false"), "{hint}");
         let (_, message, _) = told(refusal(403, r#"{"detail":"Access denied"}"#), "http://f/servers/1/mcp");
         assert_eq!(message, "http://f/servers/1/mcp refuses this (HTTP 403): Access denied");
+    }
+
+    #[test]
+    fn a_redirect_that_is_not_followed_names_the_url_that_a_person_should_use() {
+        let url = Url::parse("https://gw.example/mcp").unwrap();
+        let hint = |target: &str| redirect(&format!("HTTP 301, a redirect to {target}, which is not followed"), &url);
+        for (target, says) in [
+            ("http://127.0.0.1:8080/mcp/", "add the slash to your URL: https://gw.example/mcp/"),
+            ("/v2/mcp?key=hidden", "use the URL that it redirects to: https://gw.example/v2/mcp"),
+            ("https://gw.example:8443/mcp", "use the URL that it redirects to: https://gw.example:8443/mcp"),
+            ("https://login.example/?next=mcp", "if https://login.example/ is the gateway's own address"),
+        ] {
+            assert!(hint(target).starts_with(says), "{target}: {}", hint(target));
+        }
+        assert_eq!(redirect("HTTP 304", &url), "use the URL of the gateway itself");
     }
 
     #[test]

@@ -269,6 +269,13 @@ impl Pool {
         apart(move || folder.map_or_else(Variables::of_this_user, |folder| Ok(Variables::load(&folder)))).await?
     }
 
+    /// Before a session is opened: cookies belong to one.
+    pub(super) fn forget_cookies(&self) {
+        if let Some(egress) = self.egress.get() {
+            egress.forget_cookies();
+        }
+    }
+
     /// When the credential says that it ends, if it says so.
     pub(super) fn credential_expiry(&self) -> Option<std::time::SystemTime> {
         self.egress.get()?.credentials().expiry()
@@ -372,6 +379,7 @@ impl Pool {
         ids: Held,
         by: Deadline,
     ) -> Result<(Conversation, Held, (types::Session, u64)), Failure> {
+        self.forget_cookies();
         let closes = self.closes.load(Ordering::Relaxed);
         // Once the gateway has opened a session, it is worth some more time to learn which.
         conversation.set_patience(CLOSING);

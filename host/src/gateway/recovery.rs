@@ -121,6 +121,7 @@ impl Pool {
             return Ok(());
         }
         tracing::info!(gateway = %self.config().name, "the session was lost; opening a new one");
+        self.forget_cookies();
         let session = lent.conversation.renew(self.left_of(by)?).await?;
         self.remember_era(&session).await;
         lent.session = session.clone();

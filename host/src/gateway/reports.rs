@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Class, Deadline, Error, Result,
     config::Filter,
-    egress::{ConnectionTrace, Egress, TlsInfo},
+    egress::{ConnectionTrace, Egress, Step, TlsInfo},
     report::{self, Check, Status},
     runtime::{Failure, health, types},
 };
@@ -268,34 +268,49 @@ fn checks(
     // Only an answer in MCP tells that the credential was good.
     let judged = connected.is_some()
         || failure.is_some_and(|error| matches!(error.class, Class::ProtocolError | Class::SessionLost));
-    NAMES
-        .iter()
-        .enumerate()
-        .map(|(at, &name)| {
-            let (took, text) = seen.steps.get(at).cloned().flatten().unzip();
-            let took = took.or(match at {
-                4 => connected,
-                5 => outcome.as_ref().ok().map(|listed| listed.took),
-                _ => None,
-            });
-            let ms = took.map(millis);
-            match failed {
-                Some(failed) if at > failed => not_reached(name),
-                Some(4) if at == 3 && !judged => {
-                    Check { name, ok: None, ms: None, detail: "not known: there was no answer in MCP".to_owned() }
-                }
-                Some(failed) if at == failed => Check {
-                    name,
-                    ok: Some(false),
-                    ms: ms.or_else(|| Some(millis(started.elapsed()))),
-                    detail: failure.map(|error| error.message.clone()).unwrap_or_default(),
-                },
-                _ => {
-                    Check { name, ok: Some(true), ms, detail: text.unwrap_or_else(|| passed(pool, at, https, outcome)) }
-                }
+    let proxy = trace.and_then(|trace| trace.proxy.as_ref());
+    let refused = proxy.is_some_and(|step| step.outcome.is_err());
+    let steps = NAMES.iter().enumerate().map(|(at, &name)| {
+        if refused {
+            return not_reached(name);
+        }
+        if proxy.is_some() && at < 2 {
+            // Nothing was looked at: nothing is claimed.
+            let detail = if at == 0 { "left to the proxy: its addresses are not checked" } else { "made by the proxy" };
+            return Check { name, ok: None, ms: None, detail: detail.to_owned() };
+        }
+        let (took, text) = seen.steps.get(at).cloned().flatten().unzip();
+        let took = took.or(match at {
+            4 => connected,
+            5 => outcome.as_ref().ok().map(|listed| listed.took),
+            _ => None,
+        });
+        let ms = took.map(millis);
+        match failed {
+            Some(failed) if at > failed => not_reached(name),
+            Some(4) if at == 3 && !judged => {
+                Check { name, ok: None, ms: None, detail: "not known: there was no answer in MCP".to_owned() }
             }
-        })
-        .collect()
+            Some(failed) if at == failed => Check {
+                name,
+                ok: Some(false),
+                ms: ms.or_else(|| Some(millis(started.elapsed()))),
+                detail: failure.map(|error| error.message.clone()).unwrap_or_default(),
+            },
+            _ => Check { name, ok: Some(true), ms, detail: text.unwrap_or_else(|| passed(pool, at, https, outcome)) },
+        }
+    });
+    // Only where there is one: most know of none.
+    proxy.map(through).into_iter().chain(steps).collect()
+}
+
+/// The proxy's own step.
+fn through(step: &Step<String>) -> Check {
+    let (ok, detail) = match &step.outcome {
+        Ok(seen) => (true, seen.clone()),
+        Err(failure) => (false, failure.to_string()),
+    };
+    Check { name: "proxy", ok: Some(ok), ms: Some(millis(step.took)), detail }
 }
 
 /// A connection attempt, for people: what each of its three steps took and saw.
@@ -303,12 +318,15 @@ fn checks(
 struct Seen {
     steps: [Option<(Duration, String)>; 3],
     failed: Option<usize>,
+    /// A proxy made the connection.
+    proxied: bool,
 }
 
 impl Seen {
     fn of(trace: Option<&ConnectionTrace>) -> Self {
         let mut seen = Self::default();
         let Some(trace) = trace else { return seen };
+        seen.proxied = trace.proxy.as_ref().is_some_and(|step| step.outcome.is_ok());
         let texts = [
             trace.resolve.as_ref().map(|step| (step.took, step.outcome.as_ref().ok().map(|addresses| list(addresses)))),
             trace.connect.as_ref().map(|step| (step.took, step.outcome.as_ref().ok().map(ToString::to_string))),
@@ -327,7 +345,7 @@ impl Seen {
     /// Whether there was a connection on which something could be asked.
     fn made(&self, https: bool) -> bool {
         let [_, connect, tls] = &self.steps;
-        self.failed.is_none() && connect.is_some() && (tls.is_some() || !https)
+        self.failed.is_none() && (connect.is_some() || self.proxied) && (tls.is_some() || !https)
     }
 }
 

@@ -1,6 +1,10 @@
 //! Faults in HTTP: statuses, headers, framing, bodies. They meet every request, whatever it asks.
 //! Gives rows of the table. Never a status that MCP gives a meaning of its own in that place.
 
+use std::{io::Write as _, sync::OnceLock};
+
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
 use pflow_gateway::Class::{Forbidden, Limit, NotMcp, ProtocolError, Timeout, Unreachable, UpstreamError};
 use serde_json::json;
 
@@ -18,6 +22,19 @@ fn html(status: u16) -> Option<Reply> {
 
 fn redirect(status: u16, location: &str) -> Option<Reply> {
     answer(Answer::empty(status).with("Location", location))
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    // Into memory: nothing can fail.
+    let _ = encoder.write_all(text.as_bytes());
+    encoder.finish().unwrap_or_default()
+}
+
+/// Made once: it is half a megabyte.
+fn bomb() -> Bytes {
+    static BOMB: OnceLock<Bytes> = OnceLock::new();
+    BOMB.get_or_init(|| gzip(&" ".repeat(1 << 29)).into()).clone()
 }
 
 fn every(name: &'static str, does: &'static str, act: fn(&Turn<'_>) -> Option<Reply>) -> Fault {
@@ -42,6 +59,14 @@ fn statuses() -> Vec<Fault> {
         .fails(NotMcp),
         every("http-307-other-origin", "Redirects the POST to another host.", |_| {
             redirect(307, "http://other.invalid/mcp")
+        })
+        .fails(NotMcp),
+        every("http-307-slash", "Redirects to the same path with a slash.", |turn| {
+            if turn.seen.target.ends_with('/') { None } else { redirect(307, "/mcp/") }
+        })
+        .requests(20),
+        every("http-301-slash-inside", "Redirects to the address inside, with a slash.", |_| {
+            redirect(301, "http://127.0.0.1:9/mcp/")
         })
         .fails(NotMcp),
         every("http-307-to-itself", "Redirects to the same URL for ever.", |_| redirect(307, "/mcp"))
@@ -83,6 +108,15 @@ fn statuses() -> Vec<Fault> {
             answer(Answer::go_error(503, "Service Unavailable").with("Retry-After", "30"))
         })
         .fails(UpstreamError),
+        every("http-503-wakes-up", "Is unavailable for a second, once.", |turn| {
+            if turn.once() {
+                answer(Answer::go_error(503, "Service Unavailable").with("Retry-After", "1"))
+            } else {
+                None
+            }
+        })
+        .requests(10)
+        .within(5),
         every("http-504", "A proxy waited in vain.", |_| {
             body(504, "text/html", "<html><h1>504 Gateway Time-out</h1></html>")
         })
@@ -128,11 +162,25 @@ fn bodies() -> Vec<Fault> {
         .fails(NotMcp),
         every("http-200-octets", "Answers 200 with bytes.", |_| body(200, "application/octet-stream", vec![0_u8, 159, 146, 150]))
             .fails(NotMcp),
-        every("http-gzip-unasked", "Answers with a coding that nobody asked for.", |_| {
-            let gzip = vec![0x1f_u8, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xab, 0xae, 5, 0, 0x43, 0xbf, 0xa6, 0xa3, 2, 0, 0, 0];
-            answer(Answer::body(200, "application/json", gzip).with("Content-Encoding", "gzip"))
+        every("http-zstd-unasked", "Answers with a coding that nobody asked for.", |_| {
+            answer(Answer::body(200, "application/json", "(\u{b5}/\u{fd}").with("Content-Encoding", "zstd"))
         })
         .fails(ProtocolError),
+        every("http-gzip-not", "Calls an answer gzip that is not.", |_| {
+            answer(Answer::json(200, &json!({})).with("Content-Encoding", "gzip"))
+        })
+        .fails(ProtocolError),
+        every("http-gzip-bomb", "Compresses half a gigabyte of blanks.", |_| {
+            answer(Answer::body(200, "application/json", bomb()).with("Content-Encoding", "gzip"))
+        })
+        .fails(Limit),
+        Fault::message("http-gzip", Family::Http, Stage::Answers, "Compresses its answers.", |_, m| {
+            answer(Answer::body(200, "application/json", gzip(&m.to_string())).with("Content-Encoding", "gzip"))
+        }),
+        Fault::message("http-gzip-stream", Family::Http, Stage::Answers, "Compresses its event streams.", |_, m| {
+            let events = format!("event: message\ndata: {m}\n\n");
+            answer(Answer::body(200, "text/event-stream", gzip(&events)).with("Content-Encoding", "gzip"))
+        }),
         every("http-huge-header", "Sends a header of one megabyte.", |_| {
             answer(Answer::json(200, &json!({})).with("X-Padding", "x".repeat(1 << 20)))
         })

@@ -11,6 +11,7 @@ mod matrix;
 mod nasty;
 mod page;
 mod products;
+mod proxy;
 mod rotation;
 mod shapes;
 mod words;

@@ -1,9 +1,17 @@
 //! The way out as a whole: hooks called directly, and real servers on loopback.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod faults;
+mod fronts;
 mod policy;
+mod proxies;
 mod secure;
 
 use std::{
@@ -18,6 +26,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::{Method, header};
 use http_body_util::{BodyExt as _, Full};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

@@ -9,13 +9,13 @@ use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use super::*;
 
 /// A certificate authority of a test.
-struct Authority {
+pub(super) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
-    file: tempfile::NamedTempFile,
+    pub(super) file: tempfile::NamedTempFile,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::OrganizationName, "Org\u{1b}[31m of a test");
@@ -27,7 +27,12 @@ impl Authority {
     }
 
     /// A server whose certificate is for these names. Runs in a thread that ends after `connections`.
-    fn serve(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams), connections: usize) -> SocketAddr {
+    pub(super) fn serve(
+        &self,
+        names: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+        connections: usize,
+    ) -> SocketAddr {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
         change(&mut params);
