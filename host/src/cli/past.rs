@@ -72,7 +72,8 @@ fn draw(past: &GatewayHistory, now: Moment, text: &mut String) {
         ]);
     }
     table.print("  ", text);
-    let changes: Vec<_> = past.transitions.iter().filter(|change| change.from.is_some()).collect();
+    // `unknown` that becomes `ok` for as long as a call is remembered is no news.
+    let changes: Vec<_> = past.transitions.iter().filter(|change| change.from.is_some() && change.announced).collect();
     let mut table = Table::new();
     for change in changes.iter().rev().take(10) {
         let of = change.service.as_deref().map_or_else(String::new, |service| scrub::line(service, NAME));

@@ -58,6 +58,8 @@ struct State {
     alive: Option<Moment>,
     /// The id of the last alert that could not be written down.
     unwritten: i64,
+    /// Alerts that came through, which could not be written down yet.
+    through: Vec<i64>,
 }
 
 impl Watcher {
@@ -141,9 +143,21 @@ impl Watcher {
 
     /// It came through.
     pub fn delivered(&self, id: i64) {
-        self.history.with(|connection| {
-            connection.execute("DELETE FROM alerts WHERE id = ?1 AND watcher = ?2", params![id, self.name])
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.through.push(id);
+        // A file that is busy now is asked again with the next one: an alert that is not crossed out is handed over twice.
+        let written = self.history.with(|connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            for id in &state.through {
+                transaction.execute("DELETE FROM alerts WHERE id = ?1 AND watcher = ?2", params![id, self.name])?;
+            }
+            transaction.commit()
         });
+        if written.is_some() {
+            state.through.clear();
+        }
+        let spare = state.through.len().saturating_sub(usize::try_from(WAITING).unwrap_or(usize::MAX));
+        state.through.drain(..spare);
     }
 
     fn news(
