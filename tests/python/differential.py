@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -92,18 +93,25 @@ class Field:
         tls, self._trusted = authority(folder)
         self.server = Server(tls)
         self._forks = Forks(pflow_binary.parent / "python", folder)
-        self._registry = self._core()
+        self._registry, self._compiled = self._core()
 
     def close(self) -> None:
         """End what was started."""
         self._forks.close()
         self.server.close()
 
-    def _core(self) -> bytes:
-        """The registry of a home that has seen no server: pflow need not look for its own nodes each time."""
+    def _core(self) -> tuple[bytes, Path]:
+        """What every home is given: the registry of one that has seen no server, and the component as it is compiled there.
+
+        pflow need not look for its own nodes each time. A program without machine code beside it compiles once: `serve` is started
+        without `XDG_CACHE_HOME`.
+        """
         pflow = self._home("core", {})
         pflow("mcp", "list")
-        return (pflow.home / ".pflow" / "registry.json").read_bytes()
+        home = {"PATH": pflow.env["PATH"], "HOME": pflow.env["HOME"]}
+        program = [needed("PFLOW_GATEWAY_BIN"), "test", "http://127.0.0.1:9/mcp"]
+        subprocess.run(program, env=home, stdin=subprocess.DEVNULL, capture_output=True, timeout=180, check=False)
+        return (pflow.home / ".pflow" / "registry.json").read_bytes(), pflow.home / ".cache"
 
     def _home(self, name: str, more: dict[str, str]) -> Pflow:
         home = self._folder / name
@@ -146,6 +154,8 @@ class Field:
         file.write_bytes(before)
         file.chmod(0o600)
         if way == "ours":
+            if self._compiled.exists():
+                shutil.copytree(self._compiled, pflow.home / ".cache")
             self._adopt(pflow, file, before, seen)
         self._run(pflow, peer, seen)
         if way == "ours" and not seen.declined:
@@ -220,5 +230,5 @@ def said_by_sync(ended: Ended) -> str:
 
 def said_by_run(ended: Ended) -> str:
     """What a run says of a failure, without progress and trace."""
-    text = ended.text.rpartition("MCP tool failed:")[2]
-    return text.partition("\n  At: node")[0]
+    text = ended.text.rpartition("Error: Execution Failed")[2].partition("\n  At: node")[0]
+    return text.strip().removeprefix("MCP tool failed:")

@@ -25,7 +25,7 @@ def problems(case: type[Peer], pair: Pair) -> list[str]:
 
 
 def _works(peer: Peer, direct: Seen, ours: Seen) -> list[str]:
-    if direct.works and not ours.works:
+    if direct.works and not ours.works and not peer.fails:
         return [f"stock pflow works, and ours is {ours.outcome!r}: {ours.said}"]
     if peer.works and not ours.works:
         return [f"ours should work, and is {ours.outcome!r}: {ours.said}"]

@@ -256,10 +256,12 @@ class ClosedWhenIdle(Peer):
 
 
 class KeepAliveShort(_Body):
-    """`Keep-Alive: timeout=1, max=1`."""
+    """`Keep-Alive: timeout=1, max=100`, and a connection that was idle for so long is closed."""
+
+    idle = 1.0
 
     def write(self, body: bytes, headers: tuple[Header, ...]) -> Reply:
-        return [http(200, JSON, ("Keep-Alive", "timeout=1, max=1"), *headers, body=body), Ends.CLOSE]
+        return http(200, JSON, ("Keep-Alive", "timeout=1, max=100"), *headers, body=body)
 
 
 class EarlyHints(_Body):

@@ -288,6 +288,7 @@ class ToolDescriptionLong(_Member):
 class ToolDescriptionOdd(_Member):
     """A tool's description has emoji, right-to-left marks, tabs and line ends."""
 
+    differs = "what is not seen is taken out"
     odd: ClassVar[dict[str, Any]] = {"description": "a\tb\r\nc \U0001f680 \u202eabc\u202c \ufeff \u2028 <b>&amp;"}
 
 
@@ -437,6 +438,7 @@ class NameSpaceAtEnd(_Name):
 class NameEmpty(_Name):
     """A tool's name is empty, beside a good one."""
 
+    differs = "a tool without a name is left out"
     name = "plain"
     works = False
 

@@ -418,7 +418,8 @@ class CallErrorCodeText(_Fails):
 class CallErrorText(_Fails):
     """The error is a text, no object."""
 
-    timeout = 5
+    timeout, lost = 5, True
+    says = ()
 
     def call(self, request: Request) -> Reply:
         body = {"jsonrpc": "2.0", "id": request.id, "error": "the note is locked"}
@@ -552,7 +553,7 @@ class ArgumentsBeyond64Bits(Peer):
     steps: ClassVar[list[Step]] = [("note__add", {"wei": 25000000000000000001})]
 
     def outcome(self, request: Request) -> Any:
-        return text("got " + request.body.decode().split('"wei":')[-1].strip(" }\n"))
+        return text("got " + request.body.decode().split('"wei":')[-1].strip().partition("}")[0])
 
 
 class ArgumentsWithPoint(Peer):

@@ -86,9 +86,11 @@ ResultContentNulls = _case(
     "ResultContentNulls", "`content` holds null beside a text.", {"content": [None, {"type": "text", "text": "x"}]}
 )
 ResultEmpty = _case("ResultEmpty", "The result is `{}`.", {})
-ResultNull = _case("ResultNull", "The result is null.", None, timeout=5)
-ResultText = _case("ResultText", "The result is a text.", "just a text", timeout=5)
-ResultArray = _case("ResultArray", "The result is a list of blocks.", [{"type": "text", "text": "x"}], timeout=5)
+ResultNull = _case("ResultNull", "The result is null.", None, timeout=5, works=False, lost=True)
+ResultText = _case("ResultText", "The result is a text.", "just a text", timeout=5, works=False, lost=True)
+ResultArray = _case(
+    "ResultArray", "The result is a list of blocks.", [{"type": "text", "text": "x"}], timeout=5, works=False, lost=True
+)
 ResultTextNumber = _case("ResultTextNumber", "A text is a number.", text(42))  # type: ignore[arg-type]
 ResultTextNull = _case("ResultTextNull", "A text is null.", text(None))  # type: ignore[arg-type]
 ResultTextMissing = _case("ResultTextMissing", "A text block has no text.", block("text"))

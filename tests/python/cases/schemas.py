@@ -195,3 +195,4 @@ SchemaTrue = _case("SchemaTrue", "The schema itself is `true`.", True)
 
 # Neither pflow's own client nor anybody else takes a schema that is no object.
 SchemaTrue.works = False
+SchemaNamesOdd.differs = "pflow keeps the argument `timeout` for itself, so ours gives it another name"

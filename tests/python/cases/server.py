@@ -30,6 +30,9 @@ class Ends(Enum):
     SILENCE = "nothing comes, and the connection stays open"
 
 
+# The first byte of TLS, and what servers say to whoever speaks the wrong one of the two.
+TLS_HANDSHAKE = b"\x16"
+REFUSAL = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n%s\n"
 # What goes on the wire: all at once, or piece by piece with pauses in seconds between.
 Reply = bytes | Ends | Iterable["bytes | float | Ends"]
 
@@ -111,11 +114,17 @@ class Server:
     def _serve(self, connection: socket.socket, tls: ssl.SSLContext | None) -> None:
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if tls and connection.recv(1, socket.MSG_PEEK) != TLS_HANDSHAKE:
+                connection.sendall(REFUSAL % b"Client sent an HTTP request to an HTTPS server.")
+                return
             if tls:
                 connection = tls.wrap_socket(connection, server_side=True)
             Connection(self, connection, tunnel=False).run()
-        except (OSError, ValueError):
-            # The other side went away, or spoke something else: that is its test's affair.
+        except ValueError:
+            with contextlib.suppress(OSError):
+                connection.sendall(REFUSAL % b"Bad Request")
+        except OSError:
+            # The other side went away: that is its test's affair.
             pass
         finally:
             connection.close()
