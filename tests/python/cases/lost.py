@@ -135,6 +135,8 @@ class Lost302Login(_Lost):
     """302 to a page to sign in."""
 
     reply = http(302, ("Location", "https://login.invalid/"))
+    # A redirect says that nothing was done; who says so though it was is believed.
+    lost = False
 
 
 class Lost408(_Lost):
@@ -147,6 +149,8 @@ class Lost499(_Lost):
     """499 of nginx."""
 
     reply = http(499, TEXT, body=b"client closed request")
+    # As with every refusal: the status says that the request was not answered for.
+    lost = False
 
 
 class Lost500Html(_Lost):
