@@ -339,7 +339,7 @@ fn handshake(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids) -> Resul
         Err(error) => return Err(Handshake::Failed(error)),
     };
     let session = accept(endpoint, status, &headers, &result)?;
-    confirm(outside, endpoint, &session);
+    confirm(outside, endpoint, &session)?;
     Ok(session)
 }
 
@@ -441,12 +441,16 @@ fn kind(endpoint: &Endpoint, headers: &Headers, server: &Implementation) -> (Kin
 }
 
 /// `notifications/initialized`. Nothing that comes back for a notification is a reason to stop, not even silence: what follows tells whether
-/// the session is good.
-fn confirm(outside: &dyn Outside, endpoint: &Endpoint, session: &Session) {
+/// the session is good. Only 429 is: who goes on asking can be locked out.
+fn confirm(outside: &dyn Outside, endpoint: &Endpoint, session: &Session) -> Result<()> {
     const METHOD: &str = "notifications/initialized";
     let headers = era::headers(session, METHOD, None);
     let message = json_rpc::notification(METHOD, None);
     match exchange::tell(outside, &endpoint.url, &headers, message, Some(patience(endpoint))) {
+        Ok((429, headers, body)) => {
+            let context = Context { method: METHOD, ..context(outside, endpoint) };
+            return classify::by_status(429, &headers, &body, &context).map_or(Ok(()), Err);
+        }
         Ok((status, _, body)) if status >= 300 => {
             outside.log(Level::Warn, "session", &format!("{METHOD} was answered with HTTP {status}: {body}"));
         }
@@ -456,6 +460,7 @@ fn confirm(outside: &dyn Outside, endpoint: &Endpoint, session: &Session) {
             outside.log(Level::Warn, "session", &line);
         }
     }
+    Ok(())
 }
 
 /// When `initialize` is refused, a GET tells whether the peer speaks the transport of 2024-11-05 (specification, backwards

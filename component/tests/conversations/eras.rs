@@ -263,6 +263,19 @@ fn the_era_that_the_user_says_is_the_only_one() {
 }
 
 #[test]
+fn a_peer_that_asks_to_slow_down_after_the_handshake_is_left_alone() {
+    let fake = Fake::scripted(|seen| {
+        Ok(match seen.rpc() {
+            "server/discover" => Canned::error(200, seen, -32_601, "Method not found"),
+            "initialize" => hello(seen),
+            _ => Canned::text(429, "", ""),
+        })
+    });
+    assert!(matches!(open(&fake), Err(Error::RateLimited(_))));
+    assert_eq!(fake.wire().len(), 3);
+}
+
+#[test]
 fn whatever_answers_the_notification_after_the_handshake_is_no_reason_to_stop() {
     let answers: Vec<(&str, Answering)> = vec![
         ("404 -32601", Box::new(|seen| Ok(Canned::error(404, seen, -32_601, "Method not found")))),

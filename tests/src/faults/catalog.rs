@@ -76,7 +76,11 @@ pub(super) fn faults() -> Vec<Fault> {
         initialize("mcp-no-capabilities", "Leaves out its capabilities.", |_, m| remove(m, "capabilities")),
         initialize("mcp-no-server-info", "Leaves out its name.", |_, m| remove(m, "serverInfo")),
         list("mcp-tools-missing", "Lists without `tools`.", |_, m| remove(m, "tools")).fails(ProtocolError),
-        list("mcp-tools-null", "Lists null.", |_, m| set(m, "tools", Value::Null)).warns("null"),
+        list("mcp-tools-null", "Lists null.", |_, m| set(m, "tools", Value::Null))
+            .test_is(Outcome::Fails(UpstreamError))
+            .warns("null")
+            .call_is(Outcome::Fails(Usage))
+            .around(|| one_service(3)),
         list("mcp-tools-not-array", "Lists an object of tools.", |_, m| set(m, "tools", json!({"a": {}})))
             .fails(ProtocolError),
         list("mcp-tool-without-input-schema", "One tool has no inputSchema.", |_, m| first(m, "inputSchema", None))
@@ -156,6 +160,12 @@ fn later(name: &'static str, does: &'static str, act: fn(&Turn<'_>) -> Option<Re
     Fault::reply(name, Family::Paging, Stage::LaterPage, does, act).requests(7)
 }
 
+/// The one page there is, whatever is asked for.
+fn same_page(turn: &Turn<'_>, cursor: &str) -> Option<Reply> {
+    let tools = [tool("github__create_issue", "First"), tool("github__list_issues", "Second")];
+    answer_json(&rpc::result(&turn.seen.rpc_id(), &json!({"tools": tools, "nextCursor": cursor})))
+}
+
 pub(super) fn paging() -> Vec<Fault> {
     vec![
         Fault::reply(
@@ -196,16 +206,20 @@ pub(super) fn paging() -> Vec<Fault> {
                 answer_json(&rpc::result(&turn.seen.rpc_id(), &page))
             },
         ),
-        paged("paging-endless-empty-cursor", "Hands out an empty cursor for ever, with the same page.", |_, m| {
-            set(m, "nextCursor", json!(""))
-        })
-        .around(Config::default),
-        paged(
+        Fault::reply(
+            "paging-endless-empty-cursor",
+            Family::Paging,
+            Stage::Method("tools/list"),
+            "Hands out an empty cursor for ever, with the same page.",
+            |turn| same_page(turn, ""),
+        ),
+        Fault::reply(
             "paging-ignores-cursors",
+            Family::Paging,
+            Stage::Method("tools/list"),
             "Hands out new cursors for ever, and always gives its first page.",
-            |turn, m| set(m, "nextCursor", json!(format!("{}", turn.times))),
+            |turn| same_page(turn, &turn.times.to_string()),
         )
-        .around(Config::default)
         .warns("the same page"),
         paged("paging-null-cursor", "Ends with a null cursor.", |_, m| {
             let last = m.get("result")?.get("nextCursor").is_none();
