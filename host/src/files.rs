@@ -5,7 +5,7 @@
 use std::{
     ffi::OsString,
     fs::{File, OpenOptions, TryLockError},
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -74,6 +74,32 @@ fn beside(file: &Path) -> PathBuf {
         Some(folder) => folder.join(name),
         None => Path::new(".").join(name),
     }
+}
+
+/// What a person writes is smaller.
+const LARGEST: u64 = 1024 * 1024;
+
+#[cfg(unix)]
+const NO_WAITING: i32 = (rustix::fs::OFlags::NONBLOCK.bits() | rustix::fs::OFlags::NOCTTY.bits()).cast_signed();
+
+/// Reads what a person wrote: an ordinary file of at most 1 MiB. A device never ends, and a pipe may never begin.
+pub(crate) fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    // Opening a pipe that nobody writes to would wait for ever.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, NO_WAITING);
+    let file: File = options.open(path)?;
+    let wrong = |why: &str| io::Error::new(io::ErrorKind::InvalidInput, why);
+    if !file.metadata()?.is_file() {
+        return Err(wrong("it is no ordinary file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(wrong("it is larger than 1 MiB"));
+    }
+    Ok(bytes)
 }
 
 /// Makes a folder, 0700, with those above it. One that is there stays as it is.

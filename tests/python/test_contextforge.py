@@ -193,6 +193,8 @@ def test_a_wrong_token_is_said_to_be_one(pflow: Pflow) -> None:
 def test_python_sees_the_same(pflow: Pflow, context_forge: ContextForge, monkeypatch: pytest.MonkeyPatch) -> None:
     config = pflow.home / ".pflow" / "mcp-servers.json"
     monkeypatch.setitem(os.environ, VARIABLE, context_forge.token)
+    # Another user's home, as far as this process knows: it wants a variable of ours.
+    monkeypatch.setitem(os.environ, "PFLOW_GATEWAY_TRUST", str(config))
     with Gateway("cf", config=config) as gateway:
         assert {service["name"]: service["tools"] for service in gateway.services()["services"]} == TOOLS
         assert gateway.call("github-work-list-issues", {"repo": "a/b"})["ok"] is True

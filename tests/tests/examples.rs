@@ -219,7 +219,7 @@ fn pflow_gets_every_variable_that_a_gateway_needs() {
             }
             let server = &content["mcpServers"][&name];
             assert_eq!(server["args"], serde_json::json!(["serve", name]), "{file}: {name}");
-            for variable in gateway.auth.variables() {
+            for (variable, _) in gateway.variables() {
                 let given = server["env"][variable].as_str();
                 assert_eq!(given, Some(format!("${{{variable}}}").as_str()), "{file}: {name}: env.{variable}");
             }

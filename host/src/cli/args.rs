@@ -88,6 +88,8 @@ pub(super) enum Command {
     Serve(Serve),
     /// Look at the component that knows gateways
     Component(Component),
+    /// Let a server file that is not pflow's own use variables, token commands, components and certificates, as it is now
+    Trust(Trust),
     /// Run a gateway of three made-up services on this machine
     Demo(Demo),
 }
@@ -247,6 +249,20 @@ pub(super) struct Adopt {
     /// Change the entry without testing the gateway
     #[arg(long)]
     pub(super) no_test: bool,
+}
+
+/// `trust`.
+#[derive(Args, Debug)]
+pub(super) struct Trust {
+    /// A server file, for --config
+    #[arg(value_hint = ValueHint::FilePath, required_unless_present = "list")]
+    pub(super) file: Option<PathBuf>,
+    /// Say which files are trusted
+    #[arg(long, conflicts_with_all = ["file", "revoke"])]
+    pub(super) list: bool,
+    /// Trust the file no longer
+    #[arg(long)]
+    pub(super) revoke: bool,
 }
 
 /// `remove`.

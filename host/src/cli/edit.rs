@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::{
+    adopt::Adopted,
     args,
     context::{Context, credential},
     render,
@@ -13,9 +14,9 @@ use super::{
 };
 use crate::{
     Class, Error, Gateway, Result,
-    config::{ConfigFile, Filter, GatewayConfig, Launcher, NewGateway, Replace},
+    config::{ConfigFile, Filter, GatewayConfig, Launcher, NewGateway, Replace, Variables},
     history::{Last, Moment},
-    report,
+    report, scrub,
     serve::{FileSnapshots, Snapshots},
 };
 
@@ -38,8 +39,8 @@ pub(super) struct Plan {
     pub(super) new: NewGateway,
     pub(super) split: Split,
     pub(super) replace: Replace,
-    /// Members of the entry that are not ours and stay in it.
-    pub(super) keep: serde_json::Map<String, Value>,
+    /// What the entry was before, when it is one that pflow used by itself.
+    pub(super) adopted: Option<Adopted>,
 }
 
 /// What was written.
@@ -54,7 +55,7 @@ impl Plan {
     fn with_seen(&self, kind: Option<report::Kind>) -> Self {
         let kind = self.new.kind.or(kind.filter(|kind| *kind != report::Kind::Generic));
         let new = NewGateway { kind, ..self.new.clone() };
-        Self { new, split: self.split, replace: self.replace, keep: self.keep.clone() }
+        Self { new, split: self.split, replace: self.replace, adopted: self.adopted.clone() }
     }
 
     /// From the flags that `add`, `setup` and `adopt` share.
@@ -71,7 +72,7 @@ impl Plan {
         let pick = &entry.pick;
         let new = NewGateway {
             name: name.to_owned(),
-            url: GatewayConfig::for_url(url)?.url,
+            address: GatewayConfig::for_url(url)?.address,
             kind: entry.kind.map(Into::into),
             era: context.era.and_then(args::EraName::fixed),
             auth: credential(auth)?.unwrap_or_default(),
@@ -85,7 +86,7 @@ impl Plan {
         };
         // Says now what is wrong with a name, not after a test that took a minute.
         new.entry()?;
-        Ok(Self { new, split: Split::Whole, replace: Replace::No, keep: serde_json::Map::new() })
+        Ok(Self { new, split: Split::Whole, replace: Replace::No, adopted: None })
     }
 
     /// Refuses a name that is taken.
@@ -140,7 +141,9 @@ impl Plan {
     pub(super) async fn write(&self, context: &Context, gateway: Option<&Gateway>) -> Result<Written> {
         let mut entries = self.entries(gateway).await?;
         for members in entries.iter_mut().filter_map(|(_, entry)| entry.as_object_mut()) {
-            members.extend(self.keep.clone());
+            if let Some(adopted) = &self.adopted {
+                adopted.put_into(members);
+            }
         }
         let mut file = context.edit()?;
         let names = entries.iter().map(|(name, _)| name.clone()).collect();
@@ -161,6 +164,12 @@ pub(super) async fn add(context: &Context, add: &args::Add) -> Reply {
         Ok(plan)
     });
     let proof = if add.no_test { Proof::Untested } else { Proof::Tested };
+    if let Some(place) = plan.as_ref().ok().and_then(|plan| plan.new.address.literal_key()) {
+        say(&format!(
+            "{} the URL holds what looks like a key in plain text ({place}); it is kept out of all output, but stands in the file\n  → keep it in a variable, and write ${{VAR}} in its place, in single quotes\n",
+            careful()
+        ));
+    }
     match plan {
         Ok(plan) => carry_out(context, &plan, proof, "Added").await,
         Err(error) => Reply::failed(shape, error),
@@ -293,28 +302,41 @@ pub(super) fn list(context: &Context) -> Reply {
                 rows.push(row(&name, &config, seen, last.as_ref()));
                 gateways.push(json!({
                     "last": last,
-                    "gateway": name, "kind": config.kind, "url": config.url.as_str(), "auth": config.auth.describe(),
+                    "gateway": name, "kind": config.kind, "url": config.shown(), "auth": config.auth.describe(),
                     "plain": config.plain, "tools": seen.map(|(tools, _)| tools), "services": seen.map(|(_, services)| services),
                     "error": null,
                 }));
             }
             Err(error) => {
                 gateways.push(json!({"gateway": name, "kind": null, "url": null, "error": error}));
-                let nothing = String::new;
-                rows.push(render::Listed {
-                    name,
-                    kind: nothing(),
-                    url: nothing(),
-                    facts: nothing(),
-                    problem: Some(error),
-                });
+                rows.push(render::Listed::unusable(name, error));
             }
         }
+    }
+    let mut remarks = file.remarks();
+    for (name, config) in file.gateways() {
+        let Ok(config) = config else { continue };
+        remarks.extend(file.refused(&config).into_iter().map(|want| {
+            format!("{} wants to {want}: not before `{} trust FILE`", scrub::line(&name, 100), context.program)
+        }));
+        let launch = Variables::of_this_user().ok().and_then(|variables| file.launch(&name, &variables));
+        let doubts = launch.into_iter().flat_map(|launch| launch.broken.into_iter().chain(launch.doubts));
+        remarks.extend(doubts.map(|doubt| format!("{}: {doubt}", scrub::line(&name, 100))));
+        let others = config.remarks.into_iter().filter(|remark| !remarks.contains(remark)).collect::<Vec<_>>();
+        remarks.extend(others);
+    }
+    for (name, error) in file.misfits() {
+        gateways.push(json!({"gateway": name, "kind": null, "url": null, "error": error}));
+        rows.push(render::Listed::unusable(name, error));
+    }
+    for remark in &remarks {
+        say(&format!("{} {remark}\n", careful()));
     }
     if rows.is_empty() {
         say(&format!("No gateways in {}\n  → {} add NAME URL\n", file.path().display(), context.program));
     }
-    Reply::good(render::list(&rows), &json!({"file": file.path().display().to_string(), "gateways": gateways}))
+    let file = file.path().display().to_string();
+    Reply::good(render::list(&rows), &json!({"file": file, "gateways": gateways, "warnings": remarks}))
 }
 
 fn row(name: &str, config: &GatewayConfig, seen: Option<(usize, usize)>, last: Option<&Last>) -> render::Listed {
@@ -331,7 +353,7 @@ fn row(name: &str, config: &GatewayConfig, seen: Option<(usize, usize)>, last: O
     render::Listed {
         name: name.to_owned(),
         kind: config.kind.map_or_else(|| "-".to_owned(), |kind| kind.to_string()),
-        url: config.url.to_string(),
+        url: config.shown().to_owned(),
         facts: facts.join(", "),
         problem: None,
     }

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     CallOptions, Class, Error, Gateway, Result,
+    config::{Variables, shown_target},
     history::{CallResult, History, Looker, Moment, Watcher},
     monitor::Alerts,
     report::{self, Health, Status},
@@ -59,11 +60,41 @@ async fn ask_within<T>(context: &Context, gateway: &Gateway, question: impl Futu
 pub(super) async fn test(context: &Context, look: &args::Look) -> Reply {
     let gateway = match context.asked(&look.target, &look.auth).await {
         Ok(gateway) => gateway,
-        Err(error) => return Reply::failed(json!({"gateway": look.target, "ok": false, "checks": []}), error),
+        Err(error) => {
+            return Reply::failed(json!({"gateway": shown_target(&look.target), "ok": false, "checks": []}), error);
+        }
     };
-    let report = ask(&gateway, gateway.test()).await;
+    let mut report = ask(&gateway, gateway.test()).await;
+    for remark in file_remarks(context, &look.target).iter().chain(&gateway.config().remarks) {
+        say(&format!("{} {remark}\n", careful()));
+    }
+    add_launch(context, &look.target, &mut report);
     let error = failure(report.ok, report.error.as_ref(), "the test failed");
     Reply::judged(render::test(&report), &report, error)
+}
+
+/// What is odd about the file of an entry.
+fn file_remarks(context: &Context, target: &str) -> Vec<String> {
+    context.file().ok().filter(|file| file.contains(target)).map_or_else(Vec::new, |file| file.remarks())
+}
+
+/// The first step: whether pflow can start what the entry says. The gateway's own answers do not show that.
+fn add_launch(context: &Context, target: &str, report: &mut report::Test) {
+    let Ok(variables) = Variables::of_this_user() else { return };
+    let Some(launch) = context.file().ok().and_then(|file| file.launch(target, &variables)) else { return };
+    let (ok, detail) = match &launch.broken {
+        Some(why) => (Some(false), why.clone()),
+        None if launch.doubts.is_empty() => (Some(true), format!("starts {}", launch.command)),
+        None => (None, launch.doubts.join("; ")),
+    };
+    report.checks.insert(0, report::Check { name: "pflow", ok, ms: None, detail });
+    if let (Some(why), None) = (&launch.broken, &report.error) {
+        report.ok = false;
+        report.error = Some(
+            Error::config(format!("pflow cannot start {}: {why}", report.gateway))
+                .with_hint(format!("write how to start it anew: {} adopt {}", context.program, report.gateway)),
+        );
+    }
 }
 
 /// The report's error; one of its own if the report has none and is not good.
@@ -73,7 +104,7 @@ fn failure(ok: bool, error: Option<&Error>, otherwise: &str) -> Option<Error> {
 
 /// `services`.
 pub(super) async fn services(context: &Context, look: &args::Look) -> Reply {
-    let shape = json!({"gateway": look.target, "services": [], "unattributed": 0, "warnings": []});
+    let shape = json!({"gateway": shown_target(&look.target), "services": [], "unattributed": 0, "warnings": []});
     let answer = match context.asked(&look.target, &look.auth).await {
         Ok(gateway) => ask_within(context, &gateway, gateway.services()).await.and_then(|answer| answer),
         Err(error) => Err(error),
@@ -86,8 +117,7 @@ pub(super) async fn services(context: &Context, look: &args::Look) -> Reply {
 
 /// `tools`.
 pub(super) async fn tools(context: &Context, tools: &args::Tools) -> Reply {
-    let shape =
-        json!({"gateway": tools.target, "total": 0, "pages": 0, "filtered_out": 0, "tools": [], "warnings": []});
+    let shape = json!({"gateway": shown_target(&tools.target), "total": 0, "pages": 0, "filtered_out": 0, "tools": [], "warnings": []});
     let narrow = tools.pick.filter(&tools.services);
     let answer = match context.asked(&tools.target, &tools.auth).await {
         Ok(gateway) => ask_within(context, &gateway, gateway.tools(&narrow)).await.and_then(|answer| answer),
@@ -210,12 +240,16 @@ pub(super) fn tell_notes(history: &History) {
 }
 
 fn unreadable(target: &str, error: Error) -> report::GatewayHealth {
-    report::GatewayHealth { error: Some(error), ..report::GatewayHealth::new(target, Status::Unknown, String::new()) }
+    report::GatewayHealth {
+        error: Some(error),
+        ..report::GatewayHealth::new(shown_target(target), Status::Unknown, String::new())
+    }
 }
 
 /// `call`.
 pub(super) async fn call(context: &Context, call: &args::Call) -> Reply {
-    let shape = json!({"gateway": call.target, "tool": call.tool, "service": null, "ok": false, "result": null});
+    let shape =
+        json!({"gateway": shown_target(&call.target), "tool": call.tool, "service": null, "ok": false, "result": null});
     let ready = async { Ok((arguments(&call.args)?, context.asked(&call.target, &call.auth).await?)) };
     let (arguments, gateway) = match ready.await {
         Ok(ready) => ready,

@@ -7,6 +7,7 @@ mod args;
 mod check;
 mod context;
 mod edit;
+mod listener;
 mod look;
 mod past;
 mod pins;
@@ -14,6 +15,7 @@ mod render;
 mod run;
 mod screen;
 mod setup;
+mod trust;
 mod watch;
 
 #[cfg(test)]
@@ -201,6 +203,7 @@ async fn once(context: &Context, command: &Command) -> Reply {
         Command::Add(add) => edit::add(context, add).await,
         Command::Remove(remove) => edit::remove(context, remove),
         Command::List => edit::list(context),
+        Command::Trust(flags) => trust::trust(flags),
         Command::Test(look) => look::test(context, look).await,
         Command::Services(look) => look::services(context, look).await,
         Command::Tools(tools) => look::tools(context, tools).await,

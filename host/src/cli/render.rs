@@ -327,6 +327,13 @@ pub(super) struct Listed {
     pub(super) problem: Option<crate::Error>,
 }
 
+impl Listed {
+    /// One that cannot be used as it is written.
+    pub(super) fn unusable(name: String, problem: crate::Error) -> Self {
+        Self { name, kind: String::new(), url: String::new(), facts: String::new(), problem: Some(problem) }
+    }
+}
+
 /// `list`.
 pub(super) fn list(rows: &[Listed]) -> String {
     let mut text = String::new();
@@ -344,6 +351,9 @@ pub(super) fn list(rows: &[Listed]) -> String {
         ]);
     }
     table.print("", &mut text);
+    for (row, hint) in rows.iter().filter_map(|row| Some((row, row.problem.as_ref()?.hint.as_ref()?))) {
+        let _ = writeln!(text, "  → {}: {}", scrub::line(&row.name, NAME), scrub::line(hint, 1_000));
+    }
     text
 }
 

@@ -12,7 +12,7 @@ use super::{
     args,
     context::{Context, credential, variable_name},
     edit::{Plan, Split},
-    render,
+    listener, render,
     screen::{DIM, Reply, careful, explain, say, styled, yes},
 };
 use crate::{
@@ -91,6 +91,7 @@ async fn go_through(context: &Context, setup: &args::Setup, answers: &mut Answer
     plan.new.auth = auth;
     plan.replace = if setup.replace { Replace::Yes } else { Replace::No };
     plan.check_free(&context.file()?)?;
+    say_what_goes_where(setup, &plan, answers).await?;
 
     let (gateway, tested) = match prove(context, product, &mut plan, answers).await? {
         Proven::Works(gateway, tested) => (gateway, tested),
@@ -271,6 +272,29 @@ fn is_set(context: &Context, name: &str) -> Result<bool> {
 /// This process does not see what is exported from now on; what pflow's settings hold it reads again.
 fn unset(name: &str) -> String {
     format!("{} {name} is not set\n  → in another terminal: pflow settings set-env {name} VALUE\n", careful())
+}
+
+/// Before anything is sent: the credential, and who gets it. A port that was only found is held by whoever came first.
+async fn say_what_goes_where(setup: &args::Setup, plan: &Plan, answers: &mut Answers) -> Result<()> {
+    if plan.new.auth.is_none() {
+        return Ok(());
+    }
+    let (credential, url) = (plan.new.auth.describe(), plan.new.address.shown());
+    say(&format!("  {credential} goes to {url}\n"));
+    let url = plan.new.address.url();
+    let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    let owner =
+        url.port_or_known_default().filter(|_| local && setup.url.is_none()).and_then(listener::of_another_user);
+    let Some(owner) = owner else { return Ok(()) };
+    let found = format!("what listens there belongs to another user of this machine (user id {owner})");
+    if answers.can_correct() {
+        say(&format!("{} {found}\n", careful()));
+        if answers.agree("Send it the credential all the same", "n").await? {
+            return Ok(());
+        }
+    }
+    Err(Error::config(format!("{}: {found}, and gets no credential", plan.new.address.shown()))
+        .with_hint("if it is the gateway that you mean, name it with --url"))
 }
 
 enum Proven {

@@ -115,7 +115,7 @@ fn credentials_are_what_the_flags_say() {
         Method::Command { argv: ["vault", "read", "a b"].map(str::to_owned).into() }
     );
     let headers = auth(&["--header", "X-Tenant=acme", "--header", "X-Auth=${T}"]).unwrap();
-    assert_eq!(headers.variables().collect::<Vec<_>>(), ["T"]);
+    assert_eq!(headers.variables().collect::<Vec<_>>(), [("T", None)]);
 }
 
 #[tokio::test]

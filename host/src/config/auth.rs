@@ -80,15 +80,15 @@ impl Auth {
         }
     }
 
-    /// The names of all variables in it.
-    pub fn variables(&self) -> impl Iterator<Item = &str> {
+    /// All variables in it, each with its default.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         let (one, two) = match &self.method {
             Method::None | Method::Command { .. } => (None, None),
             Method::Bearer { token } => (Some(token), None),
             Method::ApiKey { key, .. } => (Some(key), None),
             Method::Basic { username, password } => (Some(username), Some(password)),
         };
-        one.into_iter().chain(two).chain(self.headers.iter().map(|(_, value)| value)).flat_map(Template::names)
+        one.into_iter().chain(two).chain(self.headers.iter().map(|(_, value)| value)).flat_map(Template::variables)
     }
 
     /// The headers to add, now.

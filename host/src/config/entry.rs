@@ -27,11 +27,10 @@ use std::{path::PathBuf, str::FromStr as _, time::Duration};
 
 use http::HeaderName;
 use serde_json::Value;
-use url::Url;
 
 use super::{
-    Auth, DEFAULT_REFRESH, DEFAULT_TIMEOUT, DeclaredService, Filter, GatewayConfig, Method, ProxySetting, Template,
-    member::Member,
+    Address, Auth, DEFAULT_REFRESH, DEFAULT_TIMEOUT, DeclaredService, Filter, GatewayConfig, Method, ProxySetting,
+    Template, Variables, foreign, member::Member,
 };
 use crate::{
     Error, Result,
@@ -49,6 +48,7 @@ const MAX_REFRESH: f64 = 86_400.0;
 const API_KEY_HEADER: &str = "X-API-Key";
 
 const KNOWN: [&str; 14] = [
+    "adopted",
     "url",
     "kind",
     "era",
@@ -84,11 +84,12 @@ pub(super) fn read(name: &str, entry: &Value) -> Result<GatewayConfig> {
     if let Some(tools) = gateway.get("tools") {
         tool_filter(&tools, &mut filter)?;
     }
-    let url_member = gateway.required("url")?;
+    let address = address(&gateway)?;
     let (limits, egress_limits) = limits(&gateway)?;
     Ok(GatewayConfig {
         name: name.to_owned(),
-        url: url(url_member.string()?, url_member.path())?,
+        url: address.url().clone(),
+        address,
         kind: gateway.get("kind").map(|kind| read_kind(&kind)).transpose()?,
         era: gateway.get("era").map_or(Ok(None), |era| read_era(&era))?,
         auth: auth(&gateway)?,
@@ -110,42 +111,29 @@ pub(super) fn read(name: &str, entry: &Value) -> Result<GatewayConfig> {
         egress_limits,
         refresh: refresh(&gateway)?,
         plain: false,
+        remarks: Vec::new(),
     })
 }
 
 /// pflow's own HTTP entry.
 fn plain(name: &str, entry: &Member) -> Result<GatewayConfig> {
-    if entry.value().get("type").and_then(Value::as_str) != Some("http") {
-        return Err(Error::config(format!("{name} is not a gateway: it is an MCP server that pflow starts itself"))
-            .with_hint("a gateway is an entry with \"gateway\", or with \"type\": \"http\""));
+    if !is_gateway(entry.value()) {
+        return Err(foreign::no_gateway(name, entry.value()));
     }
-    let url_member = entry.required("url")?;
+    let address = address(entry)?;
     Ok(GatewayConfig {
-        url: url(url_member.string()?, url_member.path())?,
         auth: auth(entry)?,
         timeout: timeout(entry)?,
         timeout_given: entry.get("timeout").is_some(),
         plain: true,
         name: name.to_owned(),
-        ..GatewayConfig::for_url(url_member.string()?)?
+        ..GatewayConfig::at(address)
     })
 }
 
-/// An absolute http or https URL that holds no credential.
-pub(super) fn url(text: &str, from: &str) -> Result<Url> {
-    let hint = "a gateway's URL looks like http://127.0.0.1:8811/mcp";
-    let wrong = |why: String| Error::config(why).with_hint(hint);
-    let shown = scrub::line(text, 200);
-    let url = Url::parse(text).map_err(|e| wrong(format!("{from} {shown:?} is no URL: {e}")))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(wrong(format!("{from} {shown:?} must start with http:// or https://")));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        // Not shown: it holds a password.
-        return Err(Error::config(format!("{from} holds a user name or password"))
-            .with_hint("take it out of the URL, and use --basic-env USER_VAR PASS_VAR"));
-    }
-    Ok(url)
+fn address(holder: &Member) -> Result<Address> {
+    let member = holder.required("url")?;
+    Address::read(member.string()?, member.path(), Variables::of_this_user)
 }
 
 /// `false`, or the URL of a proxy.
@@ -281,7 +269,13 @@ fn timeout(holder: &Member) -> Result<Duration> {
     let Some(member) = holder.get("timeout") else { return Ok(DEFAULT_TIMEOUT) };
     let seconds = member.number()?;
     if seconds > MAX_TIMEOUT {
-        return Err(member.wrong("at most 600 (seconds)"));
+        let wrong = member.wrong("at most 600 (seconds)");
+        let milliseconds = (1_000.0..=MAX_TIMEOUT * 1_000.0).contains(&seconds);
+        return Err(if milliseconds {
+            wrong.with_hint(format!("if {seconds} is meant in milliseconds, write {}", seconds / 1_000.0))
+        } else {
+            wrong
+        });
     }
     Ok(Duration::from_secs_f64(seconds))
 }
@@ -323,7 +317,7 @@ fn limits(holder: &Member) -> Result<(Limits, EgressLimits)> {
     Ok((limits, egress))
 }
 
-/// A path; `~` is the home folder.
+/// A path; `~` is the home folder. A relative one is meant from the file's folder, which only the file knows.
 fn path(member: &Member) -> Result<PathBuf> {
     let text = member.string()?;
     if let Some(rest) = text.strip_prefix("~/")

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{GatewayConfig, entry};
+use super::{GatewayConfig, Launch, Standing, Trust, Variables, document::Document, entry, foreign, launch, wants};
 use crate::{
     Error, Result,
     components::Components,
@@ -40,6 +40,14 @@ pub struct ConfigFile {
     content: Map<String, Value>,
     /// Held by who reads to write.
     lock: Option<Arc<Lock>>,
+    /// The same as text: what is not changed keeps its bytes.
+    document: Document,
+    /// Where the servers are, when they are not where pflow looks.
+    elsewhere: Option<String>,
+    trust: Trust,
+    standing: Standing,
+    /// As it was read, nothing in it wanted anything of this user.
+    harmless: bool,
 }
 
 /// `~/.pflow`.
@@ -93,20 +101,39 @@ impl ConfigFile {
     ///
     /// `config`: it cannot be read, or is not the JSON that pflow writes; names file, line and column.
     pub fn load(path: &Path) -> Result<Self> {
-        let read = match fs::read(path) {
+        // Unit tests use no home of a user's; those of trust itself say where it is kept.
+        let trust = if cfg!(test) { Trust::default() } else { Trust::of_this_user() };
+        let mut file = Self::load_with(path, trust)?;
+        if cfg!(test) {
+            file.standing = Standing::Own;
+        }
+        Ok(file)
+    }
+
+    /// Reads the file, with what is trusted.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn load_with(path: &Path, trust: Trust) -> Result<Self> {
+        let read = match files::read_regular(path) {
             Ok(bytes) => Some(bytes),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
             Err(e) => {
-                return Err(
-                    Error::config(format!("cannot read {}: {e}", path.display())).with_hint("check its permissions")
-                );
+                return Err(Error::config(format!("cannot read {}: {e}", path.display()))
+                    .with_hint("check its permissions, and that it is an ordinary file"));
             }
         };
-        let content = match &read {
-            None => Map::new(),
-            Some(bytes) => parse(path, bytes)?,
-        };
-        Ok(Self { path: path.to_owned(), read, content, lock: None })
+        let text = read.as_deref().map(|bytes| foreign::text(&path.display().to_string(), bytes)).transpose()?;
+        let mut content = text.map_or_else(|| Ok(Map::new()), |text| parse(path, text))?;
+        let elsewhere = if content.contains_key(SERVERS) { None } else { foreign::elsewhere(&content) };
+        content.entry(SERVERS).or_insert_with(|| Value::Object(Map::new()));
+        let document = Document::new(text);
+        let standing = trust.standing(path, read.as_deref().unwrap_or_default());
+        let path = path.to_owned();
+        let mut file = Self { path, read, content, document, elsewhere, trust, standing, harmless: true, lock: None };
+        file.harmless = standing != Standing::Foreign || !file.wants_something();
+        Ok(file)
     }
 
     /// Reads the file to change it: until this is dropped, whoever else does so waits. pflow itself takes no lock; what it writes
@@ -118,6 +145,74 @@ impl ConfigFile {
     pub fn edit(path: &Path) -> Result<Self> {
         let lock = Arc::new(Lock::of(&resolved(path))?);
         Ok(Self { lock: Some(lock), ..Self::load(path)? })
+    }
+
+    /// The bytes as they were read; none when there was no file.
+    #[must_use]
+    pub fn bytes(&self) -> Option<&[u8]> {
+        self.read.as_deref()
+    }
+
+    /// What a gateway of this file wants of this user and may not have; empty when the file is trusted.
+    #[must_use]
+    pub fn refused(&self, gateway: &GatewayConfig) -> Vec<String> {
+        if self.standing == Standing::Foreign { wants(gateway) } else { Vec::new() }
+    }
+
+    /// A gateway of a file that may do what it wants.
+    fn permitted(&self, gateway: GatewayConfig) -> Result<GatewayConfig> {
+        let refused = self.refused(&gateway);
+        if refused.is_empty() {
+            return Ok(gateway);
+        }
+        let (file, name, wants) = (self.path.display(), scrub::line(&gateway.name, 100), refused.join(", and to "));
+        Err(Error::config(format!("{file} is not pflow's own file, and {name} in it wants to {wants}"))
+            .with_hint(format!("if you trust it as it is: pflow-gateway trust {file}")))
+    }
+
+    /// Whether any gateway of it wants something of this user.
+    fn wants_something(&self) -> bool {
+        self.gateways().iter().any(|(_, gateway)| gateway.as_ref().is_ok_and(|gateway| !wants(gateway).is_empty()))
+    }
+
+    /// What is odd about the file as a whole: names that are there twice, servers where pflow does not look.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let file = self.path.display();
+        let twice = self.document.twice(SERVERS).into_iter().map(|(name, lines)| {
+            let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+            format!(
+                "{:?} is in {file} more than once (lines {}); the last one counts",
+                scrub::line(&name, 100),
+                lines.join(" and ")
+            )
+        });
+        twice.chain(self.elsewhere.iter().map(|elsewhere| format!("{file}: {elsewhere}"))).collect()
+    }
+
+    /// Entries for a server at a URL, as other programs write them: what pflow wants instead.
+    #[must_use]
+    pub fn misfits(&self) -> Vec<(String, Error)> {
+        self.servers().filter_map(|(name, server)| Some((name.clone(), foreign::misfit(name, server)?))).collect()
+    }
+
+    /// What pflow would start for this entry, and whether it can. None: nothing.
+    #[must_use]
+    pub fn launch(&self, name: &str, variables: &Variables) -> Option<Launch> {
+        let server = self.entry(name)?;
+        Launch::of(name, server, &entry::read(name, server).ok()?, variables)
+    }
+
+    /// The text of an entry as it stands in the file.
+    #[must_use]
+    pub fn entry_text(&self, name: &str) -> Option<&str> {
+        self.document.of(SERVERS, name)
+    }
+
+    /// The text that an entry would have in the file.
+    #[must_use]
+    pub fn laid_out(&self, name: &str, server: &Value) -> String {
+        self.document.laid_out(SERVERS, name, server)
     }
 
     /// Where it is.
@@ -152,7 +247,18 @@ impl ConfigFile {
     }
 
     fn gateway(&self, name: &str, server: &Value) -> Result<GatewayConfig> {
-        entry::read(name, server).and_then(|gateway| self.with_component(gateway))
+        let mut gateway = entry::read(name, server)?;
+        // The folder that pflow is run in is nobody's choice.
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        for file in [&mut gateway.ca_file, &mut gateway.component].into_iter().flatten() {
+            *file = folder.join(&file);
+        }
+        let mut gateway = self.with_component(gateway)?;
+        gateway.remarks.extend(foreign::remarks(name, server));
+        if launch::is_old_form(server) {
+            gateway.remarks.push(format!("{}: {}", scrub::line(name, 100), launch::old_form_words()));
+        }
+        Ok(gateway)
     }
 
     /// With what stands beside the file: the component that `component use` chose, when the entry names none, and the folder.
@@ -173,20 +279,27 @@ impl ConfigFile {
     /// `config`: there is none (with the nearest names), or its entry is wrong.
     pub fn find(&self, target: &str) -> Result<GatewayConfig> {
         if let Some(server) = self.entry(target) {
-            return self.gateway(target, server);
+            return self.gateway(target, server).and_then(|gateway| self.permitted(gateway));
         }
         if target.contains("://") {
-            return GatewayConfig::for_url(target).and_then(|gateway| self.with_component(gateway));
+            let mut gateway = self.with_component(GatewayConfig::for_url(target)?)?;
+            if self.standing == Standing::Foreign {
+                // The user's own URL, with nothing of the file.
+                (gateway.component, gateway.components) = (None, None);
+            }
+            return Ok(gateway);
         }
         let known: Vec<_> =
             self.servers().filter(|(_, server)| entry::is_gateway(server)).map(|(name, _)| name.as_str()).collect();
         let hint = match nearest(target, &known) {
+            _ if self.elsewhere.is_some() => "rename it to \"mcpServers\"".into(),
             Some(near) => format!("did you mean {}?", scrub::line(near, 100)),
             None if known.is_empty() => "there are no gateways yet; `add NAME URL` makes one".into(),
             None => format!("there are {}", scrub::line(&known.join(", "), 300)),
         };
-        Err(Error::config(format!("no gateway is called {:?} in {}", scrub::line(target, 100), self.path.display()))
-            .with_hint(hint))
+        let why = self.elsewhere.as_ref().map_or_else(String::new, |elsewhere| format!(": {elsewhere}"));
+        let (target, file) = (scrub::line(&super::shown_target(target), 100), self.path.display());
+        Err(Error::config(format!("no gateway is called {target:?} in {file}{why}")).with_hint(hint))
     }
 
     /// Adds entries.
@@ -204,13 +317,29 @@ impl ConfigFile {
         let servers = self.content.entry(SERVERS).or_insert_with(|| Value::Object(Map::new()));
         let servers = servers.as_object_mut().ok_or_else(|| Error::config(format!("\"{SERVERS}\" is no object")))?;
         for (name, server) in entries {
+            let text = self.document.laid_out(SERVERS, &name, &server);
+            self.document.put(SERVERS, &name, &text);
             servers.insert(name, server);
         }
         Ok(())
     }
 
+    /// Puts an entry in as this text.
+    ///
+    /// # Errors
+    ///
+    /// `internal`: the text is no JSON.
+    pub fn put_text(&mut self, name: &str, text: &str) -> Result<()> {
+        let server = serde_json::from_str(text)
+            .map_err(|e| Error::new(crate::Class::Internal, format!("the text of {name} is no JSON: {e}")))?;
+        self.put(vec![(name.to_owned(), server)], Replace::Yes)?;
+        self.document.put(SERVERS, name, text);
+        Ok(())
+    }
+
     /// Takes an entry out.
     pub fn remove(&mut self, name: &str) -> Option<Value> {
+        self.document.remove(SERVERS, name);
         self.content.get_mut(SERVERS)?.as_object_mut()?.shift_remove(name)
     }
 
@@ -241,8 +370,7 @@ impl ConfigFile {
             return Err(Error::config(format!("{} was changed by another program meanwhile", self.path.display()))
                 .with_hint("nothing was written; run the command again"));
         }
-        let mut text = serde_json::to_string_pretty(&self.content).map_err(|e| failed(&e.into()))?;
-        text.push('\n');
+        let text = self.text().map_err(|e| failed(&e.into()))?;
         // 0600 from the start: tempfile's mode.
         let mut temporary = tempfile::Builder::new()
             .prefix(".mcp-servers-")
@@ -253,7 +381,13 @@ impl ConfigFile {
             .write_all(text.as_bytes())
             .and_then(|()| temporary.as_file().sync_all())
             .and_then(|()| temporary.persist(&file).map(drop).map_err(|e| e.error))
-            .map_err(|e| failed(&e))
+            .map_err(|e| failed(&e))?;
+        // What this user wrote is trusted, unless it went beside what is not.
+        let ours = self.standing == Standing::Trusted || (self.standing == Standing::Foreign && self.harmless);
+        if ours && self.wants_something() {
+            self.trust.pin(&self.path, text.as_bytes())?;
+        }
+        Ok(())
     }
 }
 
@@ -268,19 +402,30 @@ fn resolved(path: &Path) -> PathBuf {
     }
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<Map<String, Value>> {
+impl ConfigFile {
+    /// What is to be written: the text with its changes, if that says what is meant.
+    fn text(&self) -> serde_json::Result<String> {
+        let text = self.document.text();
+        if serde_json::from_str::<Map<String, Value>>(text).is_ok_and(|content| content == self.content) {
+            return Ok(text.to_owned());
+        }
+        let mut text = serde_json::to_string_pretty(&self.content)?;
+        text.push('\n');
+        Ok(text)
+    }
+}
+
+fn parse(path: &Path, text: &str) -> Result<Map<String, Value>> {
     let wrong = |why: String| {
         Error::config(format!("{} {why}", path.display())).with_hint("correct it by hand; nothing was changed")
     };
-    let content: Value = serde_json::from_slice(bytes)
-        .map_err(|e| wrong(format!("is no JSON at line {}, column {}: {}", e.line(), e.column(), reason(&e))))?;
-    let Value::Object(mut content) = content else { return Err(wrong("must hold an object".into())) };
-    match content.get(SERVERS) {
-        Some(Value::Object(_)) => {}
-        None => {
-            content.insert(SERVERS.into(), Value::Object(Map::new()));
-        }
-        Some(_) => return Err(wrong(format!("must hold an object as \"{SERVERS}\""))),
+    let content: Value = serde_json::from_str(text).map_err(|e| {
+        let why = foreign::no_json(text, e.line(), e.column()).map_or_else(|| reason(&e), str::to_owned);
+        wrong(format!("is no JSON at line {}, column {}: {why}", e.line(), e.column()))
+    })?;
+    let Value::Object(content) = content else { return Err(wrong("must hold an object".into())) };
+    if content.get(SERVERS).is_some_and(|servers| !servers.is_object()) {
+        return Err(wrong(format!("must hold an object as \"{SERVERS}\"")));
     }
     Ok(content)
 }

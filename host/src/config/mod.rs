@@ -2,11 +2,16 @@
 //! Takes the file, the environment and pflow's `settings.json`; gives [`GatewayConfig`]s, and writes entries.
 //! Never changes an entry that it was not asked to change, and never stores a secret's value.
 
+mod address;
 mod auth;
+mod document;
 mod entry;
 mod file;
+mod foreign;
+mod launch;
 mod member;
 mod new;
+mod trust;
 mod variables;
 
 use std::{path::PathBuf, time::Duration};
@@ -14,14 +19,17 @@ use std::{path::PathBuf, time::Duration};
 use url::Url;
 
 pub use self::{
+    address::{Address, shown_target},
     auth::{Auth, Method},
     file::{ConfigFile, Replace},
+    launch::{Launch, relaunched},
     new::{Launcher, NewGateway},
+    trust::{Standing, Trust, wants},
     variables::{Template, Variables},
 };
 use crate::{
     components::Components,
-    egress::{EgressLimits, Origin},
+    egress::{Credentials, EgressLimits, Origin},
     report::{Era, Kind},
     runtime::Limits,
 };
@@ -39,10 +47,12 @@ pub const DEFAULT_REFRESH: Duration = Duration::from_mins(1);
 /// A gateway, ready to be used: one entry of `mcp-servers.json`, or a URL from the command line.
 #[derive(Clone, Debug)]
 pub struct GatewayConfig {
-    /// The entry's name, or the URL as typed.
+    /// The entry's name, or the URL as it may be shown.
     pub name: String,
-    /// The MCP URL.
+    /// The MCP URL without anything secret: query, keys in the path, what variables hold. For the component, and for words.
     pub url: Url,
+    /// The same as it is written, and what egress makes of it.
+    pub address: Address,
     /// The product, when the user said it.
     pub kind: Option<Kind>,
     /// The era, when the user said it: then no other is tried.
@@ -79,6 +89,8 @@ pub struct GatewayConfig {
     pub refresh: Option<Duration>,
     /// The entry is pflow's own plain `"type": "http"`: pflow talks to the gateway itself. `adopt` changes that.
     pub plain: bool,
+    /// What is odd about the entry, in sentences.
+    pub remarks: Vec<String>,
 }
 
 impl GatewayConfig {
@@ -88,9 +100,15 @@ impl GatewayConfig {
     ///
     /// `config`: no absolute http or https URL, or one with a user or password inside.
     pub fn for_url(url: &str) -> crate::Result<Self> {
-        Ok(Self {
-            name: url.to_owned(),
-            url: entry::url(url, "the URL")?,
+        Ok(Self::at(Address::read(url, "the URL", Variables::of_this_user)?))
+    }
+
+    /// The same, read already.
+    pub(crate) fn at(address: Address) -> Self {
+        Self {
+            name: address.shown().to_owned(),
+            url: address.url().clone(),
+            address,
             kind: None,
             era: None,
             auth: Auth::default(),
@@ -108,7 +126,33 @@ impl GatewayConfig {
             egress_limits: EgressLimits::default(),
             refresh: Some(DEFAULT_REFRESH),
             plain: false,
-        })
+            remarks: Vec::new(),
+        }
+    }
+
+    /// The MCP URL for people: variables by name, nothing secret.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        self.address.shown()
+    }
+
+    /// What egress adds to requests for the gateway's own origin, now: the credential, and what is hidden of the URL.
+    ///
+    /// # Errors
+    ///
+    /// `config`: a variable is not set, or holds what it must not.
+    pub async fn credentials(&self, variables: &Variables) -> crate::Result<Credentials> {
+        let target = self.address.resolve(variables)?;
+        Ok(self.auth.resolve(variables).await?.at(target))
+    }
+
+    /// The names of all variables that it is used with, in order, each with its default.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let proxy = match &self.proxy {
+            ProxySetting::Url(url) => Some(url.variables()),
+            ProxySetting::Environment | ProxySetting::None => None,
+        };
+        self.address.variables().chain(self.auth.variables()).chain(proxy.into_iter().flatten())
     }
 }
 

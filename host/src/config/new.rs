@@ -4,9 +4,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use serde_json::{Map, Value, json};
-use url::Url;
 
-use super::{Auth, DeclaredService, Filter, GatewayConfig, Method};
+use super::{Address, Auth, DeclaredService, Filter, GatewayConfig, Method, variables::NOT_SET};
 use crate::{
     Error, Result,
     egress::{Origin, PROXY_VARIABLES},
@@ -51,8 +50,8 @@ impl Launcher {
 pub struct NewGateway {
     /// The entry's name; part of every tool's name in pflow.
     pub name: String,
-    /// The MCP URL.
-    pub url: Url,
+    /// The MCP URL, as it will be written.
+    pub address: Address,
     /// The product, when the user said it.
     pub kind: Option<Kind>,
     /// The era, when the user said it.
@@ -130,8 +129,7 @@ impl NewGateway {
         entry.insert("command".into(), json!(self.launcher.command));
         entry.insert("args".into(), Value::Array(args));
         // pflow gives a server that it starts only the variables that are named here.
-        let mut variables: Map<_, _> =
-            self.auth.variables().map(|name| (name.to_owned(), json!(format!("${{{name}}}")))).collect();
+        let mut variables = carried(self.address.variables().chain(self.auth.variables()));
         // pflow itself reaches an HTTP entry by way of these; empty, they count for nothing, so that their end is none of the entry's.
         for name in PROXY_VARIABLES.into_iter().filter(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty())) {
             variables.insert(name.to_owned(), json!(format!("${{{name}:-}}")));
@@ -151,7 +149,7 @@ impl NewGateway {
         if let Some(era) = self.era {
             gateway.insert("era".into(), json!(era));
         }
-        gateway.insert("url".into(), json!(self.url.as_str()));
+        gateway.insert("url".into(), json!(self.address.written()));
         if let Some(auth) = auth(&self.auth.method) {
             gateway.insert("auth".into(), auth);
         }
@@ -208,6 +206,27 @@ impl NewGateway {
     }
 }
 
+/// What pflow shall hand to the server that it starts: `"VAR": "${VAR}"`. With a default it is handed on with that, since pflow starts no
+/// server of which a variable without one is not set.
+fn carried<'a>(variables: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> Map<String, Value> {
+    let mut seen: Vec<(&str, Option<&str>)> = Vec::new();
+    for (name, default) in variables {
+        match seen.iter_mut().find(|(known, _)| *known == name) {
+            // Two defaults: each place has to fall back to its own.
+            Some((_, known)) if known.is_some() && default.is_some() && *known != default => *known = Some(NOT_SET),
+            // Where one place has no default, pflow starts nothing without a value.
+            Some((_, known)) => *known = known.and(default),
+            None => seen.push((name, default)),
+        }
+    }
+    seen.into_iter()
+        .map(|(name, default)| {
+            let value = default.map_or_else(|| format!("${{{name}}}"), |default| format!("${{{name}:-{default}}}"));
+            (name.to_owned(), Value::String(value))
+        })
+        .collect()
+}
+
 fn auth(method: &Method) -> Option<Value> {
     Some(match method {
         Method::None => return None,
@@ -224,6 +243,13 @@ fn auth(method: &Method) -> Option<Value> {
 
 /// pflow's rule for a server's name: letters, digits, hyphens and underscores.
 fn check_name(name: &str) -> Result<()> {
+    if name.starts_with('-') {
+        return Err(Error::config(format!(
+            "{:?} cannot be a gateway's name: it would be read as a flag",
+            scrub::line(name, 80)
+        ))
+        .with_hint("begin it with a letter or a digit"));
+    }
     let stripped: String = name.chars().filter(|c| !matches!(c, '-' | '_')).collect();
     if !stripped.is_empty() && stripped.chars().all(char::is_alphanumeric) && name.len() <= 64 {
         return Ok(());
@@ -253,7 +279,7 @@ mod tests {
     fn new(name: &str) -> NewGateway {
         NewGateway {
             name: name.into(),
-            url: Url::parse("http://127.0.0.1:8811/mcp").unwrap(),
+            address: GatewayConfig::for_url("http://127.0.0.1:8811/mcp").unwrap().address,
             kind: Some(Kind::Docker),
             era: Some(Era::Legacy),
             auth: Auth { method: Method::Bearer { token: Template::variable("GATEWAY_TOKEN") }, headers: Vec::new() },
@@ -288,7 +314,7 @@ mod tests {
     fn what_is_written_is_read_back_the_same() {
         let new = new("docker");
         let read = new.to_config().unwrap();
-        assert_eq!((read.url, read.kind, read.era, read.auth), (new.url, new.kind, new.era, new.auth));
+        assert_eq!((read.address, read.kind, read.era, read.auth), (new.address, new.kind, new.era, new.auth));
         assert_eq!((read.services, read.filter, Some(read.timeout)), (new.services, new.filter, new.timeout));
     }
 
@@ -306,7 +332,7 @@ mod tests {
         for good in ["docker", "my-gw_2", "ünï"] {
             check_name(good).unwrap();
         }
-        for bad in ["", "-", "a b", "a/b", "a.b", "a\u{1b}"] {
+        for bad in ["", "-", "-x", "--json", "a b", "a/b", "a.b", "a\u{1b}"] {
             assert!(check_name(bad).is_err(), "{bad:?}");
         }
     }

@@ -7,12 +7,15 @@
 //! | `${VAR:-text}` | the same; `text` when neither has it. An empty value is a value |
 //! | anything else | itself: `$VAR`, `${1}` and `${a b}` are no variables |
 
-use std::{collections::HashMap, fmt, fs, path::Path};
+use std::{collections::HashMap, fmt, path::Path};
 
 use secrecy::{ExposeSecret as _, SecretString, zeroize::Zeroizing};
 use serde_json::Value;
 
-use crate::{Error, Result};
+use crate::{Error, Result, files};
+
+/// Handed on by pflow for a variable that is not set, where one default for it would be wrong in some place.
+pub(super) const NOT_SET: &str = "pflow-gateway:not-set";
 
 /// Text with variables, not yet resolved. May hold a secret if the user wrote one, so it prints only its variables.
 #[derive(Clone, PartialEq, Eq)]
@@ -38,8 +41,13 @@ impl Template {
 
     /// The names of its variables, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.variables().map(|(name, _)| name)
+    }
+
+    /// Its variables, in order, each with its default.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         pieces(&self.0).filter_map(|piece| match piece {
-            Piece::Variable { name, .. } => Some(name),
+            Piece::Variable { name, default, .. } => Some((name, default)),
             Piece::Text(_) => None,
         })
     }
@@ -54,7 +62,7 @@ impl Template {
         for piece in pieces(&self.0) {
             match piece {
                 Piece::Text(plain) => text.push_str(plain),
-                Piece::Variable { name, default } => match (variables.get(name), default) {
+                Piece::Variable { name, default, .. } => match (variables.get(name), default) {
                     (Some(value), _) => text.push_str(value.expose_secret()),
                     (None, Some(default)) => text.push_str(default),
                     (None, None) => {
@@ -69,11 +77,15 @@ impl Template {
     }
 }
 
-/// Its variables and nothing else: `${GATEWAY_TOKEN}`, or `a literal value`.
+/// Its variables and nothing else: `${GATEWAY_TOKEN}`, or `a literal value`; and what looks like another program's variable.
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.names().map(|name| format!("${{{name}}}")).collect();
-        if names.is_empty() { f.write_str("a literal value") } else { f.write_str(&names.join(" ")) }
+        match mistaken(&self.0) {
+            Some((written, name)) => write!(f, "{written} (no variable for pflow: write ${{{name}}})"),
+            None if names.is_empty() => f.write_str("a literal value"),
+            None => f.write_str(&names.join(" ")),
+        }
     }
 }
 
@@ -83,13 +95,41 @@ impl fmt::Debug for Template {
     }
 }
 
-enum Piece<'a> {
+/// What other programs take for a variable: `${env:NAME}`, `${input:NAME}`, `$NAME`, `%NAME%`; as written, and its name.
+fn mistaken(text: &str) -> Option<(&str, &str)> {
+    let upper = |name: &str| {
+        name.len() > 1
+            && name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
+            && name.bytes().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_')
+    };
+    let braced = |word: &'static str| {
+        let (before, rest) = text.split_once("${").filter(|(_, rest)| rest.to_lowercase().starts_with(word))?;
+        let (inside, after) = rest.split_once('}')?;
+        let written = text.get(before.len()..text.len() - after.len())?;
+        Some((written, inside.get(word.len()..)?))
+    };
+    let bare = || {
+        text.split_whitespace().find_map(|word| {
+            let name = word.strip_prefix('$').or_else(|| word.strip_prefix('%')?.strip_suffix('%'))?;
+            upper(name).then_some((word, name))
+        })
+    };
+    braced("env:").or_else(|| braced("input:")).or_else(bare)
+}
+
+/// A part of a template.
+pub(super) enum Piece<'a> {
     Text(&'a str),
-    Variable { name: &'a str, default: Option<&'a str> },
+    /// `text` is all of it, braces included.
+    Variable {
+        text: &'a str,
+        name: &'a str,
+        default: Option<&'a str>,
+    },
 }
 
 /// Splits at variables. What only looks like one is text, its `$` included.
-fn pieces(mut rest: &str) -> impl Iterator<Item = Piece<'_>> {
+pub(super) fn pieces(mut rest: &str) -> impl Iterator<Item = Piece<'_>> {
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
@@ -118,8 +158,9 @@ fn variable(text: &str) -> Option<(Piece<'_>, &str)> {
     };
     let mut letters = name.chars();
     let starts = letters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    let whole = text.strip_suffix(after).unwrap_or(text);
     (starts && letters.all(|c| c.is_ascii_alphanumeric() || c == '_'))
-        .then_some((Piece::Variable { name, default }, after))
+        .then_some((Piece::Variable { text: whole, name, default }, after))
 }
 
 /// Where variables get their values.
@@ -144,7 +185,7 @@ impl Variables {
     #[must_use]
     pub fn load(folder: &Path) -> Self {
         let file = folder.join("settings.json");
-        let settings = match fs::read(&file) {
+        let settings = match files::read_regular(&file) {
             Ok(bytes) => match serde_json::from_slice::<Value>(&bytes) {
                 Ok(settings) => env_of(&settings),
                 Err(e) => {
@@ -183,15 +224,25 @@ impl Variables {
         Self { first: First::Settings, ..self }
     }
 
+    /// Whether pflow's settings hold it; `serve` reads them by itself.
+    pub(super) fn in_settings(&self, name: &str) -> bool {
+        self.setting(name).is_some()
+    }
+
+    fn setting(&self, name: &str) -> Option<SecretString> {
+        let same = |setting: &str| setting.to_lowercase() == name.to_lowercase();
+        self.settings.iter().find(|(setting, _)| same(setting)).map(|(_, value)| value.clone())
+    }
+
     fn get(&self, name: &str) -> Option<SecretString> {
-        let environment = || match &self.environment {
-            Some(environment) => environment.get(name).cloned().map(SecretString::from),
-            None => std::env::var(name).ok().map(SecretString::from),
+        let environment = || {
+            let value = match &self.environment {
+                Some(environment) => environment.get(name).cloned(),
+                None => std::env::var(name).ok(),
+            };
+            value.filter(|value| value != NOT_SET).map(SecretString::from)
         };
-        let settings = || {
-            let same = |setting: &str| setting.to_lowercase() == name.to_lowercase();
-            self.settings.iter().find(|(setting, _)| same(setting)).map(|(_, value)| value.clone())
-        };
+        let settings = || self.setting(name);
         match self.first {
             First::Environment => environment().or_else(settings),
             First::Settings => settings().or_else(environment),
@@ -199,14 +250,14 @@ impl Variables {
     }
 }
 
+/// As pflow: one value that is no text, and none of the settings count.
 fn env_of(settings: &Value) -> Vec<(String, SecretString)> {
-    settings
-        .get("env")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned().into())))
-        .collect()
+    let members = settings.get("env").and_then(Value::as_object).into_iter().flatten();
+    let texts = members.map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned().into())));
+    texts.collect::<Option<_>>().unwrap_or_else(|| {
+        tracing::warn!("pflow's settings.json is not used: a value in its \"env\" is no text");
+        Vec::new()
+    })
 }
 
 #[cfg(test)]

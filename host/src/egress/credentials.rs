@@ -12,12 +12,15 @@ use http::{HeaderName, HeaderValue, header};
 use secrecy::{ExposeSecret as _, SecretString, zeroize::Zeroizing};
 use serde::Deserialize;
 
+use super::Target;
+
 /// Headers to add to requests for the gateway's own origin, values resolved.
 ///
 /// The memory of every value is overwritten when the last clone is dropped.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
     headers: Vec<(HeaderName, HeaderValue)>,
+    target: Option<Target>,
     expiry: Option<SystemTime>,
 }
 
@@ -52,6 +55,16 @@ impl Credentials {
         self.headers.retain(|(known, _)| *known != name);
         self.headers.push((name, value));
         Ok(self)
+    }
+
+    /// What is hidden of the gateway's URL.
+    #[must_use]
+    pub fn at(self, target: Option<Target>) -> Self {
+        Self { target, ..self }
+    }
+
+    pub(super) fn target(&self) -> Option<&Target> {
+        self.target.as_ref()
     }
 
     /// When the bearer token ends, if it is a JWT that says so. Read, never verified: only good for telling "expired" from "wrong".

@@ -76,7 +76,7 @@ impl Egress {
         if [Method::CONNECT, Method::TRACE].contains(&parts.method) {
             return Err(EgressFailure::MethodDenied { method: parts.method.to_string() });
         }
-        let mut target = canonical(&origin, &parts.uri)?;
+        let mut target = self.target(&origin, &parts.uri, standing)?;
         // The path that the guest asked for, whatever it becomes: it can be shown.
         let trace = trace_of(&parts, &origin);
         let mut exchange = visit.admit(&inner.limits, trace.clone())?;
@@ -125,6 +125,16 @@ impl Egress {
             }
             drop(exchange);
             exchange = visit.admit(&inner.limits, trace.clone())?;
+        }
+    }
+
+    /// Where the request goes: what the guest was not told of the gateway's URL is put in.
+    fn target(&self, origin: &Origin, asked: &Uri, standing: Standing) -> Result<Uri, EgressFailure> {
+        let asked = asked.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        let credentials = self.credentials();
+        match credentials.target().filter(|_| standing == Standing::Own) {
+            Some(target) => canonical(origin, &target.reveal(asked)),
+            None => canonical(origin, asked),
         }
     }
 
@@ -367,8 +377,7 @@ async fn notice_closed_connections() {
 }
 
 /// The request target, with the origin in its canonical spelling: the pool's key, and what is connected to.
-fn canonical(origin: &Origin, target: &Uri) -> Result<Uri, EgressFailure> {
-    let path = target.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+fn canonical(origin: &Origin, path: &str) -> Result<Uri, EgressFailure> {
     // A target without a leading slash would be another form of request (RFC 9112 section 3.2).
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
     format!("{origin}{path}")

@@ -64,6 +64,7 @@ mod origin;
 mod policy;
 mod proxy;
 mod redact;
+mod target;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -91,6 +92,7 @@ pub use hooks::{EgressHooks, is_host_header};
 pub use limits::EgressLimits;
 pub use origin::{Origin, OriginError, Scheme};
 pub use proxy::PROXY_VARIABLES;
+pub use target::Target;
 pub use tls::TlsInfo;
 pub use visit::{RequestTrace, Visit};
 

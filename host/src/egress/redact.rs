@@ -49,7 +49,10 @@ struct Now(Vec<Secret>);
 impl Secrets {
     /// Hides these too, and forgets the oldest.
     pub(super) fn learn(&self, credentials: &Credentials) {
-        let generation = credentials.headers().iter().flat_map(|(name, value)| spellings(name, value)).collect();
+        let generation = credentials.headers().iter().flat_map(|(name, value)| spellings(name, value));
+        let hidden = credentials.target().into_iter().flat_map(super::Target::secrets);
+        let hidden = hidden.filter(|secret| secret.len() >= SHORTEST).map(|secret| Zeroizing::new(secret.to_vec()));
+        let generation = generation.chain(hidden).collect();
         self.change(|state| {
             state.generations.push_front(generation);
             state.generations.truncate(GENERATIONS);

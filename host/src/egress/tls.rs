@@ -84,7 +84,7 @@ fn platform_roots() -> &'static RootCertStore {
 fn read_roots(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let shown = file.display();
     let hint = "ca_file is a PEM file with the certificates of further authorities";
-    let pem = std::fs::read(file)
+    let pem = crate::files::read_regular(file)
         .map_err(|error| Error::config(format!("ca_file {shown} cannot be read: {error}")).with_hint(hint))?;
     let mut roots = Vec::new();
     let mut probe = RootCertStore::empty();

@@ -190,7 +190,7 @@ fn is_virtual_server(config: &GatewayConfig) -> bool {
 
 /// An answer that is not MCP.
 fn foreign(answer: &types::ForeignAnswer, seen: Option<&EgressFailure>, config: &GatewayConfig) -> Error {
-    let url = &config.url;
+    let url = config.shown();
     if answer.http_status == 0 {
         return seen.map_or_else(
             || {
@@ -300,7 +300,7 @@ fn transport(
 }
 
 pub(super) fn who(config: &GatewayConfig) -> String {
-    let url = config.url.as_str();
+    let url = config.shown();
     if config.name == url || url.starts_with(&config.name) {
         url.to_owned()
     } else {

@@ -254,10 +254,12 @@ impl Pool {
     pub(super) async fn egress(&self) -> Result<&Egress> {
         self.egress
             .get_or_try_init(|| async {
+                // First: a variable that is not set may be a part of the URL.
+                let needed = self.config.variables().next().is_some();
+                let variables = if needed { self.variables().await? } else { Variables::default() };
+                let credentials = self.config.credentials(&variables).await?;
                 let egress = Egress::new(&self.config, &self.config.egress_limits)?;
-                if !self.config.auth.is_none() {
-                    egress.set_credentials(self.config.auth.resolve(&self.variables().await?).await?);
-                }
+                egress.set_credentials(credentials);
                 Ok(egress)
             })
             .await

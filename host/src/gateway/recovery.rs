@@ -137,7 +137,7 @@ impl Pool {
         }
         let Ok(variables) = self.variables().await else { return false };
         for variables in [variables.clone(), variables.settings_first()] {
-            match self.config().auth.resolve(&variables).await {
+            match self.config().credentials(&variables).await {
                 Ok(fresh) if egress.credentials() != fresh => {
                     egress.set_credentials(fresh);
                     return true;

@@ -73,6 +73,7 @@ pub(super) async fn tools(pool: &Pool, narrow: &Filter, by: Deadline) -> Result<
 pub(super) async fn health(pool: &Pool, by: Deadline) -> report::GatewayHealth {
     let started = Instant::now();
     let mut health = report::GatewayHealth::new(pool.config().name.clone(), Status::Ok, now());
+    health.warnings.clone_from(&pool.config().remarks);
     let listed = match pool.list(by).await {
         Ok(listed) => listed,
         Err(error) => {
@@ -85,7 +86,7 @@ pub(super) async fn health(pool: &Pool, by: Deadline) -> report::GatewayHealth {
     };
     health.latency_ms = Some(millis(listed.took));
     health.tools = Some(listed.catalog.tools.len());
-    health.warnings = warnings(&listed);
+    health.warnings.extend(warnings(&listed));
     health.expires_at = expiry(pool);
     if let Some(session) = pool.session() {
         health.kind = Some(kind_of(&session));
@@ -164,7 +165,7 @@ fn from_catalog(service: &types::Service) -> report::ServiceHealth {
 pub(super) async fn test(pool: &Pool, by: Deadline) -> report::Test {
     let mut test = report::Test {
         gateway: pool.config().name.clone(),
-        url: pool.config().url.to_string(),
+        url: pool.config().shown().to_owned(),
         ok: false,
         kind: pool.config().kind,
         protocol: None,

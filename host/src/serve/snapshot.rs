@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::{config::GatewayConfig, files, report::Tools};
 
@@ -72,7 +73,7 @@ impl FileSnapshots {
     #[must_use]
     pub fn new(pflow_folder: &Path, config: &GatewayConfig) -> Self {
         let file = pflow_folder.join("gateway").join("snapshots").join(format!("{}.json", file_name(&config.name)));
-        Self { file, made_for: format!("{} {:?} {:?}", config.url, config.services, config.filter) }
+        Self { file, made_for: format!("{} {:?} {:?}", identity(config), config.services, config.filter) }
     }
 
     /// Deletes the snapshot, if there is one.
@@ -111,6 +112,15 @@ impl Snapshots for FileSnapshots {
         let stored = Stored { format: FORMAT, taken_at, made_for: self.made_for.clone(), tools: tools.clone() };
         files::replace(&self.file, &serde_json::to_vec(&stored)?)
     }
+}
+
+/// The URL; with a digest of what is hidden of it, since two URLs that are shown alike can be two gateways.
+fn identity(config: &GatewayConfig) -> String {
+    let written = config.address.written();
+    if written == config.url.as_str() {
+        return written.to_owned();
+    }
+    format!("{} {:x}", config.url, Sha256::digest(written))
 }
 
 /// A gateway's name as a file name; names of entries may hold anything.

@@ -45,7 +45,7 @@ impl Upstream for Gateway {
     }
 
     fn url(&self) -> String {
-        self.config().url.to_string()
+        self.config().shown().to_owned()
     }
 
     async fn tools(&self) -> Result<report::Tools> {

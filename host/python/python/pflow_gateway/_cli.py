@@ -15,6 +15,10 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 _LAUNCHER = "PFLOW_GATEWAY_LAUNCHER"
+_SCRIPT = "pflow-gateway.exe" if os.name == "nt" else "pflow-gateway"
+# For environments without the script. Python looks for modules in the current folder first, and pflow is run in folders of others: nothing
+# is imported before that is off. `-I` would do it too, and leave out what `pip install --user` installs; `-P` is new in 3.11.
+_ISOLATED = "import sys; sys.path[:] = [p for p in sys.path if p]; from pflow_gateway._cli import main; main()"
 
 
 def run(program: str, args: Sequence[str]) -> int:
@@ -53,13 +57,32 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGINT, previous)
 
 
+def _start() -> list[str]:
+    """Start the host of this environment, whatever folder it is done in: by the installed script, by its absolute path."""
+    beside = os.path.join(os.path.dirname(os.path.abspath(sys.executable)), _SCRIPT)
+    for script in (beside, _installed_script()):
+        if script and os.path.isfile(script) and os.access(script, os.X_OK):
+            return [script]
+    return [sys.executable, "-c", _ISOLATED]
+
+
+def _installed_script() -> str | None:
+    """Where the installer says that it put the script."""
+    from importlib import metadata
+
+    with contextlib.suppress(metadata.PackageNotFoundError, OSError, ValueError):
+        files = metadata.files("pflow-gateway") or []
+        return next((os.path.abspath(str(file.locate())) for file in files if file.name == _SCRIPT), None)
+    return None
+
+
 @contextlib.contextmanager
 def _launcher() -> Iterator[None]:
     """Say how this environment starts the host: what `add` writes into pflow's configuration must exist later."""
     if _LAUNCHER in os.environ or not sys.executable:
         yield
         return
-    os.environ[_LAUNCHER] = json.dumps([sys.executable, "-m", "pflow_gateway"])
+    os.environ[_LAUNCHER] = json.dumps(_start())
     try:
         yield
     finally:

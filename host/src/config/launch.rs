@@ -1,0 +1,202 @@
+//! What pflow would start for an entry, and whether it can: program, arguments, variables.
+//! Takes an entry; gives what is wrong with it. Starts nothing, and never changes the entry.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::{GatewayConfig, Launcher, Template, Variables};
+use crate::scrub;
+
+/// How entries were started before: `python -m` looks for modules in the folder that pflow is run in, before all others.
+const OLD_FORM: [&str; 2] = ["-m", "pflow_gateway"];
+
+/// What was found about how pflow starts an entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Launch {
+    /// The program as it is written.
+    pub command: String,
+    /// Why pflow cannot start it; it is certain.
+    pub broken: Option<String>,
+    /// What will not be as meant.
+    pub doubts: Vec<String>,
+    /// The folder that pflow is run in could put its own code into it.
+    pub is_unsafe: bool,
+}
+
+impl Launch {
+    /// Looks at an entry of ours. None: pflow starts nothing for it.
+    #[must_use]
+    pub fn of(name: &str, entry: &Value, config: &GatewayConfig, variables: &Variables) -> Option<Self> {
+        entry.get("gateway")?;
+        let command = entry.get("command").and_then(Value::as_str).unwrap_or_default();
+        let mut launch = Self { command: scrub::line(command, 300), ..Self::default() };
+        if command.is_empty() {
+            launch.broken = Some("the entry has no \"command\", so there is nothing that pflow could start".into());
+            return Some(launch);
+        }
+        let resolved = Template::new(command).resolve(variables);
+        let command = resolved.as_ref().map_or(command, secrecy::ExposeSecret::expose_secret);
+        match place(command) {
+            Place::Runs => {}
+            Place::Missing => launch.broken = Some(format!("{} does not exist", launch.command)),
+            Place::NotAProgram => launch.broken = Some(format!("{} cannot be executed", launch.command)),
+            Place::NotOnPath => {
+                launch.doubts.push(format!("{} is not on this PATH; pflow needs it on its own", launch.command));
+            }
+        }
+        let args = words(entry);
+        if is_old_form(entry) {
+            launch.doubts.push(old_form_words());
+            launch.is_unsafe = true;
+        }
+        let served = args.iter().position(|word| *word == "serve").and_then(|at| args.get(at + 1));
+        match served {
+            Some(served) if *served == name => {}
+            Some(served) => launch.doubts.push(format!(
+                "\"args\" say serve {}, so pflow gets that gateway and not {}",
+                scrub::line(served, 100),
+                scrub::line(name, 100)
+            )),
+            None => launch.doubts.push(format!("\"args\" do not say serve {}", scrub::line(name, 100))),
+        }
+        let env = entry.get("env").and_then(Value::as_object);
+        let lacks =
+            |variable: &str| !env.is_some_and(|env| env.contains_key(variable)) && !variables.in_settings(variable);
+        let mut missing: Vec<&str> = config
+            .variables()
+            .filter(|(name, default)| default.is_none() && lacks(name))
+            .map(|(name, _)| name)
+            .collect();
+        missing.dedup();
+        for variable in missing {
+            launch.doubts.push(format!(
+                "\"env\" lacks {variable}, and pflow hands on only what is named there: add \"env\": {{\"{variable}\": \"${{{variable}}}\"}}"
+            ));
+        }
+        Some(launch)
+    }
+}
+
+/// Whether the entry is started by `python -m pflow_gateway`.
+pub(super) fn is_old_form(entry: &Value) -> bool {
+    entry.get("gateway").is_some() && words(entry).starts_with(&OLD_FORM)
+}
+
+/// What is wrong with that.
+pub(super) fn old_form_words() -> String {
+    "it is started by python -m, which also runs files of the folder that pflow is started in; `adopt` rewrites it"
+        .into()
+}
+
+/// The entry, started by another program.
+#[must_use]
+pub fn relaunched(entry: &Value, launcher: &Launcher) -> Value {
+    let mut entry = entry.clone();
+    let args = words(&entry);
+    let own = args.iter().position(|word| *word == "serve").and_then(|at| args.get(at..)).unwrap_or_default();
+    let args: Vec<Value> =
+        launcher.args.iter().map(|word| json!(word)).chain(own.iter().map(|word| json!(word))).collect();
+    if let Some(members) = entry.as_object_mut() {
+        members.insert("command".to_owned(), json!(launcher.command));
+        members.insert("args".to_owned(), Value::Array(args));
+    }
+    entry
+}
+
+fn words(entry: &Value) -> Vec<&str> {
+    entry.get("args").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+enum Place {
+    Runs,
+    Missing,
+    NotAProgram,
+    NotOnPath,
+}
+
+/// Where the system would find a program.
+fn place(command: &str) -> Place {
+    if command.contains(std::path::MAIN_SEPARATOR) || command.contains('/') {
+        let path = Path::new(command);
+        return match std::fs::metadata(path) {
+            Ok(_) if runs(path) => Place::Runs,
+            Ok(_) => Place::NotAProgram,
+            Err(_) => Place::Missing,
+        };
+    }
+    let found = std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|folder| runs(&folder.join(command)) || runs(&with_exe(&folder, command)))
+    });
+    if found { Place::Runs } else { Place::NotOnPath }
+}
+
+fn with_exe(folder: &Path, command: &str) -> PathBuf {
+    folder.join(format!("{command}{}", std::env::consts::EXE_SUFFIX))
+}
+
+fn runs(path: &Path) -> bool {
+    let Ok(found) = std::fs::metadata(path) else { return false };
+    #[cfg(unix)]
+    let executable = std::os::unix::fs::PermissionsExt::mode(&found.permissions()) & 0o111 != 0;
+    #[cfg(not(unix))]
+    let executable = true;
+    found.is_file() && executable
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+mod tests {
+    use super::*;
+    use crate::config::entry;
+
+    fn look(name: &str, entry: &Value) -> Launch {
+        let variables = Variables::from_maps([].into(), vec![("KEPT".to_owned(), "x".to_owned())]);
+        Launch::of(name, entry, &entry::read(name, entry).unwrap(), &variables).unwrap()
+    }
+
+    #[test]
+    fn a_program_that_is_gone_or_none_is_told_from_one_that_may_be_found() {
+        let command = |command: &str| {
+            look("g", &json!({"command": command, "args": ["serve", "g"], "gateway": {"url": "http://h"}}))
+        };
+        assert_eq!(command("/bin/sh"), Launch { command: "/bin/sh".into(), ..Launch::default() });
+        assert_eq!(command("sh").doubts, Vec::<String>::new());
+        assert!(command("/gone/bin/python").broken.unwrap().contains("/gone/bin/python does not exist"));
+        assert!(command("/etc/passwd").broken.unwrap().contains("cannot be executed"));
+        assert!(command("/etc").broken.unwrap().contains("cannot be executed"));
+        assert!(command("").broken.unwrap().contains("no \"command\""));
+        let nowhere = command("no-such-program-anywhere");
+        assert!(nowhere.broken.is_none() && nowhere.doubts.join("").contains("not on this PATH"), "{nowhere:?}");
+    }
+
+    #[test]
+    fn arguments_for_another_gateway_and_variables_that_are_not_handed_on_are_said() {
+        let entry = |args: Value, env: Value| {
+            json!({"command": "/bin/sh", "args": args, "env": env, "gateway": {"url": "http://h/${IN_URL}",
+                "auth": {"type": "bearer", "token": "${TOKEN}"}, "headers": {"a": "${KEPT}${WITH:-x}"}}})
+        };
+        let env = json!({"TOKEN": "${TOKEN}", "IN_URL": "${IN_URL}"});
+        let doubts = |entry: Value| look("b", &entry).doubts.join("; ");
+        assert_eq!(doubts(entry(json!(["serve", "b"]), env.clone())), "");
+        assert!(doubts(entry(json!(["serve", "a"]), env.clone())).contains("say serve a, so pflow gets that gateway"));
+        assert!(doubts(entry(json!(["demo"]), env.clone())).contains("do not say serve b"));
+        let lacking = doubts(entry(json!(["serve", "b"]), json!({})));
+        assert!(lacking.contains("lacks IN_URL") && lacking.contains("lacks TOKEN"), "{lacking}");
+        assert!(!lacking.contains("KEPT") && !lacking.contains("WITH"), "{lacking}");
+        assert!(doubts(entry(json!(["-m", "pflow_gateway", "serve", "b"]), env)).contains("python -m"));
+    }
+
+    #[test]
+    fn another_launcher_leaves_everything_else() {
+        let before = json!({"note": 1, "command": "python", "args": ["-m", "pflow_gateway", "serve", "g", "--config", "f"], "gateway": {}});
+        let launcher = Launcher { command: "/opt/pflow-gateway".into(), args: Vec::new() };
+        assert!(is_old_form(&before));
+        let after = relaunched(&before, &launcher);
+        assert_eq!(
+            after,
+            json!({"note": 1, "command": "/opt/pflow-gateway", "args": ["serve", "g", "--config", "f"], "gateway": {}})
+        );
+        assert!(!is_old_form(&after));
+    }
+}
