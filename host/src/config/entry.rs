@@ -8,7 +8,7 @@
 //!    "kind": "docker",
 //!    "auth": {"type": "bearer", "token": "${GATEWAY_TOKEN}"},
 //!    "headers": {"X-Team": "a"},
-//!    "services": {"include": ["git*"], "exclude": [], "declare": [{"name": "github", "prefix": "gh_"}]},
+//!    "services": {"include": ["git*"], "exclude": [], "declare": [{"name": "github", "prefix": "gh_"}, {"name": "slack", "tools": ["post_*"]}]},
 //!    "tools": {"include": [], "exclude": ["*_delete*"], "read_only": false, "no_destructive": false, "control": false},
 //!    "timeout": 30,
 //!    "ca_file": "~/company-ca.pem",
@@ -106,6 +106,7 @@ pub(super) fn read(name: &str, entry: &Value) -> Result<GatewayConfig> {
         component: gateway.get("component").map(|file| path(&file)).transpose()?,
         components: None,
         folder: None,
+        memory: None,
         limits,
         egress_limits,
         refresh: refresh(&gateway)?,
@@ -117,7 +118,12 @@ pub(super) fn read(name: &str, entry: &Value) -> Result<GatewayConfig> {
 fn plain(name: &str, entry: &Member) -> Result<GatewayConfig> {
     if entry.value().get("type").and_then(Value::as_str) != Some("http") {
         return Err(Error::config(format!("{name} is not a gateway: it is an MCP server that pflow starts itself"))
-            .with_hint("a gateway is an entry with \"gateway\", or with \"type\": \"http\""));
+            .with_hint(if is_docker_over_stdio(entry.value()) {
+                "start it over HTTP: `docker mcp gateway run --port 8811 --transport streaming`, with MCP_GATEWAY_AUTH_TOKEN set; then \
+                 `add docker http://127.0.0.1:8811/mcp --bearer-env MCP_GATEWAY_AUTH_TOKEN`"
+            } else {
+                "a gateway is an entry with \"gateway\", or with \"type\": \"http\""
+            }));
     }
     let url_member = entry.required("url")?;
     Ok(GatewayConfig {
@@ -129,6 +135,14 @@ fn plain(name: &str, entry: &Member) -> Result<GatewayConfig> {
         name: name.to_owned(),
         ..GatewayConfig::for_url(url_member.string()?)?
     })
+}
+
+/// `docker mcp gateway run` over stdio, as Docker's tutorials have it.
+fn is_docker_over_stdio(entry: &Value) -> bool {
+    let command = entry.get("command").and_then(Value::as_str).unwrap_or_default();
+    let is_docker = command.rsplit(['/', '\\']).next().is_some_and(|program| program.starts_with("docker"));
+    let words = entry.get("args").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    is_docker && words.filter(|word| matches!(*word, "gateway" | "run")).count() == 2
 }
 
 /// An absolute http or https URL that holds no credential.
@@ -267,9 +281,11 @@ fn declare(declared: &Member) -> Result<Vec<DeclaredService>> {
             text.parse().map_err(|problem| Error::config(format!("{}: {problem}", item.path())))?
         } else {
             item.object()?;
+            item.warn_of_others(&["name", "prefix", "tools"]);
             DeclaredService {
                 name: item.required("name")?.string()?.to_owned(),
                 prefix: item.get("prefix").map(|prefix| prefix.string().map(str::to_owned)).transpose()?,
+                tools: list(&item, "tools")?,
             }
         };
         services.push(service);
@@ -434,6 +450,30 @@ mod tests {
     }
 
     #[test]
+    fn a_service_is_declared_alike_in_words_and_as_an_object() {
+        let declared = |item: Value| {
+            let entry = json!({"command": "x", "gateway": {"url": "http://h/mcp", "services": {"declare": [item]}}});
+            read("docker", &entry).unwrap().services.pop().unwrap()
+        };
+        for (words, object) in [
+            ("github", json!({"name": "github"})),
+            ("github=gh_", json!({"name": "github", "prefix": "gh_"})),
+            ("github=list_issues", json!({"name": "github", "prefix": "list_issues"})),
+            ("linear=", json!({"name": "linear", "prefix": ""})),
+            ("github=*_pull_request", json!({"name": "github", "tools": ["*_pull_request"]})),
+            (
+                "github=list_issues, get_{issue,user},[ab,]*",
+                json!({"name": "github", "tools": ["list_issues", "get_{issue,user}", "[ab,]*"]}),
+            ),
+        ] {
+            assert_eq!(declared(json!(words)), declared(object), "{words}");
+        }
+        for broken in ["=gh_", "", "github=a,,b", "github=,"] {
+            assert!(broken.parse::<DeclaredService>().is_err(), "{broken}");
+        }
+    }
+
+    #[test]
     fn every_default_is_below_its_ceiling() {
         for setting in Limits::SETTINGS {
             assert!((setting.get)(&Limits::default()) <= setting.ceiling, "{}", setting.name);
@@ -465,6 +505,9 @@ mod tests {
 
     #[test]
     fn a_server_that_pflow_starts_is_no_gateway() {
+        let stdio = json!({"command": "docker", "args": ["mcp", "gateway", "run"]});
+        let hint = read("MCP_DOCKER", &stdio).unwrap_err().hint.unwrap();
+        assert!(hint.contains("--transport streaming"), "{hint}");
         assert!(!is_gateway(&json!({"command": "npx"})));
         assert!(is_gateway(&json!({"command": "x", "gateway": {}})));
     }
