@@ -49,7 +49,12 @@ impl Upstream for Gateway {
     }
 
     async fn tools(&self) -> Result<report::Tools> {
-        Self::tools(self, &Filter::default()).await
+        let mut tools = Self::tools(self, &Filter::default()).await?;
+        // Tools, and none but the gateway's own: a sync that registers nothing would not say so.
+        match tools.nothing.take().filter(|_| tools.total > 0) {
+            Some(nothing) => Err(nothing),
+            None => Ok(tools),
+        }
     }
 
     async fn call(&self, tool: &str, arguments: Map<String, Value>, options: CallOptions) -> report::Call {
