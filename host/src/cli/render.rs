@@ -280,7 +280,12 @@ fn one_health(gateway: &GatewayHealth, text: &mut String) {
         }
     }
     table.print("  ", text);
-    // What is gone stands with its service.
+    // What is gone stands with its service, where that has a line.
+    let rowless = |name: &&String| !gateway.services.iter().any(|service| service.name == **name);
+    let gone: Vec<String> = gateway.vanished.iter().filter(rowless).map(|name| scrub::line(name, NAME)).collect();
+    if !gone.is_empty() {
+        let _ = writeln!(text, "  {} gone since the last good snapshot: {}", careful(), gone.join(", "));
+    }
     let what = "new since the last good snapshot";
     let tools = count(gateway.appeared_tools.len(), "tool");
     if !gateway.appeared.is_empty() {

@@ -153,7 +153,7 @@ impl ConfigFile {
 
     fn gateway(&self, name: &str, server: &Value) -> Result<GatewayConfig> {
         let mut gateway = entry::read(name, server).and_then(|gateway| self.with_component(gateway))?;
-        gateway.memory = Some(Self::memory(&self.path));
+        gateway.memory = Self::memory(&self.path).ok();
         Ok(gateway)
     }
 
