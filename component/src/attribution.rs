@@ -102,6 +102,7 @@ fn claims(declared: &[DeclaredService]) -> Vec<Claim> {
 }
 
 /// What a user declared of a service and no tool's name is, with the reason if it cannot be.
+#[must_use]
 pub fn idle_claims(declared: &DeclaredService, tools: &[Tool]) -> Vec<(String, Option<Broken>)> {
     let idle = |pattern: &String| match pattern.parse::<Glob>() {
         Ok(glob) => (!tools.iter().any(|tool| glob.is_match(&tool.name))).then(|| (pattern.clone(), None)),

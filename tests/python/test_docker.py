@@ -173,7 +173,7 @@ def test_a_gateway_of_one_service_is_declared_as_the_advice_prints_it(pflow: Pfl
     assert 'declare it as "linear="' in shown
     code, shown, _ = bare(pflow, gateway.url, "--service", "linear=", "--replace")
     assert (code, "works: 3 tools of 1 service" in shown) == (0, True), shown
-    declared = pflow.servers()["docker"]["gateway"]["services"]["declare"]
+    declared = pflow.servers["docker"]["gateway"]["services"]["declare"]
     assert declared == [{"name": "linear", "prefix": ""}]
 
 
