@@ -230,13 +230,14 @@ async fn known(pool: &Pool, tool: &str, attempt: &Attempt) -> Result<(Arc<Listed
     let new = match listed.tool(tool) {
         Some((_, None)) => return Ok((listed, tool.to_owned())),
         Some((found, Some(reason))) => return Err(refused(pool, found, reason)),
-        None => match pool.identities().renamed(tool, &listed.catalog) {
-            Some(new) => new.name.clone(),
-            None => {
+        None => {
+            let renamed = pool.identities().renamed(tool, &listed.catalog).map(|new| new.name.clone());
+            let Some(new) = renamed else {
                 pool.misses(tool);
                 return Err(unknown(pool, &listed, tool).await);
-            }
-        },
+            };
+            new
+        }
     };
     if let Some((found, Some(reason))) = listed.tool(&new) {
         return Err(refused(pool, found, reason));
