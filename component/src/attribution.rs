@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     gateways::{Product, Report, Reported},
+    glob::{Broken, Glob},
     model::{Attribution, Confidence, DeclaredService, Provenance, Tool},
     text,
 };
@@ -32,8 +33,8 @@ const VERBS: &[&str] = &[
 pub struct Ladder<'a> {
     product: &'a dyn Product,
     report: &'a Report,
-    /// Prefixes of declared services, longest first.
-    declared: Vec<Prefix>,
+    /// What declared services claim, the nearest first.
+    declared: Vec<Claim>,
     /// Prefixes of services that are known to exist, longest first.
     known: Vec<Prefix>,
     /// Prefixes with their separators that several tools share.
@@ -46,6 +47,68 @@ struct Prefix {
     service: String,
     /// From where the service is known.
     source: String,
+}
+
+/// What a declared service says of its tools' names.
+struct Claim {
+    text: String,
+    how: How,
+    service: String,
+}
+
+enum How {
+    /// They start so, or one is called so.
+    Start,
+    /// They start so; made of the service's name.
+    Made,
+    Glob(Glob),
+}
+
+impl Claim {
+    fn is_name(&self, tool: &str) -> bool {
+        !matches!(self.how, How::Made) && !self.text.is_empty() && self.text == tool
+    }
+
+    fn covers(&self, tool: &str) -> bool {
+        match &self.how {
+            How::Start | How::Made => tool.len() > self.text.len() && tool.starts_with(self.text.as_str()),
+            How::Glob(glob) => glob.is_match(tool),
+        }
+    }
+}
+
+fn claims(declared: &[DeclaredService]) -> Vec<Claim> {
+    let mut claims = Vec::new();
+    for DeclaredService { name, prefix, tools } in declared {
+        let mut claim = |text: String, how| claims.push(Claim { text, how, service: name.clone() });
+        match prefix {
+            Some(prefix) => claim(prefix.clone(), How::Start),
+            None if tools.is_empty() => prefixes_of(name).into_iter().for_each(|text| claim(text, How::Made)),
+            None => {}
+        }
+        for pattern in tools {
+            if let Ok(glob) = pattern.parse() {
+                claim(pattern.clone(), How::Glob(glob));
+            }
+        }
+    }
+    // What says more is nearer, however it is said: the signs of a glob say nothing.
+    let says = |claim: &Claim| match claim.how {
+        How::Start | How::Made => claim.text.len(),
+        How::Glob(_) => claim.text.chars().filter(|c| !"*?[]{},!\\".contains(*c)).map(char::len_utf8).sum(),
+    };
+    claims.sort_by_key(|claim| std::cmp::Reverse(says(claim)));
+    claims
+}
+
+/// What a user declared of a service and no tool's name is, with the reason if it cannot be.
+#[must_use]
+pub fn idle_claims(declared: &DeclaredService, tools: &[Tool]) -> Vec<(String, Option<Broken>)> {
+    let idle = |pattern: &String| match pattern.parse::<Glob>() {
+        Ok(glob) => (!tools.iter().any(|tool| glob.is_match(&tool.name))).then(|| (pattern.clone(), None)),
+        Err(problem) => Some((pattern.clone(), Some(problem))),
+    };
+    declared.tools.iter().filter_map(idle).collect()
 }
 
 impl<'a> Ladder<'a> {
@@ -71,14 +134,10 @@ impl<'a> Ladder<'a> {
                 source: source.clone(),
             })
         });
-        let declared = declared.iter().flat_map(|DeclaredService { name, prefix }| {
-            let prefixes = prefix.as_ref().map_or_else(|| prefixes_of(name), |prefix| BTreeSet::from([prefix.clone()]));
-            prefixes.into_iter().map(|text| Prefix { text, service: name.clone(), source: String::new() })
-        });
         Self {
             product,
             report,
-            declared: longest_first(declared),
+            declared: claims(declared),
             known: longest_first(known),
             inferred: infer(product, tools),
         }
@@ -100,11 +159,14 @@ impl<'a> Ladder<'a> {
         if self.product.is_control_tool(&tool.name) {
             return None;
         }
-        let Prefix { text: prefix, service, .. } = matching(&self.declared, &tool.name)?;
-        let evidence = if prefix.is_empty() {
-            format!("all tools are declared to be from \"{}\"", text::clean(service))
-        } else {
-            format!("declared; the name starts with \"{}\"", text::clean(prefix))
+        let exact = self.declared.iter().find(|claim| claim.is_name(&tool.name));
+        let Claim { text, how, service } =
+            exact.or_else(|| self.declared.iter().find(|claim| claim.covers(&tool.name)))?;
+        let evidence = match how {
+            _ if exact.is_some() => "declared by its name".to_owned(),
+            How::Glob(_) => format!("declared; the name matches \"{}\"", text::clean(text)),
+            _ if text.is_empty() => format!("all tools are declared to be from \"{}\"", text::clean(service)),
+            How::Start | How::Made => format!("declared; the name starts with \"{}\"", text::clean(text)),
         };
         // What the gateway reports of the same tool tells its name there.
         let original_name = self.report.tools.get(&tool.name).and_then(|reported| reported.original_name.clone());
@@ -273,7 +335,7 @@ mod tests {
     use crate::{gateways, model::Kind};
 
     fn declared(names: &[String]) -> Vec<DeclaredService> {
-        names.iter().map(|name| DeclaredService { name: name.clone(), prefix: None }).collect()
+        names.iter().map(|name| DeclaredService { name: name.clone(), prefix: None, tools: Vec::new() }).collect()
     }
 
     const KINDS: [Kind; 3] = [Kind::Docker, Kind::ContextForge, Kind::Generic];

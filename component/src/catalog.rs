@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    attribution::Ladder,
+    attribution::{self, Ladder},
     gateways::{Product, Report},
     mcp::{json_rpc::quote, paging::Listing},
     model::{
@@ -49,6 +49,7 @@ pub fn build(listing: Listing, mut report: Report, product: &dyn Product, declar
     }
     warnings.append(&mut report.warnings);
     warnings.extend(findings(&tools, &services, declared));
+    warnings.extend(untold(&tools, product));
     Catalog { tools, services, warnings, pages: listing.pages, ttl_ms: listing.ttl_ms }
 }
 
@@ -158,14 +159,6 @@ const ROUND: &[usize] = &[50, 100];
 
 fn findings(tools: &[Tool], services: &[Service], declared: &[DeclaredService]) -> Vec<Warning> {
     let mut warnings = Vec::new();
-    if tools.is_empty() {
-        warnings.push(Warning {
-            concern: Concern::NoTools,
-            subject: None,
-            message: "the gateway lists no tools; some answer so when they fail or when the credential may see none"
-                .to_owned(),
-        });
-    }
     for pair in tools.chunk_by(|a, b| a.name == b.name).filter(|same| same.len() > 1) {
         let Some(tool) = pair.first() else { continue };
         let name = text::clean(&tool.name);
@@ -195,16 +188,80 @@ fn findings(tools: &[Tool], services: &[Service], declared: &[DeclaredService]) 
             subject: Some(name),
         });
     }
-    for DeclaredService { name, prefix } in declared {
-        if !tools.is_empty() && services.iter().any(|service| service.name == *name && service.tools == 0) {
-            let name = text::clean(name);
-            let hint = match prefix {
-                Some(prefix) => format!("no tool's name starts with \"{}\"", text::clean(prefix)),
-                None => format!("no tool's name starts with it; if all tools are from it, declare it as \"{name}=\""),
-            };
+    if !tools.is_empty() {
+        warnings.extend(idle_declarations(tools, services, declared));
+    }
+    warnings
+}
+
+/// What the names do not tell: that there is no service at all, or which one a tool is of.
+fn untold(tools: &[Tool], product: &dyn Product) -> Option<Warning> {
+    let warn = |concern, message| Some(Warning { concern, subject: None, message });
+    let own = |tool: &&Tool| tool.provenance.attribution == Attribution::Control;
+    let control = tools.iter().filter(own).count();
+    if control == tools.len() {
+        let what = if tools.is_empty() {
+            "the gateway lists no tools".to_owned()
+        } else {
+            format!(
+                "the gateway has no services: {} its own",
+                if control == 1 { "its only tool is".to_owned() } else { format!("all its {control} tools are") }
+            )
+        };
+        let why = product
+            .no_services()
+            .unwrap_or("gateways also answer so when they fail inside, or when the credential may see nothing");
+        return warn(Concern::NoTools, format!("{what}; {why}"));
+    }
+    let unknown = tools.iter().filter(|tool| tool.provenance.service.is_none()).count();
+    let how = product.bare_names().filter(|_| unknown > 0)?;
+    let which = if unknown == tools.len() - control {
+        "the gateway does not tell which services are behind it".to_owned()
+    } else {
+        format!(
+            "the gateway does not tell of which service {} {}",
+            text::count(unknown, "tool"),
+            if unknown == 1 { "is" } else { "are" }
+        )
+    };
+    warn(Concern::Other, format!("{which}: {how}"))
+}
+
+/// Declared services without a tool, and of the others what no tool's name is. A service may be declared in several parts.
+fn idle_declarations(tools: &[Tool], services: &[Service], declared: &[DeclaredService]) -> Vec<Warning> {
+    let mut parts: BTreeMap<&str, Vec<&DeclaredService>> = BTreeMap::new();
+    for part in declared {
+        parts.entry(&part.name).or_default().push(part);
+    }
+    let mut warnings = Vec::new();
+    for (name, parts) in parts {
+        let absent = services.iter().any(|service| service.name == name && service.tools == 0);
+        let name = text::clean(name);
+        let mut why = Vec::new();
+        for part in parts {
+            for (pattern, broken) in attribution::idle_claims(part, tools) {
+                let pattern = text::clean(&pattern);
+                why.push(match broken {
+                    Some(problem) => format!("\"{pattern}\" is no pattern: {problem}"),
+                    None => format!("no tool is called \"{pattern}\""),
+                });
+            }
+            match &part.prefix {
+                Some(prefix) if absent => why.push(match prefix.as_str() {
+                    "" => "every tool is the gateway's own, or another service's".to_owned(),
+                    prefix => format!("no tool's name starts with \"{}\"", text::clean(prefix)),
+                }),
+                None if absent && part.tools.is_empty() => why.push(format!(
+                    "no tool's name starts with it; if all tools are from it, declare it as \"{name}=\", if some are, by their names, like \"{name}=TOOL,TOOL\""
+                )),
+                _ => {}
+            }
+        }
+        if !why.is_empty() {
+            let what = if absent { "has no tools" } else { "is declared with what matches nothing" };
             warnings.push(Warning {
                 concern: Concern::Other,
-                message: format!("the declared service \"{name}\" has no tools: {hint}"),
+                message: format!("the declared service \"{name}\" {what}: {}", why.join("; ")),
                 subject: Some(name),
             });
         }

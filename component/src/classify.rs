@@ -226,8 +226,9 @@ pub fn by_fault(fault: &RpcFault, status: u16, context: &Context<'_>) -> Error {
     let message = text::clean(&fault.message);
     let calling = context.method == "tools/call";
     let upstream = |status, delivery| {
+        let named = context.product.service_in_fault(fault);
         Error::Upstream(UpstreamFailure {
-            service: context.service.map(text::clean),
+            service: named.as_deref().or(context.service).map(text::clean),
             status,
             message: message.clone(),
             delivery,

@@ -162,7 +162,7 @@ macro_rules! records {
 records! {
     wit::Implementation => model::Implementation { name, version }
     model::Implementation => wit::Implementation { name, version }
-    wit::DeclaredService => model::DeclaredService { name, prefix }
+    wit::DeclaredService => model::DeclaredService { name, prefix, tools }
     wit::Session => model::Session { era, protocol_version, session_id, kind, kind_evidence, server, announces_tool_changes }
     model::Session => wit::Session { era, protocol_version, session_id, kind, kind_evidence, server, announces_tool_changes }
     wit::Annotations => model::Annotations { title, read_only, destructive, idempotent, open_world }

@@ -65,6 +65,7 @@ pub struct Implementation {
 pub struct DeclaredService {
     pub name: String,
     pub prefix: Option<String>,
+    pub tools: Vec<String>,
 }
 
 #[derive(Clone, Debug)]

@@ -26,6 +26,7 @@ pub mod runtime;
 mod scrub;
 pub mod serve;
 mod setting;
+mod spelling;
 
 pub use deadline::Deadline;
 pub use error::{Class, Error, Result};

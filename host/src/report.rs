@@ -130,6 +130,12 @@ pub struct Test {
     pub tools: Option<usize>,
     /// Number of services.
     pub services: Option<usize>,
+    /// Tools with which the gateway itself is controlled, among `tools`.
+    pub control_tools: Option<usize>,
+    /// Tools of no known service, among `tools`.
+    pub unattributed: Option<usize>,
+    /// What was noticed and is no failure.
+    pub warnings: Vec<String>,
     /// Why it failed.
     pub error: Option<Error>,
 }
@@ -154,6 +160,8 @@ pub struct Services {
     pub gateway: String,
     /// Sorted by name.
     pub services: Vec<Service>,
+    /// Services that the entry's own filter leaves out; they are not in `services`.
+    pub left_out: usize,
     /// Tools of no known service.
     pub unattributed: usize,
     /// What was noticed, in plain sentences.
@@ -195,6 +203,9 @@ pub struct Tools {
     pub tools: Vec<Tool>,
     /// What was noticed, in plain sentences.
     pub warnings: Vec<String>,
+    /// Why there is nothing behind the gateway, if there is nothing.
+    #[serde(skip)]
+    pub nothing: Option<Error>,
 }
 
 /// One tool.

@@ -251,8 +251,10 @@ def test_the_guide_to_docker(
     """Against the imitation, which is what the guide says that it shows."""
     token = "a-token-of-a-guide"
     gateway = fake_gateway("docker", "--prefix", "--dynamic-tools", "--services", "github,slack", "--token", token)
-    port = urlsplit(gateway.url).port
-    follower = reader({"8811": str(port)})
+    bare = fake_gateway("docker", "--services", "github,slack", "--token", token)
+    empty = fake_gateway("docker", "--empty-profile", "--token", token)
+    ports = {"8811": gateway, "8812": bare, "8813": empty}
+    follower = reader({guides: str(urlsplit(one.url).port) for guides, one in ports.items()})
     # The guide sets it where the gateway is started.
     found = follower.read(GUIDES / "docker-mcp-gateway.md", MCP_GATEWAY_AUTH_TOKEN=token)
     assert not found, "\n".join(found)

@@ -143,7 +143,19 @@ pub fn lab() -> Service {
     Service { name: "lab".to_owned(), tools }
 }
 
-/// A service by its specification: `github`, `slack`, `lab`, or `NAME:COUNT` for a numbered one.
+/// Tools as in a container: `echo`, `steps`, and `crash`, at which the process ends.
+#[must_use]
+pub fn container() -> Service {
+    use Nature::{Reads, Writes};
+    let tools = vec![
+        Tool::new("echo", "Give the arguments back", &["text"], Reads),
+        Tool::new("steps", "Report progress, then answer", &["steps!", "seconds"], Reads),
+        Tool::new("crash", "End the process during the call", &[], Writes),
+    ];
+    Service { name: "box".to_owned(), tools }
+}
+
+/// A service by its specification: `github`, `slack`, `lab`, `box`, or `NAME:COUNT` for a numbered one.
 #[must_use]
 pub fn by_name(specification: &str) -> Service {
     match specification.split_once(':') {
@@ -152,6 +164,7 @@ pub fn by_name(specification: &str) -> Service {
             "github" => github(),
             "slack" => slack(),
             "lab" => lab(),
+            "box" => container(),
             other => numbered(other, 10),
         },
     }

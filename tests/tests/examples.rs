@@ -89,6 +89,16 @@ fn expected() -> Vec<Expected> {
             plain: true,
         },
         Expected {
+            file: "docker-bare-names.json",
+            name: "docker",
+            kind: Some(Kind::Docker),
+            auth: DOCKER_TOKEN,
+            // Declared by their tools.
+            services: &[("github", ""), ("slack", "")],
+            filter: Filter::default(),
+            plain: false,
+        },
+        Expected {
             file: "custom-declared-services.json",
             name: "custom",
             kind: Some(Kind::Generic),

@@ -29,6 +29,13 @@ const CONTROL_TOOLS: &[&str] = &[
     "find-tools",
 ];
 
+/// Docker Desktop's governance refuses a tool: `policy denied tool T on server S: reason`.
+const POLICY_DENIED: &str = "policy denied tool ";
+/// It could not be asked: `policy check failed for S/T: reason`.
+const POLICY_UNKNOWN: &str = "policy check failed for ";
+/// `server "S" not found in configuration`.
+const NOT_CONFIGURED: &str = "not found in configuration";
+
 /// Why it is this product.
 pub(super) fn recognise(seen: &Seen<'_>) -> Option<String> {
     (seen.server.name == SERVER_NAME).then(|| format!("serverInfo.name is \"{SERVER_NAME}\""))
@@ -54,9 +61,21 @@ impl Product for Docker {
         if contains(text, "invalid during session initialization") {
             return Some(Judgement::Session(Delivery::NotDelivered));
         }
-        // A restarted service poisons this gateway session for good; a new one works at once.
-        if contains(text, "session not found") || contains(text, "client is closing") {
-            return Some(Judgement::Session(Delivery::MaybeDelivered));
+        // A restarted service poisons this gateway session for good; a new one works at once. The first text is the service's
+        // own 404 to this very POST (go-sdk streamable.go), the second comes before anything is written (jsonrpc2/wire.go).
+        let refused_by_service = contains(text, "failed to connect (session id") && contains(text, "session not found");
+        if refused_by_service || contains(text, "client is closing") {
+            return Some(Judgement::Session(Delivery::NotDelivered));
+        }
+        if contains(text, POLICY_DENIED) || contains(text, POLICY_UNKNOWN) {
+            return Some(Judgement::Service(Status::Forbidden, Delivery::NotDelivered));
+        }
+        if contains(text, NOT_CONFIGURED) {
+            return Some(Judgement::Service(Status::Disabled, Delivery::NotDelivered));
+        }
+        // A container is started for each call; without the daemon there is none.
+        if contains(text, "cannot connect to the docker daemon") {
+            return Some(Judgement::Service(Status::Unreachable, Delivery::NotDelivered));
         }
         // `calling "tools/call": …` is a service's own error; the gateway adds `sending`, `rejected by transport`
         // or `failed to connect` where the way to it failed.
@@ -65,7 +84,45 @@ impl Product for Docker {
             let status = classify::words(text).unwrap_or(Status::Unreachable);
             return Some(Judgement::Service(status, classify::delivery_of(status, text)));
         }
-        None
+        // The service's process ended during the call.
+        if text.ends_with("EOF") {
+            return Some(Judgement::Service(Status::UpstreamError, Delivery::MaybeDelivered));
+        }
+        // Here 0 is any error of Go, and never says that the arguments are wrong. Errors of services keep their own codes.
+        (fault.code == 0).then(|| {
+            let status = classify::words(text).unwrap_or(Status::UpstreamError);
+            Judgement::Service(status, Delivery::MaybeDelivered)
+        })
+    }
+
+    fn service_in_fault(&self, fault: &RpcFault) -> Option<String> {
+        let text = fault.message.as_str();
+        let after = |words: &str| text.split_once(words).map(|(_, rest)| rest);
+        let found = if contains(text, POLICY_DENIED) {
+            after(" on server ")?.split(": ").next()?
+        } else if contains(text, POLICY_UNKNOWN) {
+            // `SERVER/TOOL`, and both may hold slashes and dots; a tool's name rarely does.
+            after(POLICY_UNKNOWN)?.split(": ").next()?.rsplit_once('/')?.0
+        } else if contains(text, NOT_CONFIGURED) {
+            after("server \"")?.split('"').next()?
+        } else {
+            return None;
+        };
+        Some(found.trim().to_owned()).filter(|name| !name.is_empty())
+    }
+
+    fn bare_names(&self) -> Option<&'static str> {
+        Some(
+            "`docker mcp feature enable tool-name-prefix`, and a restart of the gateway, puts the service's name before each tool's; \
+             or declare them by their tools, like --service github=list_issues,*_pull_request",
+        )
+    }
+
+    fn no_services(&self) -> Option<&'static str> {
+        Some(
+            "Docker's gateway starts so without a profile, with an empty one, and when it could start none of its servers: add some \
+             with `docker mcp profile server add`, start it with --profile NAME or --servers NAMES, and look for \"Can't start\" in its log",
+        )
     }
 
     fn no_health(&self) -> &'static str {

@@ -31,6 +31,21 @@ pub trait Product {
         None
     }
 
+    /// The service that a JSON-RPC error of this product names.
+    fn service_in_fault(&self, _fault: &RpcFault) -> Option<String> {
+        None
+    }
+
+    /// How tools get names that tell their service, where this product can do it.
+    fn bare_names(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Why a gateway of this product can be without any service, and what to do.
+    fn no_services(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The gateway's own failure in the text of an `isError` result.
     fn failure_in_text(&self, _text: &str, _tool: &str) -> Option<TextFailure> {
         None

@@ -19,6 +19,15 @@ enum Backend {
     SecretIn,
     SecretOut,
     OwnError,
+    /// A container service: its process ended during the call.
+    Crashed,
+    /// As above, of a `longLived` one, at the next call.
+    CrashedBefore,
+    Denied,
+    Unjudged,
+    Unconfigured,
+    NoDaemon,
+    AnyGoError,
 }
 
 struct Docker {
@@ -97,7 +106,9 @@ impl Peer for Docker {
                     "serverInfo": {"name": "Docker AI MCP Gateway", "version": "2.0.1"},
                 });
                 // A new gateway session heals a poisoned service.
-                if matches!(self.backend, Backend::Restarted | Backend::Closing) && self.opened > 1 {
+                if matches!(self.backend, Backend::Restarted | Backend::Closing | Backend::CrashedBefore)
+                    && self.opened > 1
+                {
                     self.backend = Backend::Well;
                 }
                 Ok(Self::say(seen, &hello).header("Mcp-Session-Id", &id))
@@ -139,6 +150,25 @@ impl Docker {
             }
             Backend::SecretIn => Self::fail(seen, 0, "a secret is being passed to tool post_message"),
             Backend::SecretOut => Self::fail(seen, 0, "a secret is being returned by the post_message tool"),
+            Backend::Crashed => Self::fail(seen, 0, "calling \"tools/call\": EOF"),
+            Backend::CrashedBefore => {
+                Self::fail(seen, 0, "connection closed: calling \"tools/call\": client is closing: EOF")
+            }
+            Backend::Denied => {
+                Self::fail(seen, 0, "policy denied tool create_issue on server com.example/github: not in this team")
+            }
+            Backend::Unjudged => Self::fail(
+                seen,
+                0,
+                "policy check failed for com.example/github/create_issue: context deadline exceeded",
+            ),
+            Backend::Unconfigured => Self::fail(seen, 0, "server \"github\" not found in configuration"),
+            Backend::NoDaemon => Self::fail(
+                seen,
+                0,
+                "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+            ),
+            Backend::AnyGoError => Self::fail(seen, 0, "no such container image: mcp/slack"),
             Backend::OwnError => Self::fail(seen, -32_042, "calling \"tools/call\": URL elicitation required"),
         }
     }
@@ -196,6 +226,7 @@ fn prefixes_are_a_guess_until_the_service_is_declared() {
     let declare = |name: &str, prefix: Option<&str>| pflow_gateway_component::model::DeclaredService {
         name: name.to_owned(),
         prefix: prefix.map(str::to_owned),
+        tools: Vec::new(),
     };
     let declared = attributed(vec![
         declare("github", None),
@@ -233,13 +264,13 @@ fn an_expired_session_is_lost_before_delivery() {
 
 #[test]
 fn a_restarted_service_poisons_the_session_and_a_new_one_heals_it() {
-    for backend in [Backend::Restarted, Backend::Closing] {
+    for backend in [Backend::Restarted, Backend::Closing, Backend::CrashedBefore] {
         let fake = Fake::new(Docker::with(backend));
         let mut conversation = open(&fake).unwrap();
         let Err(Error::SessionLost(lost)) = conversation.call_tool(&call("post_message")) else {
             panic!("{backend:?}")
         };
-        assert_eq!(lost.delivery, Delivery::MaybeDelivered);
+        assert_eq!(lost.delivery, Delivery::NotDelivered, "neither text is of a call that a service saw");
         conversation.renew().unwrap();
         assert_eq!(fake.count("DELETE /mcp"), 1, "the poisoned session is ended, or it stays for ever");
         assert!(!conversation.call_tool(&call("post_message")).unwrap().failed);
@@ -251,6 +282,43 @@ fn a_service_that_is_down_is_to_blame_and_nothing_was_delivered() {
     let Error::Upstream(failure) = error(Backend::Down) else { panic!() };
     assert_eq!((failure.status, failure.delivery), (Status::Unreachable, Delivery::NotDelivered));
     assert_eq!(failure.service.as_deref(), Some("slack"));
+}
+
+#[test]
+fn an_error_of_go_is_the_services_failure_and_never_the_callers_mistake() {
+    for (backend, service, status, delivery) in [
+        (Backend::Crashed, "slack", Status::UpstreamError, Delivery::MaybeDelivered),
+        (Backend::AnyGoError, "slack", Status::UpstreamError, Delivery::MaybeDelivered),
+        (Backend::Denied, "com.example/github", Status::Forbidden, Delivery::NotDelivered),
+        (Backend::Unjudged, "com.example/github", Status::Forbidden, Delivery::NotDelivered),
+        (Backend::Unconfigured, "github", Status::Disabled, Delivery::NotDelivered),
+        (Backend::NoDaemon, "slack", Status::Unreachable, Delivery::NotDelivered),
+    ] {
+        let Error::Upstream(failure) = error(backend) else { panic!("{backend:?}") };
+        assert_eq!((failure.status, failure.delivery), (status, delivery), "{backend:?}");
+        assert_eq!(failure.service.as_deref(), Some(service), "{backend:?}");
+    }
+}
+
+#[test]
+fn bare_names_are_warned_of_with_what_would_name_their_services() {
+    let fake = Fake::new(Docker::new(&["create_issue", "post_message", "mcp-add"]));
+    let catalog = open(&fake).unwrap().list_tools().unwrap();
+    let told: Vec<_> = catalog.warnings.iter().map(|warning| warning.message.as_str()).collect();
+    let [told] = told.as_slice() else { panic!("{told:?}") };
+    assert!(told.contains("does not tell which services") && told.contains("tool-name-prefix"), "{told}");
+    assert!(told.contains("--service"), "{told}");
+}
+
+#[test]
+fn a_gateway_with_control_tools_alone_has_no_services_and_says_what_to_do() {
+    for names in [&["mcp-add", "mcp-find", "code-mode"][..], &[]] {
+        let fake = Fake::new(Docker::new(names));
+        let catalog = open(&fake).unwrap().list_tools().unwrap();
+        let [warning] = catalog.warnings.as_slice() else { panic!("{:?}", catalog.warnings) };
+        assert_eq!(warning.concern, pflow_gateway_component::model::Concern::NoTools);
+        assert!(warning.message.contains("profile") && warning.message.contains("Can't start"), "{}", warning.message);
+    }
 }
 
 #[test]

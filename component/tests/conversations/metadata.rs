@@ -30,7 +30,7 @@ fn named(names: &[&str]) -> Value {
 }
 
 fn declare(name: &str, prefix: Option<&str>) -> DeclaredService {
-    DeclaredService { name: name.to_owned(), prefix: prefix.map(str::to_owned) }
+    DeclaredService { name: name.to_owned(), prefix: prefix.map(str::to_owned), tools: Vec::new() }
 }
 
 fn services(catalog: &Catalog) -> Vec<(&str, u32, Attribution, Confidence)> {
@@ -105,6 +105,48 @@ fn an_empty_prefix_declares_all_tools() {
     let catalog = list(named(&["a", "b"]), vec![declare("only", Some(""))]);
     assert_eq!(services(&catalog), [("only", 2, Attribution::Declared, Confidence::Certain)]);
     assert_eq!(catalog.tools[0].provenance.evidence, "all tools are declared to be from \"only\"");
+}
+
+/// As `NAME=TOOL,TOOL`.
+fn declare_tools(name: &str, tools: &[&str]) -> DeclaredService {
+    DeclaredService {
+        name: name.to_owned(),
+        prefix: None,
+        tools: tools.iter().map(|tool| (*tool).to_owned()).collect(),
+    }
+}
+
+#[test]
+fn services_are_declared_by_names_and_globs_of_their_tools() {
+    let catalog = list(
+        named(&["list_issues", "get_issue", "merge_pull_request", "list_channels", "list_issues_all", "other"]),
+        vec![
+            declare_tools("github", &["list_issues", "get_issue", "*_pull_request"]),
+            declare("slack", Some("list_")),
+            declare("gitlab", Some("list_issues_all")),
+        ],
+    );
+    let of = |name: &str| catalog.tools.iter().find(|tool| tool.name == name).unwrap().provenance.clone();
+    assert_eq!(of("list_issues").service.as_deref(), Some("github"), "an exact name is nearer than a prefix");
+    assert_eq!(of("list_issues").evidence, "declared by its name");
+    assert_eq!(of("merge_pull_request").service.as_deref(), Some("github"));
+    assert_eq!(of("merge_pull_request").evidence, "declared; the name matches \"*_pull_request\"");
+    assert_eq!(of("list_channels").service.as_deref(), Some("slack"));
+    assert_eq!(of("list_issues_all").service.as_deref(), Some("gitlab"), "a prefix may be the whole name");
+    assert_eq!(of("other").service, None);
+    assert!(catalog.warnings.is_empty(), "{:?}", catalog.warnings);
+}
+
+#[test]
+fn a_service_may_be_declared_in_several_parts_and_what_matches_nothing_is_told() {
+    let parts = vec![declare("github", Some("list_issues")), declare_tools("github", &["get_issue", "gte_*", "[a"])];
+    let catalog = list(named(&["list_issues", "get_issue"]), parts);
+    assert_eq!(services(&catalog), [("github", 2, Attribution::Declared, Confidence::Certain)]);
+    let told: Vec<_> = catalog.warnings.iter().map(|warning| warning.message.as_str()).collect();
+    let [told] = told.as_slice() else { panic!("{told:?}") };
+    assert!(told.contains("\"github\"") && told.contains("\"gte_*\"") && told.contains("'[' is not closed"), "{told}");
+    let catalog = list(named(&["post"]), vec![declare_tools("github", &["a"]), declare_tools("github", &["b"])]);
+    assert_eq!(catalog.warnings.len(), 1, "one fact, one line: {:?}", catalog.warnings);
 }
 
 #[test]

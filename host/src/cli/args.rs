@@ -122,8 +122,9 @@ pub(super) struct Entry {
     /// The product; found out when not said
     #[arg(long, value_enum)]
     pub(super) kind: Option<KindName>,
-    /// A service behind the gateway, and what its tools' names start with; may be repeated
-    #[arg(long = "service", value_name = "NAME[=PREFIX]", value_parser = declared)]
+    /// A service behind the gateway, and what its tools' names start with or are, like `github=gh_` or
+    /// `github=list_issues,*_pull_request`; `NAME=` for all tools; may be repeated
+    #[arg(long = "service", value_name = "NAME[=PREFIX|TOOL,…]", value_parser = declared)]
     pub(super) services: Vec<DeclaredService>,
     #[command(flatten)]
     pub(super) pick: Pick,

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Class, Error, Gateway, Result,
     config::{ConfigFile, Filter, GatewayConfig, Launcher, NewGateway, Replace, Variables},
-    history::{Last, Moment},
+    history::{Last, Moment, SnapshotTool},
     report, scrub,
     serve::{FileSnapshots, Snapshots},
 };
@@ -47,6 +47,21 @@ pub(super) struct Plan {
 pub(super) struct Written {
     pub(super) names: Vec<String>,
     pub(super) entries: serde_json::Map<String, Value>,
+    /// Declared services that there is no entry for.
+    pub(super) absent: Vec<String>,
+}
+
+impl Written {
+    /// What to say of the services that there is no entry for.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let words = |name: &String| {
+            let name = scrub::line(name, 100);
+            format!(
+                "{name} has no entry: the gateway lists no tool of it now; once it does, add it with the same command and --replace"
+            )
+        };
+        self.absent.iter().map(words).collect()
+    }
 }
 
 impl Plan {
@@ -114,7 +129,7 @@ impl Plan {
             .collect();
         if kept.is_empty() {
             return Err(Error::config(format!("{} does not tell which services are behind it", self.new.name))
-                .with_hint("declare them with --service NAME=PREFIX, or leave out --per-service"));
+                .with_hint("declare them with --service NAME=PREFIX or NAME=TOOL,TOOL, or leave out --per-service"));
         }
         Ok(kept.into_iter().collect())
     }
@@ -150,7 +165,32 @@ impl Plan {
         let shown = entries.iter().cloned().collect();
         file.put(entries, self.replace)?;
         file.save()?;
-        Ok(Written { names, entries: shown })
+        let absent = gateway.map(|gateway| self.absent(gateway)).unwrap_or_default();
+        Ok(Written { names, entries: shown, absent })
+    }
+
+    /// Declared services that no entry was made for: nothing of them is listed.
+    fn absent(&self, gateway: &Gateway) -> Vec<String> {
+        if self.split == Split::Whole {
+            return Vec::new();
+        }
+        let tools = gateway.seen_tools();
+        let listed = |name: &str| tools.iter().any(|tool| tool.service.as_deref() == Some(name));
+        let mut absent: Vec<_> = self.new.services.iter().map(|service| service.name.clone()).collect();
+        absent.retain(|name| !listed(name));
+        absent.dedup();
+        absent
+    }
+
+    /// What was listed while this was tested is what the first look is compared with.
+    pub(super) async fn remember(&self, context: &Context, gateway: &Gateway, names: &[String]) {
+        let (history, url, names) = (context.history(), self.new.address.url().to_string(), names.to_vec());
+        let seen = gateway.seen_tools().into_iter();
+        let mut tools: Vec<_> = seen.map(|tool| SnapshotTool { name: tool.name, service: tool.service }).collect();
+        tools.sort();
+        let keep = move || names.iter().for_each(|name| history.listed(name, &url, &tools, Moment::now()));
+        // Without it the first look has nothing to compare with; that is all.
+        let _ = tokio::task::spawn_blocking(keep).await;
     }
 }
 
@@ -211,6 +251,9 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
         _ => None,
     };
     if let Some(gateway) = &gateway {
+        if let Ok(written) = &written {
+            plan.remember(context, gateway, &written.names).await;
+        }
         gateway.close().await;
     }
     match (written, context.path()) {
@@ -219,6 +262,10 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
             let _ = writeln!(text, "{} {done} {} to {}", yes(), written.names.join(", "), path.display());
             for next in &next {
                 let _ = writeln!(text, "  → {next}");
+            }
+            let warnings = written.warnings();
+            for warning in &warnings {
+                let _ = writeln!(text, "{} {warning}", careful());
             }
             if let Some(total) = idle {
                 let total = render::count(total, "tool");
@@ -229,6 +276,7 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
                 members.insert("entries".to_owned(), Value::Object(written.entries));
                 members.insert("file".to_owned(), path.display().to_string().into());
                 members.insert("next".to_owned(), next.into());
+                members.insert("warnings".to_owned(), warnings.into());
                 members.insert("error".to_owned(), Value::Null);
             }
             Reply::good(text, &shape)

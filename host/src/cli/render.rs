@@ -105,17 +105,31 @@ pub(super) fn test(report: &Test) -> String {
     table.print("  ", &mut text);
     if report.ok {
         let kind = report.kind.map_or_else(String::new, |kind| format!(" ({kind})"));
-        let behind = match report.services {
-            None => String::new(),
-            Some(0) => " of no known service".to_owned(),
-            Some(services) => format!(" of {}", count(services, "service")),
-        };
-        let tools = report.tools.map_or_else(|| "it answers".to_owned(), |tools| count(tools, "tool"));
-        let _ = writeln!(text, "{} {name}{kind} works: {tools}{behind}", yes());
+        let _ = writeln!(text, "{} {name}{kind} works: {}", yes(), behind(report));
     } else {
         let _ = writeln!(text, "{} {name} does not work", no());
     }
+    warnings(&report.warnings, &mut text);
     text
+}
+
+/// `9 tools of 2 services, 8 control tools`: what is behind a gateway that works.
+fn behind(report: &Test) -> String {
+    let Some(tools) = report.tools else { return "it answers".to_owned() };
+    let control = report.control_tools.unwrap_or_default();
+    let unknown = report.unattributed.unwrap_or_default();
+    let known = tools.saturating_sub(control).saturating_sub(unknown);
+    let mut parts = Vec::new();
+    if known > 0 {
+        parts.push(format!("{} of {}", count(known, "tool"), count(report.services.unwrap_or_default(), "service")));
+    }
+    if unknown > 0 {
+        parts.push(format!("{} of no known service", count(unknown, "tool")));
+    }
+    if control > 0 {
+        parts.push(count(control, "control tool"));
+    }
+    parts.join(", ")
 }
 
 /// How sure an attribution is, in words; nothing when it is certain.
@@ -131,12 +145,7 @@ fn doubt(attribution: Attribution, confidence: Confidence) -> &'static str {
 pub(super) fn services(report: &Services) -> String {
     let name = scrub::line(&report.gateway, NAME);
     let mut text = String::new();
-    if report.services.is_empty() {
-        let _ = writeln!(text, "{} {name} does not tell which services are behind it", careful());
-    } else {
-        let _ =
-            writeln!(text, "{}", styled(BOLD, &format!("{} behind {name}", count(report.services.len(), "service"))));
-    }
+    let _ = writeln!(text, "{}", styled(BOLD, &format!("{} behind {name}", count(report.services.len(), "service"))));
     let mut table = Table::new();
     for service in &report.services {
         let known = match doubt(service.attribution, service.confidence) {
@@ -154,6 +163,9 @@ pub(super) fn services(report: &Services) -> String {
     table.print("  ", &mut text);
     if report.unattributed > 0 {
         let _ = writeln!(text, "  {} of no known service", count(report.unattributed, "tool"));
+    }
+    if report.left_out > 0 {
+        let _ = writeln!(text, "  {} left out by its filter", count(report.left_out, "service"));
     }
     warnings(&report.warnings, &mut text);
     text
@@ -268,22 +280,19 @@ fn one_health(gateway: &GatewayHealth, text: &mut String) {
         }
     }
     table.print("  ", text);
-    for (names, what) in [
-        (&gateway.vanished, "gone since the last good snapshot"),
-        (&gateway.appeared, "new since the last good snapshot"),
-    ] {
-        if !names.is_empty() {
-            let names: Vec<String> = names.iter().map(|name| scrub::line(name, NAME)).collect();
-            let _ = writeln!(text, "  {} {what}: {}", careful(), names.join(", "));
-        }
+    // What is gone stands with its service, where that has a line.
+    let rowless = |name: &&String| !gateway.services.iter().any(|service| service.name == **name);
+    let gone: Vec<String> = gateway.vanished.iter().filter(rowless).map(|name| scrub::line(name, NAME)).collect();
+    if !gone.is_empty() {
+        let _ = writeln!(text, "  {} gone since the last good snapshot: {}", careful(), gone.join(", "));
     }
-    for (tools, what) in [
-        (&gateway.vanished_tools, "gone since the last good snapshot"),
-        (&gateway.appeared_tools, "new since the last good snapshot"),
-    ] {
-        if !tools.is_empty() {
-            let _ = writeln!(text, "  {} {} {what}", careful(), count(tools.len(), "tool"));
-        }
+    let what = "new since the last good snapshot";
+    let tools = count(gateway.appeared_tools.len(), "tool");
+    if !gateway.appeared.is_empty() {
+        let names: Vec<String> = gateway.appeared.iter().map(|name| scrub::line(name, NAME)).collect();
+        let _ = writeln!(text, "  {} {what}: {} ({tools})", careful(), names.join(", "));
+    } else if !gateway.appeared_tools.is_empty() {
+        let _ = writeln!(text, "  {} {tools} {what}", careful());
     }
     for warning in &gateway.warnings {
         let _ = writeln!(text, "  {} {}", careful(), scrub::line(warning, DETAIL));

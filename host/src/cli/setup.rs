@@ -110,8 +110,15 @@ async fn go_through(context: &Context, setup: &args::Setup, answers: &mut Answer
         },
         Err(error) => Err(error),
     };
+    if let Ok(written) = &written {
+        plan.remember(context, &gateway, &written.names).await;
+    }
     gateway.close().await;
     let written = written?;
+    let warnings = written.warnings();
+    for warning in &warnings {
+        say(&format!("{} {warning}\n", careful()));
+    }
     let path = context.path()?.display().to_string();
     say(&format!("{} Added {} to {path}\n", yes(), written.names.join(", ")));
     let synced = choose_sync(setup, &written.names, answers).await?;
@@ -123,7 +130,7 @@ async fn go_through(context: &Context, setup: &args::Setup, answers: &mut Answer
     });
     let json = json!({
         "gateway": name, "added": written.names, "entries": Value::Object(written.entries), "file": path, "test": tested,
-        "synced": synced, "next": next, "error": null,
+        "synced": synced, "next": next, "warnings": warnings, "error": null,
     });
     Ok(Reply::good(text, &json))
 }

@@ -307,6 +307,9 @@ fn failed_test() -> report::Test {
         ],
         tools: None,
         services: None,
+        control_tools: None,
+        unattributed: None,
+        warnings: Vec::new(),
         error: Some(Error::new(Class::AuthRequired, "the gateway wants a token").with_hint("give it one")),
     }
 }
@@ -370,6 +373,7 @@ fn a_guess_is_shown_as_one() {
         evidence: vec![format!("3 tools start with \"{name}__\"")],
     };
     let services = report::Services {
+        left_out: 0,
         gateway: "custom".to_owned(),
         services: vec![
             service("declared", Attribution::Declared, Confidence::Certain),

@@ -8,7 +8,7 @@
 //!    "kind": "docker",
 //!    "auth": {"type": "bearer", "token": "${GATEWAY_TOKEN}"},
 //!    "headers": {"X-Team": "a"},
-//!    "services": {"include": ["git*"], "exclude": [], "declare": [{"name": "github", "prefix": "gh_"}]},
+//!    "services": {"include": ["git*"], "exclude": [], "declare": [{"name": "github", "prefix": "gh_"}, {"name": "slack", "tools": ["post_*"]}]},
 //!    "tools": {"include": [], "exclude": ["*_delete*"], "read_only": false, "no_destructive": false, "control": false},
 //!    "timeout": 30,
 //!    "ca_file": "~/company-ca.pem",
@@ -47,7 +47,7 @@ const MIN_REFRESH: f64 = 1.0;
 const MAX_REFRESH: f64 = 86_400.0;
 const API_KEY_HEADER: &str = "X-API-Key";
 
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 15] = [
     "adopted",
     "url",
     "kind",
@@ -107,6 +107,7 @@ pub(super) fn read(name: &str, entry: &Value) -> Result<GatewayConfig> {
         component: gateway.get("component").map(|file| path(&file)).transpose()?,
         components: None,
         folder: None,
+        memory: None,
         limits,
         egress_limits,
         refresh: refresh(&gateway)?,
@@ -255,9 +256,11 @@ fn declare(declared: &Member) -> Result<Vec<DeclaredService>> {
             text.parse().map_err(|problem| Error::config(format!("{}: {problem}", item.path())))?
         } else {
             item.object()?;
+            item.warn_of_others(&["name", "prefix", "tools"]);
             DeclaredService {
                 name: item.required("name")?.string()?.to_owned(),
                 prefix: item.get("prefix").map(|prefix| prefix.string().map(str::to_owned)).transpose()?,
+                tools: list(&item, "tools")?,
             }
         };
         services.push(service);
@@ -428,6 +431,30 @@ mod tests {
     }
 
     #[test]
+    fn a_service_is_declared_alike_in_words_and_as_an_object() {
+        let declared = |item: Value| {
+            let entry = json!({"command": "x", "gateway": {"url": "http://h/mcp", "services": {"declare": [item]}}});
+            read("docker", &entry).unwrap().services.pop().unwrap()
+        };
+        for (words, object) in [
+            ("github", json!({"name": "github"})),
+            ("github=gh_", json!({"name": "github", "prefix": "gh_"})),
+            ("github=list_issues", json!({"name": "github", "prefix": "list_issues"})),
+            ("linear=", json!({"name": "linear", "prefix": ""})),
+            ("github=*_pull_request", json!({"name": "github", "tools": ["*_pull_request"]})),
+            (
+                "github=list_issues, get_{issue,user},[ab,]*",
+                json!({"name": "github", "tools": ["list_issues", "get_{issue,user}", "[ab,]*"]}),
+            ),
+        ] {
+            assert_eq!(declared(json!(words)), declared(object), "{words}");
+        }
+        for broken in ["=gh_", "", "github=a,,b", "github=,"] {
+            assert!(broken.parse::<DeclaredService>().is_err(), "{broken}");
+        }
+    }
+
+    #[test]
     fn every_default_is_below_its_ceiling() {
         for setting in Limits::SETTINGS {
             assert!((setting.get)(&Limits::default()) <= setting.ceiling, "{}", setting.name);
@@ -459,6 +486,9 @@ mod tests {
 
     #[test]
     fn a_server_that_pflow_starts_is_no_gateway() {
+        let stdio = json!({"command": "docker", "args": ["mcp", "gateway", "run"]});
+        let hint = read("MCP_DOCKER", &stdio).unwrap_err().hint.unwrap();
+        assert!(hint.contains("--transport streaming"), "{hint}");
         assert!(!is_gateway(&json!({"command": "npx"})));
         assert!(is_gateway(&json!({"command": "x", "gateway": {}})));
     }

@@ -16,7 +16,7 @@ use crate::{
     components::Components,
     files::{self, Lock},
     runtime::sha256,
-    scrub,
+    scrub, spelling,
 };
 
 const FILE: &str = "mcp-servers.json";
@@ -258,6 +258,7 @@ impl ConfigFile {
         if launch::is_old_form(server) {
             gateway.remarks.push(format!("{}: {}", scrub::line(name, 100), launch::old_form_words()));
         }
+        gateway.memory = Self::memory(&self.path).ok();
         Ok(gateway)
     }
 
@@ -291,7 +292,7 @@ impl ConfigFile {
         }
         let known: Vec<_> =
             self.servers().filter(|(_, server)| entry::is_gateway(server)).map(|(name, _)| name.as_str()).collect();
-        let hint = match nearest(target, &known) {
+        let hint = match spelling::nearest(target, &known) {
             _ if self.elsewhere.is_some() => "rename it to \"mcpServers\"".into(),
             Some(near) => format!("did you mean {}?", scrub::line(near, 100)),
             None if known.is_empty() => "there are no gateways yet; `add NAME URL` makes one".into(),
@@ -436,38 +437,6 @@ fn reason(error: &serde_json::Error) -> String {
     text.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
-/// The known name that a typing error away, or that holds the other.
-fn nearest<'a>(wanted: &str, known: &[&'a str]) -> Option<&'a str> {
-    let lower = wanted.to_lowercase();
-    known
-        .iter()
-        .copied()
-        .map(|name| (distance(&lower, &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= 1 + wanted.chars().count() / 4 || name.to_lowercase().contains(&lower))
-        .min()
-        .map(|(_, name)| name)
-}
-
-/// Levenshtein's.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, c) in one.chars().enumerate() {
-        let mut before = i;
-        let mut left = i + 1;
-        for (cell, d) in row.iter_mut().skip(1).zip(&other) {
-            let above = *cell;
-            left = (before + usize::from(c != *d)).min(above + 1).min(left + 1);
-            before = above;
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has failed")]
 mod tests {
@@ -607,13 +576,6 @@ mod tests {
         });
         let all = ConfigFile::load(&path).unwrap();
         assert!((0..8).all(|number| all.contains(&format!("gw{number}"))), "{:?}", all.content);
-    }
-
-    #[test]
-    fn distances_are_levenshteins() {
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("same", "same"), 0);
     }
 
     proptest! {

@@ -81,6 +81,8 @@ pub struct GatewayConfig {
     pub components: Option<Components>,
     /// pflow's folder, where it is known: what is remembered of the gateway is kept there.
     pub folder: Option<PathBuf>,
+    /// Where the history of the entry lies. None: it is no entry.
+    pub memory: Option<PathBuf>,
     /// What a run of the component may use.
     pub limits: Limits,
     /// What one conversation may take from the network.
@@ -122,6 +124,7 @@ impl GatewayConfig {
             component: None,
             components: None,
             folder: None,
+            memory: None,
             limits: Limits::default(),
             egress_limits: EgressLimits::default(),
             refresh: Some(DEFAULT_REFRESH),
@@ -173,27 +176,49 @@ pub enum ProxySetting {
 pub struct DeclaredService {
     /// Its name.
     pub name: String,
-    /// What its tools' names start with, the separator included.
+    /// What its tools' names start with, the separator included; or the whole name of a tool. Empty: all tools.
     pub prefix: Option<String>,
+    /// Names of its tools, or globs of them.
+    pub tools: Vec<String>,
 }
 
-/// `NAME` or `NAME=PREFIX`, as on the command line.
+/// `NAME`, `NAME=PREFIX`, or names of tools and globs of them: `NAME=list_issues,get_issue,*_pull_request`. As on the command line.
 impl std::str::FromStr for DeclaredService {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, prefix) = match text.split_once('=') {
-            Some((name, prefix)) => (name, Some(prefix)),
-            None => (text, None),
+        let (name, said) = match text.split_once('=') {
+            Some((name, said)) => (name.trim(), Some(said.trim())),
+            None => (text.trim(), None),
         };
-        if name.trim().is_empty() {
-            return Err("a service needs a name: NAME or NAME=PREFIX".into());
+        if name.is_empty() {
+            return Err("a service needs a name: NAME, NAME=PREFIX or NAME=TOOL,TOOL".into());
         }
-        if prefix == Some("") {
-            return Err(format!("the prefix of {name} is empty; leave out the = for the usual prefixes"));
+        let Some(said) = said else { return Ok(Self { name: name.into(), prefix: None, tools: Vec::new() }) };
+        if !said.contains([',', '*', '?', '[', '{']) {
+            return Ok(Self { name: name.into(), prefix: Some(said.into()), tools: Vec::new() });
         }
-        Ok(Self { name: name.trim().into(), prefix: prefix.map(str::to_owned) })
+        let tools = listed(said);
+        if tools.iter().any(|tool| tool.is_empty()) {
+            return Err(format!("{name}={said} names an empty tool; write it like {name}=list_issues,get_issue"));
+        }
+        Ok(Self { name: name.into(), prefix: None, tools: tools.into_iter().map(str::to_owned).collect() })
     }
+}
+
+/// What commas part, but for those within a glob's braces and brackets.
+fn listed(text: &str) -> Vec<&str> {
+    let mut open = 0_usize;
+    text.split(|c| {
+        match c {
+            '{' | '[' => open += 1,
+            '}' | ']' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && open == 0
+    })
+    .map(str::trim)
+    .collect()
 }
 
 /// Which tools to keep. Globs; an empty include list includes everything.

@@ -161,9 +161,16 @@ impl NewGateway {
         let declared: Vec<_> = self
             .services
             .iter()
-            .map(|service| match &service.prefix {
-                Some(prefix) => json!({"name": service.name, "prefix": prefix}),
-                None => json!({"name": service.name}),
+            .map(|service| {
+                let mut declared = Map::new();
+                declared.insert("name".into(), json!(service.name));
+                if let Some(prefix) = &service.prefix {
+                    declared.insert("prefix".into(), json!(prefix));
+                }
+                if !service.tools.is_empty() {
+                    declared.insert("tools".into(), json!(service.tools));
+                }
+                Value::Object(declared)
             })
             .collect();
         let services = [
@@ -283,7 +290,7 @@ mod tests {
             kind: Some(Kind::Docker),
             era: Some(Era::Legacy),
             auth: Auth { method: Method::Bearer { token: Template::variable("GATEWAY_TOKEN") }, headers: Vec::new() },
-            services: vec![DeclaredService { name: "github".into(), prefix: Some("gh_".into()) }],
+            services: vec![DeclaredService { name: "github".into(), prefix: Some("gh_".into()), tools: Vec::new() }],
             filter: Filter { exclude_tools: vec!["mcp-*".into()], read_only: true, ..Filter::default() },
             timeout: Some(Duration::from_millis(2_500)),
             ca_file: None,

@@ -10,6 +10,7 @@ use super::{
     explain::who,
     pool::{End, Lent, Listed, Pool, Waiting, is_control},
     recovery::Recovery,
+    unknown::unknown,
 };
 use crate::{
     Class, Deadline, Error, Result,
@@ -109,6 +110,13 @@ pub(super) async fn call(
         attempt.tell_rename(&pool.config().name, &name, &new);
         (listed, name) = (now, new);
         answered = answer(pool, &listed, &name, &attempt).await;
+    } else if says_unknown(&answered)
+        && let Ok(now) = pool.list_once(by).await
+        && now.tool(&name).is_none()
+    {
+        // Gone while it was not looked at: in the words of who looks.
+        let error = unknown(pool, &now, &name).await;
+        answered = Err(Unanswered { error, rejected: true });
     }
     report.service = listed.tool(&name).and_then(|(tool, _)| tool.provenance.service.clone());
     report.tool = name;
@@ -177,6 +185,21 @@ fn name_is_gone(answered: &Result<calls::Outcome, Unanswered>) -> bool {
     }
 }
 
+/// Whether the gateway says in words that it has no such tool.
+fn says_unknown(answered: &Result<calls::Outcome, Unanswered>) -> bool {
+    let says = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        ["unknown tool", "tool not found", "no such tool", "no tool named"].iter().any(|words| text.contains(words))
+            || (text.contains("tool") && text.contains("not found"))
+    };
+    match answered {
+        Ok(outcome) => {
+            outcome.failure.as_ref().is_some_and(|failure| failure.service.is_none() && says(&failure.message))
+        }
+        Err(unanswered) => unanswered.rejected && says(&unanswered.error.message),
+    }
+}
+
 /// The tool that this name meant, in a catalogue that was just read and does not have the name any more.
 async fn renamed(pool: &Pool, name: &str, by: Deadline) -> Option<(Arc<Listed>, String)> {
     // Most gateways have no such ids; there a wrong argument costs no further request.
@@ -206,10 +229,14 @@ async fn known(pool: &Pool, tool: &str, attempt: &Attempt) -> Result<(Arc<Listed
     let new = match listed.tool(tool) {
         Some((_, None)) => return Ok((listed, tool.to_owned())),
         Some((found, Some(reason))) => return Err(refused(pool, found, reason)),
-        None => pool.identities().renamed(tool, &listed.catalog).map(|new| new.name.clone()).ok_or_else(|| {
-            pool.misses(tool);
-            unknown(pool, &listed, tool)
-        })?,
+        None => {
+            let renamed = pool.identities().renamed(tool, &listed.catalog).map(|new| new.name.clone());
+            let Some(new) = renamed else {
+                pool.misses(tool);
+                return Err(unknown(pool, &listed, tool).await);
+            };
+            new
+        }
     };
     if let Some((found, Some(reason))) = listed.tool(&new) {
         return Err(refused(pool, found, reason));
@@ -234,31 +261,6 @@ fn refused(pool: &Pool, tool: &types::Tool, reason: filter::Reason) -> Error {
     };
     Error::config(format!("the filter of {gateway} refuses the tool {}: {why}", scrub::line(&tool.name, 200)))
         .with_hint(hint)
-}
-
-fn unknown(pool: &Pool, listed: &Listed, tool: &str) -> Error {
-    let gateway = &pool.config().name;
-    let near = listed
-        .catalog
-        .tools
-        .iter()
-        .zip(&listed.verdicts)
-        .filter(|(_, verdict)| verdict.is_none())
-        .map(|(tool, _)| tool.name.as_str())
-        .filter(|name| {
-            name.contains(tool)
-                || tool.contains(name)
-                || name.ends_with(tool.rsplit(['_', '-', '.', ':', '/']).next().unwrap_or(tool))
-        })
-        .take(3)
-        .map(|name| scrub::line(name, 100))
-        .collect::<Vec<_>>();
-    let hint = if near.is_empty() {
-        format!("`tools {gateway}` lists what there is")
-    } else {
-        format!("did you mean {}?", near.join(", "))
-    };
-    Error::config(format!("{gateway} has no tool {}", scrub::line(tool, 200))).with_hint(hint)
 }
 
 async fn answer(
@@ -385,6 +387,37 @@ pub(super) fn upstream(failure: &types::UpstreamFailure, config: &GatewayConfig)
         message.push_str(&words);
     }
     Error::new(class, message)
-        .with_hint("the gateway itself answers; look at this service there, or ask who runs it")
+        .with_hint(at_the_service(failure, &words, config))
         .with_service(service.map(str::to_owned))
+}
+
+/// What to do about a service that fails.
+fn at_the_service(failure: &types::UpstreamFailure, words: &str, config: &GatewayConfig) -> String {
+    let name = failure.service.as_deref().map_or_else(|| "NAME".to_owned(), |name| scrub::line(name, 100));
+    let is = |text: &str| words.to_ascii_lowercase().contains(text);
+    // The way in which go-sdk speaks of its requests; an entry need not say its product.
+    let docker = config.kind == Some(report::Kind::Docker) || words.contains("calling \"");
+    match convert::status(failure.status) {
+        Status::AuthRequired if docker => format!(
+            "sign in again with `docker mcp oauth authorize {name}`, or set its secret; no restart is needed if its tools are listed"
+        ),
+        Status::Forbidden if is("policy denied tool") => {
+            "a policy of your organization in Docker Desktop forbids it; ask who administers that".to_owned()
+        }
+        Status::Forbidden if is("policy check failed") => {
+            "Docker Desktop could not ask your organization's policy, and then refuses; look whether it is signed in"
+                .to_owned()
+        }
+        Status::Disabled if is("not found in configuration") => format!(
+            "put it back with `docker mcp profile server add`, or --servers, and restart the gateway; `tools {}` lists what there is now",
+            config.name
+        ),
+        Status::Unreachable | Status::Offline if is("docker daemon") => {
+            "start Docker where the gateway runs: the service is a container".to_owned()
+        }
+        Status::UpstreamError if words.ends_with("EOF") => format!(
+            "its process ended during the call, so it may have run: check before calling it again; the gateway's log, or `docker logs`, tells why {name} ended"
+        ),
+        _ => "the gateway itself answers; look at this service there, or ask who runs it".to_owned(),
+    }
 }

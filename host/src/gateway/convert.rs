@@ -42,7 +42,11 @@ pub(super) fn endpoint(config: &GatewayConfig, first_request_id: u64) -> types::
         services: config
             .services
             .iter()
-            .map(|service| types::DeclaredService { name: service.name.clone(), prefix: service.prefix.clone() })
+            .map(|service| types::DeclaredService {
+                name: service.name.clone(),
+                prefix: service.prefix.clone(),
+                tools: service.tools.clone(),
+            })
             .collect(),
         client: types::Implementation { name: "pflow-gateway".into(), version: env!("CARGO_PKG_VERSION").into() },
         era: config.era.map(|era| match era {

@@ -213,7 +213,10 @@ fn foreign(answer: &types::ForeignAnswer, seen: Option<&EgressFailure>, config: 
     };
     let hint = match answer.http_status {
         500.. => "the server itself fails, or a proxy before it; look at its log",
-        300..=399 => &redirect(&problem, url),
+        300..=399 if problem.ends_with("/sse, which is not followed") => {
+            "Docker's gateway was started with --transport sse, which is not spoken here: start it with --transport streaming"
+        }
+        300..=399 => &redirect(&problem, &config.url),
         404 if is_virtual_server(config) => {
             "check the id in the URL: ContextForge's admin page, or GET /v1/servers with an administrator's token, lists the virtual servers"
         }

@@ -7,17 +7,23 @@ mod current;
 mod delivery;
 mod era;
 mod explain;
+mod hang;
 mod identity;
+mod idle;
 mod ids;
+mod memory;
+mod own;
 mod pool;
 mod recovery;
 mod remedy;
 mod reports;
 mod takeover;
+mod unknown;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
 pub(crate) use self::explain::status_of;
+pub(crate) use self::own::Own;
 use self::pool::Pool;
 pub use self::{
     call::{CallOptions, OnMessage, OnProgress},
@@ -26,6 +32,7 @@ pub use self::{
 use crate::{
     Deadline, Result,
     config::{Filter, GatewayConfig},
+    history::SnapshotTool,
     json::Json,
     report,
     runtime::Runtime,
@@ -147,6 +154,11 @@ impl Gateway {
             destructive: tool.annotations.as_ref().and_then(|hints| hints.destructive),
         };
         listed.catalog.tools.iter().map(seen).collect()
+    }
+
+    /// Which of these its own filter leaves to it.
+    pub(crate) fn own<'a>(&'a self, tools: &'a [SnapshotTool], services: &'a [String]) -> Operation<'a, Result<Own>> {
+        Box::pin(own::own(&self.pool, tools, services, self.deadline()))
     }
 
     /// Remembers what the tools of an older catalogue were, so that a name that has changed since is still understood.

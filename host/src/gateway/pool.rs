@@ -82,6 +82,8 @@ pub(super) struct Pool {
     left: Mutex<Vec<LeftRunning>>,
     /// Cancellations that are being told to the gateway; the session ends after them.
     goodbyes: Mutex<Vec<JoinHandle<()>>>,
+    /// Digest of the listing that was remembered last.
+    pub(super) remembered: AtomicU64,
 }
 
 /// A call on its way.
@@ -206,6 +208,7 @@ impl Pool {
             waiting: Mutex::default(),
             left: Mutex::default(),
             goodbyes: Mutex::default(),
+            remembered: AtomicU64::new(0),
         })
     }
 
@@ -484,8 +487,16 @@ impl Pool {
         }
     }
 
-    /// Reads the catalogue and applies the gateway's own filter. Tries again when the session or the credential was lost.
+    /// Reads the catalogue and applies the gateway's own filter. Tries again when the session or the credential was lost. A complete
+    /// one is remembered.
     pub(super) async fn list(&self, by: Deadline) -> Result<Arc<Listed>> {
+        let listed = self.list_to_judge(by).await?;
+        self.remember(&listed);
+        Ok(listed)
+    }
+
+    /// The same, for who compares it with what is remembered.
+    pub(super) async fn list_to_judge(&self, by: Deadline) -> Result<Arc<Listed>> {
         let changes = self.inbox.changes.load(Ordering::Relaxed);
         let outcome = self.list_anew(by).await;
         let mut last = self.last_listing();
@@ -580,8 +591,19 @@ impl Pool {
         by: Deadline,
     ) -> Result<Vec<Option<filter::Reason>>> {
         let candidates: Vec<_> = catalog.tools.iter().map(convert::candidate).collect();
+        self.judge(conversation, rules, &candidates, by).await
+    }
+
+    /// The component's verdicts on these.
+    pub(super) async fn judge(
+        &self,
+        conversation: &mut Conversation,
+        rules: &filter::Rules,
+        candidates: &[filter::Candidate],
+        by: Deadline,
+    ) -> Result<Vec<Option<filter::Reason>>> {
         let verdicts = match self.left_of(by) {
-            Ok(left) => conversation.select(rules, &candidates, left).await,
+            Ok(left) => conversation.select(rules, candidates, left).await,
             Err(late) => Err(late),
         };
         verdicts.map_err(|f| self.explain(f))
@@ -646,6 +668,13 @@ impl Pool {
         }
     }
 
+    /// What shall be done before this gateway is closed, if that does not take long.
+    pub(super) fn await_before_closing(&self, task: JoinHandle<()>) {
+        let mut goodbyes = self.goodbyes();
+        goodbyes.retain(|task| !task.is_finished());
+        goodbyes.push(task);
+    }
+
     /// Tells the gateway, beside everything else, that nobody waits for a call any more. In the session that the call was made in:
     /// a new one would know nothing of it.
     fn tell_cancelled(self: &Arc<Self>, request: u64, session: types::Session) {
@@ -660,9 +689,7 @@ impl Pool {
                 tracing::debug!(gateway = %pool.config.name, request, told = told.is_ok(), "cancelled");
             }
         });
-        let mut goodbyes = self.goodbyes();
-        goodbyes.retain(|task| !task.is_finished());
-        goodbyes.push(task);
+        self.await_before_closing(task);
     }
 
     /// Waits until the gateway has been told what nobody waits for.

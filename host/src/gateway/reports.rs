@@ -12,6 +12,10 @@ use chrono::Datelike as _;
 use super::{
     convert,
     explain::{kind_of, status_of},
+    hang,
+    idle::idle,
+    memory::tools_of,
+    own::{Own, own},
     pool::{Lent, Listed, Pool, is_control},
     recovery::Recovery,
 };
@@ -26,11 +30,30 @@ use crate::{
 
 pub(super) async fn services(pool: &Pool, by: Deadline) -> Result<report::Services> {
     let listed = pool.list(by).await?;
+    let own = own_of(pool, &listed, by).await?;
+    let mine = |service: &&types::Service| own.has_service(&service.name);
+    let services: Vec<_> = listed.catalog.services.iter().filter(mine).map(convert::service).collect();
+    let strays = listed.catalog.tools.iter().filter(|tool| tool.provenance.service.is_none());
+    let unattributed = strays.filter(|tool| own.has_tool(&tool.name)).count();
+    let mut warnings = idle(pool, &pool.config().filter, &listed, by).await?;
+    warnings.extend(warnings_beside(&listed, None, &own));
+    // Docker's own case is the component's: there it can be helped.
+    let told = pool.session().is_some_and(|session| session.kind == types::Kind::Docker);
+    if listed.catalog.services.is_empty() && unattributed > 0 && !told {
+        warnings.insert(
+            0,
+            format!(
+                "{} does not tell which services are behind it; declare them, like --service NAME=PREFIX, or NAME= if it is one",
+                pool.config().name
+            ),
+        );
+    }
     Ok(report::Services {
         gateway: pool.config().name.clone(),
-        services: listed.catalog.services.iter().map(convert::service).collect(),
-        unattributed: unattributed(&listed),
-        warnings: warnings(&listed),
+        left_out: listed.catalog.services.len().saturating_sub(services.len()),
+        services,
+        unattributed,
+        warnings,
     })
 }
 
@@ -65,7 +88,9 @@ pub(super) async fn catalog(pool: &Pool, narrow: &Filter, by: Deadline) -> Resul
             *verdict = verdict.or(narrower);
         }
     }
-    Ok(kept(pool, &listed, &verdicts))
+    let mut report = kept(pool, &listed, &verdicts);
+    report.warnings.splice(..0, idle(pool, narrow, &listed, by).await?);
+    Ok(report)
 }
 
 /// The tools that no verdict is against.
@@ -82,6 +107,7 @@ pub(super) fn kept(pool: &Pool, listed: &Listed, verdicts: &[Option<filter::Reas
         pages: listed.catalog.pages,
         filtered_out: listed.catalog.tools.len() - tools.len(),
         filtered_because,
+        nothing: without_services(pool, listed),
         tools,
         warnings: warnings(listed),
     }
@@ -91,9 +117,10 @@ pub(super) async fn health(pool: &Pool, by: Deadline) -> report::GatewayHealth {
     let started = Instant::now();
     let mut health = report::GatewayHealth::new(pool.config().name.clone(), Status::Ok, now());
     health.warnings.clone_from(&pool.config().remarks);
-    let listed = match pool.list(by).await {
+    let listed = match pool.list_to_judge(by).await {
         Ok(listed) => listed,
         Err(error) => {
+            let error = if error.class == Class::Timeout { hang::told(pool, error).await } else { error };
             health.status = status_of(error.class);
             health.latency_ms = Some(millis(started.elapsed()));
             health.error = Some(error);
@@ -103,7 +130,10 @@ pub(super) async fn health(pool: &Pool, by: Deadline) -> report::GatewayHealth {
     };
     health.latency_ms = Some(millis(listed.took));
     health.tools = Some(listed.catalog.tools.len());
-    health.warnings.extend(warnings(&listed));
+    let nothing = without_services(pool, &listed);
+    let own = own_of(pool, &listed, by).await;
+    health.warnings.extend(idle(pool, &pool.config().filter, &listed, by).await.unwrap_or_default());
+    health.warnings.extend(warnings_beside(&listed, nothing.as_ref(), own.as_ref().unwrap_or(&Own::default())));
     health.expires_at = expiry(pool);
     if let Some(session) = pool.session() {
         health.kind = Some(kind_of(&session));
@@ -116,17 +146,56 @@ pub(super) async fn health(pool: &Pool, by: Deadline) -> report::GatewayHealth {
             health.error = Some(error);
         }
     }
+    // What the entry is not about says nothing about it.
+    match own {
+        Ok(own) => health.services.retain(|service| own.has_service(&service.name)),
+        Err(error) => health.error = health.error.or(Some(error)),
+    }
     let well = |status: Status| matches!(status, Status::Ok | Status::Unknown | Status::Disabled);
-    if listed.catalog.tools.is_empty() || health.error.is_some() || !health.services.iter().all(|s| well(s.status)) {
+    health.error = health.error.or(nothing);
+    if health.error.is_some() || !health.services.iter().all(|s| well(s.status)) {
         health.status = Status::Degraded;
     }
-    if listed.catalog.tools.is_empty() && health.error.is_none() {
-        health.error = Some(
-            Error::new(Class::UpstreamError, format!("{} lists no tools at all", pool.config().name))
-                .with_hint("gateways also answer so when they fail inside, or when the credential may see nothing"),
-        );
-    }
     health
+}
+
+/// A gateway that has nothing behind it: no tool, or only those that control the gateway itself, which nobody asked for.
+fn without_services(pool: &Pool, listed: &Listed) -> Option<Error> {
+    let tools = &listed.catalog.tools;
+    let wanted = |verdict: &Option<_>| verdict.is_none();
+    if control_tools(listed) < tools.len() || (!tools.is_empty() && listed.verdicts.iter().any(wanted)) {
+        return None;
+    }
+    let name = &pool.config().name;
+    let told = listed.catalog.warnings.iter().find(|warning| warning.concern == types::Concern::NoTools);
+    let (what, why) = told
+        .and_then(|warning| warning.message.split_once("; "))
+        .unwrap_or(("", "gateways also answer so when they fail inside, or when the credential may see nothing"));
+    let message = match what.strip_prefix("the gateway ").filter(|_| !tools.is_empty()) {
+        Some(what) => format!("{name} {}", convert::phrase(what)),
+        None if tools.is_empty() => format!("{name} lists no tools at all"),
+        None => format!("{name} has no services: all its tools are its own"),
+    };
+    Some(Error::new(Class::UpstreamError, message).with_hint(convert::phrase(why)))
+}
+
+/// What of a listing is the entry's.
+async fn own_of(pool: &Pool, listed: &Listed, by: Deadline) -> Result<Own> {
+    let services: Vec<_> = listed.catalog.services.iter().map(|service| service.name.clone()).collect();
+    own(pool, &tools_of(&listed.catalog), &services, by).await
+}
+
+fn control_tools(listed: &Listed) -> usize {
+    listed.catalog.tools.iter().filter(|tool| is_control(tool.provenance.attribution)).count()
+}
+
+/// The warnings that are the entry's, but for the one that is the error.
+fn warnings_beside(listed: &Listed, error: Option<&Error>, own: &Own) -> Vec<String> {
+    let told = |warning: &&types::Warning| {
+        (error.is_none() || warning.concern != types::Concern::NoTools)
+            && warning.subject.as_deref().is_none_or(|subject| own.has_service(subject) && own.has_tool(subject))
+    };
+    listed.catalog.warnings.iter().filter(told).map(convert::warning).collect()
 }
 
 /// How the services are. Tries again when the session or the credential was lost.
@@ -190,6 +259,9 @@ pub(super) async fn test(pool: &Pool, by: Deadline) -> report::Test {
         checks: Vec::new(),
         tools: None,
         services: None,
+        control_tools: None,
+        unattributed: None,
+        warnings: Vec::new(),
         error: None,
     };
     let started = Instant::now();
@@ -206,17 +278,16 @@ pub(super) async fn test(pool: &Pool, by: Deadline) -> report::Test {
     test.checks = checks(pool, https, trace.as_ref(), connected, started, &outcome);
     match outcome {
         Ok(listed) => {
-            test.ok = !listed.catalog.tools.is_empty();
             test.tools = Some(listed.catalog.tools.len());
-            test.services = Some(listed.catalog.services.iter().filter(|s| !is_control(s.attribution)).count());
-            if !test.ok {
-                test.error = Some(
-                    Error::new(Class::UpstreamError, format!("{} lists no tools at all", pool.config().name))
-                        .with_hint(
-                            "gateways also answer so when they fail inside, or when the credential may see nothing",
-                        ),
-                );
-            }
+            test.services =
+                Some(listed.catalog.services.iter().filter(|s| !is_control(s.attribution) && s.tools > 0).count());
+            test.control_tools = Some(control_tools(&listed));
+            test.unattributed = Some(unattributed(&listed));
+            test.error = without_services(pool, &listed);
+            test.ok = test.error.is_none();
+            let own = own_of(pool, &listed, by).await.unwrap_or_default();
+            test.warnings = idle(pool, &pool.config().filter, &listed, by).await.unwrap_or_default();
+            test.warnings.extend(warnings_beside(&listed, test.error.as_ref(), &own));
         }
         Err(error) => test.error = Some(error),
     }
@@ -234,7 +305,11 @@ async fn tested(pool: &Pool, connected: &mut Option<Duration>, by: Deadline) -> 
         }
         // `list` tries again where that makes sense, and says why not.
         Err(failure) if Recovery::new(by).recover(pool, &failure, None).await => {}
-        Err(failure) => return Err(pool.explain(failure)),
+        Err(failure) => {
+            let silent = hang::is_silence(&failure);
+            let error = pool.explain(failure);
+            return Err(if silent { hang::told(pool, error).await } else { error });
+        }
     }
     pool.list(by).await
 }

@@ -13,7 +13,7 @@ use super::{
     write::tool_of,
 };
 use crate::{
-    report::{GatewayHealth, ServiceHealth, Status},
+    report::{GatewayHealth, Kind, ServiceHealth, Status},
     scrub,
 };
 
@@ -34,7 +34,7 @@ const STRAYS: usize = 3;
 const NAMES: usize = 8;
 
 /// A tool as a snapshot keeps it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct SnapshotTool {
     /// The exact name on the wire.
     pub name: String,
@@ -84,8 +84,10 @@ pub struct StateSeen {
 /// What the history knows of a gateway.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// The last good catalogue.
+    /// The last good catalogue, and what was listed since.
     pub snapshot: Option<Snapshot>,
+    /// Tools in it that are in no good catalogue: listed since, by somebody who did not judge.
+    pub listed: BTreeSet<String>,
     /// By service.
     pub calls: BTreeMap<String, CallsSeen>,
     /// By service.
@@ -167,7 +169,8 @@ pub fn judge(health: &mut GatewayHealth, seen: &Seen, known: &Known, now: Moment
     token(health, now);
     match &seen.tools {
         None => from_memory(health, known, now),
-        Some(tools) if tools.is_empty() => nothing_listed(health, known, now),
+        // An entry with a filter may have nothing left where others have.
+        Some(tools) if tools.is_empty() && health.tools.unwrap_or_default() == 0 => nothing_listed(health, known, now),
         Some(tools) => verdict.good_catalogue = compare(health, tools, seen, known, now),
     }
     let age = |service: &ServiceHealth| Some(service.last_seen.as_deref().and_then(Moment::parse)?.age(now));
@@ -308,7 +311,8 @@ fn compare(health: &mut GatewayHealth, tools: &[SnapshotTool], seen: &Seen, know
     let missing: Vec<&str> = seen.declared.iter().map(String::as_str).filter(|name| !current.contains(name)).collect();
     let snapshot = known.snapshot.as_ref();
     let shrunk = snapshot.is_some_and(|snapshot| snapshot.tools.len() > tools.len());
-    let cut = tools.len().is_multiple_of(ROUND) && (shrunk || !missing.is_empty());
+    let total = health.tools.unwrap_or(tools.len());
+    let cut = total > 0 && total.is_multiple_of(ROUND) && (shrunk || !missing.is_empty());
     if cut {
         let more = match snapshot {
             Some(snapshot) if shrunk => {
@@ -316,22 +320,28 @@ fn compare(health: &mut GatewayHealth, tools: &[SnapshotTool], seen: &Seen, know
             }
             _ => format!("nothing of {} is in it", list(&missing)),
         };
-        health
-            .warnings
-            .push(format!("the catalogue ends at exactly {} tools and may have been cut: {more}", tools.len()));
+        health.warnings.push(format!("the catalogue ends at exactly {total} tools and may have been cut: {more}"));
         health.status = worse(health.status);
     }
     let gone = if cut { Status::Degraded } else { Status::Offline };
     if let Some(snapshot) = snapshot {
         vanished(health, snapshot, &current, &names, gone, now);
-        appeared(health, snapshot, tools);
+        appeared(health, snapshot, tools, &known.listed);
     }
     for name in &missing {
+        // One fact is one line: the component says the same as a warning, and as evidence.
+        let said = format!("the declared service \"{}\" has no tools", scrub::line(name, 500));
+        health.warnings.retain(|warning| !warning.starts_with(&said));
+        let vanished = health.vanished.iter().any(|gone| gone == name);
+        let what = what_to_do(health.kind, name);
         let service = entry(health, name);
         if is_well(service.status) && service.status != Status::Disabled {
             service.status = gone;
         }
-        service.evidence.push("declared in mcp-servers.json, and the gateway lists no tool of it".into());
+        if !vanished {
+            silence(service);
+            service.evidence.insert(0, format!("declared, and the gateway lists no tool of it: {what}"));
+        }
     }
     health.vanished_tools.is_empty() && missing.is_empty() && !cut && health.error.is_none()
 }
@@ -350,18 +360,21 @@ fn vanished(
         if lost.is_empty() {
             continue;
         }
+        let what = what_to_do(health.kind, name);
         let service = entry(health, name);
         if current.contains(name) {
-            service.evidence.push(format!(
+            let words = format!(
                 "{} of its {} tools {} gone: {} (seen {ago} ago)",
                 lost.len(),
                 tools.len(),
                 if lost.len() == 1 { "is" } else { "are" },
                 list(&lost)
-            ));
+            );
+            service.evidence.insert(0, words);
             continue;
         }
-        let words = format!("all its tools are gone: {} (seen {ago} ago)", list(&lost));
+        silence(service);
+        let words = format!("all its tools are gone: {} (seen {ago} ago): {what}", list(&lost));
         // Known to be off, or known to be down: the catalogue only confirms it.
         if is_well(service.status) && service.status != Status::Disabled {
             service.status = gone;
@@ -386,15 +399,37 @@ fn vanished(
         .map(|tool| tool.name.as_str())
         .collect();
     if !orphans.is_empty() {
-        health.warnings.push(format!("tools of no known service are gone: {} (seen {ago} ago)", list(&orphans)));
+        let what = what_to_do(health.kind, "their service");
+        health
+            .warnings
+            .push(format!("tools of no known service are gone: {} (seen {ago} ago): {what}", list(&orphans)));
+        health.status = worse(health.status);
     }
 }
 
-fn appeared(health: &mut GatewayHealth, snapshot: &Snapshot, tools: &[SnapshotTool]) {
-    let before = by_service(snapshot);
-    let names: BTreeSet<&str> = snapshot.tools.iter().map(|tool| tool.name.as_str()).collect();
+/// What to do about a service that is listed no more, by the product.
+fn what_to_do(kind: Option<Kind>, name: &str) -> String {
+    let name = scrub::line(name, 100);
+    match kind {
+        Some(Kind::Docker) => format!("start {name}, then restart the gateway; its log says \"Can't start\" and why"),
+        Some(Kind::ContextForge) => format!("look whether {name} is switched off on ContextForge's admin page"),
+        Some(Kind::Generic) | None => format!("look at {name}, and whether the gateway still has it"),
+    }
+}
+
+/// Takes away what is said of a service only because nothing of it is listed.
+fn silence(service: &mut ServiceHealth) {
+    if service.status == Status::Unknown && service.tools == 0 {
+        service.evidence.clear();
+    }
+}
+
+fn appeared(health: &mut GatewayHealth, snapshot: &Snapshot, tools: &[SnapshotTool], listed: &BTreeSet<String>) {
+    let judged = || snapshot.tools.iter().filter(|tool| !listed.contains(&tool.name));
+    let before: BTreeSet<&str> = judged().filter_map(|tool| tool.service.as_deref()).collect();
+    let names: BTreeSet<&str> = judged().map(|tool| tool.name.as_str()).collect();
     let services: BTreeSet<&str> = tools.iter().filter_map(|tool| tool.service.as_deref()).collect();
-    health.appeared = services.into_iter().filter(|name| !before.contains_key(name)).map(str::to_owned).collect();
+    health.appeared = services.into_iter().filter(|name| !before.contains(name)).map(str::to_owned).collect();
     health.appeared_tools =
         tools.iter().filter(|tool| !names.contains(tool.name.as_str())).map(|tool| tool.name.clone()).collect();
 }

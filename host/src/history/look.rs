@@ -3,7 +3,7 @@
 //! one that is marked as changing something.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     str::FromStr,
     sync::{
         Arc,
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     CallOptions, Class, Error, Gateway,
-    report::{GatewayHealth, Status},
+    report::{GatewayHealth, ServiceHealth, Status},
     scrub,
 };
 
@@ -174,7 +174,12 @@ impl Looker {
                     probed(gateway, &probe.tool).await
                 };
                 if !known(&health, &probe.service) {
-                    health.warnings.push(probe.of_no_service(&outcome.1));
+                    // Nobody says whose tool it is but the user, here.
+                    if tool.service.is_none() {
+                        health.services.push(ServiceHealth::new(probe.service.clone(), Status::Unknown, 1));
+                    } else {
+                        health.warnings.push(probe.of_no_service(&outcome.1));
+                    }
                 }
                 seen.probes.insert(
                     probe.service.clone(),
@@ -187,9 +192,10 @@ impl Looker {
             seen.tools = Some(listed);
         }
         let url = gateway.config().url.to_string();
+        let others = self.others(gateway, &health, &mut seen).await;
         let (history, watcher) = (self.history.clone(), self.watcher.clone());
         let judged = move || {
-            let health = judged(&history, health, &url, &seen);
+            let health = judged(&history, health, &url, &seen, &others);
             let news = watcher.map(|watcher| watcher.tell(&health, Moment::now())).unwrap_or_default();
             (health, news)
         };
@@ -219,9 +225,46 @@ fn reason(error: JoinError) -> String {
     words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".to_owned())
 }
 
-fn judged(history: &History, mut health: GatewayHealth, url: &str, seen: &Seen) -> GatewayHealth {
+/// What an entry's own filter leaves out, by name: others judge it.
+#[derive(Debug, Default)]
+struct Others {
+    tools: BTreeSet<String>,
+    services: Vec<String>,
+}
+
+impl Looker {
+    /// Takes out of what was seen what is not the entry's, and says what to leave out of what is known.
+    async fn others(&self, gateway: &Gateway, health: &GatewayHealth, seen: &mut Seen) -> Others {
+        let (history, name) = (self.history.clone(), health.gateway.clone());
+        let Ok(known) = tokio::task::spawn_blocking(move || history.known(&name)).await else {
+            return Others::default();
+        };
+        let mut tools: Vec<SnapshotTool> = known.snapshot.into_iter().flat_map(|snapshot| snapshot.tools).collect();
+        tools.extend(seen.tools.iter().flatten().cloned());
+        let mut services: Vec<String> = known.states.into_keys().filter(|name| !name.is_empty()).collect();
+        services.extend(seen.declared.iter().cloned());
+        services.extend(tools.iter().filter_map(|tool| tool.service.clone()));
+        services.sort();
+        services.dedup();
+        // Without an answer all is judged: too much is better than too little.
+        let Ok(own) = gateway.own(&tools, &services).await else { return Others::default() };
+        if let Some(listed) = &mut seen.tools {
+            listed.retain(|tool| own.has_tool(&tool.name));
+        }
+        seen.declared.retain(|service| own.has_service(service));
+        services.retain(|service| !own.has_service(service));
+        let tools = tools.into_iter().map(|tool| tool.name).filter(|name| !own.has_tool(name)).collect();
+        Others { tools, services }
+    }
+}
+
+fn judged(history: &History, mut health: GatewayHealth, url: &str, seen: &Seen, others: &Others) -> GatewayHealth {
     let now = Moment::now();
-    let known = history.known(&health.gateway);
+    history.forget_services(&health.gateway, &others.services);
+    let mut known = history.known(&health.gateway);
+    if let Some(snapshot) = &mut known.snapshot {
+        snapshot.tools.retain(|tool| !others.tools.contains(&tool.name));
+    }
     let verdict = judge(&mut health, seen, &known, now);
     history.record(&mut health, url, seen, &verdict, now);
     health

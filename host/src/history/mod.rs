@@ -2,6 +2,7 @@
 //! Takes reports and gives them back judged, with since when. Never fails a command: whatever is wrong with the file, the history
 //! is off and says why. Holds no credential.
 
+mod baseline;
 mod clock;
 mod judge;
 mod look;
@@ -25,6 +26,7 @@ use rusqlite::{Connection, ErrorCode};
 
 pub(crate) use self::masked::masked;
 pub use self::{
+    baseline::Gone,
     clock::{Moment, span},
     judge::{CallsSeen, Known, Probe, Seen, Snapshot, SnapshotTool, StateSeen, Verdict, is_well, judge},
     look::{Looker, ProbeOf},

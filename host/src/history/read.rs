@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
 
 use super::{
-    History,
+    History, baseline,
     clock::{Moment, span},
     judge::{CallsSeen, FAILED_CALL, Known, Snapshot, SnapshotTool, StateSeen, is_well},
     write::{SLOT, Stale, Transition, status_of},
@@ -274,10 +274,11 @@ fn known(connection: &Connection, gateway: &str) -> rusqlite::Result<Known> {
             Ok((row.get(0)?, calls))
         })?
         .collect::<rusqlite::Result<BTreeMap<String, CallsSeen>>>()?;
-    Ok(Known { snapshot: snapshot(connection, gateway, "good")?, calls, states })
+    let (snapshot, listed) = baseline::of(connection, gateway)?;
+    Ok(Known { snapshot, listed, calls, states })
 }
 
-fn snapshot(connection: &Connection, gateway: &str, kind: &str) -> rusqlite::Result<Option<Snapshot>> {
+pub(super) fn snapshot(connection: &Connection, gateway: &str, kind: &str) -> rusqlite::Result<Option<Snapshot>> {
     connection
         .query_row(
             "SELECT seen_at, accepted, tools FROM snapshots WHERE gateway = ?1 AND kind = ?2 ORDER BY id DESC LIMIT 1",

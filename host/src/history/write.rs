@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 use serde::Serialize;
 
 use super::{
-    History,
+    History, baseline,
     clock::Moment,
     judge::{Seen, SnapshotTool, Verdict, is_well},
     masked::masked,
@@ -312,10 +312,10 @@ enum Accepted {
 }
 
 /// One gateway's part of a transaction.
-struct Write<'a> {
-    transaction: &'a Transaction<'a>,
-    gateway: &'a str,
-    now: Moment,
+pub(super) struct Write<'a> {
+    pub(super) transaction: &'a Transaction<'a>,
+    pub(super) gateway: &'a str,
+    pub(super) now: Moment,
 }
 
 type Since = Vec<(String, Moment)>;
@@ -375,7 +375,7 @@ impl Write<'_> {
     }
 
     /// Another URL under the same name is another gateway: what was known does not hold for it.
-    fn same_gateway(&self, url: &str) -> rusqlite::Result<()> {
+    pub(super) fn same_gateway(&self, url: &str) -> rusqlite::Result<()> {
         let made_for = digest(url);
         let before: Option<String> = self
             .transaction
@@ -527,6 +527,9 @@ impl Write<'_> {
             )
             .optional()?;
         let accepted = accepted == Accepted::Yes;
+        if kind == "good" {
+            baseline::forget(self.transaction, self.gateway)?;
+        }
         match last {
             Some((id, before)) if before == tools || kind == "latest" => {
                 self.transaction.execute(

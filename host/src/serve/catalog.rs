@@ -233,6 +233,7 @@ mod tests {
             filtered_because: std::collections::BTreeMap::new(),
             tools,
             warnings: Vec::new(),
+            nothing: None,
         }
     }
 

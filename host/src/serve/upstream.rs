@@ -49,7 +49,12 @@ impl Upstream for Gateway {
     }
 
     async fn tools(&self) -> Result<report::Tools> {
-        Self::catalog(self, &Filter::default()).await
+        let mut tools = Self::catalog(self, &Filter::default()).await?;
+        // Tools, and none but the gateway's own: a sync that registers nothing would not say so.
+        match tools.nothing.take().filter(|_| tools.total > 0) {
+            Some(nothing) => Err(nothing),
+            None => Ok(tools),
+        }
     }
 
     fn known_tools(&self) -> Option<report::Tools> {

@@ -137,7 +137,11 @@ fn claim(declared: &DeclaredService, tool: &str) -> Option<usize> {
     };
     prefixes
         .iter()
-        .filter(|prefix| tool.len() > prefix.len() && tool.starts_with(prefix.as_str()))
+        .filter(|prefix| {
+            // What was written may be the whole name of a tool; what was made of the service's name is not.
+            let whole = declared.prefix.is_some() && !prefix.is_empty() && *prefix == tool;
+            whole || tool.len() > prefix.len() && tool.starts_with(prefix.as_str())
+        })
         .map(String::len)
         .max()
 }
@@ -181,7 +185,11 @@ fuzz_target!(|input: Input| {
         .declared
         .iter()
         .take(6)
-        .map(|(name, prefix)| DeclaredService { name: name.text(), prefix: prefix.as_ref().map(Name::text) })
+        .map(|(name, prefix)| DeclaredService {
+            name: name.text(),
+            prefix: prefix.as_ref().map(Name::text),
+            tools: Vec::new(),
+        })
         .collect();
     let mut report = Report::default();
     for (at, service) in input.reported_tools.iter().take(6) {

@@ -8,7 +8,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pflow_gateway_tests::{
     context_forge::{self, ContextForge, Enabled, Grant, Process, Reachable},
-    docker::{self, Backend, Condition, Docker, Feature},
+    docker::{self, Backend, Condition, Docker, Feature, Runs},
     faults::{self, Fault, Pflow},
     generic::{self, Auth, Eras, Framing, Generic, Lost, Meta, Sessions, State},
     jwt,
@@ -158,6 +158,18 @@ struct DockerArgs {
     /// Backends that are down at start.
     #[arg(long)]
     down: Vec<String>,
+    /// Backends that nobody is signed in to at start.
+    #[arg(long)]
+    signed_out: Vec<String>,
+    /// Backends that run in a container, one for each call.
+    #[arg(long)]
+    container: Vec<String>,
+    /// Backends that run in one container for a session.
+    #[arg(long)]
+    long_lived: Vec<String>,
+    /// Start with an empty profile: nothing but the control tools.
+    #[arg(long)]
+    empty_profile: bool,
     /// Backends' page size; the gateway shows only the first page.
     #[arg(long)]
     backend_page: Option<usize>,
@@ -337,6 +349,10 @@ fn obey_docker(docker: &Docker, order: &Value) -> Result<(), String> {
                 "up" => Condition::Up,
                 "down" => Condition::Down,
                 "unauthorized" => Condition::Unauthorized,
+                "denied" => Condition::Denied,
+                "unjudged" => Condition::Unjudged,
+                "unconfigured" => Condition::Unconfigured,
+                "no-daemon" => Condition::NoDaemon,
                 other => return Err(format!("no state is called {other:?}")),
             };
             docker.set(word(order, "name")?, condition);
@@ -448,18 +464,26 @@ impl DockerArgs {
         let backend = |specification: &String| {
             let service = services::by_name(specification);
             let alias = self.alias.iter().filter_map(|a| a.split_once('=')).find(|(s, _)| *s == service.name);
-            let down = self.down.contains(&service.name);
-            Backend {
-                alias: alias.map(|(_, alias)| alias.to_owned()),
-                page: self.backend_page,
-                at_start: if down { Condition::Down } else { Condition::Up },
-                service,
-            }
+            let is = |names: &[String]| names.contains(&service.name);
+            let at_start = match (is(&self.down), is(&self.signed_out)) {
+                (true, _) => Condition::Down,
+                (_, true) => Condition::Unauthorized,
+                _ => Condition::Up,
+            };
+            let runs = match (is(&self.container), is(&self.long_lived)) {
+                (_, true) => Runs::LongLived,
+                (true, _) => Runs::Container,
+                _ => Runs::Remote,
+            };
+            let alias = alias.map(|(_, alias)| alias.to_owned());
+            Backend { alias, page: self.backend_page, at_start, runs, ..Backend::new(service) }
         };
+        let services = if self.empty_profile { &[][..] } else { &self.services };
         docker::Config {
-            backends: self.services.iter().map(backend).collect(),
+            backends: services.iter().map(backend).collect(),
             prefix: feature(self.prefix),
-            dynamic_tools: feature(self.dynamic_tools),
+            // With a profile they are always on.
+            dynamic_tools: feature(self.dynamic_tools || self.empty_profile),
             block_secrets: Feature::On,
             hung: self.hung,
             transport: if self.sse { docker::Transport::Sse } else { docker::Transport::Streaming },

@@ -45,8 +45,28 @@ pub enum Condition {
     Up,
     /// Nothing listens.
     Down,
-    /// Answers 401.
+    /// Answers 401: nobody is signed in, or the sign-in was revoked. Signed in again, it works at once.
     Unauthorized,
+    /// Docker Desktop's governance refuses its tools.
+    Denied,
+    /// The governance itself does not answer.
+    Unjudged,
+    /// It was taken out of the gateway's configuration.
+    Unconfigured,
+    /// It is a container, and the Docker daemon is gone.
+    NoDaemon,
+}
+
+/// How a server runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Runs {
+    /// Elsewhere; the gateway reaches it over HTTP.
+    #[default]
+    Remote,
+    /// In a container, one for each call.
+    Container,
+    /// In one container for a gateway session: `longLived`.
+    LongLived,
 }
 
 /// A server behind the gateway.
@@ -60,13 +80,17 @@ pub struct Backend {
     pub page: Option<usize>,
     /// How it was when the gateway started. Its tools are absent for good unless it was up.
     pub at_start: Condition,
+    /// Where it runs.
+    pub runs: Runs,
+    /// Tools that governance took away when they were loaded: no trace of them is left.
+    pub withheld: Vec<String>,
 }
 
 impl Backend {
     /// A backend that is well and unprefixed.
     #[must_use]
     pub fn new(service: Service) -> Self {
-        Self { service, alias: None, page: None, at_start: Condition::Up }
+        Self { service, alias: None, page: None, at_start: Condition::Up, runs: Runs::Remote, withheld: Vec::new() }
     }
 }
 
@@ -128,8 +152,8 @@ impl Default for Config {
 enum Link {
     /// A backend session, opened when the backend ran for the n-th time.
     Open(u64),
-    /// Broken for good.
-    Closed,
+    /// Broken for good, by its loss of the session, or by the end of its process.
+    Closed(&'static str),
 }
 
 #[derive(Debug, Default)]
@@ -252,12 +276,13 @@ impl Docker {
                 (None, Feature::On) => Some(name),
                 (None, Feature::Off) => None,
             };
-            for tool in backend.service.tools.iter().take(first_page) {
-                let shown = prefix.map_or_else(|| tool.name.clone(), |p| format!("{p}__{}", tool.name));
+            let shown = backend.service.tools.iter().take(first_page);
+            for tool in shown.filter(|tool| !backend.withheld.contains(&tool.name)) {
+                let name_shown = prefix.map_or_else(|| tool.name.clone(), |p| format!("{p}__{}", tool.name));
                 tools.push(Exposed {
                     backend: name.clone(),
                     original: tool.name.clone(),
-                    definition: tool.listed(&shown),
+                    definition: tool.listed(&name_shown),
                 });
             }
         }
@@ -286,7 +311,7 @@ impl Docker {
         rpc::result(id, &result)
     }
 
-    async fn call(&self, id: &Value, params: &Value, session: &str) -> Value {
+    async fn call(&self, id: &Value, params: &Value, session: &str, notify: &services::Notify) -> Value {
         let name = params.get("name").and_then(Value::as_str).unwrap_or_default();
         let Some(tool) = self.exposed().into_iter().find(|t| name_of(&t.definition) == name) else {
             return rpc::error(id, -32602, format!("unknown tool {name:?}"));
@@ -299,11 +324,20 @@ impl Docker {
         if blocks && looks_secret(&arguments.to_string()) {
             return rpc::error(id, 0, format!("a secret is being passed to tool {name}"));
         }
-        if let Err((code, message)) = self.reach(&tool.backend, session) {
+        if let Err((code, message)) = self.reach(&tool, session) {
             return rpc::error(id, code, message);
         }
-        let mut result = services::run(&tool.backend, &tool.original, params, &None).await;
+        let runs = self.config.backends.iter().find(|b| b.service.name == tool.backend).map(|b| b.runs);
+        // Progress is relayed on the call's own stream, from containers of one call only.
+        let notify = notify.as_ref().filter(|_| runs == Some(Runs::Container)).cloned();
+        let mut result = services::run(&tool.backend, &tool.original, params, &notify).await;
         locked(&self.live).ran.push(format!("{}/{}", tool.backend, tool.original));
+        if tool.original == "crash" && runs != Some(Runs::Remote) {
+            if let (Some(Runs::LongLived), Some(session)) = (runs, locked(&self.live).sessions.get_mut(session)) {
+                session.links.insert(tool.backend.clone(), Link::Closed("EOF"));
+            }
+            return rpc::error(id, 0, "calling \"tools/call\": EOF");
+        }
         if arguments.get("fail").is_some() {
             return rpc::error(id, -32042, "calling \"tools/call\": URL elicitation required");
         }
@@ -318,7 +352,8 @@ impl Docker {
     }
 
     /// Reaches a backend through a gateway session, or tells what the gateway says instead.
-    fn reach(&self, backend: &str, session: &str) -> Result<(), (i64, String)> {
+    fn reach(&self, tool: &Exposed, session: &str) -> Result<(), (i64, String)> {
+        let (backend, tool) = (tool.backend.as_str(), &tool.original);
         let mut live = locked(&self.live);
         let condition = live.conditions.get(backend).copied().unwrap_or_default();
         let run = live.runs.get(backend).copied().unwrap_or_default();
@@ -327,15 +362,27 @@ impl Docker {
         };
         let link = session.links.get(backend).copied();
         match (condition, link) {
-            (_, Some(Link::Closed)) => {
-                Err((0, "connection closed: calling \"tools/call\": client is closing: session not found".to_owned()))
+            (Condition::Denied, _) => {
+                Err((0, format!("policy denied tool {tool} on server {backend}: blocked by your organization")))
+            }
+            (Condition::Unjudged, _) => {
+                Err((0, format!("policy check failed for {backend}/{tool}: context deadline exceeded")))
+            }
+            (Condition::Unconfigured, _) => Err((0, format!("server {backend:?} not found in configuration"))),
+            (Condition::NoDaemon, _) => {
+                let text =
+                    "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?";
+                Err((0, text.to_owned()))
+            }
+            (_, Some(Link::Closed(why))) => {
+                Err((0, format!("connection closed: calling \"tools/call\": client is closing: {why}")))
             }
             (Condition::Down, _) => {
                 let post = "Post \"http://127.0.0.1:18102/mcp\": dial tcp 127.0.0.1:18102: connect: connection refused";
                 Err((-32005, format!("calling \"tools/call\": sending \"tools/call\": rejected by transport: {post}")))
             }
             (Condition::Up, Some(Link::Open(opened))) if opened != run => {
-                session.links.insert(backend.to_owned(), Link::Closed);
+                session.links.insert(backend.to_owned(), Link::Closed("session not found"));
                 let text = "calling \"tools/call\": sending \"tools/call\": failed to connect (session ID: 5741e9d2): session not found";
                 Err((0, text.to_owned()))
             }
@@ -462,15 +509,30 @@ impl Docker {
             let error = rpc::error(&id, 0, format!("method {method:?} is invalid during session initialization"));
             return one_event(&error).into();
         };
-        one_event(&self.respond(method, &id, message, session).await).into()
+        let (notify, mut notified) = mpsc::unbounded_channel();
+        let response = self.respond(method, &id, message, session, &Some(notify)).await;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        // Not when they happen, but where: before the answer, on its stream.
+        while let Ok(message) = notified.try_recv() {
+            let _ = sender.send(event(&message));
+        }
+        let _ = sender.send(event(&response));
+        stream(receiver).into()
     }
 
-    async fn respond(&self, method: &str, id: &Value, message: &Value, session: &str) -> Value {
+    async fn respond(
+        &self,
+        method: &str,
+        id: &Value,
+        message: &Value,
+        session: &str,
+        notify: &services::Notify,
+    ) -> Value {
         let params = message.get("params").cloned().unwrap_or_else(|| json!({}));
         match method {
             "ping" => rpc::result(id, &json!({})),
             "tools/list" => self.list(id, params.get("cursor")),
-            _ => self.call(id, &params, session).await,
+            _ => self.call(id, &params, session, notify).await,
         }
     }
 
@@ -496,7 +558,7 @@ impl Docker {
         let response = match seen.rpc_method() {
             Some("initialize") => self.initialize(seen).payload_message(),
             Some(method) if message.get("id").is_some() => {
-                Some(self.respond(method, &seen.rpc_id(), message, id).await)
+                Some(self.respond(method, &seen.rpc_id(), message, id, &None).await)
             }
             _ => None,
         };

@@ -7,7 +7,7 @@ use std::{
 
 use pflow_gateway_tests::{
     client,
-    docker::{Backend, Condition, Config, Docker, FALLBACK, Feature, Transport, VERSIONS, control::NAMES},
+    docker::{Backend, Condition, Config, Docker, FALLBACK, Feature, Runs, Transport, VERSIONS, control::NAMES},
     server::Fake,
     services,
 };
@@ -484,4 +484,90 @@ async fn mcp_add_of_a_dead_backend_says_that_zero_tools_were_added() {
     let answer = Peer::new(&fake).in_session().await.call("mcp-add", json!({"name": "slack"})).await;
     let text = "Successfully added 0 tools in server 'slack'. Assume that it is fully configured and ready to use.";
     assert_eq!(answer["result"]["content"][0]["text"], text);
+}
+
+fn containers(runs: Runs) -> Config {
+    let boxed = Backend { runs, ..Backend::new(services::container()) };
+    Config { backends: vec![boxed, Backend::new(services::slack())], ..Config::default() }
+}
+
+#[tokio::test]
+async fn a_container_that_ends_during_a_call_is_code_0_eof_and_the_next_call_has_a_container_of_its_own() {
+    let (docker, fake) = started(containers(Runs::Container)).await;
+    let peer = Peer::new(&fake).in_session().await;
+    let eof = json!({"code": 0, "message": "calling \"tools/call\": EOF"});
+    assert_eq!(peer.call("crash", json!({})).await["error"], eof);
+    assert!(peer.call("echo", json!({})).await.get("result").is_some());
+    assert_eq!(docker.ran(), ["box/crash", "box/echo"], "it ran, as far as it came");
+}
+
+#[tokio::test]
+async fn a_long_lived_container_that_ends_poisons_the_session_for_good() {
+    let (_, fake) = started(containers(Runs::LongLived)).await;
+    let peer = Peer::new(&fake).in_session().await;
+    assert_eq!(peer.call("crash", json!({})).await["error"]["message"], "calling \"tools/call\": EOF");
+    let closed = json!({"code": 0, "message": "connection closed: calling \"tools/call\": client is closing: EOF"});
+    for _ in 0..3 {
+        assert_eq!(peer.call("echo", json!({})).await["error"], closed);
+    }
+    assert!(Peer::new(&fake).in_session().await.call("echo", json!({})).await.get("result").is_some(), "a new session");
+}
+
+#[tokio::test]
+async fn progress_comes_on_the_calls_own_stream_from_containers_of_one_call_alone() {
+    for (runs, relayed) in [(Runs::Container, true), (Runs::LongLived, false), (Runs::Remote, false)] {
+        let (_, fake) = started(containers(runs)).await;
+        let peer = Peer::new(&fake).in_session().await;
+        let params = json!({"name": "steps", "arguments": {"steps": 2}, "_meta": {"progressToken": 7}});
+        let answer = peer.rpc("tools/call", params).await;
+        assert_eq!(answer.body.matches("notifications/progress").count(), if relayed { 2 } else { 0 }, "{runs:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_gateway_refuses_itself_is_code_0_in_its_own_words() {
+    let (docker, fake) = started(Config::default()).await;
+    let peer = Peer::new(&fake).in_session().await;
+    for (condition, words) in [
+        (Condition::Denied, "policy denied tool create_issue on server github: blocked by your organization"),
+        (Condition::Unjudged, "policy check failed for github/create_issue: context deadline exceeded"),
+        (Condition::Unconfigured, "server \"github\" not found in configuration"),
+        (
+            Condition::NoDaemon,
+            "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+        ),
+    ] {
+        docker.set("github", condition);
+        assert_eq!(peer.call("create_issue", json!({})).await["error"], json!({"code": 0, "message": words}));
+    }
+}
+
+#[tokio::test]
+async fn an_empty_profile_leaves_the_control_tools_and_policies_leave_no_trace() {
+    let (_, fake) = started(Config { backends: Vec::new(), dynamic_tools: Feature::On, ..Config::default() }).await;
+    assert_eq!(Peer::new(&fake).in_session().await.tools().await.len(), NAMES.len());
+    let withheld = vec!["create_issue".to_owned()];
+    let github = Backend { withheld, ..Backend::new(services::github()) };
+    let (_, fake) = started(Config { backends: vec![github], ..Config::default() }).await;
+    let peer = Peer::new(&fake).in_session().await;
+    assert_eq!(peer.tools().await.len(), 5);
+    assert_eq!(peer.call("create_issue", json!({})).await["error"]["message"], "unknown tool \"create_issue\"");
+}
+
+#[tokio::test]
+async fn who_signs_in_again_needs_no_restart_and_no_new_session() {
+    let (docker, fake) = started(Config::default()).await;
+    let peer = Peer::new(&fake).in_session().await;
+    assert!(peer.call("post_message", json!({})).await.get("result").is_some());
+    docker.set("slack", Condition::Unauthorized);
+    assert_eq!(peer.call("post_message", json!({})).await["error"]["code"], 0);
+    docker.set("slack", Condition::Up);
+    assert!(peer.call("post_message", json!({})).await.get("result").is_some());
+    let signed_out = Backend { at_start: Condition::Unauthorized, ..Backend::new(services::slack()) };
+    let (docker, fake) = started(Config { backends: vec![signed_out], ..Config::default() }).await;
+    docker.set("slack", Condition::Up);
+    let peer = Peer::new(&fake).in_session().await;
+    assert_eq!(peer.tools().await.len(), 0, "who was not signed in at the start has no tools");
+    docker.restart(None);
+    assert_eq!(Peer::new(&fake).in_session().await.tools().await.len(), 3);
 }

@@ -77,6 +77,11 @@ class Test(TypedDict):
     tools: int | None
     """Before filters."""
     services: int | None
+    control_tools: int | None
+    """Among `tools`: those with which the gateway itself is controlled."""
+    unattributed: int | None
+    """Among `tools`: those of no known service."""
+    warnings: list[str]
     error: Error | None
 
 
@@ -100,6 +105,8 @@ class Services(TypedDict):
     services: list[Service]
     unattributed: int
     """Tools of no known service."""
+    left_out: int
+    """Services that the entry's own filter leaves out."""
     warnings: list[str]
 
 

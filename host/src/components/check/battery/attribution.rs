@@ -53,7 +53,7 @@ async fn catalog(
 }
 
 fn declared(name: &str, prefix: Option<&str>) -> types::DeclaredService {
-    types::DeclaredService { name: name.to_owned(), prefix: prefix.map(str::to_owned) }
+    types::DeclaredService { name: name.to_owned(), prefix: prefix.map(str::to_owned), tools: Vec::new() }
 }
 
 fn provenance<'a>(catalog: &'a types::Catalog, tool: &str) -> Result<&'a types::Provenance, Miss> {

@@ -1,0 +1,66 @@
+//! Filters that leave nothing in or out: a slip of the pen, mostly.
+//! Takes the patterns of a filter and a listing; gives one warning for each pattern that nothing matches. Never changes a verdict.
+
+use super::{
+    convert,
+    pool::{Listed, Pool},
+};
+use crate::{
+    Deadline, Result,
+    config::Filter,
+    runtime::{filter, types},
+    scrub, spelling,
+};
+
+/// Warnings for patterns that match nothing that is listed.
+pub(super) async fn idle(pool: &Pool, asked: &Filter, listed: &Listed, by: Deadline) -> Result<Vec<String>> {
+    let services = [&asked.include_services, &asked.exclude_services];
+    let tools = [&asked.include_tools, &asked.exclude_tools];
+    if services.iter().chain(&tools).all(|patterns| patterns.is_empty()) || listed.catalog.tools.is_empty() {
+        return Ok(Vec::new());
+    }
+    let bare =
+        |tool: &types::Tool| filter::Candidate { attribution: types::Attribution::None, ..convert::candidate(tool) };
+    let mut candidates: Vec<_> = listed.catalog.tools.iter().map(bare).collect();
+    // A service may have no tools now.
+    candidates.extend(listed.catalog.services.iter().map(|service| filter::Candidate {
+        name: String::new(),
+        service: Some(service.name.clone()),
+        attribution: types::Attribution::None,
+        annotations: None,
+    }));
+    let names: Vec<&str> = listed.catalog.tools.iter().map(|tool| tool.name.as_str()).collect();
+    let known: Vec<&str> = listed.catalog.services.iter().map(|service| service.name.as_str()).collect();
+    let mut warnings = Vec::new();
+    let mut instance = pool.instance(by).await.map_err(|failure| pool.explain(failure))?;
+    for (patterns, what, there) in services
+        .iter()
+        .map(|patterns| (*patterns, "service", &known))
+        .chain(tools.iter().map(|patterns| (*patterns, "tool", &names)))
+    {
+        for pattern in patterns {
+            let alone = vec![pattern.clone()];
+            let rules = if what == "service" {
+                Filter { include_services: alone, ..Filter::default() }
+            } else {
+                Filter { include_tools: alone, ..Filter::default() }
+            };
+            let verdicts = pool.judge(&mut instance, &convert::rules(&rules), &candidates, by).await?;
+            if verdicts.iter().any(Option::is_none) {
+                continue;
+            }
+            let near = spelling::nearest(pattern, there).map_or_else(
+                || {
+                    if what == "service" && !known.is_empty() {
+                        format!("; there are {}", known.join(", "))
+                    } else {
+                        String::new()
+                    }
+                },
+                |near| format!("; did you mean {near}?"),
+            );
+            warnings.push(format!("no {what} matches \"{}\"{}", scrub::line(pattern, 100), scrub::line(&near, 300)));
+        }
+    }
+    Ok(warnings)
+}
