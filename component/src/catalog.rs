@@ -2,14 +2,15 @@
 //! Takes what was listed and what the gateway reports; gives the contract's catalogue, sorted by name.
 //! Must not drop or rename a tool: duplicates are kept and reported.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::{
     attribution::Ladder,
     gateways::{Product, Report},
-    mcp::paging::Listing,
+    mcp::{json_rpc::quote, paging::Listing},
     model::{
         Attribution, Catalog, Concern, Confidence, DeclaredService, Json, Provenance, Service, Status, Tool, Warning,
     },
@@ -56,10 +57,13 @@ pub fn build(listing: Listing, mut report: Report, product: &dyn Product, declar
 const SERVICE_ID: &str = "pflow-gateway/service-id";
 
 fn with_service_id(meta: Option<Json>, id: &str) -> Json {
-    let mut members: serde_json::Map<String, serde_json::Value> =
-        meta.and_then(|meta| serde_json::from_str(&meta).ok()).unwrap_or_default();
-    members.insert(SERVICE_ID.to_owned(), id.into());
-    serde_json::Value::Object(members).to_string()
+    // The rest of it stays text: digits are not ours to rewrite.
+    let theirs = meta.unwrap_or_default();
+    let members: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(&theirs).unwrap_or_default();
+    let theirs = members.iter().filter(|(name, _)| *name != SERVICE_ID);
+    let mut all: Vec<String> = theirs.map(|(name, value)| format!("{}:{}", quote(name), value.get())).collect();
+    all.push(format!("{}:{}", quote(SERVICE_ID), quote(id)));
+    format!("{{{}}}", all.join(","))
 }
 
 /// `litellm.ai/server_outcomes` of a list result: what became of each service.

@@ -291,12 +291,7 @@ impl Conversation {
         }
         let bindings =
             call.input_schema.as_deref().and_then(|schema| param_headers::scan(schema).ok()).unwrap_or_default();
-        if bindings.is_empty() {
-            return Vec::new();
-        }
-        serde_json::from_str(arguments)
-            .map(|arguments| param_headers::headers(&bindings, &arguments))
-            .unwrap_or_default()
+        param_headers::headers(&bindings, arguments)
     }
 
     /// `resultType: "input_required"` of the modern era: the members of the retry. Nobody is there to ask, so elicitation is
@@ -483,7 +478,10 @@ fn only_text(result: &str) -> Option<String> {
 
 /// The members of a caller's `_meta`, without its braces, and without those that are ours to set.
 fn members(object: &str) -> Option<String> {
-    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(object).ok()?;
+    if !json_rpc::is_object(object) {
+        return None;
+    }
+    let object = members_of(object);
     let ours = |name: &str| {
         name == "progressToken"
             || ["protocolVersion", "clientCapabilities", "clientInfo"]
@@ -491,5 +489,5 @@ fn members(object: &str) -> Option<String> {
                 .any(|member| name.strip_prefix("io.modelcontextprotocol/") == Some(member))
     };
     let members = object.iter().filter(|(name, _)| !ours(name));
-    Some(members.map(|(name, value)| format!("{}:{value}", quote(name))).collect::<Vec<_>>().join(","))
+    Some(members.map(|(name, value)| format!("{}:{}", quote(name), value.get())).collect::<Vec<_>>().join(","))
 }

@@ -2,7 +2,9 @@
 //! Takes a tool's input schema and its arguments; gives the headers, or why the schema is invalid.
 //! Must not follow any `$ref`, and must not change an argument.
 
-use serde_json::{Map, Value};
+use std::{borrow::Cow, collections::BTreeMap};
+
+use serde_json::{Value, value::RawValue};
 
 /// One argument that is mirrored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,28 +107,26 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-/// The headers for a call. Absent and null arguments have none.
+/// The headers for a call, of its arguments as they are sent: a number is mirrored digit by digit. Absent and null arguments have none.
 #[must_use]
-pub fn headers(bindings: &[Binding], arguments: &Map<String, Value>) -> Vec<(String, String)> {
+pub fn headers(bindings: &[Binding], arguments: &str) -> Vec<(String, String)> {
     bindings
         .iter()
         .filter_map(|binding| {
-            let (first, rest) = binding.path.split_first()?;
-            let value = rest.iter().try_fold(arguments.get(first)?, |value, name| value.get(name))?;
+            let value = binding.path.iter().try_fold(arguments, |object, name| {
+                let members: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(object).ok()?;
+                members.get(name.as_str()).map(|value| value.get())
+            })?;
             Some((format!("Mcp-Param-{}", binding.header), encode(&plain(value)?)))
         })
         .collect()
 }
 
-fn plain(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        Value::Number(number) => {
-            let text = number.to_string();
-            Some(text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned))
-        }
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+fn plain(value: &str) -> Option<String> {
+    match value.bytes().next()? {
+        b'"' => serde_json::from_str(value).ok(),
+        b'n' | b'[' | b'{' => None,
+        _ => Some(value.strip_suffix(".0").unwrap_or(value).to_owned()),
     }
 }
 
@@ -184,7 +184,7 @@ mod tests {
             "deep": {"type": "object", "properties": {"x": {"type": "string", "x-mcp-header": "Deep-X"}}},
         }));
         let arguments = json!({"region": "Zürich", "limit": 42, "dry": false, "none": null, "deep": {"x": " y"}});
-        let headers = headers(&scan(&schema).unwrap(), arguments.as_object().unwrap());
+        let headers = headers(&scan(&schema).unwrap(), &arguments.to_string());
         let pairs: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(
             pairs,
@@ -195,6 +195,17 @@ mod tests {
                 ("Mcp-Param-Deep-X", "=?base64?IHk=?="),
             ]
         );
+    }
+
+    #[test]
+    fn a_number_is_mirrored_digit_by_digit() {
+        let bindings = scan(&schema(&json!({"n": {"type": "integer", "x-mcp-header": "N"}}))).unwrap();
+        let header = |arguments: &str| headers(&bindings, arguments).pop().map(|(_, value)| value);
+        assert_eq!(
+            header(r#"{"n":123456789012345678901234567890,"x":1e400}"#).as_deref(),
+            Some("123456789012345678901234567890")
+        );
+        assert_eq!(header(r#"{"n":7.0}"#).as_deref(), Some("7"));
     }
 
     #[test]

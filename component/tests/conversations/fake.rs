@@ -26,6 +26,8 @@ pub(crate) struct Seen {
     pub(crate) body: Value,
     /// The patience that it was sent with.
     pub(crate) within: Option<Duration>,
+    /// The same, as it was sent.
+    pub(crate) text: String,
 }
 
 impl Seen {
@@ -179,8 +181,10 @@ impl Outside for Fake {
         let path = rest.split_once('/').map_or_else(|| "/".to_owned(), |(_, path)| format!("/{path}"));
         let body = if request.body.is_empty() { Value::Null } else { serde_json::from_slice(&request.body).unwrap() };
         let header_names = request.headers.iter().map(|(name, _)| name.clone()).collect();
+        let text = String::from_utf8_lossy(&request.body).into_owned();
         let headers = Headers::new(request.headers);
-        let seen = Seen { method: request.method, path, headers, header_names, body, within: request.within };
+        let within = request.within;
+        let seen = Seen { method: request.method, path, headers, header_names, body, text, within };
         self.seen.borrow_mut().push(seen.clone());
         let canned = self.peer.borrow_mut().answer(&seen)?;
         let cut = if canned.cut == 0 { canned.body.len().max(1) } else { canned.cut };

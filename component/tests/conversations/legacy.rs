@@ -14,7 +14,7 @@ use crate::{
     plain::{Loss, Plain, Sessions},
 };
 
-fn hello(seen: &Seen) -> Option<Canned> {
+pub(crate) fn hello(seen: &Seen) -> Option<Canned> {
     let result =
         json!({"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "s", "version": "1"}});
     match seen.rpc() {

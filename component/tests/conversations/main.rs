@@ -12,4 +12,5 @@ mod legacy;
 mod metadata;
 mod modern;
 mod plain;
+mod results;
 mod streams;
