@@ -8,22 +8,48 @@ const MARK: char = '\u{FFFD}';
 
 /// Whether the character moves the cursor, colours, hides or reorders text instead of being seen.
 fn unseen(character: char) -> bool {
-    // C0, DEL and C1; then Unicode's "Bidi_Control", separators of lines, zero-width characters and tags.
+    // C0, DEL and C1; then Unicode's "Bidi_Control", separators of lines, and what is "Default_Ignorable_Code_Point": zero-width
+    // characters, fillers that look like nothing, variation selectors and tags, which carry text that only a machine reads.
     character.is_control()
         || matches!(character,
-            '\u{061C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}'
-            | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+            '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
+            | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'
+            | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// Characters that are unseen in honest text too, so that taking them out changes nothing that anybody sees.
+fn says_nothing(character: char) -> bool {
+    matches!(character, '\u{00AD}' | '\u{FE00}'..='\u{FE0F}')
+}
+
+/// `❤` and U+FE0F are a red heart: one selector behind a character that has a form as an emoji. It tells a machine no more than a person
+/// sees. A second one does, and so does one behind a letter.
+fn is_emoji_form(before: Option<char>, character: char) -> bool {
+    character == '\u{FE0F}'
+        && before.is_some_and(|before| {
+            matches!(before, '\u{00A9}' | '\u{00AE}' | '\u{203C}'..='\u{3299}' | '\u{1F000}'..='\u{1FAFF}')
+                && !unseen(before)
+        })
 }
 
 /// Several lines stay several lines; tabs stay tabs.
 #[must_use]
 pub(crate) fn text(text: &str) -> Cow<'_, str> {
     let bad = |character: char| unseen(character) && character != '\n' && character != '\t';
-    if text.contains(bad) {
-        Cow::Owned(text.replace("\r\n", "\n").replace(bad, "\u{FFFD}"))
-    } else {
-        Cow::Borrowed(text)
+    if !text.contains(bad) {
+        return Cow::Borrowed(text);
     }
+    let mut clean = String::with_capacity(text.len());
+    let mut before = None;
+    for character in text.replace("\r\n", "\n").chars() {
+        if !bad(character) || is_emoji_form(before, character) {
+            clean.push(character);
+        } else if !says_nothing(character) {
+            clean.push(MARK);
+        }
+        before = Some(character);
+    }
+    Cow::Owned(clean)
 }
 
 /// JSON that means the same, with every character that is not seen written as `\\uXXXX`: serializers leave C1 and the
@@ -35,14 +61,16 @@ pub(crate) fn json(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len());
+    let mut before = None;
     for character in text.chars() {
-        if bad(character) {
+        if bad(character) && !is_emoji_form(before, character) {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 escaped.push_str(&format!("\\u{unit:04x}"));
             }
         } else {
             escaped.push(character);
         }
+        before = Some(character);
     }
     Cow::Owned(escaped)
 }
@@ -53,7 +81,12 @@ pub(crate) fn line(text: &str, limit: usize) -> String {
     let mut line = String::with_capacity(text.len().min(limit.saturating_mul(4)));
     let mut count = 0_usize;
     let mut gap = false;
+    let mut before = None;
     for character in text.trim().chars() {
+        let emoji = is_emoji_form(before.replace(character), character);
+        if says_nothing(character) && !emoji {
+            continue;
+        }
         if matches!(character, '\n' | '\r' | '\t' | ' ') {
             gap = true;
             continue;
@@ -69,7 +102,7 @@ pub(crate) fn line(text: &str, limit: usize) -> String {
             return line;
         }
         count = count.saturating_add(1);
-        line.push(if unseen(character) { MARK } else { character });
+        line.push(if unseen(character) && !emoji { MARK } else { character });
     }
     line
 }
@@ -100,6 +133,15 @@ mod tests {
             "\u{e0041}",
             "a\rb",
             "\u{0}",
+            "git\u{ad}hub",
+            "a\u{115f}b",
+            "a\u{1160}b",
+            "a\u{3164}b",
+            "a\u{ffa0}b",
+            "a\u{fe00}\u{fe0f}b",
+            "❤\u{fe0e}",
+            "a\u{e0100}\u{e01ef}b",
+            "a\u{e0041}\u{e007f}b",
         ] {
             assert!(!text(nasty).chars().any(unseen), "{nasty:?} became {:?}", text(nasty));
             assert!(!line(nasty, 80).chars().any(unseen), "{nasty:?} became {:?}", line(nasty, 80));
@@ -111,6 +153,11 @@ mod tests {
         for plain in ["plain", "größer", "日本語", "❤ ok", "two\nlines\tand a tab"] {
             assert_eq!(text(plain), plain);
         }
+        for heart in ["❤\u{fe0f} ok", "⚠\u{fe0f}"] {
+            assert_eq!((text(heart).as_ref(), line(heart, 80).as_str(), json(heart).as_ref()), (heart, heart, heart));
+        }
+        assert_eq!(text("❤\u{fe0f}\u{fe0f}\u{fe01}a\u{fe0f}"), "❤\u{fe0f}a", "hidden text is none of an emoji's form");
+        assert_eq!(line("Donau\u{ad}dampf", 80), "Donaudampf");
         assert_eq!(text("a\r\nb"), "a\r\nb".replace('\r', ""));
         assert_eq!(line("  two\n\n  lines\there ", 80), "two lines here");
     }
