@@ -87,9 +87,17 @@ pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
 
 /// Writes a file, 0600, beside its place and then renames it: nobody ever sees half of it, and of two who write at once one wins.
 pub(crate) fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    write(file, |out| out.write_all(bytes))
+}
+
+/// The same for what is written piece by piece.
+pub(crate) fn write(file: &Path, fill: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
-    temporary.write_all(bytes)?;
+    let mut out = io::BufWriter::with_capacity(64 * 1024, temporary.as_file_mut());
+    fill(&mut out)?;
+    out.flush()?;
+    drop(out);
     temporary.as_file().sync_all()?;
     temporary.persist(file).map(drop).map_err(|error| error.error)
 }

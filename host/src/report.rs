@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::Error;
+use crate::{Error, json::Json};
 
 macro_rules! names {
     ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
@@ -215,17 +215,17 @@ pub struct Tool {
     /// What it rests on.
     pub evidence: String,
     /// JSON Schema.
-    pub input_schema: Value,
+    pub input_schema: Json,
     /// JSON Schema.
-    pub output_schema: Option<Value>,
+    pub output_schema: Option<Json>,
     /// MCP's hints, as listed.
-    pub annotations: Option<Value>,
+    pub annotations: Option<Json>,
     /// `_meta`, as listed.
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
-    pub meta: Option<Value>,
+    pub meta: Option<Json>,
     /// `icons`, as listed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub icons: Option<Value>,
+    pub icons: Option<Json>,
     /// The name at its service, when the gateway tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub original_name: Option<String>,
@@ -363,7 +363,7 @@ pub struct Call {
     /// The tool ran and did not report an error.
     pub ok: bool,
     /// MCP's `CallToolResult`, as it came. Null when there is none.
-    pub result: Option<Value>,
+    pub result: Option<Json>,
     /// Why there is no good result.
     pub error: Option<Error>,
 }

@@ -11,9 +11,8 @@ use std::{
     thread,
 };
 
-use pflow_gateway::{OnMessage, OnProgress};
+use pflow_gateway::{OnMessage, OnProgress, json::Json};
 use pyo3::prelude::*;
-use serde_json::Value;
 
 use crate::json;
 
@@ -24,7 +23,7 @@ const MESSAGES: usize = 4_096;
 
 enum Event {
     Progress(f64, Option<f64>, Option<String>),
-    Message(String, Option<String>, Value),
+    Message(String, Option<String>, Json),
 }
 
 /// The runtime's side.

@@ -1,11 +1,10 @@
 //! Between the host's JSON and Python's dicts.
 //! Takes and gives what Python's own `json` takes and gives, so that a result here equals `json.loads` of the command's `--json`.
-//! An integer beyond 64 bits becomes a float, as on the command line. Never calls into a
-//! gateway.
+//! Integers of any size stay integers. Never calls into a gateway.
 
+use pflow_gateway::json::{Json, NotJson};
 use pyo3::{prelude::*, types::PyString};
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use crate::errors;
 
@@ -18,14 +17,14 @@ pub(crate) fn to_python<T: Serialize + Sync>(py: Python<'_>, report: &T) -> PyRe
 }
 
 /// A JSON object from a mapping. A value that JSON has no form for is Python's own `TypeError` or `ValueError`.
-pub(crate) fn object(py: Python<'_>, name: &str, mapping: Option<&Bound<'_, PyAny>>) -> PyResult<Map<String, Value>> {
-    let Some(mapping) = mapping else { return Ok(Map::new()) };
+pub(crate) fn object(py: Python<'_>, name: &str, mapping: Option<&Bound<'_, PyAny>>) -> PyResult<Json> {
+    let Some(mapping) = mapping else { return Ok(serde_json::Map::new().into()) };
     let options = pyo3::types::PyDict::new(py);
     options.set_item("allow_nan", false)?;
     let text: String = py.import("json")?.call_method("dumps", (mapping,), Some(&options))?.extract()?;
-    match serde_json::from_str(&text) {
-        Ok(Value::Object(map)) => Ok(map),
-        Ok(_) => Err(pyo3::exceptions::PyTypeError::new_err(format!(
+    match Json::object(text) {
+        Ok(object) => Ok(object),
+        Err(NotJson::NoObject) => Err(pyo3::exceptions::PyTypeError::new_err(format!(
             "{name} must be a dict, not {}",
             mapping.get_type().name()?
         ))),

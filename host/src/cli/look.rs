@@ -3,18 +3,19 @@
 
 use std::{io::Read as _, sync::Arc, time::Duration};
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::{
     args::{self, FailOn},
     context::Context,
-    render,
+    render, result,
     screen::{Reply, careful, say},
     watch,
 };
 use crate::{
     CallOptions, Class, Error, Gateway, Result,
     history::{CallResult, History, Looker, Moment, Watcher},
+    json::{Json, NotJson},
     monitor::Alerts,
     report::{self, Health, Status},
     serve::{FileSnapshots, Snapshots as _},
@@ -246,7 +247,7 @@ pub(super) async fn call(context: &Context, call: &args::Call) -> Reply {
         let record = move || history.record_call(&name, &service, &result, Moment::now());
         let _ = tokio::task::spawn_blocking(record).await;
     }
-    let text = report.result.as_ref().map_or_else(String::new, render::result);
+    let text = report.result.as_ref().map_or_else(String::new, result::result);
     report.explain_failure();
     let error = failure(report.ok, report.error.as_ref(), "the call failed");
     Reply::judged(text, &report, error)
@@ -267,24 +268,22 @@ fn remembers(context: &Context, gateway: &Gateway, call: &args::Call) -> bool {
 }
 
 /// A JSON object, as typed or from stdin.
-fn arguments(text: &str) -> Result<Map<String, Value>> {
-    let wrong = |why: &str| {
+fn arguments(text: &str) -> Result<Json> {
+    let wrong = |why: String| {
         Error::config(format!("--args {why}"))
             .with_hint("give a JSON object in single quotes, like --args '{\"city\": \"Lisbon\"}'")
     };
-    let mut from_stdin = String::new();
-    let text = if text == "-" {
-        let read = std::io::stdin().lock().read_to_string(&mut from_stdin);
-        read.map_err(|error| wrong(&format!("cannot be read from stdin: {error}")))?;
-        from_stdin.as_str()
-    } else {
-        text
-    };
-    match serde_json::from_str(text) {
-        Ok(Value::Object(arguments)) => Ok(arguments),
-        Ok(_) => Err(wrong("is no JSON object")),
-        Err(error) => Err(wrong(&format!("is no JSON: {error}"))),
+    let mut text = text.to_owned();
+    if text == "-" {
+        text.clear();
+        let read = std::io::stdin().lock().read_to_string(&mut text);
+        read.map_err(|error| wrong(format!("cannot be read from stdin: {error}")))?;
     }
+    Json::object(text).map_err(|error| match error {
+        NotJson::Syntax(error) => wrong(format!("is no JSON: {error}")),
+        NotJson::Unsound(why) => wrong(format!("is no JSON that everybody can read: {why}")),
+        NotJson::NoObject => wrong("is no JSON object".to_owned()),
+    })
 }
 
 #[cfg(test)]
@@ -295,7 +294,7 @@ mod tests {
 
     #[test]
     fn arguments_are_one_json_object() {
-        assert_eq!(arguments("{\"a\": 1}").unwrap().len(), 1);
+        assert_eq!(arguments("{\"a\": 1.0}").unwrap().get(), "{\"a\": 1.0}");
         for wrong in ["", "[1]", "{\"a\": }", "7"] {
             let error = arguments(wrong).unwrap_err();
             assert_eq!((error.class, error.hint.is_some()), (Class::Config, true), "{wrong}");

@@ -11,6 +11,7 @@ mod look;
 mod past;
 mod pins;
 mod render;
+mod result;
 mod run;
 mod screen;
 mod setup;

@@ -12,7 +12,7 @@ use crate::{
 
 /// Names, details and warnings on the screen, in characters.
 const NAME: usize = 100;
-const DETAIL: usize = 300;
+pub(super) const DETAIL: usize = 300;
 /// Further lines of evidence for a service that is not well.
 const EVIDENCE: usize = 3;
 
@@ -345,41 +345,4 @@ pub(super) fn list(rows: &[Listed]) -> String {
     }
     table.print("", &mut text);
     text
-}
-
-/// `call`: the texts of a `CallToolResult`; what is no text is named.
-pub(super) fn result(result: &serde_json::Value) -> String {
-    use serde_json::Value;
-
-    let mut text = String::new();
-    let blocks = result.get("content").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    for block in blocks {
-        let kind = block.get("type").and_then(Value::as_str).unwrap_or("unknown");
-        match block.get("text").and_then(Value::as_str) {
-            Some(words) if kind == "text" => text.push_str(scrub::text(&indented(words)).trim_end()),
-            _ => {
-                let what = ["mimeType", "uri", "name"].iter().find_map(|name| block.get(name).and_then(Value::as_str));
-                let _ = write!(
-                    text,
-                    "[{}{}]",
-                    scrub::line(kind, NAME),
-                    what.map_or_else(String::new, |what| format!(": {}", scrub::line(what, DETAIL)))
-                );
-            }
-        }
-        text.push('\n');
-    }
-    if blocks.is_empty() {
-        let structured = result.get("structuredContent").unwrap_or(result);
-        let _ = writeln!(text, "{}", scrub::text(&format!("{structured:#}")));
-    }
-    text
-}
-
-/// Tools often answer in JSON on one line; a person reads it better on several.
-fn indented(words: &str) -> String {
-    match serde_json::from_str::<serde_json::Value>(words) {
-        Ok(value) if value.is_object() || value.is_array() => format!("{value:#}"),
-        _ => words.to_owned(),
-    }
 }

@@ -33,7 +33,8 @@ pub(super) async fn serve(context: &Context, target: &args::Serve) -> Result<()>
     if let Some(last) = snapshots.load() {
         gateway.recall(&last.tools.tools);
     }
-    serve::serve(gateway, snapshots, context.history()).await
+    serve::serve(gateway, snapshots, context.history()).await;
+    Ok(())
 }
 
 /// `demo`. Says where it listens, then runs until it is asked to end.

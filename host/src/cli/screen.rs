@@ -8,7 +8,11 @@ use std::{
 
 use serde::Serialize;
 
-use crate::{Error, scrub};
+use crate::{
+    Error,
+    json::{Json, pretty},
+    scrub,
+};
 
 pub(super) const GREEN: &str = "\x1b[32m";
 pub(super) const RED: &str = "\x1b[31m";
@@ -49,7 +53,7 @@ pub(super) struct Reply {
     /// For people.
     pub(super) text: String,
     /// For programs.
-    pub(super) json: serde_json::Value,
+    pub(super) json: Json,
     /// Told on stderr.
     pub(super) error: Option<Error>,
     /// The exit code.
@@ -71,16 +75,16 @@ impl Reply {
     /// No report at all: the error, in the shape that the command has.
     pub(super) fn failed(mut shape: serde_json::Value, error: Error) -> Self {
         if let Some(members) = shape.as_object_mut() {
-            members.insert("error".to_owned(), value(&error));
+            members.insert("error".to_owned(), serde_json::to_value(&error).unwrap_or_default());
         }
         let code = error.exit_code();
-        Self { text: String::new(), json: shape, error: Some(error), code }
+        Self { text: String::new(), json: shape.into(), error: Some(error), code }
     }
 }
 
 /// The shapes of `report` always serialize.
-fn value(report: &impl Serialize) -> serde_json::Value {
-    serde_json::to_value(report).unwrap_or_default()
+fn value(report: &impl Serialize) -> Json {
+    serde_json::value::to_raw_value(report).map_or_else(|_| serde_json::Value::Null.into(), Json::from)
 }
 
 /// Where a command's words go.
@@ -96,7 +100,7 @@ pub(super) enum Format {
 pub(super) fn finish(reply: &Reply, format: Format) -> u8 {
     let written = match format {
         Format::Text => print(&reply.text),
-        Format::Json => print(&scrub::json(&format!("{:#}\n", reply.json))),
+        Format::Json => print_json(&reply.json),
     };
     if let Some(error) = &reply.error {
         say(&explain(error));
@@ -114,6 +118,12 @@ pub(super) fn finish(reply: &Reply, format: Format) -> u8 {
 pub(super) fn print(text: &str) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     forgive(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// To stdout, piece by piece: an answer of 40 MiB is several times that when it is indented.
+fn print_json(json: &Json) -> io::Result<()> {
+    let mut out = io::BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+    forgive(pretty(json.get(), &mut out).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()))
 }
 
 /// To stderr, at once; there is nobody to tell when that fails.

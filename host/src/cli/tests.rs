@@ -10,7 +10,7 @@ use super::{
     answers::Answers,
     args::{Cli, Command},
     context::{Context, credential, variable_name},
-    once, parse, render,
+    once, parse, render, result,
     screen::Reply,
     setup,
 };
@@ -25,11 +25,25 @@ fn typed(line: &[&str]) -> Cli {
     parse("pflow-gateway", line.iter().map(OsString::from)).unwrap()
 }
 
+/// A [`Reply`], its JSON as a tree.
+struct Told {
+    text: String,
+    json: Value,
+    error: Option<Error>,
+    code: u8,
+}
+
+impl From<Reply> for Told {
+    fn from(Reply { text, json, error, code }: Reply) -> Self {
+        Self { text, json: json.to_value(), error, code }
+    }
+}
+
 /// Runs one command on a file of its own.
-async fn command(file: &Path, line: &[&str]) -> Reply {
+async fn command(file: &Path, line: &[&str]) -> Told {
     let file = file.to_str().unwrap();
     let cli = typed(&[line, &["--config", file]].concat());
-    once(&Context::new("pflow-gateway", &cli.global), &cli.command).await
+    once(&Context::new("pflow-gateway", &cli.global), &cli.command).await.into()
 }
 
 fn text(styled: &str) -> String {
@@ -259,15 +273,15 @@ async fn the_wizard_asks_tests_and_writes_what_was_chosen() {
     let context = Context::new("pflow-gateway", &cli.global);
     // A name, then services: first one that is not there, then a number and a name; then one entry per service.
     let mut answers = Answers::Scripted(VecDeque::from(["gw", "jira", "1, weather", "y"]));
-    let reply = setup::setup(&context, wizard, &mut answers).await;
+    let reply = Told::from(setup::setup(&context, wizard, &mut answers).await);
     assert_eq!(reply.code, 0, "{:?}", reply.error);
     assert_eq!(reply.json["added"], json!(["gw_github", "gw_weather"]));
     assert_eq!(written(&file)["mcpServers"]["gw_weather"]["gateway"]["services"], json!({"include": ["weather"]}));
 
     // Nobody there: the usual answers, and another name since this one is taken now.
-    let unattended = setup::setup(&context, wizard, &mut Answers::Usual).await;
+    let unattended = Told::from(setup::setup(&context, wizard, &mut Answers::Usual).await);
     assert_eq!(unattended.json["added"], json!(["gateway"]));
-    let again = setup::setup(&context, wizard, &mut Answers::Usual).await;
+    let again = Told::from(setup::setup(&context, wizard, &mut Answers::Usual).await);
     assert_eq!(again.json["added"], json!(["gateway2"]));
     demo.stop().await;
     let dead = setup::setup(&context, wizard, &mut Answers::Usual).await;
@@ -308,7 +322,7 @@ fn what_a_gateway_wrote_never_reaches_a_terminal_as_control_characters() {
     let shown = text(&reply.text);
     assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
     let nasty = json!({"content": [{"type": "text", "text": "a\u{1b}]0;x\u{7}b"}, {"type": "ima\u{1b}ge", "mimeType": "image/png"}]});
-    let shown = render::result(&nasty);
+    let shown = result::result(&nasty.into());
     assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
 }
 

@@ -4,8 +4,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::{Map, Value};
-
 use super::{
     convert,
     delivery::{self, Delivery, Marked, Sent},
@@ -17,6 +15,7 @@ use crate::{
     Class, Deadline, Error, Result,
     config::GatewayConfig,
     egress::{EgressFailure, Phase},
+    json::Json,
     report::{self, Status},
     runtime::{Failure, calls, filter, types},
     scrub,
@@ -25,7 +24,7 @@ use crate::{
 /// Takes progress, total and message.
 pub type OnProgress = Box<dyn Fn(f64, Option<f64>, Option<String>) + Send + Sync>;
 /// Takes level, logger and data.
-pub type OnMessage = Box<dyn Fn(String, Option<String>, Value) + Send + Sync>;
+pub type OnMessage = Box<dyn Fn(String, Option<String>, Json) + Send + Sync>;
 
 /// How to make one call.
 #[derive(Default)]
@@ -37,7 +36,7 @@ pub struct CallOptions {
     /// Called for `notifications/message` (level, logger, data) while the call runs.
     pub on_message: Option<OnMessage>,
     /// Further members of `_meta`.
-    pub meta: Option<Map<String, Value>>,
+    pub meta: Option<Json>,
 }
 
 impl std::fmt::Debug for CallOptions {
@@ -61,7 +60,7 @@ impl Listener {
 
     pub(super) fn message(&self, level: String, logger: Option<String>, data: &str) {
         if let Some(on_message) = &self.on_message {
-            on_message(level, logger, convert::json(data));
+            on_message(level, logger, convert::json(data.to_owned()));
         }
     }
 }
@@ -83,7 +82,7 @@ impl Drop for Pending {
 pub(super) async fn call(
     pool: &Arc<Pool>,
     tool: &str,
-    arguments: Map<String, Value>,
+    arguments: Json,
     options: CallOptions,
     by: Deadline,
 ) -> report::Call {
@@ -95,7 +94,7 @@ pub(super) async fn call(
         result: None,
         error: None,
     };
-    let attempt = Attempt::new(arguments, options, by);
+    let attempt = Attempt::new(&arguments, options, by);
     let (mut listed, mut name) = match known(pool, tool, &attempt).await {
         Ok(known) => known,
         Err(error) => {
@@ -121,7 +120,7 @@ pub(super) async fn call(
                 delivery::told_of_call(error, &report.tool, delivery::of_upstream(failure), marked)
             });
             report.ok = !outcome.failed && report.error.is_none();
-            report.result = Some(convert::json(&outcome.result));
+            report.result = Some(convert::json(outcome.result));
         }
         Err(Unanswered { error, .. }) => {
             let service = error.service.clone().or_else(|| blamed(&error).then(|| report.service.clone()).flatten());
@@ -140,11 +139,11 @@ struct Attempt {
 }
 
 impl Attempt {
-    fn new(arguments: Map<String, Value>, options: CallOptions, by: Deadline) -> Self {
+    fn new(arguments: &Json, options: CallOptions, by: Deadline) -> Self {
         let CallOptions { on_progress, on_message, meta, .. } = options;
         Self {
-            arguments: Value::Object(arguments).to_string(),
-            meta: meta.map(|meta| Value::Object(meta).to_string()),
+            arguments: arguments.to_string(),
+            meta: meta.map(|meta| meta.to_string()),
             listener: Arc::new(Listener { on_progress, on_message }),
             by,
         }
@@ -154,7 +153,7 @@ impl Attempt {
     fn tell_rename(&self, gateway: &str, old: &str, new: &str) {
         let (old, new) = (scrub::line(old, 200), scrub::line(new, 200));
         tracing::warn!(gateway, "the tool {old} is called {new} now; calling it by that name");
-        let words = Value::from(format!("the tool {old} is called {new} now; it was called by that name"));
+        let words = Json::string(&format!("the tool {old} is called {new} now; it was called by that name"));
         self.listener.message("warning".to_owned(), Some("pflow-gateway".to_owned()), &words.to_string());
     }
 }

@@ -1,10 +1,11 @@
 //! Between the contract's types and the shapes of [`report`](crate::report).
 //! Takes one, gives the other. No judgement, no traffic.
 
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use crate::{
     config::{Filter, GatewayConfig},
+    json::Json,
     report::{Attribution, Confidence, Era, Kind, Service, ServiceHealth, Status, Tool},
     runtime::{filter, health, types},
     scrub,
@@ -98,17 +99,17 @@ pub(super) fn tool(tool: &types::Tool) -> Tool {
         attribution: attribution(tool.provenance.attribution),
         confidence: confidence(tool.provenance.confidence),
         evidence: phrase(&tool.provenance.evidence),
-        input_schema: json(&tool.input_schema),
-        output_schema: tool.output_schema.as_deref().map(json),
+        input_schema: json(tool.input_schema.clone()),
+        output_schema: tool.output_schema.clone().map(json),
         annotations: tool.annotations.as_ref().map(annotations),
-        meta: tool.meta.as_deref().map(json),
-        icons: tool.icons.as_deref().map(json),
+        meta: tool.meta.clone().map(json),
+        icons: tool.icons.clone().map(json),
         original_name: tool.provenance.original_name.clone(),
     }
 }
 
 /// MCP's spelling of the hints.
-fn annotations(hints: &types::Annotations) -> Value {
+fn annotations(hints: &types::Annotations) -> Json {
     let mut map = Map::new();
     if let Some(title) = &hints.title {
         map.insert("title".into(), title.clone().into());
@@ -123,7 +124,7 @@ fn annotations(hints: &types::Annotations) -> Value {
             map.insert(name.into(), hint.into());
         }
     }
-    Value::Object(map)
+    Json::from(map)
 }
 
 pub(super) fn service(service: &types::Service) -> Service {
@@ -160,7 +161,8 @@ pub(super) fn phrase(text: &str) -> String {
     scrub::line(text, 500)
 }
 
-/// JSON that a component handed over. What does not parse is kept as a string, visibly.
-pub(super) fn json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| Value::String(scrub::line(text, 2_000)))
+/// JSON that a component handed over, as it stands. What is none is kept as a string, visibly.
+pub(super) fn json(text: String) -> Json {
+    let start: String = text.chars().take(500).collect();
+    Json::parse(text).unwrap_or_else(|_| Json::string(&scrub::line(&start, 500)))
 }

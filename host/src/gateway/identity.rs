@@ -8,7 +8,6 @@ use std::{
 };
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::{report, runtime::types};
 
@@ -43,8 +42,7 @@ impl Identity {
 
     /// Of a tool as it was reported, in this process or in another one.
     fn of_reported(tool: &report::Tool) -> Option<Self> {
-        let service = tool.meta.as_ref()?.get(SERVICE_ID).and_then(Value::as_str)?;
-        Some(Self { service: service.to_owned(), original: tool.original_name.clone()? })
+        Self::new(tool.meta.as_ref().map(crate::json::Json::get), tool.original_name.as_deref())
     }
 }
 

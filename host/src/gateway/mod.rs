@@ -17,8 +17,6 @@ mod takeover;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use serde_json::{Map, Value};
-
 pub(crate) use self::explain::status_of;
 use self::pool::Pool;
 pub use self::{
@@ -28,6 +26,7 @@ pub use self::{
 use crate::{
     Deadline, Result,
     config::{Filter, GatewayConfig},
+    json::Json,
     report,
     runtime::Runtime,
 };
@@ -122,6 +121,16 @@ impl Gateway {
         Box::pin(reports::tools(&self.pool, narrow, self.deadline()))
     }
 
+    /// The same, without what pflow is not shown as it was listed: for whoever fits the tools for pflow.
+    pub(crate) fn catalog<'a>(&'a self, narrow: &'a Filter) -> Operation<'a, Result<report::Tools>> {
+        Box::pin(reports::catalog(&self.pool, narrow, self.deadline()))
+    }
+
+    /// The tools of the last listing that the gateway's own filter keeps. No traffic; None before the first listing.
+    pub(crate) fn known_catalog(&self) -> Option<report::Tools> {
+        self.pool.listed().map(|listed| reports::kept(&self.pool, &listed, &listed.verdicts))
+    }
+
     /// How the gateway and the services behind it are. A failure is in the report.
     #[must_use]
     pub fn health(&self) -> Operation<'_, report::GatewayHealth> {
@@ -145,14 +154,14 @@ impl Gateway {
         self.pool.identities().recall(tools);
     }
 
-    /// Calls one tool. A tool that the gateway's filter leaves out is refused. A failure is in the report, with its class.
+    /// Calls one tool with these arguments, an object. A tool that the gateway's filter leaves out is refused. A failure is in the report, with its class.
     ///
     /// Dropping the future cancels the call, at the gateway too.
     #[must_use]
     pub fn call<'a>(
         &'a self,
         tool: &'a str,
-        arguments: Map<String, Value>,
+        arguments: impl Into<Json>,
         options: CallOptions,
     ) -> Operation<'a, report::Call> {
         let by = match (options.timeout.map(Deadline::within), self.by) {
@@ -160,7 +169,7 @@ impl Gateway {
             (Some(by), None) | (None, Some(by)) => by,
             (None, None) => self.deadline(),
         };
-        Box::pin(call::call(&self.pool, tool, arguments, options, by))
+        Box::pin(call::call(&self.pool, tool, arguments.into(), options, by))
     }
 
     /// How often the gateway announced that its tools changed, since this was made. A number that grew means: list them again.

@@ -19,8 +19,9 @@ use crate::{
     Class, Deadline, Error, Result,
     config::Filter,
     egress::{ConnectionTrace, Egress, Step, TlsInfo},
+    fit,
     report::{self, Check, Status},
-    runtime::{Failure, health, types},
+    runtime::{Failure, filter, health, types},
 };
 
 pub(super) async fn services(pool: &Pool, by: Deadline) -> Result<report::Services> {
@@ -33,7 +34,18 @@ pub(super) async fn services(pool: &Pool, by: Deadline) -> Result<report::Servic
     })
 }
 
+/// The catalogue, and what of it pflow is not shown as it was listed.
 pub(super) async fn tools(pool: &Pool, narrow: &Filter, by: Deadline) -> Result<report::Tools> {
+    let mut report = catalog(pool, narrow, by).await?;
+    // How much there is to look at is a gateway's choice: not on a thread that others wait for.
+    let looked = tokio::task::spawn_blocking(move || {
+        report.warnings.extend(fit::warnings(&report.tools));
+        report
+    });
+    looked.await.map_err(|error| Error::new(Class::Internal, error.to_string()))
+}
+
+pub(super) async fn catalog(pool: &Pool, narrow: &Filter, by: Deadline) -> Result<report::Tools> {
     let listed = pool.list(by).await?;
     let mut verdicts = listed.verdicts.clone();
     if *narrow != Filter::default() {
@@ -53,21 +65,26 @@ pub(super) async fn tools(pool: &Pool, narrow: &Filter, by: Deadline) -> Result<
             *verdict = verdict.or(narrower);
         }
     }
+    Ok(kept(pool, &listed, &verdicts))
+}
+
+/// The tools that no verdict is against.
+pub(super) fn kept(pool: &Pool, listed: &Listed, verdicts: &[Option<filter::Reason>]) -> report::Tools {
     let mut filtered_because = BTreeMap::new();
     for reason in verdicts.iter().flatten() {
         *filtered_because.entry(convert::reason(*reason).to_owned()).or_insert(0) += 1;
     }
-    let kept = listed.catalog.tools.iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_none());
+    let kept = listed.catalog.tools.iter().zip(verdicts).filter(|(_, verdict)| verdict.is_none());
     let tools: Vec<_> = kept.map(|(tool, _)| convert::tool(tool)).collect();
-    Ok(report::Tools {
+    report::Tools {
         gateway: pool.config().name.clone(),
         total: listed.catalog.tools.len(),
         pages: listed.catalog.pages,
         filtered_out: listed.catalog.tools.len() - tools.len(),
         filtered_because,
         tools,
-        warnings: warnings(&listed),
-    })
+        warnings: warnings(listed),
+    }
 }
 
 pub(super) async fn health(pool: &Pool, by: Deadline) -> report::GatewayHealth {

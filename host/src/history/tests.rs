@@ -284,7 +284,7 @@ fn calls_that_say_nothing_of_a_service_are_not_held_against_it() {
         tool: "t".into(),
         service: Some("s".into()),
         ok: error.is_none(),
-        result: result.then(|| serde_json::json!({})),
+        result: result.then(|| serde_json::json!({}).into()),
         error,
     };
     for class in [
@@ -315,7 +315,7 @@ fn a_failed_call_of_a_tool_of_no_known_service_degrades_the_gateway_until_that_t
         tool: "t".into(),
         service: None,
         ok: error.is_none(),
-        result: error.is_none().then(|| serde_json::json!({})),
+        result: error.is_none().then(|| serde_json::json!({}).into()),
         error,
     };
     let failed = Error::new(Class::UpstreamError, "a service behind the gateway cannot be reached: dial tcp");

@@ -1,13 +1,16 @@
 //! The tools of a gateway as pflow shall see them.
-//! Takes the filtered catalogue; gives MCP's tool objects, each saying where it is from. Schemas, annotations, titles and icons
-//! pass as they came. Never shows two tools of one name.
+//! Takes the filtered catalogue; gives MCP's tool objects, each saying where it is from. What pflow can read passes as it came. Never
+//! shows two tools of one name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use super::rename::Renames;
 use crate::{
+    fit,
+    json::{Json, each_member, quote},
     report::{Confidence, Tool, Tools},
     scrub,
 };
@@ -18,68 +21,149 @@ pub(super) const META: &str = "pflow-gateway";
 /// What is shown to pflow.
 #[derive(Debug, Default)]
 pub(super) struct Catalog {
-    tools: Vec<Value>,
+    tools: Vec<Shown>,
     renames: HashMap<String, Renames>,
+    /// What of it is not as it was listed, one sentence each.
+    warnings: Vec<String>,
+}
+
+/// One tool object, in pieces: its output schema is not always shown.
+#[derive(Debug, PartialEq, Eq)]
+struct Shown {
+    /// From `{` on, without the output schema.
+    start: String,
+    output: Option<Json>,
+}
+
+/// Whether output schemas are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outputs {
+    Shown,
+    /// Somebody calls tools: pflow's client checks results against them after the tool ran, and a tool that breaks its own word would
+    /// have failed though it ran.
+    LeftOut,
 }
 
 impl Catalog {
     /// Prepares the tools; the first of several with one name stays.
     pub(super) fn new(report: &Tools) -> Self {
         let mut catalog = Self::default();
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         for tool in &report.tools {
-            if tool.name.chars().any(char::is_control) {
-                tracing::warn!(tool = %scrub::line(&tool.name, 128), "left out: its name has control characters");
-            } else if seen.insert(tool.name.as_str()) {
-                catalog.show(&report.gateway, tool);
-            } else {
-                tracing::warn!(tool = %tool.name, "left out: another tool has the same name; the first one stays");
+            if !seen.insert(tool.name.as_str()) {
+                let name = scrub::line(&tool.name, 128);
+                catalog.warnings.push(format!("another tool is called {name} too; pflow is shown the first one"));
+                continue;
+            }
+            match fit::tool(tool) {
+                Ok(fitted) => catalog.show(&report.gateway, tool, fitted),
+                Err(why) => catalog.warnings.push(why),
             }
         }
         catalog
     }
 
-    fn show(&mut self, gateway: &str, tool: &Tool) {
-        let mut schema = tool.input_schema.clone();
-        let renames = Renames::apply(&mut schema);
-        let mut shown = Map::new();
-        shown.insert("name".to_owned(), tool.name.clone().into());
+    fn show(&mut self, gateway: &str, tool: &Tool, fitted: fit::Fitted<'_>) {
+        let fit::Fitted { mut input, mended, output, icons, warnings } = fitted;
+        self.warnings.extend(warnings);
+        let renames = Renames::apply(&mut input);
+        let mut shown = Writer::new();
+        shown.member("name", &tool.name);
         if let Some(title) = &tool.title {
-            shown.insert("title".to_owned(), scrub::text(title).into());
+            shown.member("title", &scrub::text(title));
         }
-        shown.insert("description".to_owned(), description(gateway, tool, &renames).into());
-        shown.insert("inputSchema".to_owned(), schema);
-        for (name, value) in
-            [("outputSchema", &tool.output_schema), ("annotations", &tool.annotations), ("icons", &tool.icons)]
-        {
+        shown.member("description", &description(gateway, tool, &renames));
+        shown.name("inputSchema");
+        if mended || !renames.is_empty() {
+            input.write(&mut shown.0);
+        } else {
+            shown.0.push_str(tool.input_schema.get());
+        }
+        for (name, value) in [("annotations", tool.annotations.as_ref()), ("icons", icons)] {
             if let Some(value) = value {
-                shown.insert(name.to_owned(), value.clone());
+                shown.member(name, value);
             }
         }
-        let mut meta = tool.meta.as_ref().and_then(Value::as_object).cloned().unwrap_or_default();
+        shown.name("_meta");
+        let mut meta = Writer::new();
+        if let Some(theirs) = &tool.meta {
+            each_member(theirs.get(), &mut |name, value| {
+                if name != META {
+                    meta.member(&name, value);
+                }
+            });
+        }
         let provenance = json!({
             "gateway": gateway, "service": tool.service, "attribution": tool.attribution, "confidence": tool.confidence,
             "evidence": tool.evidence,
         });
-        meta.insert(META.to_owned(), provenance);
-        shown.insert("_meta".to_owned(), Value::Object(meta));
-        self.tools.push(Value::Object(shown));
+        meta.member(META, &provenance);
+        shown.0.push_str(&meta.0);
+        shown.0.push('}');
+        self.tools.push(Shown { start: shown.0, output: output.cloned() });
         if !renames.is_empty() {
             self.renames.insert(tool.name.clone(), renames);
         }
     }
 
-    /// MCP's tool objects.
-    pub(super) fn tools(&self) -> &[Value] {
-        &self.tools
+    /// Whether both show the same.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        self.tools == other.tools
+    }
+
+    /// What of it is not as it was listed.
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// MCP's tool objects, a list in JSON.
+    pub(super) fn write(&self, outputs: Outputs, out: &mut String) {
+        let size: usize = self.tools.iter().map(|tool| tool.start.len().saturating_add(64)).sum();
+        out.reserve(size);
+        out.push('[');
+        for (at, tool) in self.tools.iter().enumerate() {
+            if at > 0 {
+                out.push(',');
+            }
+            out.push_str(&tool.start);
+            if let Some(output) = tool.output.as_ref().filter(|_| outputs == Outputs::Shown) {
+                out.push_str(r#","outputSchema":"#);
+                out.push_str(output.get());
+            }
+            out.push('}');
+        }
+        out.push(']');
     }
 
     /// Arguments as the tool knows them.
-    pub(super) fn restore(&self, tool: &str, arguments: Map<String, Value>) -> Map<String, Value> {
+    pub(super) fn restore(&self, tool: &str, arguments: Json) -> Json {
         match self.renames.get(tool) {
-            Some(renames) => renames.restore(arguments),
+            Some(renames) => renames.restore(&arguments),
             None => arguments,
         }
+    }
+}
+
+/// An object that is being written, without its end.
+struct Writer(String);
+
+impl Writer {
+    fn new() -> Self {
+        Self(String::from("{"))
+    }
+
+    fn name(&mut self, name: &str) {
+        if self.0.len() > 1 {
+            self.0.push(',');
+        }
+        quote(name, &mut self.0);
+        self.0.push(':');
+    }
+
+    fn member(&mut self, name: &str, value: &(impl Serialize + ?Sized)) {
+        self.name(name);
+        // Texts and JSON always serialize.
+        self.0.push_str(&serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned()));
     }
 }
 
@@ -105,16 +189,24 @@ fn description(gateway: &str, tool: &Tool, renames: &Renames) -> String {
 }
 
 #[cfg(test)]
-pub(super) use tests::{catalogue, tool};
+pub(crate) use tests::{catalogue, tool};
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on shall stop")]
 
+    use serde_json::Value;
+
     use super::*;
     use crate::report::Attribution;
 
-    pub(in crate::serve) fn tool(name: &str, service: Option<&str>) -> Tool {
+    fn shown(catalog: &Catalog) -> Value {
+        let mut text = String::new();
+        catalog.write(Outputs::Shown, &mut text);
+        serde_json::from_str(&text).unwrap()
+    }
+
+    pub(crate) fn tool(name: &str, service: Option<&str>) -> Tool {
         Tool {
             name: name.to_owned(),
             title: None,
@@ -123,7 +215,7 @@ mod tests {
             attribution: Attribution::Reported,
             confidence: Confidence::Certain,
             evidence: "said so".to_owned(),
-            input_schema: json!({"type": "object"}),
+            input_schema: json!({"type": "object"}).into(),
             output_schema: None,
             annotations: None,
             meta: None,
@@ -132,7 +224,7 @@ mod tests {
         }
     }
 
-    pub(in crate::serve) fn catalogue(tools: Vec<Tool>) -> Tools {
+    pub(crate) fn catalogue(tools: Vec<Tool>) -> Tools {
         Tools {
             gateway: "docker".to_owned(),
             total: tools.len(),
@@ -149,59 +241,63 @@ mod tests {
         let mut whole = tool("github_create_issue", Some("github"));
         whole.title = Some("Create".to_owned());
         whole.description = Some("Opens an issue.\n".to_owned());
-        whole.output_schema = Some(json!({"type": "object", "x-odd": 1}));
-        whole.annotations = Some(json!({"readOnlyHint": false, "vendor": true}));
-        whole.icons = Some(json!([{"src": "data:,"}]));
-        whole.meta = Some(json!({"theirs": {"a": [1]}}));
+        whole.output_schema = Some(json!({"type": "object", "x-odd": 1}).into());
+        whole.annotations = Some(json!({"readOnlyHint": false, "vendor": true}).into());
+        whole.icons = Some(json!([{"src": "data:,"}]).into());
+        whole.meta = Some(Json::parse(r#"{"theirs": {"a": [1.0]}}"#.to_owned()).unwrap());
         let catalog = Catalog::new(&catalogue(vec![whole]));
         assert_eq!(
-            catalog.tools(),
-            [json!({
+            shown(&catalog),
+            json!([{
                 "name": "github_create_issue", "title": "Create", "description": "Opens an issue. [github via docker]",
                 "inputSchema": {"type": "object"}, "outputSchema": {"type": "object", "x-odd": 1},
                 "annotations": {"readOnlyHint": false, "vendor": true}, "icons": [{"src": "data:,"}],
-                "_meta": {"theirs": {"a": [1]}, "pflow-gateway": {
+                "_meta": {"theirs": {"a": [1.0]}, "pflow-gateway": {
                     "gateway": "docker", "service": "github", "attribution": "reported", "confidence": "certain", "evidence": "said so"
                 }}
-            })]
+            }])
         );
+        let mut text = String::new();
+        catalog.write(Outputs::LeftOut, &mut text);
+        assert!(!text.contains("outputSchema"));
     }
 
     #[test]
     fn a_guess_is_called_one_and_an_unknown_origin_is_not_invented() {
         let guess = Tool { confidence: Confidence::Low, attribution: Attribution::Inferred, ..tool("a_b", Some("a")) };
         let catalog = Catalog::new(&catalogue(vec![guess, tool("c", None)]));
-        assert_eq!(catalog.tools()[0]["description"], "[probably a via docker]");
-        assert_eq!(catalog.tools()[1]["description"], "[via docker]");
-        assert_eq!(catalog.tools()[1]["_meta"]["pflow-gateway"]["service"], Value::Null);
+        assert_eq!(shown(&catalog)[0]["description"], "[probably a via docker]");
+        assert_eq!(shown(&catalog)[1]["description"], "[via docker]");
+        assert_eq!(shown(&catalog)[1]["_meta"]["pflow-gateway"]["service"], Value::Null);
     }
 
     #[test]
     fn the_first_of_two_tools_with_one_name_stays() {
         let first = Tool { title: Some("first".to_owned()), ..tool("same", None) };
         let catalog = Catalog::new(&catalogue(vec![first, tool("same", None), tool("bad\u{1b}[0m", None)]));
-        assert_eq!(catalog.tools().len(), 1);
-        assert_eq!(catalog.tools()[0]["title"], "first");
+        assert_eq!(catalog.tools.len(), 1);
+        assert_eq!(catalog.warnings.len(), 2);
+        assert_eq!(shown(&catalog)[0]["title"], "first");
     }
 
     #[test]
     fn a_renamed_argument_is_explained_and_restored() {
-        let input_schema = json!({"type": "object", "properties": {"timeout": {"type": "integer"}}});
+        let input_schema = json!({"type": "object", "properties": {"timeout": {"type": "integer"}}}).into();
         let catalog = Catalog::new(&catalogue(vec![Tool { input_schema, ..tool("run", Some("ci")) }]));
         assert_eq!(
-            catalog.tools()[0]["description"],
+            shown(&catalog)[0]["description"],
             "In pflow, the argument \"timeout\" is called \"timeout_arg\". [ci via docker]"
         );
-        assert_eq!(catalog.tools()[0]["inputSchema"]["properties"], json!({"timeout_arg": {"type": "integer"}}));
-        let arguments = json!({"timeout_arg": 5}).as_object().unwrap().clone();
-        assert_eq!(Value::Object(catalog.restore("run", arguments.clone())), json!({"timeout": 5}));
-        assert_eq!(Value::Object(catalog.restore("other", arguments)), json!({"timeout_arg": 5}));
+        assert_eq!(shown(&catalog)[0]["inputSchema"]["properties"], json!({"timeout_arg": {"type": "integer"}}));
+        let arguments = Json::parse(r#"{"timeout_arg": 5.0}"#.to_owned()).unwrap();
+        assert_eq!(catalog.restore("run", arguments.clone()).get(), r#"{"timeout":5.0}"#);
+        assert_eq!(catalog.restore("other", arguments.clone()), arguments);
     }
 
     #[test]
     fn nothing_a_gateway_wrote_steers_a_terminal_through_a_description() {
         let nasty = Tool { description: Some("\u{1b}]0;pwned\u{7}Hi".to_owned()), ..tool("t", Some("s\u{1b}[2J")) };
         let catalog = Catalog::new(&catalogue(vec![nasty]));
-        assert!(!catalog.tools()[0]["description"].as_str().unwrap().contains('\u{1b}'));
+        assert!(!shown(&catalog)[0]["description"].as_str().unwrap().contains('\u{1b}'));
     }
 }

@@ -2,14 +2,11 @@
 //! Takes the callbacks of a call; gives notifications in the order they came. Never waits for a client that does not read: what does
 //! not fit is dropped.
 
-use rmcp::{
-    Peer, RoleServer,
-    model::{CustomNotification, ProgressNotification, ProgressNotificationParam, ProgressToken, ServerNotification},
-};
-use serde_json::{Value, json};
+use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
-use crate::CallOptions;
+use super::client::Client;
+use crate::{CallOptions, json::Json};
 
 /// Notifications that may wait for the client. Progress is worth nothing when it is late.
 const WAITING: usize = 256;
@@ -17,7 +14,7 @@ const WAITING: usize = 256;
 /// One notification on its way.
 pub(super) enum Event {
     Progress { progress: f64, total: Option<f64>, message: Option<String> },
-    Message { level: String, logger: Option<String>, data: Value },
+    Message { level: String, logger: Option<String>, data: Json },
 }
 
 /// The callbacks of a call, and what comes out of them.
@@ -44,30 +41,31 @@ pub(super) fn urgency(level: &str) -> usize {
     LEVELS.iter().position(|known| *known == level).unwrap_or(LEVELS.len())
 }
 
+/// Whether MCP knows the level.
+pub(super) fn is_level(level: &str) -> bool {
+    LEVELS.contains(&level)
+}
+
 /// Sends one event to the client.
-pub(super) async fn forward(event: Event, peer: &Peer<RoleServer>, token: Option<&ProgressToken>, least: usize) {
-    let notification = match event {
+pub(super) async fn forward(event: Event, client: &Client, token: Option<&RawValue>, least: usize) {
+    match event {
         Event::Progress { progress, total, message } => {
             let Some(token) = token else { return };
-            let mut param = ProgressNotificationParam::new(token.clone(), progress);
-            param.total = total;
-            param.message = message;
-            ServerNotification::ProgressNotification(ProgressNotification::new(param))
+            let number = |number: f64| Json::from(serde_json::Value::from(number));
+            let mut params = vec![("progressToken", Json::from(token.to_owned())), ("progress", number(progress))];
+            params.extend(total.map(|total| ("total", number(total))));
+            params.extend(message.map(|message| ("message", Json::string(&message))));
+            let params = Json::from_members(params.iter().map(|(name, value)| (*name, value.raw())));
+            client.notify("notifications/progress", Some(params)).await;
         }
         Event::Message { level, logger, data } => {
             if urgency(&level) < least {
                 return;
             }
-            let mut params = json!({"level": level, "data": data});
-            if let (Some(logger), Some(params)) = (logger, params.as_object_mut()) {
-                params.insert("logger".to_owned(), logger.into());
-            }
-            // As it came: rmcp's own type knows fewer levels than there may be.
-            let notification = CustomNotification::new("notifications/message", Some(params));
-            ServerNotification::CustomNotification(notification)
+            let mut params = vec![("level", Json::string(&level)), ("data", data)];
+            params.extend(logger.map(|logger| ("logger", Json::string(&logger))));
+            let params = Json::from_members(params.iter().map(|(name, value)| (*name, value.raw())));
+            client.notify("notifications/message", Some(params)).await;
         }
-    };
-    if let Err(error) = peer.send_notification(notification).await {
-        tracing::debug!(%error, "the client took no notification");
     }
 }

@@ -4,7 +4,19 @@
 //! pflow adds `timeout` and `result_format` to every tool and does not pass them on; the same goes for names that start
 //! with `__`. A tool that has such an argument could never be given it.
 
-use serde_json::{Map, Value};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    fmt::Write as _,
+};
+
+use crate::{
+    json::{Json, Node, members},
+    scrub,
+};
+
+/// Renamed arguments that a description tells of at most.
+const EXPLAINED: usize = 20;
 
 /// Whether pflow swallows an argument of this name.
 fn swallowed(name: &str) -> bool {
@@ -19,106 +31,123 @@ pub(super) fn may_be_renamed(name: &str) -> bool {
 /// The renamed arguments of one tool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Renames {
-    /// (as the tool knows it, as pflow sees it)
-    pairs: Vec<(String, String)>,
+    /// As the tool knows them, in the order of the schema.
+    real: Vec<String>,
+    /// As pflow sees them, by the tool's name.
+    shown: HashMap<String, String>,
+    /// The way back.
+    back: HashMap<String, String>,
 }
 
 impl Renames {
     /// Finds the arguments to rename, and renames them in the schema.
-    pub(super) fn apply(schema: &mut Value) -> Self {
-        let mut names = Vec::new();
-        properties(schema, &mut names);
-        let mut pairs: Vec<(String, String)> = Vec::new();
-        for name in names.iter().filter(|name| swallowed(name)) {
-            if pairs.iter().any(|(known, _)| known == name) {
-                continue;
+    pub(super) fn apply(schema: &mut Node<'_>) -> Self {
+        let mut names = HashSet::new();
+        let mut wanted = Vec::new();
+        properties(schema, &mut |name| {
+            if names.insert(name.to_owned()) && swallowed(name) {
+                wanted.push(name.to_owned());
             }
+        });
+        let mut renames = Self::default();
+        for name in wanted {
             let mut other = if name.starts_with("__") { format!("arg{name}") } else { format!("{name}_arg") };
-            while names.contains(&other) || pairs.iter().any(|(_, taken)| *taken == other) {
+            while names.contains(&other) || renames.back.contains_key(&other) {
                 other.push_str("_arg");
             }
-            pairs.push((name.clone(), other));
+            renames.shown.insert(name.clone(), other.clone());
+            renames.back.insert(other, name.clone());
+            renames.real.push(name);
         }
-        let renames = Self { pairs };
-        if !renames.pairs.is_empty() {
+        if !renames.is_empty() {
             renames.rewrite(schema);
         }
         renames
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.pairs.is_empty()
+        self.real.is_empty()
     }
 
-    /// A sentence for the tool's description.
+    /// A sentence for the tool's description. The names are a gateway's words.
     pub(super) fn explain(&self) -> String {
-        let each: Vec<String> =
-            self.pairs.iter().map(|(real, shown)| format!("\"{real}\" is called \"{shown}\"")).collect();
-        format!("In pflow, the argument {}.", each.join(", the argument "))
+        let mut text = String::from("In pflow, ");
+        for (at, real) in self.real.iter().take(EXPLAINED).enumerate() {
+            let comma = if at > 0 { ", " } else { "" };
+            let shown = self.shown(real).unwrap_or(real);
+            let (real, shown) = (scrub::line(real, 100), scrub::line(shown, 100));
+            let _ = write!(text, "{comma}the argument \"{real}\" is called \"{shown}\"");
+        }
+        let more = self.real.len().saturating_sub(EXPLAINED);
+        if more > 0 {
+            let _ = write!(text, ", and {more} more alike");
+        }
+        text.push('.');
+        text
     }
 
     /// Arguments as the tool knows them.
-    pub(super) fn restore(&self, arguments: Map<String, Value>) -> Map<String, Value> {
-        arguments
-            .into_iter()
-            .map(|(name, value)| match self.pairs.iter().find(|(_, shown)| *shown == name) {
-                Some((real, _)) => (real.clone(), value),
-                None => (name, value),
-            })
-            .collect()
+    pub(super) fn restore(&self, arguments: &Json) -> Json {
+        let members = members(arguments.get()).unwrap_or_default();
+        Json::from_members(members.iter().map(|(name, value)| {
+            let name = self.back.get(name.as_ref()).map_or(name.as_ref(), String::as_str);
+            (name, *value)
+        }))
     }
 
     fn shown(&self, name: &str) -> Option<&str> {
-        self.pairs.iter().find(|(real, _)| real == name).map(|(_, shown)| shown.as_str())
+        self.shown.get(name).map(String::as_str)
     }
 
-    fn rewrite(&self, schema: &mut Value) {
-        let Some(object) = schema.as_object_mut() else { return };
-        for (keyword, value) in object.iter_mut() {
-            match keyword.as_str() {
-                "properties" | "dependentRequired" | "dependentSchemas" => {
-                    if let Value::Object(members) = value {
-                        *members = std::mem::take(members)
-                            .into_iter()
-                            .map(|(name, value)| (self.shown(&name).map_or(name.clone(), str::to_owned), value))
-                            .collect();
-                        for (_, dependents) in members.iter_mut().filter(|_| keyword == "dependentRequired") {
-                            self.rewrite_names(dependents);
+    fn rewrite(&self, schema: &mut Node<'_>) {
+        let Node::Object(members) = schema else { return };
+        for (keyword, value) in members {
+            match (keyword.as_ref(), value) {
+                (keyword @ ("properties" | "dependentRequired" | "dependentSchemas"), Node::Object(named)) => {
+                    for (name, value) in named {
+                        if let Some(shown) = self.shown(name) {
+                            *name = Cow::Owned(shown.to_owned());
+                        }
+                        if keyword == "dependentRequired" {
+                            self.rewrite_names(value);
                         }
                     }
                 }
-                "required" => self.rewrite_names(value),
-                _ => each_alternative(keyword, value, &mut |part| self.rewrite(part)),
+                ("required", names) => self.rewrite_names(names),
+                (keyword, value) => each_alternative_mut(keyword, value, &mut |part| self.rewrite(part)),
             }
         }
     }
 
-    fn rewrite_names(&self, names: &mut Value) {
-        for name in names.as_array_mut().into_iter().flatten() {
-            if let Some(shown) = name.as_str().and_then(|name| self.shown(name)) {
-                *name = shown.into();
+    fn rewrite_names(&self, names: &mut Node<'_>) {
+        let Node::Array(names) = names else { return };
+        for name in names {
+            let shown = name.as_str().and_then(|name| self.shown(&name).map(Node::string));
+            if let Some(shown) = shown {
+                *name = shown;
             }
         }
     }
 }
 
 /// Visits the subschemas that speak of the same object.
-fn each_alternative(keyword: &str, value: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
-    match keyword {
-        "allOf" | "anyOf" | "oneOf" => value.as_array_mut().into_iter().flatten().for_each(visit),
-        "if" | "then" | "else" | "not" => visit(value),
+fn each_alternative_mut<'a>(keyword: &str, value: &mut Node<'a>, visit: &mut dyn FnMut(&mut Node<'a>)) {
+    match (keyword, value) {
+        ("allOf" | "anyOf" | "oneOf", Node::Array(parts)) => parts.iter_mut().for_each(visit),
+        ("if" | "then" | "else" | "not", part) => visit(part),
         _ => {}
     }
 }
 
 /// All names of arguments, those of alternatives too.
-fn properties(schema: &mut Value, names: &mut Vec<String>) {
-    let Some(object) = schema.as_object_mut() else { return };
-    for (keyword, value) in object.iter_mut() {
-        if keyword == "properties" {
-            names.extend(value.as_object().into_iter().flat_map(|members| members.keys().cloned()));
-        } else {
-            each_alternative(keyword, value, &mut |part| properties(part, names));
+fn properties(schema: &Node<'_>, visit: &mut dyn FnMut(&str)) {
+    let Node::Object(members) = schema else { return };
+    for (keyword, value) in members {
+        match (keyword.as_ref(), value) {
+            ("properties", Node::Object(named)) => named.iter().for_each(|(name, _)| visit(name)),
+            ("allOf" | "anyOf" | "oneOf", Node::Array(parts)) => parts.iter().for_each(|part| properties(part, visit)),
+            ("if" | "then" | "else" | "not", part) => properties(part, visit),
+            _ => {}
         }
     }
 }
@@ -127,13 +156,37 @@ fn properties(schema: &mut Value, names: &mut Vec<String>) {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
+    fn applied(schema: &Value) -> (Renames, String) {
+        let text = schema.to_string();
+        let mut tree = Node::parse(&text).unwrap();
+        let renames = Renames::apply(&mut tree);
+        let mut out = String::new();
+        tree.write(&mut out);
+        (renames, out)
+    }
+
+    #[test]
+    fn many_arguments_cost_in_proportion() {
+        // 60,000 took 24 s when every name was looked for among all the others.
+        let named: serde_json::Map<_, _> = (0..60_000).map(|n| (format!("__a{n}"), json!({}))).collect();
+        let (renames, _) = applied(&json!({"properties": named}));
+        assert_eq!(renames.real.len(), 60_000);
+        assert!(renames.explain().ends_with("and 59980 more alike."));
+    }
+
+    #[test]
+    fn what_a_gateway_calls_its_arguments_steers_no_terminal() {
+        let (renames, _) = applied(&json!({"properties": {"__\u{1b}]0;pwned\u{7}\u{ad}": {}}}));
+        assert!(!renames.explain().contains(|c: char| c.is_control() || c == '\u{ad}'), "{:?}", renames.explain());
+    }
+
     #[test]
     fn what_pflow_swallows_is_renamed_everywhere_in_the_schema_and_restored() {
-        let mut schema = json!({
+        let schema = json!({
             "type": "object",
             "properties": {
                 "timeout": {"type": "integer"}, "timeout_arg": {"type": "string"}, "__dirname": {"type": "string"},
@@ -142,9 +195,9 @@ mod tests {
             "required": ["timeout", "text"],
             "anyOf": [{"required": ["__dirname"]}, {"properties": {"result_format": {"const": "x"}}}]
         });
-        let renames = Renames::apply(&mut schema);
+        let (renames, out) = applied(&schema);
         assert_eq!(
-            schema,
+            serde_json::from_str::<Value>(&out).unwrap(),
             json!({
                 "type": "object",
                 "properties": {
@@ -158,7 +211,7 @@ mod tests {
         let given = json!({"timeout_arg_arg": 7, "timeout_arg": "seven", "arg__dirname": "/", "text": "t"});
         assert!(given.as_object().unwrap().keys().filter(|name| *name != "text").all(|name| may_be_renamed(name)));
         assert_eq!(
-            Value::Object(renames.restore(given.as_object().unwrap().clone())),
+            renames.restore(&given.into()).to_value(),
             json!({"timeout": 7, "timeout_arg": "seven", "__dirname": "/", "text": "t"})
         );
         assert_eq!(
@@ -171,13 +224,13 @@ mod tests {
     #[test]
     fn an_ordinary_schema_stays_byte_for_byte() {
         let schema = json!({"type": "object", "properties": {"timeouts": {}, "_x": {}, "inner": {"properties": {"timeout": {}}}}});
-        let mut same = schema.clone();
-        assert!(Renames::apply(&mut same).is_empty());
-        assert_eq!(same.to_string(), schema.to_string());
+        let (renames, same) = applied(&schema);
+        assert!(renames.is_empty());
+        assert_eq!(same, schema.to_string());
         for strange in [json!(true), json!(null), json!({"properties": 7, "required": "x", "allOf": {}})] {
-            let mut same = strange.clone();
-            assert!(Renames::apply(&mut same).is_empty());
-            assert_eq!(same, strange);
+            let (renames, same) = applied(&strange);
+            assert!(renames.is_empty());
+            assert_eq!(same, strange.to_string());
         }
     }
 }

@@ -1,58 +1,67 @@
 //! MCP requests from pflow, answered through the gateway.
-//! Takes requests; gives the gateway's own answers, unchanged, or errors that name their class. Holds no state but the catalogue shown last.
+//! Takes methods and params; gives results as JSON, or errors that name their class. Holds no state but the catalogue shown last.
 
 use std::{
-    borrow::Cow,
+    collections::HashSet,
     convert::Infallible,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
 };
 
-use rmcp::{
-    ErrorData, Peer, RoleServer, ServerHandler, Service,
-    model::{
-        CallToolRequestParams, ClientNotification, ClientRequest, CustomResult, ErrorCode, Implementation,
-        ProtocolVersion, RequestMetaObject, ServerCapabilities, ServerConfig, ServerResult,
-    },
-    service::{NotificationContext, RequestContext},
-};
-use serde_json::{Map, Value, json};
+use serde_json::{json, value::RawValue};
+use tokio::sync::Notify;
 
 use super::{
-    catalog::{Catalog, META},
+    catalog::{Catalog, META, Outputs},
+    client::Client,
     events,
     rename::may_be_renamed,
     results::call_result,
+    rpc::{Fault, GATEWAY_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND},
     snapshot::{Snapshot, Snapshots},
     upstream::Upstream,
 };
-use crate::{Class, Error, report::Tools};
-
-/// JSON-RPC leaves -32000 to -32099 to servers.
-const GATEWAY_ERROR: ErrorCode = ErrorCode(-32000);
+use crate::{
+    Class, Error,
+    json::{Json, each_member, members, pick, unquote},
+    report::Tools,
+};
 
 /// How long to wait before the gateway is asked again after an old catalogue was shown.
 const FIRST_RETRY: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 5_000 });
 const LAST_RETRY: Duration = Duration::from_secs(60);
 /// Doublings of the time between two looks at the tools.
 const LONGEST_REFRESH: u32 = 4;
+/// Different warnings that are said at most; a gateway can make up ever new ones.
+const SAID: usize = 1_000;
 
 /// The server.
 pub(super) struct Server<U> {
     inner: Arc<Inner<U>>,
 }
 
+impl<U> Clone for Server<U> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
 struct Inner<U> {
     upstream: U,
     snapshots: Arc<dyn Snapshots>,
-    base: Base,
     /// What the client saw last.
     shown: Mutex<Option<Arc<Shown>>>,
+    /// An old catalogue was shown: somebody has to look when the gateway is back.
+    stale: Notify,
     /// The least urgent log message that the client wants.
     least: AtomicUsize,
+    /// Whether this client calls tools.
+    calls: AtomicBool,
+    /// Warnings that were said.
+    said: Mutex<HashSet<String>>,
 }
 
 struct Shown {
@@ -68,14 +77,51 @@ struct Stale {
 }
 
 impl<U: Upstream> Server<U> {
-    pub(super) fn watched(&self) -> Watched<U> {
-        Watched(Arc::downgrade(&self.inner))
+    pub(super) fn new(upstream: U, snapshots: Arc<dyn Snapshots>) -> Self {
+        let least = AtomicUsize::new(events::urgency("info"));
+        Self {
+            inner: Arc::new(Inner {
+                upstream,
+                snapshots,
+                shown: Mutex::default(),
+                stale: Notify::new(),
+                least,
+                calls: AtomicBool::new(false),
+                said: Mutex::default(),
+            }),
+        }
     }
 
-    pub(super) fn new(upstream: U, snapshots: Arc<dyn Snapshots>) -> Self {
-        let base = Base { instructions: format!("Tools of the MCP gateway \"{}\".", upstream.name()) };
-        let least = AtomicUsize::new(events::urgency("info"));
-        Self { inner: Arc::new(Inner { upstream, snapshots, base, shown: Mutex::new(None), least }) }
+    /// The gateway's name.
+    pub(super) fn name(&self) -> &str {
+        self.inner.upstream.name()
+    }
+
+    /// Tells which calls were given up and may still run.
+    pub(super) fn tell_left_running(&self) {
+        super::tell_left_running(&self.inner.upstream);
+    }
+
+    /// Carries out a request of a client that is connected.
+    pub(super) async fn answer(&self, method: &str, params: Option<&Json>, client: &Client) -> Result<Json, Fault> {
+        let params = params.map_or("{}", Json::get);
+        match method {
+            "ping" => Ok(json!({}).into()),
+            "tools/list" => self.inner.list(params).await,
+            "tools/call" => self.inner.call(params, client).await,
+            "logging/setLevel" => {
+                let level = pick(params, ["level"]).and_then(|[level]| level).and_then(unquote);
+                let level = level.filter(|level| events::is_level(level)).ok_or_else(|| {
+                    Fault::new(
+                        INVALID_PARAMS,
+                        "Invalid params: \"level\" must be one of MCP's levels, like \"warning\"",
+                    )
+                })?;
+                self.inner.least.store(events::urgency(&level), Ordering::Relaxed);
+                Ok(json!({}).into())
+            }
+            _ => Err(Fault::new(METHOD_NOT_FOUND, format!("Method not found: {}", crate::scrub::line(method, 100)))),
+        }
     }
 }
 
@@ -90,38 +136,57 @@ impl<U: Upstream> Inner<U> {
         shown
     }
 
+    /// Says what was noticed, each thing once: the list is read again and again.
+    fn say(&self, warnings: &[String]) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        for warning in warnings {
+            if said.len() < SAID && said.insert(warning.clone()) {
+                tracing::warn!("{warning}");
+            }
+        }
+    }
+
     /// Reads the catalogue; while the gateway is away, the last snapshot.
     async fn load(&self) -> Result<Arc<Shown>, Error> {
         let error = match self.upstream.tools().await {
-            Ok(tools) => {
-                for warning in &tools.warnings {
-                    tracing::warn!("{warning}");
-                }
-                return Ok(self.keep(tools).await);
-            }
+            Ok(tools) => match self.catalog(tools).await {
+                Ok((tools, catalog)) => return Ok(self.keep(tools, catalog).await),
+                Err(error) => error,
+            },
             Err(error) => error,
         };
         if !away(error.class) {
             return Err(error);
         }
         let (snapshots, upstream, why) = (Arc::clone(&self.snapshots), self.upstream.clone(), error.clone());
-        let loaded = move || {
-            let last = snapshots.load()?;
-            upstream.shown_stale(last.taken, last.tools.tools.len(), &why);
-            Some(last)
-        };
-        match tokio::task::spawn_blocking(loaded).await {
-            Ok(Some(Snapshot { tools, taken })) => {
+        let last = tokio::task::spawn_blocking(move || {
+            let Snapshot { tools, taken } = snapshots.load()?;
+            upstream.shown_stale(taken, tools.tools.len(), &why);
+            Some((Catalog::new(&tools), taken))
+        });
+        match last.await {
+            Ok(Some((catalog, taken))) => {
                 tracing::warn!(%error, class = error.class.as_str(), "the gateway is away; showing the last snapshot");
-                Ok(self.show(Shown { catalog: Catalog::new(&tools), stale: Some(Stale { taken, error }) }))
+                self.say(catalog.warnings());
+                Ok(self.show(Shown { catalog, stale: Some(Stale { taken, error }) }))
             }
             _ => Err(error),
         }
     }
 
+    /// The catalogue as pflow shall see it.
+    async fn catalog(&self, tools: Tools) -> Result<(Tools, Catalog), Error> {
+        self.prepared(move || {
+            let catalog = Catalog::new(&tools);
+            (tools, catalog)
+        })
+        .await
+    }
+
     /// A catalogue that was just read is what is shown from now on, and what is shown when the gateway is away.
-    async fn keep(&self, tools: Tools) -> Arc<Shown> {
-        let catalog = Catalog::new(&tools);
+    async fn keep(&self, tools: Tools, catalog: Catalog) -> Arc<Shown> {
+        self.say(&tools.warnings);
+        self.say(catalog.warnings());
         // An empty list is how some gateways fail; it never replaces a snapshot that has tools.
         if tools.total > 0 {
             let snapshots = Arc::clone(&self.snapshots);
@@ -133,50 +198,107 @@ impl<U: Upstream> Inner<U> {
         self.show(Shown { catalog, stale: None })
     }
 
-    async fn call(
-        &self,
-        request: CallToolRequestParams,
-        meta: &RequestMetaObject,
-        peer: &Peer<RoleServer>,
-    ) -> Result<Value, ErrorData> {
-        let mut arguments = request.arguments.unwrap_or_default();
-        if arguments.keys().any(|name| may_be_renamed(name)) {
+    /// What was shown last, or what the gateway listed for a call.
+    async fn known(&self) -> Option<Arc<Shown>> {
+        if let Some(shown) = self.shown() {
+            return Some(shown);
+        }
+        let tools = self.upstream.known_tools()?;
+        let (_, catalog) = self.catalog(tools).await.ok()?;
+        Some(self.show(Shown { catalog, stale: None }))
+    }
+
+    /// Prepares a catalogue where nobody waits for the thread, and no longer than the gateway may take: what it costs is a gateway's choice.
+    async fn prepared<T: Send + 'static>(&self, prepare: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+        let limit = self.upstream.timeout();
+        match tokio::time::timeout(limit, tokio::task::spawn_blocking(prepare)).await {
+            Ok(Ok(prepared)) => Ok(prepared),
+            Ok(Err(error)) => Err(Error::new(Class::Internal, format!("the tools could not be prepared: {error}"))),
+            Err(_) => Err(Error::new(
+                Class::Timeout,
+                format!("the tools of {} could not be prepared within {} s", self.upstream.name(), limit.as_secs_f64()),
+            )
+            .with_hint("leave tools out with \"services\" or \"tools\" in mcp-servers.json, or raise \"timeout\"")),
+        }
+    }
+
+    /// `tools/list`
+    async fn list(&self, params: &str) -> Result<Json, Fault> {
+        let cursor = pick(params, ["cursor"]).and_then(|[cursor]| cursor).filter(|cursor| *cursor != "null");
+        if let Some(cursor) = cursor {
+            let cursor = crate::scrub::line(cursor, 100);
+            return Err(Fault::new(INVALID_PARAMS, format!("Invalid cursor: {cursor}; all tools are on one page")));
+        }
+        let calls = self.calls.load(Ordering::Relaxed);
+        let shown = match self.load().await {
+            Ok(shown) => shown,
+            // pflow's client lists after a call, to check the result: a call that was answered must not fail for that.
+            Err(error) if calls => match self.known().await {
+                Some(shown) => shown,
+                None => return Err(rpc_error(&error)),
+            },
+            Err(error) => return Err(rpc_error(&error)),
+        };
+        if shown.stale.is_some() {
+            self.stale.notify_one();
+        }
+        Ok(list_result(&shown, if calls { Outputs::LeftOut } else { Outputs::Shown }))
+    }
+
+    /// `tools/call`
+    async fn call(&self, params: &str, client: &Client) -> Result<Json, Fault> {
+        let invalid = |why: &str| Fault::new(INVALID_PARAMS, format!("Invalid params: {why}"));
+        let [name, arguments, meta] = pick(params, ["name", "arguments", "_meta"]).unwrap_or_default();
+        let name = name.and_then(unquote).ok_or_else(|| invalid("\"name\" must be a string"))?;
+        let mut arguments = match arguments {
+            None | Some("null") => json!({}).into(),
+            Some(arguments) => {
+                Json::object(arguments.to_owned()).map_err(|_| invalid("\"arguments\" must be an object"))?
+            }
+        };
+        let meta = meta.filter(|meta| *meta != "null");
+        if meta.is_some_and(|meta| !meta.starts_with('{')) {
+            return Err(invalid("\"_meta\" must be an object"));
+        }
+        self.calls.store(true, Ordering::Relaxed);
+        let mut renamed = false;
+        each_member(arguments.get(), &mut |name, _| renamed = renamed || may_be_renamed(&name));
+        if renamed {
             let shown = match self.shown() {
                 Some(shown) => shown,
                 None => self.load().await.map_err(|error| rpc_error(&error))?,
             };
-            arguments = shown.catalog.restore(&request.name, arguments);
+            arguments = shown.catalog.restore(&name, arguments);
         }
-        let token = meta.get_progress_token();
+        let token = meta.and_then(|meta| pick(meta, ["progressToken"])).and_then(|[token]| token);
+        let token: Option<Box<RawValue>> = token.and_then(|token| serde_json::from_str(token).ok());
         let (mut options, mut waiting) = events::channel(token.is_some());
-        options.meta = passed_on(meta);
-        let call = self.upstream.call(&request.name, arguments, options);
+        options.meta = meta.and_then(passed_on);
+        let call = self.upstream.call(&name, arguments, options);
         let mut call = std::pin::pin!(call);
         let least = || self.least.load(Ordering::Relaxed);
         let report = loop {
             tokio::select! {
                 biased;
-                Some(event) = waiting.recv() => events::forward(event, peer, token.as_ref(), least()).await,
+                Some(event) = waiting.recv() => events::forward(event, client, token.as_deref(), least()).await,
                 report = &mut call => break report,
             }
         };
         while let Ok(event) = waiting.try_recv() {
-            events::forward(event, peer, token.as_ref(), least()).await;
+            events::forward(event, client, token.as_deref(), least()).await;
         }
         Ok(call_result(report))
     }
 }
 
 /// Members of `_meta` that are for the service, not for the connection between pflow and this server.
-fn passed_on(meta: &RequestMetaObject) -> Option<Map<String, Value>> {
-    let members: Map<String, Value> = meta
-        .0
-        .0
-        .iter()
-        .filter(|(name, _)| *name != "progressToken" && !name.starts_with("io.modelcontextprotocol/"))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    (!members.is_empty()).then_some(members)
+fn passed_on(meta: &str) -> Option<Json> {
+    let members = members(meta)?;
+    let theirs = |name: &str| name != "progressToken" && !name.starts_with("io.modelcontextprotocol/");
+    let mut passed =
+        members.iter().filter(|(name, _)| theirs(name)).map(|(name, value)| (name.as_ref(), *value)).peekable();
+    passed.peek()?;
+    Some(Json::from_members(passed))
 }
 
 /// Whether an error means that the gateway cannot be reached now, and not that something has to be set right.
@@ -194,54 +316,60 @@ fn away(class: Class) -> bool {
     )
 }
 
-fn rpc_error(error: &Error) -> ErrorData {
+fn rpc_error(error: &Error) -> Fault {
     tracing::warn!(class = error.class.as_str(), "{error}");
     let message = match &error.hint {
         Some(hint) => format!("{} → {hint}", error.message),
         None => error.message.clone(),
     };
-    ErrorData::new(GATEWAY_ERROR, message, serde_json::to_value(error).ok())
+    Fault { code: GATEWAY_ERROR, message, data: serde_json::to_value(error).ok() }
 }
 
-fn list_result(shown: &Shown) -> Value {
-    let mut result = json!({"tools": shown.catalog.tools()});
-    if let (Some(Stale { taken, error }), Some(members)) = (&shown.stale, result.as_object_mut()) {
+fn list_result(shown: &Shown, outputs: Outputs) -> Json {
+    let mut result = String::from(r#"{"tools":"#);
+    shown.catalog.write(outputs, &mut result);
+    if let Some(Stale { taken, error }) = &shown.stale {
         let taken = taken.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let note = json!({"stale": true, "snapshot_taken_at": taken, "error": error});
-        members.insert("_meta".to_owned(), json!({META: note}));
+        let note = json!({META: {"stale": true, "snapshot_taken_at": taken, "error": error}});
+        result.push_str(r#","_meta":"#);
+        result.push_str(&note.to_string());
     }
-    result
+    result.push('}');
+    Json::trusted(result)
 }
 
-/// Asks the gateway until it is back, then tells the client if its tools are others than shown.
-async fn recover<U: Upstream>(inner: Weak<Inner<U>>, peer: Peer<RoleServer>) {
-    let mut pause = FIRST_RETRY;
+/// Whenever an old catalogue was shown: asks the gateway until it is back, then tells the client if its tools are others than shown. Never
+/// ends.
+pub(super) async fn recover<U: Upstream>(server: Server<U>, client: Client) -> Infallible {
+    let inner = &server.inner;
     loop {
-        tokio::time::sleep(pause).await;
-        pause = pause.saturating_mul(2).min(LAST_RETRY);
-        let Some(inner) = inner.upgrade() else { return };
-        let Some(before) = inner.shown().filter(|shown| shown.stale.is_some()) else { return };
-        if let Ok(now) = inner.load().await
-            && now.stale.is_none()
-        {
-            if now.catalog.tools() != before.catalog.tools() {
-                // The client may be gone; then nobody needs to know.
-                let _ = peer.notify_tool_list_changed().await;
+        inner.stale.notified().await;
+        let mut pause = FIRST_RETRY;
+        loop {
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2).min(LAST_RETRY);
+            let Some(before) = inner.shown().filter(|shown| shown.stale.is_some()) else { break };
+            if let Ok(now) = inner.load().await
+                && now.stale.is_none()
+            {
+                if !now.catalog.is_as(&before.catalog) {
+                    client.tools_changed().await;
+                }
+                break;
             }
-            return;
         }
     }
 }
 
 /// Looks now and then whether the tools are still those that were shown, and tells the client when they are not. For gateways
 /// that do not announce it, or only on a stream that nobody holds open. Never ends.
-pub(super) async fn refresh<U: Upstream>(watched: Watched<U>, peer: Peer<RoleServer>, every: Duration) -> Infallible {
+pub(super) async fn refresh<U: Upstream>(server: Server<U>, client: Client, every: Duration) -> Infallible {
+    let inner = &server.inner;
     let mut failures = 0;
     let mut floor = Duration::ZERO;
     loop {
         tokio::time::sleep(pause(every, failures).max(floor)).await;
         floor = Duration::ZERO;
-        let Some(inner) = watched.0.upgrade() else { return std::future::pending().await };
         // Nothing was shown, or `recover` is at it.
         let Some(before) = inner.shown().filter(|shown| shown.stale.is_none()) else { continue };
         match inner.upstream.tools().await {
@@ -249,10 +377,11 @@ pub(super) async fn refresh<U: Upstream>(watched: Watched<U>, peer: Peer<RoleSer
             Ok(tools) if tools.total == 0 => failures = 0,
             Ok(tools) => {
                 failures = 0;
-                if Catalog::new(&tools).tools() != before.catalog.tools() {
-                    inner.keep(tools).await;
-                    // The client may be gone; then nobody needs to know.
-                    let _ = peer.notify_tool_list_changed().await;
+                if let Ok((tools, catalog)) = inner.catalog(tools).await
+                    && !catalog.is_as(&before.catalog)
+                {
+                    inner.keep(tools, catalog).await;
+                    client.tools_changed().await;
                 }
             }
             Err(error) => {
@@ -268,95 +397,4 @@ pub(super) async fn refresh<U: Upstream>(watched: Watched<U>, peer: Peer<RoleSer
 fn pause(every: Duration, failures: u32) -> Duration {
     let slower = every.saturating_mul(1 << failures.min(LONGEST_REFRESH));
     slower.mul_f64(0.9 + 0.2 * crate::monitor::die())
-}
-
-/// What [`refresh`] watches: the server, for as long as there is one.
-pub(super) struct Watched<U>(Weak<Inner<U>>);
-
-impl<U: Upstream> Service<RoleServer> for Server<U> {
-    #[expect(deprecated, reason = "logging/setLevel is deprecated from 2026-07-28 on, and pflow speaks 2025-11-25")]
-    async fn handle_request(
-        &self,
-        request: ClientRequest,
-        context: RequestContext<RoleServer>,
-    ) -> Result<ServerResult, ErrorData> {
-        match request {
-            // Both answers bypass rmcp's types, which would drop every field that they do not know.
-            ClientRequest::ListToolsRequest(request) => {
-                if let Some(cursor) = request.params.and_then(|params| params.cursor) {
-                    return Err(ErrorData::invalid_params(format!("Invalid cursor: {cursor}"), None));
-                }
-                let was_stale = self.inner.shown().is_some_and(|shown| shown.stale.is_some());
-                let shown = tokio::select! {
-                    shown = self.inner.load() => shown.map_err(|error| rpc_error(&error))?,
-                    () = context.ct.cancelled() => return Err(cancelled()),
-                };
-                if shown.stale.is_some() && !was_stale {
-                    tokio::spawn(recover(Arc::downgrade(&self.inner), context.peer.clone()));
-                }
-                Ok(ServerResult::CustomResult(CustomResult(list_result(&shown))))
-            }
-            ClientRequest::CallToolRequest(request) => {
-                let answered = tokio::select! {
-                    result = self.inner.call(request.params, &context.meta, &context.peer) => Some(result),
-                    // Dropping the call tells the gateway.
-                    () = context.ct.cancelled() => None,
-                };
-                let Some(result) = answered else {
-                    super::tell_left_running(&self.inner.upstream);
-                    return Err(cancelled());
-                };
-                result.map(|result| ServerResult::CustomResult(CustomResult(result)))
-            }
-            ClientRequest::SetLevelRequest(request) => {
-                let level = serde_json::to_value(request.params.level).unwrap_or_default();
-                self.inner.least.store(events::urgency(level.as_str().unwrap_or_default()), Ordering::Relaxed);
-                Ok(ServerResult::empty(()))
-            }
-            other => Service::handle_request(&self.inner.base, other, context).await,
-        }
-    }
-
-    async fn handle_notification(
-        &self,
-        notification: ClientNotification,
-        context: NotificationContext<RoleServer>,
-    ) -> Result<(), ErrorData> {
-        Service::handle_notification(&self.inner.base, notification, context).await
-    }
-
-    fn get_info(&self) -> ServerConfig {
-        ServerHandler::get_info(&self.inner.base)
-    }
-
-    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
-        ServerHandler::supported_protocol_versions(&self.inner.base)
-    }
-}
-
-fn cancelled() -> ErrorData {
-    ErrorData::new(GATEWAY_ERROR, "cancelled", None)
-}
-
-/// Everything of MCP that has nothing to do with the gateway.
-struct Base {
-    instructions: String,
-}
-
-impl ServerHandler for Base {
-    fn get_info(&self) -> ServerConfig {
-        let mut capabilities = ServerCapabilities::default();
-        let changes = json!({"tools": {"listChanged": true}, "logging": {}});
-        if let Ok(parsed) = serde_json::from_value(changes) {
-            capabilities = parsed;
-        }
-        ServerConfig::new(capabilities)
-            .with_server_info(Implementation::new("pflow-gateway", env!("CARGO_PKG_VERSION")))
-            .with_instructions(self.instructions.clone())
-    }
-
-    /// The revisions with a handshake: pflow and every client that spawns servers speak one of them.
-    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
-        Cow::Borrowed(ProtocolVersion::known_up_to(&ProtocolVersion::LATEST_WITH_INITIALIZE))
-    }
 }

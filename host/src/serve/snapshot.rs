@@ -55,13 +55,22 @@ pub struct FileSnapshots {
     made_for: String,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Stored {
     format: u32,
     /// Seconds since 1970-01-01 UTC.
     taken_at: u64,
     made_for: String,
     tools: Tools,
+}
+
+/// The same, on its way to the file.
+#[derive(Serialize)]
+struct Storing<'a> {
+    format: u32,
+    taken_at: u64,
+    made_for: &'a str,
+    tools: &'a Tools,
 }
 
 /// Changes when [`Stored`] does.
@@ -108,8 +117,8 @@ impl Snapshots for FileSnapshots {
         let folder = self.file.parent().ok_or(io::ErrorKind::InvalidInput)?;
         files::private_folder(folder)?;
         let taken_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let stored = Stored { format: FORMAT, taken_at, made_for: self.made_for.clone(), tools: tools.clone() };
-        files::replace(&self.file, &serde_json::to_vec(&stored)?)
+        let stored = Storing { format: FORMAT, taken_at, made_for: &self.made_for, tools };
+        files::write(&self.file, |out| Ok(serde_json::to_writer(out, &stored)?))
     }
 }
 

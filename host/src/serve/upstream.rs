@@ -5,13 +5,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde_json::{Map, Value};
-
 use crate::{
     CallOptions, Error, Gateway, LeftRunning, Result,
     config::Filter,
     gateway::status_of,
     history::{CallResult, History, Moment, Stale},
+    json::Json,
     report, scrub,
 };
 
@@ -20,14 +19,15 @@ pub(super) trait Upstream: Clone + Send + Sync + 'static {
     fn name(&self) -> &str;
     fn url(&self) -> String;
     fn tools(&self) -> impl Future<Output = Result<report::Tools>> + Send;
-    fn call(
-        &self,
-        tool: &str,
-        arguments: Map<String, Value>,
-        options: CallOptions,
-    ) -> impl Future<Output = report::Call> + Send;
+    /// The tools as they were read last, without any traffic; None before that.
+    fn known_tools(&self) -> Option<report::Tools>;
+    fn call(&self, tool: &str, arguments: Json, options: CallOptions) -> impl Future<Output = report::Call> + Send;
     /// Grows whenever the gateway announces other tools.
     fn changes(&self) -> u64;
+    /// How long one operation may take.
+    fn timeout(&self) -> Duration;
+    /// How large a request to the gateway may be, in bytes.
+    fn request_limit(&self) -> u64;
     /// How often to look whether the tools changed; None: only when it announces it.
     fn refresh(&self) -> Option<Duration>;
     /// An old catalogue was shown, since the gateway could not be asked; pflow's `mcp sync` tells it.
@@ -49,15 +49,27 @@ impl Upstream for Gateway {
     }
 
     async fn tools(&self) -> Result<report::Tools> {
-        Self::tools(self, &Filter::default()).await
+        Self::catalog(self, &Filter::default()).await
     }
 
-    async fn call(&self, tool: &str, arguments: Map<String, Value>, options: CallOptions) -> report::Call {
+    fn known_tools(&self) -> Option<report::Tools> {
+        Self::known_catalog(self)
+    }
+
+    async fn call(&self, tool: &str, arguments: Json, options: CallOptions) -> report::Call {
         Self::call(self, tool, arguments, options).await
     }
 
     fn changes(&self) -> u64 {
         Self::changes(self)
+    }
+
+    fn timeout(&self) -> Duration {
+        self.config().timeout
+    }
+
+    fn request_limit(&self) -> u64 {
+        self.config().egress_limits.request_body
     }
 
     fn refresh(&self) -> Option<Duration> {
@@ -93,6 +105,14 @@ impl<U: Upstream> Upstream for Remembered<U> {
         self.upstream.changes()
     }
 
+    fn timeout(&self) -> Duration {
+        self.upstream.timeout()
+    }
+
+    fn request_limit(&self) -> u64 {
+        self.upstream.request_limit()
+    }
+
     fn refresh(&self) -> Option<Duration> {
         self.upstream.refresh()
     }
@@ -108,7 +128,11 @@ impl<U: Upstream> Upstream for Remembered<U> {
         self.upstream.tools().await
     }
 
-    async fn call(&self, tool: &str, arguments: Map<String, Value>, options: CallOptions) -> report::Call {
+    fn known_tools(&self) -> Option<report::Tools> {
+        self.upstream.known_tools()
+    }
+
+    async fn call(&self, tool: &str, arguments: Json, options: CallOptions) -> report::Call {
         let mut report = self.upstream.call(tool, arguments, options).await;
         let Some((service, result)) = CallResult::of(&report) else {
             return report;

@@ -143,7 +143,7 @@ async fn survives(attack: &str) {
     while std::time::Instant::now() < deadline && gateway.changes() < changes + 2 {
         let report = call(&gateway, next).await;
         assert!(report.ok, "{attack}: {:?}", report.error);
-        fooled += i64::from(report.result == Some(Value::String("well".into())));
+        fooled += i64::from(report.result == Some(Value::String("well".into()).into()));
         next += 1;
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
