@@ -34,14 +34,13 @@ pub(super) fn call_result(report: Call) -> Json {
     }
 }
 
-/// Whether a result says that it is an error: by the protocol with `true`, and by whoever does not know it with anything else that is
-/// not false or nothing.
+/// Whether a result says that it is an error. What is no boolean counts as it does in the component: only what is empty, zero or says
+/// "false" is no failure.
 fn says_failed(flag: &str) -> bool {
-    let word = unquote(flag).unwrap_or(flag.into());
-    !matches!(
-        word.trim().to_ascii_lowercase().as_str(),
-        "" | "null" | "false" | "no" | "off" | "f" | "n" | "0" | "-0" | "0.0" | "[]" | "{}" | "none"
-    )
+    match unquote(flag) {
+        Some(word) => !matches!(word.trim().to_ascii_lowercase().as_str(), "" | "false" | "0" | "no"),
+        None => flag != "null" && flag != "false" && flag.parse::<f64>().ok() != Some(0.0),
+    }
 }
 
 /// What of a result has to be written anew.
@@ -312,7 +311,7 @@ mod tests {
                 assert!(result.get("structuredContent").is_none() && result["content"][0]["type"] == "text");
             }
         }
-        for flag in ["null", "\"false\"", "0", "\"\"", "[]"] {
+        for flag in ["null", "\"false\"", "0", "-0.0", "\"\""] {
             let result: Value =
                 serde_json::from_str(&given(&format!(r#"{{"isError":{flag},"content":[]}}"#))).unwrap_or_default();
             assert_eq!(result["isError"], false, "{flag}");
