@@ -130,11 +130,11 @@ mod tests {
 
     #[test]
     fn what_pflow_is_not_shown_is_told_tool_by_tool() {
-        let mut odd = listed("odd");
+        let mut odd = listed("odd", None);
         odd.input_schema = json!({"type": "object", "properties": {"a": true, "b": null, "c": "x", "d": false}}).into();
         odd.output_schema = Some(json!({"type": "Number|null"}).into());
         odd.icons = Some(json!([{"href": "x"}]).into());
-        let told = warnings(&[listed("good"), odd]);
+        let told = warnings(&[listed("good", None), odd]);
         assert_eq!(
             told,
             [
@@ -148,21 +148,21 @@ mod tests {
 
     #[test]
     fn a_tool_that_is_too_large_is_left_out_and_told() {
-        let mut wide = listed("wide");
+        let mut wide = listed("wide", None);
         let arguments: serde_json::Map<_, _> = (0..10_001).map(|n| (format!("a{n}"), json!({}))).collect();
         wide.input_schema = json!({"type": "object", "properties": arguments}).into();
         assert_eq!(
             tool(&wide).map(|_| ()).unwrap_err(),
             "the tool wide is not shown to pflow: it has 10001 arguments, and at most 10000 are taken"
         );
-        let mut long = listed("long");
+        let mut long = listed("long", None);
         long.input_schema = json!({"description": "x".repeat(SCHEMA)}).into();
         assert!(tool(&long).map(|_| ()).unwrap_err().contains("bytes, and at most 2097152 are taken"));
     }
 
     #[test]
     fn a_good_tool_is_not_touched() {
-        let mut good = listed("good");
+        let mut good = listed("good", None);
         good.input_schema = json!({"type": "object", "properties": {"a": {"type": ["string", "null"]}}}).into();
         good.output_schema = Some(json!({"type": "object"}).into());
         good.icons = Some(json!([{"src": "data:,", "sizes": ["any"], "theme": "dark"}]).into());
