@@ -361,7 +361,7 @@ async fn the_monitor_serves_page_metrics_json_and_events_and_no_secret() {
     let entry = json!({"command": "x", "args": [], "gateway": {"url": fake.url(), "auth": {"type": "bearer", "token": "${GATEWAY_TOKEN}"}}});
     let home = Home::new(&program, &json!({"gw": entry})).unwrap();
     let changes = home.path().join("changes.jsonl");
-    let on_change = format!("tee -a {}", changes.display());
+    let on_change = format!("/usr/bin/tee -a {}", changes.display());
     let (running, address) = monitor(&home, &program, &["--on-change", &on_change]);
     tokio::task::spawn_blocking(move || {
         let until = |path: &str, words: &str| {

@@ -17,6 +17,8 @@ pub(super) enum Form {
 const FIELDS: &[&[u8]] = &[b"data:", b"event:", b"id:", b"retry:", b":"];
 /// The longest of them.
 const LONGEST: usize = 6;
+/// Blanks at the start that are looked behind. More of them are no stream, whatever comes then; each look goes over all of them.
+const BLANKS: usize = 4_096;
 
 /// Looks at the start of a body, which then begins with it again. A declared stream is not waited for: it may be silent for long.
 pub(super) fn recognise(media_type: Option<&str>, body: &mut Box<dyn Body>) -> Result<Form, Failure> {
@@ -26,7 +28,7 @@ pub(super) fn recognise(media_type: Option<&str>, body: &mut Box<dyn Body>) -> R
         _ => {}
     }
     let mut start = Vec::new();
-    while trimmed(&start).len() < LONGEST {
+    while start.len() < BLANKS && trimmed(&start).len() < LONGEST {
         match body.chunk()? {
             Some(mut bytes) => start.append(&mut bytes),
             None => break,

@@ -89,9 +89,10 @@ impl Address {
     #[must_use]
     pub fn literal_key(&self) -> Option<String> {
         let (_, rest) = split(self.written());
+        // What is behind a # is never sent.
         let spelled = spelled(rest);
-        let (path, query) = spelled.split_once('?').unwrap_or((&spelled, ""));
-        let query = query.split('#').next().unwrap_or_default();
+        let spelled = spelled.split('#').next().unwrap_or_default();
+        let (path, query) = spelled.split_once('?').unwrap_or((spelled, ""));
         let in_query = query.split('&').find_map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or(("", pair));
             let literal = !value.is_empty() && !value.contains("${");

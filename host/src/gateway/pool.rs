@@ -567,10 +567,14 @@ impl Pool {
 
     /// While it lists, a component may find that the gateway speaks the other era: then everybody goes on in the new session.
     async fn keep_session_of(&self, lent: &mut Lent, by: Deadline) -> Result<(), Failure> {
+        // What a component says that is only tried changes nothing for the others.
+        if lent.component != self.current.serving().number {
+            return Ok(());
+        }
         let session = lent.conversation.session(self.left_of(by)?).await?;
         let other = {
             let shared = self.shared();
-            let same = |known: &types::Session| known.era == session.era && known.session_id == session.session_id;
+            let same = |known: &types::Session| known.era == session.era;
             lent.generation == shared.generation && shared.session.as_ref().is_some_and(|known| !same(known))
         };
         if other {

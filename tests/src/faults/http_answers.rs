@@ -64,6 +64,8 @@ fn statuses() -> Vec<Fault> {
         every("http-307-slash", "Redirects to the same path with a slash.", |turn| {
             if turn.seen.target.ends_with('/') { None } else { redirect(307, "/mcp/") }
         })
+        // Each at both, and only the second is more than a redirect.
+        .calls(2)
         .requests(20),
         every("http-301-slash-inside", "Redirects to the address inside, with a slash.", |_| {
             redirect(301, "http://127.0.0.1:9/mcp/")
@@ -167,7 +169,7 @@ fn bodies() -> Vec<Fault> {
         })
         .fails(ProtocolError),
         every("http-gzip-not", "Calls an answer gzip that is not.", |_| {
-            answer(Answer::json(200, &json!({})).with("Content-Encoding", "gzip"))
+            answer(Answer::json(200, &json!({"jsonrpc": "2.0", "id": 1, "result": {}})).with("Content-Encoding", "gzip"))
         })
         .fails(ProtocolError),
         every("http-gzip-bomb", "Compresses half a gigabyte of blanks.", |_| {

@@ -297,6 +297,8 @@ fn odd_calls() -> Vec<Fault> {
             answer_json(&rpc::error(&t.seen.rpc_id(), -32602, "Unknown tool: github__create_issue"))
         })
         .call_fails(ProtocolError)
+        // The catalogue is read once more: the tool may have another name by now.
+        .requests(12)
         .did_not_run(),
         call("call-progress-flood", "Reports progress ten thousand times, then answers.", |t| {
             let token = t.seen.param("_meta").and_then(|m| m.get("progressToken")).cloned().unwrap_or(json!(1));
@@ -428,7 +430,8 @@ pub(super) fn backends() -> Vec<Fault> {
         .calls(2)
         .requests(16)
         .around(docker_like)
-        .call_fails(SessionLost),
+        .call_fails(SessionLost)
+        .did_not_run(),
         as_text("backend-secret-blocked", "Refuses to pass on what looks like a secret (Docker).", |t| {
             coded(t, 0, "a secret is being passed to tool create_issue")
         })

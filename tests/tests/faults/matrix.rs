@@ -14,7 +14,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use crate::{QUIET, entry, program};
 
 /// What may come on top of the deadline.
-const GRACE: Duration = Duration::from_millis(500);
+const GRACE: Duration = Duration::from_secs(1);
 /// Processes at a time.
 const SIDE_BY_SIDE: usize = 3;
 /// A token that no output may hold.

@@ -63,9 +63,9 @@ async fn a_gateway_behind_a_proxy_works_and_the_proxy_is_a_step_of_its_own() {
     let report = run.json();
     assert_eq!(report["ok"], true, "{run:?}");
     let names: Vec<_> = steps(&report).into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["proxy", "resolve", "connect", "tls", "auth", "protocol", "tools"]);
-    assert_eq!(report["checks"][1]["ok"], Value::Null, "{report:#}");
-    let detail = report["checks"][0]["detail"].as_str().unwrap();
+    assert_eq!(names, ["pflow", "proxy", "resolve", "connect", "tls", "auth", "protocol", "tools"]);
+    assert_eq!(report["checks"][2]["ok"], Value::Null, "{report:#}");
+    let detail = report["checks"][1]["detail"].as_str().unwrap();
     assert!(detail.starts_with(&format!("http://{proxy} (http_proxy)")), "{detail}");
     assert!(!format!("{run:?}").contains("s3cret"), "{run:?}");
 }
@@ -77,8 +77,8 @@ async fn a_proxy_that_is_not_there_is_to_blame_and_not_the_gateway() {
     let home = home.with("http_proxy", &format!("http://ann:s3cret@{closed}"));
     let run = home.run(&["test", "g", "--json"], WAIT).await.unwrap();
     let report = run.json();
-    assert_eq!(report["checks"][0]["ok"], false, "{report:#}");
-    assert!(steps(&report).iter().skip(1).all(|(_, ok)| ok.is_null()), "{report:#}");
+    assert_eq!(report["checks"][1]["ok"], false, "{report:#}");
+    assert!(steps(&report).iter().skip(2).all(|(_, ok)| ok.is_null()), "{report:#}");
     let error = &report["error"];
     assert_eq!(
         error["message"],

@@ -2,7 +2,11 @@
 
 use std::{fs, sync::Arc};
 
-use pflow_gateway::{CallOptions, Gateway, config::ConfigFile, runtime::Runtime};
+use pflow_gateway::{
+    CallOptions, Gateway,
+    config::{ConfigFile, Trust},
+    runtime::Runtime,
+};
 use pflow_gateway_tests::{
     generic::{Auth, Config, Generic},
     server::Fake,
@@ -35,8 +39,11 @@ impl Place {
         let auth = json!({"type": "command", "command": command});
         let entry = json!({"command": "x", "gateway": {"url": self.fake.url(), "auth": auth}});
         let file = self.folder.path().join("mcp-servers.json");
-        fs::write(&file, json!({"mcpServers": {"gw": entry}}).to_string()).unwrap();
-        let config = ConfigFile::load(&file).unwrap().find("gw").unwrap();
+        let text = json!({"mcpServers": {"gw": entry}}).to_string();
+        fs::write(&file, &text).unwrap();
+        let trust = Trust::at(self.folder.path().join("trusted.json"));
+        trust.pin(&file, text.as_bytes()).unwrap();
+        let config = ConfigFile::load_with(&file, trust).unwrap().find("gw").unwrap();
         Gateway::new(Runtime::shared(None, &config.limits).unwrap(), config)
     }
 }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use pflow_gateway::{
     CallOptions, Gateway,
     components::{Components, Scope},
-    config::{ConfigFile, GatewayConfig},
+    config::{ConfigFile, GatewayConfig, Trust},
     runtime::{BUILT_IN, Runtime},
 };
 use pflow_gateway_tests::{
@@ -44,8 +44,14 @@ impl Place {
 
     /// The gateway as `serve` has it. A hostile component that is chosen for it will make this attack.
     fn gateway(&self, attack: &str) -> Gateway {
-        let url = format!("{}?attack={attack}", self.fake.url());
-        let config: GatewayConfig = ConfigFile::load(&self.file()).unwrap().find(&url).unwrap();
+        let services = json!({"declare": [format!("attack-{attack}")]});
+        let entry = json!({"command": "x", "gateway": {"url": self.fake.url(), "services": services}});
+        let text = json!({"mcpServers": {"any": entry}}).to_string();
+        std::fs::write(self.file(), &text).unwrap();
+        // A file that nobody trusts may choose no component.
+        let trust = Trust::at(self.folder.path().join("trusted.json"));
+        trust.pin(&self.file(), text.as_bytes()).unwrap();
+        let config: GatewayConfig = ConfigFile::load_with(&self.file(), trust).unwrap().find("any").unwrap();
         Gateway::new(Runtime::shared(config.component.as_deref(), &config.limits).unwrap(), config)
     }
 

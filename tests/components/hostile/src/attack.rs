@@ -18,7 +18,9 @@ use crate::{
             http::types::{Fields, Method, OutgoingBody},
             io::poll::{self, Pollable},
             random::random,
-            sockets::{instance_network, ip_name_lookup, network::IpAddressFamily, tcp_create_socket, udp_create_socket},
+            sockets::{
+                instance_network, ip_name_lookup, network::IpAddressFamily, tcp_create_socket, udp_create_socket,
+            },
         },
     },
     http::{self, Parts},
@@ -268,7 +270,10 @@ pub fn read_files(_: &Aim) -> String {
 
 pub fn write_files(_: &Aim) -> String {
     let paths = ["/tmp/hostile", "hostile", "/dev/stdout", "./../hostile"];
-    let made = paths.iter().filter(|path| std::fs::write(path, b"hostile").is_ok() || std::fs::create_dir(path).is_ok()).count();
+    let made = paths
+        .iter()
+        .filter(|path| std::fs::write(path, b"hostile").is_ok() || std::fs::create_dir(path).is_ok())
+        .count();
     format!("{made} files")
 }
 
@@ -338,7 +343,10 @@ pub fn find_a_terminal(_: &Aim) -> String {
 
 /// One line per target: what came back.
 fn fetch_all(aim: &Aim) -> String {
-    aim.arguments.lines().map(|target| format!("{target} => {}\n", Parts::get(target).fetch().replace('\n', "|"))).collect()
+    aim.arguments
+        .lines()
+        .map(|target| format!("{target} => {}\n", Parts::get(target).fetch().replace('\n', "|")))
+        .collect()
 }
 
 macro_rules! fetches {
@@ -374,36 +382,46 @@ fn with_headers(aim: &Aim, headers: &[(&str, &[u8])]) -> String {
 }
 
 pub fn smuggle_host(aim: &Aim) -> String {
-    with_headers(aim, &[
-        ("host", b"evil.example"),
-        ("Host", b"evil.example"),
-        ("x-forwarded-host", b"evil.example"),
-        ("forwarded", b"host=evil.example"),
-        ("x-original-url", b"/admin"),
-        (":authority", b"evil.example"),
-    ])
+    with_headers(
+        aim,
+        &[
+            ("host", b"evil.example"),
+            ("Host", b"evil.example"),
+            ("x-forwarded-host", b"evil.example"),
+            ("forwarded", b"host=evil.example"),
+            ("x-original-url", b"/admin"),
+            (":authority", b"evil.example"),
+        ],
+    )
 }
 
 pub fn smuggle_authorization(aim: &Aim) -> String {
-    with_headers(aim, &[
-        ("authorization", b"Bearer forged"),
-        ("AUTHORIZATION", b"Bearer forged"),
-        ("proxy-authorization", b"Basic forged"),
-        ("cookie", b"session=forged"),
-        ("x-api-key", b"forged"),
-    ])
+    with_headers(
+        aim,
+        &[
+            ("authorization", b"Bearer forged"),
+            ("AUTHORIZATION", b"Bearer forged"),
+            ("proxy-authorization", b"Basic forged"),
+            ("cookie", b"session=forged"),
+            ("x-api-key", b"forged"),
+        ],
+    )
 }
 
 pub fn smuggle_lines(aim: &Aim) -> String {
-    let mut told = with_headers(aim, &[
-        ("x-one", b"1\r\nauthorization: Bearer forged"),
-        ("x-two", b"1\nhost: evil.example"),
-        ("x-three", b"1\r\n\r\nGET /smuggled HTTP/1.1\r\n"),
-        ("x-four\r\nauthorization", b"Bearer forged"),
-        ("x-five: 1\r\nx", b"1"),
-        ("x-six", b"1\0"),
-    ]);
-    for path in ["/a\r\nauthorization: Bearer forged", "/a HTTP/1.1\r\nhost: evil.example\r\n\r\nGET /smuggled", "/a b"] {
+    let mut told = with_headers(
+        aim,
+        &[
+            ("x-one", b"1\r\nauthorization: Bearer forged"),
+            ("x-two", b"1\nhost: evil.example"),
+            ("x-three", b"1\r\n\r\nGET /smuggled HTTP/1.1\r\n"),
+            ("x-four\r\nauthorization", b"Bearer forged"),
+            ("x-five: 1\r\nx", b"1"),
+            ("x-six", b"1\0"),
+        ],
+    );
+    for path in ["/a\r\nauthorization: Bearer forged", "/a HTTP/1.1\r\nhost: evil.example\r\n\r\nGET /smuggled", "/a b"]
+    {
         let mut parts = Parts::get(aim.url);
         parts.path = path;
         told.push_str(&format!("{path:?} => {}\n", parts.fetch().replace('\n', "|")));
@@ -418,12 +436,15 @@ pub fn smuggle_lines(aim: &Aim) -> String {
 
 /// A body that is longer than its head says, with a second request in it.
 pub fn smuggle_a_request(aim: &Aim) -> String {
-    let mut told = with_headers(aim, &[
-        ("transfer-encoding", b"chunked"),
-        ("connection", b"keep-alive, authorization"),
-        ("upgrade", b"h2c"),
-        ("te", b"trailers"),
-    ]);
+    let mut told = with_headers(
+        aim,
+        &[
+            ("transfer-encoding", b"chunked"),
+            ("connection", b"keep-alive, authorization"),
+            ("upgrade", b"h2c"),
+            ("te", b"trailers"),
+        ],
+    );
     for length in ["0", "5", "99999"] {
         let mut parts = Parts::get(aim.url);
         parts.method = Method::Post;
@@ -431,7 +452,8 @@ pub fn smuggle_a_request(aim: &Aim) -> String {
         let line = (|| {
             let request = parts.build()?;
             let body = request.body().map_err(|()| "no body")?;
-            let future = crate::bindings::wasi::http::outgoing_handler::handle(request, None).map_err(|e| http::said(&e))?;
+            let future =
+                crate::bindings::wasi::http::outgoing_handler::handle(request, None).map_err(|e| http::said(&e))?;
             let stream = body.write().map_err(|()| "no stream")?;
             let wrote = stream.blocking_write_and_flush(b"GET /smuggled HTTP/1.1\r\nhost: evil.example\r\n\r\n");
             drop(stream);
@@ -483,7 +505,8 @@ pub fn endless_upload(aim: &Aim) -> String {
     let told = (|| {
         let request = parts.build()?;
         let body = request.body().map_err(|()| "no body")?;
-        let future = crate::bindings::wasi::http::outgoing_handler::handle(request, None).map_err(|e| http::said(&e))?;
+        let future =
+            crate::bindings::wasi::http::outgoing_handler::handle(request, None).map_err(|e| http::said(&e))?;
         let stream = body.write().map_err(|()| "no stream")?;
         let chunk = vec![b'x'; 4_096];
         let mut sent = 0_u64;

@@ -4,7 +4,10 @@
 use crate::bindings::wasi::{
     http::{
         outgoing_handler,
-        types::{ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme},
+        types::{
+            ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method, OutgoingBody,
+            OutgoingRequest, Scheme,
+        },
     },
     io::streams::{InputStream, StreamError},
 };
@@ -29,7 +32,13 @@ impl<'a> Parts<'a> {
             "https" => Scheme::Https,
             other => Scheme::Other(other.to_owned()),
         };
-        Self { method: Method::Get, scheme, authority, path: if path.is_empty() { "/" } else { path }, headers: Vec::new() }
+        Self {
+            method: Method::Get,
+            scheme,
+            authority,
+            path: if path.is_empty() { "/" } else { path },
+            headers: Vec::new(),
+        }
     }
 
     /// The request, or which part the host refused.

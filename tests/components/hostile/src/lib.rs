@@ -1,5 +1,6 @@
 //! A component that fits the contract and attacks the host.
-//! Takes the name of an attack from the endpoint's URL (`?attack=NAME`) or the filter's first pattern; begins it in the export that
+//! Takes the name of an attack from the endpoint's URL (`?attack=NAME`), from a declared service (`attack-NAME`) where the host hides the
+//! query, or the filter's first pattern; begins it in the export that
 //! `attacks.in` gives. With another name it behaves. Reports what it got as the result of the call.
 
 mod attack;
@@ -23,11 +24,15 @@ mod bindings {
 
 use bindings::exports::pflow::gateway::{
     calls::{Call, Guest as Calls, Outcome},
-    discovery::{Catalog, Conversation, ConversationBorrow, Endpoint, Error, Guest as Discovery, GuestConversation, Session},
+    discovery::{
+        Catalog, Conversation, ConversationBorrow, Endpoint, Error, Guest as Discovery, GuestConversation, Session,
+    },
     filter::{Candidate, Guest as Filter, PatternError, Reason, Rules},
     health::{Guest as Health, Service, ServiceHealth},
 };
-use bindings::pflow::gateway::types::{Attribution, Confidence, Delivery, Era, Implementation, Kind, Provenance, RpcError, Tool};
+use bindings::pflow::gateway::types::{
+    Attribution, Confidence, Delivery, Era, Implementation, Kind, Provenance, RpcError, Tool,
+};
 
 /// Where an attack begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -98,7 +103,9 @@ impl Discovery for Component {
 impl GuestConversation for Hostile {
     fn open(endpoint: Endpoint, _attach: Option<Session>) -> Result<Conversation, Error> {
         let (url, query) = endpoint.url.split_once('?').unwrap_or((&endpoint.url, ""));
-        let attack = query.split('&').find_map(|pair| pair.strip_prefix("attack=")).unwrap_or_default();
+        let declared = || endpoint.services.iter().find_map(|service| service.name.strip_prefix("attack-"));
+        let attack = query.split('&').find_map(|pair| pair.strip_prefix("attack=")).or_else(declared);
+        let attack = attack.unwrap_or_default();
         let hostile = Hostile { url: url.to_owned(), attack: attack.to_owned(), cruel: None };
         hostile.at(Point::Open);
         Ok(Conversation::new(hostile))
@@ -150,7 +157,13 @@ impl Calls for Component {
         let told = attack(&hostile.attack, Point::Call, &Aim { url: &hostile.url, arguments: &call.arguments });
         if hostile.attack == "huge_error" {
             let message = told.unwrap_or_default();
-            return Err(Error::Rejected(RpcError { method: "tools/call".into(), code: -32_000, message, data: None, delivery: Delivery::MaybeDelivered }));
+            return Err(Error::Rejected(RpcError {
+                method: "tools/call".into(),
+                code: -32_000,
+                message,
+                data: None,
+                delivery: Delivery::MaybeDelivered,
+            }));
         }
         Ok(Outcome { result: told.unwrap_or_else(|| "well".into()), failed: false, failure: None })
     }
