@@ -95,7 +95,6 @@ def gateway(pflow: Pflow, *args: str) -> subprocess.CompletedProcess[str]:
 EXPANDED = [
     "${TOK}",
     "a${TOK}b",
-    "${tok}",
     "${Kept}",
     "${NONE:-fallback}",
     "${NONE:-}x",
