@@ -140,6 +140,7 @@ fn one_answer(text: &str) {
                 body: br#"{"ours":true}"#.to_vec(),
                 headers: Vec::new(),
                 dialogue: Dialogue::Both(Offer::Nothing),
+                within: None,
                 progress: Progress::Wanted,
             },
         )
