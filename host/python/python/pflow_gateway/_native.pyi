@@ -14,6 +14,9 @@ __version__: str
 def run(program: str, args: Sequence[str]) -> int:
     """Runs one command line in this process, on its own stdin, stdout and stderr; gives its exit code."""
 
+def _compile_component(stack: str) -> int:
+    """Compiles a component, from stdin to stdout, for the process that started this one; gives the exit code."""
+
 def last_known(folder: str | PathLike[str], names: Sequence[str]) -> list[str | None]:
     """What is remembered of each of these gateways, in words; None for one that is not known. Contacts nothing.
 
