@@ -7,7 +7,7 @@ from typing_extensions import Self
 
 from .types import Call, Health, Services, Test, Tools
 
-__all__ = ["Gateway", "__version__", "last_known", "run", "shown_stale"]
+__all__ = ["Gateway", "__version__", "_compile_component", "last_known", "run", "shown_stale"]
 
 __version__: str
 
