@@ -50,7 +50,7 @@ KNOWN: dict[str, str] = {
             "schema-any-of-with-true",
             "schema-nested-true",
         ),
-        "`serve` mends more of the schema than pflow needs, so pflow shows other parameters than directly",
+        "differs from stock pflow; not yet looked into",
     ),
 }
 
