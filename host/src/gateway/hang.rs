@@ -39,8 +39,7 @@ pub(super) async fn told(pool: &Pool, error: Error) -> Error {
         {
             false
         }
-        None => return error,
-        Some(Kind::ContextForge | Kind::Generic) => return error,
+        None | Some(Kind::ContextForge | Kind::Generic) => return error,
     };
     // Who has answered before does not hang at its start.
     if pool.session().is_some() {
