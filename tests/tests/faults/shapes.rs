@@ -27,7 +27,7 @@ fn redact(value: &mut Value) {
                     "size" => *value = json!(0),
                     // Whether pflow could start the entry's command is about this machine.
                     "detail" if value.as_str().is_some_and(|text| text.contains("on this PATH")) => {
-                        *value = json!("PATH")
+                        *value = json!("PATH");
                     }
                     _ => redact(value),
                 }
