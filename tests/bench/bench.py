@@ -27,16 +27,18 @@ class Row:
     argv: list[str]
     env: dict[str, str]
     walls: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
     peaks: list[float] = field(default_factory=list)
 
     def run(self) -> None:
-        """Run it once: seconds of wall time, MB of peak resident memory of the process itself (`wait4`)."""
+        """Run it once: seconds of wall time and of CPU, MB of peak resident memory of the process itself (`wait4`)."""
         started = time.perf_counter()
         child = subprocess.Popen(
             self.argv, env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         _, status, usage = os.wait4(child.pid, 0)
         self.walls.append(time.perf_counter() - started)
+        self.cpu.append(usage.ru_utime + usage.ru_stime)
         self.peaks.append(usage.ru_maxrss / 1024)
         said = child.stderr.read().decode() if child.stderr else ""
         if os.waitstatus_to_exitcode(status) != 0:
@@ -48,16 +50,18 @@ def compare(title: str, rows: list[Row], rounds: int = ROUNDS) -> None:
     for row in rows:
         row.run()
         row.walls.clear()
+        row.cpu.clear()
         row.peaks.clear()
     for _ in range(rounds):
         for row in rows:
             row.run()
     base = statistics.median(rows[0].walls)
-    print(f"\n{title} ({rounds} rounds, median, min-max)")
+    print(f"\n{title} ({rounds} rounds; medians of wall time with minimum and maximum, and of CPU time; highest peak)")
     for row in rows:
         wall = statistics.median(row.walls)
         spread = f"{min(row.walls):.3f}-{max(row.walls):.3f}"
-        print(f"  {row.name:<44} {wall:7.3f} s  ({spread})  {max(row.peaks):5.0f} MB  {wall / base:6.2f} x")
+        cpu = f"CPU {statistics.median(row.cpu):.3f} s"
+        print(f"  {row.name:<44} {wall:7.3f} s  ({spread})  {cpu}  {max(row.peaks):5.0f} MB  {wall / base:6.2f} x")
 
 
 def main() -> None:
@@ -74,6 +78,13 @@ def main() -> None:
         try:
             assert server.stdout is not None
             url = json.loads(server.stdout.readline())["url"]
+            if other := os.environ.get("AGAINST_BIN"):
+                name = os.environ["AGAINST_NAME"]
+                for command in (["test", url], ["tools", url, "--json"], ["call", url, "github_list_issues", "--args", "{}"]):
+                    compare(
+                        f"{command[0]}, against {name}, 500 tools in 5 pages, loopback",
+                        [Row(f"at {name}", [other, *command], env), Row("now", [gateway, *command], env)],
+                    )
             compare(
                 "500 tools in 5 pages, loopback",
                 [
