@@ -1,6 +1,7 @@
 //! Input schemas that pflow can read.
-//! Takes a schema as a tree; makes a schema of everything in it that should be one, and says what it changed. Never loses what a
-//! description says, and never touches a schema that is one.
+//! Takes a schema as a tree; mends what pflow's client stumbles over, and says what it changed. That client looks at the arguments at the
+//! top alone, of a schema whose type is `object`: everything else goes through as it was listed, however odd, but for characters in
+//! descriptions that nobody sees.
 
 use std::borrow::Cow;
 
@@ -9,7 +10,10 @@ use crate::{json::Node, scrub};
 /// Mends a schema in place; gives what was changed, a phrase each.
 pub(crate) fn input(schema: &mut Node<'_>) -> Vec<String> {
     let mut mender = Mender::default();
-    mender.schema(schema, "inputSchema");
+    if schema.get("type").and_then(Node::as_str).as_deref() == Some("object") {
+        mender.top(schema);
+    }
+    mender.words(schema);
     mender.changes
 }
 
@@ -43,10 +47,38 @@ impl Mender {
         self.changes.push(format!("\"{}\" was {}, {now}", scrub::line(what, 60), kind(was)));
     }
 
-    /// Makes a schema of whatever stands where one should; `name` is what it is the schema of.
-    fn schema(&mut self, node: &mut Node<'_>, name: &str) {
+    /// What pflow makes parameters of.
+    fn top(&mut self, schema: &mut Node<'_>) {
+        let Node::Object(members) = schema else { return };
+        members.retain_mut(|(keyword, value)| match (keyword.as_ref(), &mut *value) {
+            ("properties", Node::Object(arguments)) => {
+                for (name, schema) in arguments {
+                    self.argument(schema, name);
+                }
+                true
+            }
+            // PHP writes an empty object so.
+            ("properties", other) => {
+                self.tell(keyword, other, "now {}");
+                *value = empty();
+                true
+            }
+            // It asks whether an argument's name is in it: of a list, a text or an object one can ask that.
+            ("required", other) => {
+                let can_be_asked = matches!(other, Node::Array(_) | Node::Object(_)) || other.as_str().is_some();
+                if !can_be_asked {
+                    self.tell(keyword, other, "left out");
+                }
+                can_be_asked
+            }
+            _ => true,
+        });
+    }
+
+    /// Makes a schema of whatever stands where an argument's should.
+    fn argument(&mut self, node: &mut Node<'_>, name: &str) {
         let (made, now) = match node {
-            Node::Object(_) => return self.keywords(node),
+            Node::Object(_) => return self.type_of(node),
             Node::Leaf(json) if json == "false" => (Node::Object(vec![("not".into(), empty())]), "now {\"not\": {}}"),
             Node::Leaf(json) if json.starts_with('"') => {
                 let words = std::mem::replace(node, Node::Array(Vec::new()));
@@ -63,95 +95,66 @@ impl Mender {
         *node = made;
     }
 
-    fn keywords(&mut self, schema: &mut Node<'_>) {
-        let Node::Object(members) = schema else { return };
-        members.retain_mut(|(keyword, value)| self.keyword(keyword, value));
-    }
-
-    /// Mends the value of a keyword. False: it says nothing and is left out.
-    fn keyword(&mut self, keyword: &str, value: &mut Node<'_>) -> bool {
-        let says_something = match (keyword, &mut *value) {
-            (
-                "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas",
-                Node::Object(named),
-            ) => {
-                for (name, schema) in named {
-                    self.schema(schema, name);
-                }
-                true
-            }
-            // PHP writes an empty object so.
-            ("properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas", other) => {
-                self.tell(keyword, other, "now {}");
-                *value = empty();
-                true
-            }
-            ("allOf" | "anyOf" | "oneOf" | "prefixItems" | "items", Node::Array(schemas)) if !schemas.is_empty() => {
-                for schema in schemas {
-                    self.schema(schema, keyword);
-                }
-                true
-            }
-            ("items" | "contains" | "propertyNames" | "not" | "if" | "then" | "else", schema) => {
-                self.schema(schema, keyword);
-                true
-            }
-            // Booleans are what is usual there.
-            ("additionalProperties" | "unevaluatedProperties" | "additionalItems" | "unevaluatedItems", schema) => {
-                if !(schema.is("true") || schema.is("false")) {
-                    self.schema(schema, keyword);
-                }
-                true
-            }
-            ("required", Node::Array(names)) => {
+    /// An argument's type, which is looked up by its name; of a list, by the first name that is not `null`.
+    fn type_of(&mut self, argument: &mut Node<'_>) {
+        let is_name = |node: &Node<'_>| matches!(node, Node::Leaf(_));
+        let Node::Object(members) = argument else { return };
+        members.retain_mut(|(keyword, value)| match (keyword.as_ref(), &mut *value) {
+            ("type", Node::Array(names)) => {
                 let before = names.len();
-                names.retain(|name| name.as_str().is_some());
+                names.retain(is_name);
                 if names.len() < before {
-                    self.changes.push("names in \"required\" that are no texts are left out".to_owned());
-                }
-                true
-            }
-            ("required", name) if name.as_str().is_some() => {
-                self.tell(keyword, name, "now a list of it");
-                let name = std::mem::replace(value, empty());
-                *value = Node::Array(vec![name]);
-                true
-            }
-            ("type", Node::Array(types)) => {
-                let before = types.len();
-                types.retain(|name| name.as_str().is_some());
-                if types.len() < before {
                     self.changes.push("names in \"type\" that are no texts are left out".to_owned());
                 }
                 true
             }
-            ("type", name) => name.as_str().is_some(),
-            ("enum", values) => matches!(values, Node::Array(_)),
-            ("description" | "title", text) if text.as_str().is_none() && !text.is("null") => {
-                let mut words = String::new();
-                text.write(&mut words);
-                self.tell(keyword, text, "now a text");
-                *value = Node::string(&words);
-                true
+            ("type", name) if !is_name(name) => {
+                self.tell(keyword, name, "left out");
+                false
             }
-            ("description" | "title", text) => {
-                let words = text.as_str().map(|words| words.replace("\r\n", "\n"));
-                if let Some(words) = &words
-                    && let Cow::Owned(clean) = scrub::text(words)
-                    && clean != *words
+            _ => true,
+        });
+    }
+
+    /// Takes out of every description what nobody sees and terminals obey.
+    fn words(&mut self, schema: &mut Node<'_>) {
+        match schema {
+            Node::Object(members) => {
+                for (keyword, value) in members {
+                    match keyword.as_ref() {
+                        "description" | "title" => self.clean(keyword, value),
+                        // Values that are no schemas.
+                        "enum" | "const" | "default" | "example" | "examples" => {}
+                        // What stands in these is named by people: a name is no keyword.
+                        "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas" => {
+                            if let Node::Object(named) = value {
+                                named.iter_mut().for_each(|(_, schema)| self.words(schema));
+                            }
+                        }
+                        _ => self.words(value),
+                    }
+                }
+            }
+            Node::Array(elements) => elements.iter_mut().for_each(|element| self.words(element)),
+            Node::Leaf(_) => {}
+        }
+    }
+
+    /// Cleans the text, or those in whatever stands in its place.
+    fn clean(&mut self, keyword: &str, value: &mut Node<'_>) {
+        match value {
+            Node::Object(members) => members.iter_mut().for_each(|(_, value)| self.clean(keyword, value)),
+            Node::Array(elements) => elements.iter_mut().for_each(|element| self.clean(keyword, element)),
+            Node::Leaf(_) => {
+                let Some(words) = value.as_str().map(|words| words.replace("\r\n", "\n")) else { return };
+                if let Cow::Owned(clean) = scrub::text(&words)
+                    && clean != words
                 {
                     self.changes.push(format!("\"{keyword}\" had characters that nobody sees, now taken out"));
                     *value = Node::string(&clean);
                 }
-                words.is_some()
             }
-            ("required" | "allOf" | "anyOf" | "oneOf" | "prefixItems", _) => false,
-            _ => true,
-        };
-        if !says_something {
-            self.tell(keyword, value, "left out");
         }
-        says_something
     }
 }
 
@@ -170,36 +173,28 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_should_be_a_schema_becomes_one() {
+    fn what_pflow_stumbles_over_becomes_what_it_can_read() {
         for (odd, fit) in [
             (
-                r#"{"properties":{"a":true,"b":false,"c":null,"d":[]}}"#,
-                r#"{"properties":{"a":{},"b":{"not":{}},"c":{},"d":{}}}"#,
+                r#"{"type":"object","properties":{"a":true,"b":false,"c":null,"d":[],"e":7}}"#,
+                r#"{"type":"object","properties":{"a":{},"b":{"not":{}},"c":{},"d":{},"e":{}}}"#,
             ),
             (
-                r#"{"properties":{"a":"string","b":"the name"}}"#,
-                r#"{"properties":{"a":{"type":"string"},"b":{"description":"the name"}}}"#,
+                r#"{"type":"object","properties":{"a":"string","b":"the name"}}"#,
+                r#"{"type":"object","properties":{"a":{"type":"string"},"b":{"description":"the name"}}}"#,
             ),
-            (r#"{"properties":[]}"#, r#"{"properties":{}}"#),
-            (r#"{"properties":null,"required":null}"#, r#"{"properties":{}}"#),
-            (r#"{"required":true}"#, "{}"),
-            (r#"{"required":"a"}"#, r#"{"required":["a"]}"#),
-            (r#"{"required":["a",null,7]}"#, r#"{"required":["a"]}"#),
-            (r#"{"required":{}}"#, "{}"),
-            (r#"{"type":null,"enum":null}"#, "{}"),
-            (r#"{"type":{"type":"string"}}"#, "{}"),
-            (r#"{"type":["string",{}]}"#, r#"{"type":["string"]}"#),
-            (r#"{"properties":{"a":{"items":[],"description":null}}}"#, r#"{"properties":{"a":{"items":{}}}}"#),
+            (r#"{"properties":[],"type":"object"}"#, r#"{"properties":{},"type":"object"}"#),
+            (r#"{"type":"object","properties":null,"required":null}"#, r#"{"type":"object","properties":{}}"#),
+            (r#"{"type":"object","required":true}"#, r#"{"type":"object"}"#),
+            (r#"{"type":"object","required":0}"#, r#"{"type":"object"}"#),
             (
-                r#"{"properties":{"a":{"properties":{"b":{"properties":[],"anyOf":[true,null]}}}}}"#,
-                r#"{"properties":{"a":{"properties":{"b":{"properties":{},"anyOf":[{},{}]}}}}}"#,
+                r#"{"type":"object","properties":{"a":{"type":{"type":"string"}},"b":{"type":["string",{},null]}}}"#,
+                r#"{"type":"object","properties":{"a":{},"b":{"type":["string",null]}}}"#,
             ),
-            (r#"{"$defs":[],"anyOf":null,"additionalProperties":null}"#, r#"{"$defs":{},"additionalProperties":{}}"#),
             (
-                r#"{"properties":{"a":{"description":"x\u001b[2J"}}}"#,
-                "{\"properties\":{\"a\":{\"description\":\"x\u{fffd}[2J\"}}}",
+                r#"{"properties":{"a":{"description":"x\u001b[2J","items":{"title":["y\u0007"]}}}}"#,
+                "{\"properties\":{\"a\":{\"description\":\"x\u{fffd}[2J\",\"items\":{\"title\":[\"y\u{fffd}\"]}}}}",
             ),
-            (r#"{"description":7.0,"title":{"en":"x"}}"#, r#"{"description":"7.0","title":"{\"en\":\"x\"}"}"#),
         ] {
             let (out, changes) = mended(odd);
             assert_eq!(out, fit, "{odd}");
@@ -209,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_that_is_one_stays_and_says_nothing() {
+    fn what_pflow_can_read_stays_and_nothing_is_said() {
         for good in [
             "{}",
             r#"{"type":"object","properties":{},"additionalProperties":false}"#,
@@ -217,6 +212,15 @@ mod tests {
             r#"{"properties":{"required":{"type":"string"},"properties":{"type":"object"},"type":{"type":"string"}},"required":[]}"#,
             r##"{"$defs":{"Q":{"properties":{}}},"properties":{"q":{"$ref":"#/$defs/Q"}},"const":null,"default":null,"examples":[true,null]}"##,
             r#"{"$schema":"http://json-schema.org/draft-07/schema#","definitions":{"x":{"type":"string"}},"items":[{"type":"string"}]}"#,
+            // Odd, and where nobody looks.
+            r#"{"type":"object","properties":{"a":{"type":"string","required":true,"enum":null}},"required":"a"}"#,
+            r#"{"type":"object","properties":{"a":{"type":null,"description":null},"b":{"description":["x"],"title":7.0}},"required":{}}"#,
+            r#"{"type":"object","properties":{"a":{"anyOf":[true,null],"items":null,"properties":[]}},"required":["a",null,7]}"#,
+            r#"{"type":"object","properties":{"a":{"type":"object","properties":{"b":true,"c":null}}},"additionalProperties":null,"$defs":[]}"#,
+            r#"{"type":["object"],"properties":null,"required":false}"#,
+            r#"{"properties":{"a":true}}"#,
+            r##"{"type":"object","properties":{"a":{"$ref":"#/$defs/Gone"}}}"##,
+            r#"{"properties":{"description":{"type":"string"},"title":{"default":"\u0007"}}}"#,
         ] {
             assert_eq!(mended(good), (good.to_owned(), 0), "{good}");
         }

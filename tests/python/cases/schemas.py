@@ -5,10 +5,12 @@ Takes `tools/list`; gives one tool with an odd schema beside a good one. Never c
 
 from __future__ import annotations
 
+import json
+import math
 from typing import Any, ClassVar
 
 from .peer import Peer, Step, tool
-from .server import Request
+from .server import Reply, Request
 
 KIND = "Input schemas"
 
@@ -127,6 +129,66 @@ SchemaNestedTrue = _case(
     "A property of a property is `true`.",
     takes(a={"type": "object", "properties": {"b": True, "c": None}}),
 )
+SchemaItemsNull = _case(
+    "SchemaItemsNull",
+    "`items`, `additionalProperties` and `default` are null.",
+    takes(a={"type": "array", "items": None}, b={"type": "object", "additionalProperties": None}, c={"default": None}),
+)
+SchemaNestedPhp = _case(
+    "SchemaNestedPhp",
+    "`properties`, `$defs` and `patternProperties` within are `[]`, as PHP writes them.",
+    {**takes(a={"type": "object", "properties": [], "patternProperties": []}), "$defs": []},
+)
+SchemaRequiredNumber = _case("SchemaRequiredNumber", "`required` is 1.", {**takes(a=TEXT_TYPE), "required": 1})
+SchemaRequiredMixed = _case(
+    "SchemaRequiredMixed",
+    "`required` holds null, a number and a list.",
+    {**takes(a=TEXT_TYPE), "required": ["a", None, 7, ["b"]]},
+)
+SchemaTypeListOdd = _case(
+    "SchemaTypeListOdd",
+    "Types are lists that hold null and objects.",
+    takes(a={"type": [None]}, b={"type": [{"a": 1}]}),
+)
+SchemaTypeUnknown = _case(
+    "SchemaTypeUnknown", "Types are `any`, 7 and `true`.", takes(a={"type": "any"}, b={"type": 7}, c={"type": True})
+)
+SchemaNotAnObject = _case(
+    "SchemaNotAnObject",
+    "The schema's type is a list, and its `properties` is null.",
+    {"type": ["object", "null"], "properties": None, "required": False},
+)
+SchemaDescriptionNested = _case(
+    "SchemaDescriptionNested",
+    "A description is an object, by language; a title is a number.",
+    takes(a={"type": "string", "description": {"en": "the note", "fr": "la note"}, "title": 7}),
+)
+
+
+class SchemaOddCalled(_Schema):
+    """A tool whose schema is odd in many ways is called."""
+
+    schema: ClassVar[Any] = {
+        **takes(
+            a={"type": None, "description": ["x"], "required": True},
+            b={"type": "object", "properties": {"c": True}, "enum": None},
+            d={"anyOf": [True, None], "items": None},
+        ),
+        "required": "a",
+    }
+    steps: ClassVar[list[Step]] = [("odd", {"a": "x", "b": {"c": [1.5]}, "d": [None]})]
+
+
+class SchemaDefaultNan(_Schema):
+    """A default is `NaN`, as Python writes it."""
+
+    differs = "JSON has no such number"
+
+    def list(self, request: Request) -> Reply:
+        listed = json.dumps({"tools": [tool("odd", takes(a={"type": "number", "default": math.nan})), tool("good")]})
+        return self.result(request, listed.encode())
+
+
 SchemaReferenceComponents = _case(
     "SchemaReferenceComponents",
     "`$ref` to `#/components/schemas/…`.",
