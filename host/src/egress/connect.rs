@@ -25,6 +25,7 @@ use tower_service::Service;
 use super::{
     EgressFailure, Origin, Scheme,
     failure::{Phase, ProxyProblem, TlsProblem},
+    habit::Habit,
     policy::Policy,
     proxy::{Proxies, Proxy, Way},
     tls::{self, Tls, TlsInfo},
@@ -108,6 +109,7 @@ struct Shared {
     timeout: Duration,
     addresses: usize,
     newest: Mutex<Option<ConnectionTrace>>,
+    habit: Arc<Habit>,
 }
 
 impl Connector {
@@ -118,10 +120,10 @@ impl Connector {
         proxies: Proxies,
         timeout: Duration,
         addresses: usize,
+        habit: Arc<Habit>,
     ) -> Self {
-        Self {
-            shared: Arc::new(Shared { policy, resolver, tls, proxies, timeout, addresses, newest: Mutex::new(None) }),
-        }
+        let newest = Mutex::new(None);
+        Self { shared: Arc::new(Shared { policy, resolver, tls, proxies, timeout, addresses, newest, habit }) }
     }
 
     /// By way of which proxy an origin is reached.
@@ -151,7 +153,7 @@ impl Service<http::Uri> for Connector {
             let mut trace = ConnectionTrace { origin, proxy: None, resolve: None, connect: None, tls: None };
             let stream = shared.connect(&mut trace).await;
             *shared.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(trace);
-            stream
+            stream.map(|wire| wire.watched(&shared.habit))
         })
     }
 }

@@ -151,7 +151,8 @@ impl Egress {
 
         notice_closed_connections().await;
         let connection = capture_connection(&mut outgoing);
-        let answered = tokio::time::timeout_at(patience.until, inner.client.request(outgoing)).await;
+        let client = if prepared.only_asks() || inner.habit.keeps() { &inner.client } else { &inner.unpooled };
+        let answered = tokio::time::timeout_at(patience.until, client.request(outgoing)).await;
         let used =
             connection.connection_metadata().as_ref().map(|connected| (Uses::of(connected), connected.is_proxied()));
         let reused = used.as_ref().is_some_and(|(uses, _)| uses.any());
@@ -164,12 +165,24 @@ impl Egress {
                 })
             }
             Ok(Ok(response)) => {
+                if reused && prepared.standing == Standing::Own {
+                    inner.habit.kept();
+                }
                 if let Some((uses, _)) = &used {
                     uses.answered();
                 }
                 Ok(response)
             }
-            Ok(Err(error)) => Err(self.failure_of(&error, origin)),
+            Ok(Err(error)) => {
+                let failure = self.failure_of(&error, origin);
+                if reused
+                    && prepared.standing == Standing::Own
+                    && matches!(failure, EgressFailure::Reset { when: Progress::NoAnswer, .. })
+                {
+                    inner.habit.lost();
+                }
+                Err(failure)
+            }
             Err(_) => {
                 let phase = if used.is_some() { Phase::FirstByte } else { Phase::Connect };
                 Err(EgressFailure::Timeout { origin: origin.clone(), phase, after: patience.allowed })

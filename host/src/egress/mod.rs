@@ -58,6 +58,7 @@ mod cookies;
 mod credentials;
 mod exchange;
 mod failure;
+mod habit;
 mod hooks;
 mod limits;
 mod origin;
@@ -100,6 +101,7 @@ use crate::{Error, Result, config::GatewayConfig};
 use body::Outgoing;
 use connect::Connector;
 use cookies::Jar;
+use habit::Habit;
 use policy::Policy;
 use proxy::Proxies;
 use redact::Secrets;
@@ -123,6 +125,9 @@ struct Inner {
     timeout: Duration,
     connector: Connector,
     client: Client<Connector, Outgoing>,
+    /// The same, with a new connection each time.
+    unpooled: Client<Connector, Outgoing>,
+    habit: Arc<Habit>,
 }
 
 impl Egress {
@@ -156,17 +161,21 @@ impl Egress {
         let policy = Policy::new(own.clone(), config.allow_origins.clone());
         let tls = tls::Tls::new(config.ca_file.as_deref())?;
         let connect = limits.connect.min(config.timeout);
-        let connector = Connector::new(policy.clone(), resolver, tls, proxies, connect, limits.addresses);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(limits.idle_connection)
-            .pool_max_idle_per_host(limits.idle_connections)
-            .http1_max_buf_size(limits.response_headers)
-            .http1_max_headers(limits.response_header_count)
-            // A request that was never written, because its pooled connection had been closed, goes out on another one.
-            .retry_canceled_requests(true)
-            .set_host(false)
-            .build(connector.clone());
+        let habit = Arc::<Habit>::default();
+        let connector =
+            Connector::new(policy.clone(), resolver, tls, proxies, connect, limits.addresses, Arc::clone(&habit));
+        let client = |idle: usize| {
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(limits.idle_connection)
+                .pool_max_idle_per_host(idle)
+                .http1_max_buf_size(limits.response_headers)
+                .http1_max_headers(limits.response_header_count)
+                // A request that was never written, because its pooled connection had been closed, goes out on another one.
+                .retry_canceled_requests(true)
+                .set_host(false)
+                .build(connector.clone())
+        };
         let inner = Inner {
             own,
             policy,
@@ -175,8 +184,10 @@ impl Egress {
             secrets: Secrets::default(),
             limits: limits.clone(),
             timeout: config.timeout,
+            client: client(limits.idle_connections),
+            unpooled: client(0),
+            habit,
             connector,
-            client,
         };
         Ok(Self { inner: Arc::new(inner) })
     }

@@ -18,6 +18,8 @@ use hyper_util::{
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::habit::{Habit, Watched};
+
 /// What a connection is made of.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -64,6 +66,12 @@ impl Wire {
     /// Ends at a proxy that wants whole URLs (RFC 9112 section 3.2.2).
     pub(super) fn ending_at_proxy(self) -> Self {
         Self { proxied: true, ..self }
+    }
+
+    /// When it ends is told here.
+    pub(super) fn watched(self, habit: &Arc<Habit>) -> Self {
+        let stream: Box<dyn Stream> = Box::new(Watched::new(self.io.into_inner(), habit));
+        Self { io: TokioIo::new(stream), ..self }
     }
 
     pub(super) fn into_inner(self) -> Box<dyn Stream> {

@@ -247,6 +247,24 @@ class ClosedSilently(_Body):
         return [http(200, JSON, *headers, body=body), Ends.CLOSE]
 
 
+class ClosedSilentlyLater(ClosedSilently):
+    """Each connection is closed after its second answer, without saying so."""
+
+    def route(self, request: Request, connection: Connection) -> Reply:
+        with self.lock:
+            self._answers[id(connection)] = self._answers.get(id(connection), 0) + 1
+        self._last = self._answers[id(connection)] % 2 == 0
+        return super().route(request, connection)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._answers: dict[int, int] = {}
+
+    def write(self, body: bytes, headers: tuple[Header, ...]) -> Reply:
+        whole = http(200, JSON, *headers, body=body)
+        return [whole, Ends.CLOSE] if self._last else whole
+
+
 class ClosedWhenIdle(Peer):
     """A connection that was idle for 5 ms is closed, without saying so."""
 
@@ -831,7 +849,7 @@ class ListAccepted(Peer):
 class ListOnGetStream(Peer):
     """The list is accepted with 202, and its answer comes on the GET stream."""
 
-    timeout = 6
+    timeout = 15
 
     def __init__(self) -> None:
         super().__init__()
@@ -850,3 +868,14 @@ class ListOnGetStream(Peer):
                 yield 0.1
 
         return told()
+
+
+class CallOnGetStream(ListOnGetStream):
+    """Calls are accepted with 202, and answered on the GET stream; lists as usual."""
+
+    def list(self, request: Request) -> Reply:
+        return Peer.list(self, request)
+
+    def call(self, request: Request) -> Reply:
+        self._asked.append(event(self.message(request, self.outcome(request)), "event: message"))
+        return http(202)

@@ -274,6 +274,48 @@ async fn a_pooled_connection_that_the_server_closed_loses_no_request() {
     assert_eq!((requests.load(Ordering::SeqCst), server.connections()), (20, 20));
 }
 
+/// A message of MCP, as a guest sends it.
+fn message(server: &Server, method: &str) -> Request<WasiBody> {
+    let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#);
+    Request::post(server.url()).body(body(text)).unwrap()
+}
+
+#[tokio::test]
+async fn a_call_never_goes_out_on_a_connection_that_may_be_about_to_end() {
+    // Says nothing of it, and closes each connection a moment after its answer: what is sent meanwhile is lost, read or not.
+    let server = Server::start(|_, mut stream| async move {
+        if read_request(&mut stream).await?.is_some() {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await?;
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok(())
+    })
+    .await;
+    let egress = egress(&server.url());
+    for method in ["initialize", "notifications/initialized", "tools/list"] {
+        assert_eq!(fetch(&egress, message(&server, method)).await.unwrap().0, 200, "{method}");
+    }
+    for call in 0..10 {
+        assert_eq!(fetch(&egress, message(&server, "tools/call")).await.unwrap().0, 200, "call {call}");
+    }
+}
+
+#[tokio::test]
+async fn calls_share_the_connection_of_a_peer_that_keeps_it() {
+    let server = Server::start(|_, mut stream| async move {
+        while read_request(&mut stream).await?.is_some() {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await?;
+        }
+        Ok(())
+    })
+    .await;
+    let egress = egress(&server.url());
+    for method in ["initialize", "tools/list", "tools/call", "tools/call", "tools/call"] {
+        fetch(&egress, message(&server, method)).await.unwrap();
+    }
+    assert_eq!(server.connections(), 1);
+}
+
 #[tokio::test]
 async fn a_request_for_a_connection_whose_end_nobody_noticed_goes_out_on_another_one() {
     use std::io::{Read as _, Write as _};
