@@ -80,6 +80,7 @@ pub enum Problem {
 
 /// Bytes of a body that is no result: enough for a message, not enough to hurt.
 const ERROR_BODY: usize = 64 * 1024;
+
 /// Asks, and reads until the answer is there.
 ///
 /// # Errors
@@ -104,6 +105,15 @@ pub fn ask(outside: &dyn Outside, mut ask: Ask<'_>) -> Result<Reply, Failure> {
             Form::Whole => {}
         }
         let bytes = response.body.rest().map_err(after_sending)?;
+        if status == 202
+            && bytes.trim_ascii().is_empty()
+            && let Some(elsewhere) = stream::standing(outside, ask)
+        {
+            let reply = stream::read(outside, ask, elsewhere).map_err(after_sending)?;
+            if reply.answer.is_ok() {
+                return Ok(reply);
+            }
+        }
         return Ok(whole(outside, ask, status, response.headers, &bytes));
     }
     let headers = response.headers;
@@ -176,7 +186,9 @@ fn read_body(
         return Err(unreadable(declared_json, "not UTF-8"));
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let messages = match json_rpc::read(text) {
+    let mut mended = String::new();
+    let read = json_rpc::read_leniently(text, &mut mended);
+    let messages = match read {
         Ok(messages) => messages,
         Err(Malformed::Json(_)) if text.trim_start().starts_with('<') => {
             return Err(Problem::Foreign("a web page that calls itself JSON".to_owned()));

@@ -153,6 +153,69 @@ pub fn read(text: &str) -> Result<Vec<Incoming<'_>>, Malformed> {
     one(text).map(|message| vec![message])
 }
 
+/// The same, where numbers that JSON does not have are taken for strings; `mended` then holds the text as it was read.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_leniently<'a>(text: &'a str, mended: &'a mut String) -> Result<Vec<Incoming<'a>>, Malformed> {
+    match read(text) {
+        Err(Malformed::Json(problem)) => match without_odd_numbers(text) {
+            Some(fit) => {
+                *mended = fit;
+                read(mended)
+            }
+            None => Err(Malformed::Json(problem)),
+        },
+        other => other,
+    }
+}
+
+/// The text with the numbers that JSON does not have (`NaN`, `Infinity`, `-Infinity`) as strings, as Protocol Buffers write them: Python's
+/// encoder writes them, and its decoder, like others, takes them. None: there are none.
+#[must_use]
+pub fn without_odd_numbers(text: &str) -> Option<String> {
+    if !ODD_NUMBERS.iter().any(|odd| text.contains(odd)) {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len() + 64);
+    let (mut rest, mut changed) = (text, false);
+    while let Some(at) = rest.find(['"', 'N', 'I', '-']) {
+        let (plain, from) = rest.split_at(at);
+        out.push_str(plain);
+        let token = if from.starts_with('"') {
+            string_at(from)
+        } else if let Some(odd) = ODD_NUMBERS.iter().find(|odd| from.starts_with(**odd)) {
+            changed = true;
+            out.push('"');
+            out.push_str(odd);
+            out.push('"');
+            rest = from.get(odd.len()..).unwrap_or_default();
+            continue;
+        } else {
+            from.get(..1).unwrap_or_default()
+        };
+        out.push_str(token);
+        rest = from.get(token.len()..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    changed.then_some(out)
+}
+
+const ODD_NUMBERS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+
+/// The string that a text begins with, quotes included.
+fn string_at(text: &str) -> &str {
+    let mut escaped = false;
+    let end = text.bytes().skip(1).position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    // Quotes are ASCII: behind one is no half letter.
+    end.and_then(|end| text.get(..end + 2)).unwrap_or(text)
+}
+
 fn one(text: &str) -> Result<Incoming<'_>, Malformed> {
     let shape: Shape<'_> = serde_json::from_str(text).map_err(|error| {
         if error.is_data() && is_json(text) {
@@ -355,6 +418,22 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_json_does_not_have_become_strings_outside_of_strings_alone() {
+        for (odd, fit) in [
+            (r#"{"a":NaN,"b":[-Infinity,Infinity,-1,"x"]}"#, r#"{"a":"NaN","b":["-Infinity","Infinity",-1,"x"]}"#),
+            (r#"{"NaN \" NaN":"\\","N":NaN}"#, r#"{"NaN \" NaN":"\\","N":"NaN"}"#),
+        ] {
+            let mended = without_odd_numbers(odd).unwrap();
+            assert_eq!(mended, fit);
+            assert!(is_json(&mended) && !is_json(odd));
+            assert_eq!(without_odd_numbers(&mended), None, "there is nothing left");
+        }
+        for good in [r#"{"a":"NaN"}"#, "{}", r#"{"Infinity":-1}"#, "\"NaN"] {
+            assert_eq!(without_odd_numbers(good), None, "{good}");
+        }
+    }
+
+    #[test]
     fn replies_repeat_the_id_as_it_came() {
         let id: Box<RawValue> = serde_json::from_str("\"a-1\"").unwrap();
         assert_eq!(reply(&id, "{}"), br#"{"jsonrpc":"2.0","id":"a-1","result":{}}"#);
@@ -363,8 +442,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_survived(text in ".{0,200}") {
-            let _ = read(&text);
+        fn any_text_is_survived(text in ".{0,200}", odd in r#"(NaN|-?Infinity|"|\\\\|ä|[-NI]|,){0,20}"#) {
+            let _ = (read(&text), without_odd_numbers(&text), without_odd_numbers(&odd));
         }
 
         #[test]

@@ -164,7 +164,8 @@ impl Reading {
         if !is_message(event) {
             return None;
         }
-        let problem = match json_rpc::read(&event.data) {
+        let mut mended = String::new();
+        let problem = match json_rpc::read_leniently(&event.data, &mut mended) {
             Ok(messages) => return first_answer(outside, ask, messages),
             Err(problem) => problem,
         };
@@ -243,6 +244,21 @@ pub fn listening(url: &str, session: &[(String, String)]) -> Request {
     let mut headers = vec![("Accept".to_owned(), "text/event-stream".to_owned())];
     headers.extend(session.iter().cloned());
     Request { method: Method::Get, url: url.to_owned(), headers, body: Vec::new(), within: None }
+}
+
+/// The stream on which servers answer that accept a request with 202 and an empty body. Nobody should since 2025-03-26, and pflow's own
+/// client hears of it only because it holds this stream open all the time; here it is opened when it is needed. None: there is none.
+pub(super) fn standing(outside: &dyn Outside, ask: &Ask<'_>) -> Option<Response> {
+    let has_session = ask.headers.iter().any(|(name, _)| name == "Mcp-Session-Id");
+    if ask.dialogue == Dialogue::AnswersOnly || !has_session {
+        return None;
+    }
+    // A session has one such stream at most.
+    outside.stop_listening();
+    outside.log(Level::Debug, "sse", "accepted without an answer; asking for the stream on which it may come");
+    let response = outside.send(Request { within: ask.within, ..listening(ask.url, &ask.headers) }).ok()?;
+    let is_stream = response.headers.media_type().as_deref() == Some("text/event-stream");
+    (response.status == 200 && is_stream).then_some(response)
 }
 
 /// GET with `Last-Event-ID`: the stream goes on, or it does not.

@@ -190,12 +190,12 @@ fn every_failure_of_a_call_says_whether_the_tool_can_have_run() {
         ("202", |_| Canned::empty(202)),
         ("nothing", |_| Canned::empty(200)),
         ("broken JSON", |_| {
-            Canned::text(200, "application/json", "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"a\":NaN}}")
+            Canned::text(200, "application/json", "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"a\":nan}}")
         }),
         ("half a body", |seen| Canned::result(seen, &json!({"content": []})).broken()),
         ("another coding", |_| Canned::text(200, "application/json", b"\x1f\x8b\x08\x00".to_vec())),
         ("an ended stream", |_| Canned::stream(": nothing\n\n")),
-        ("a broken stream", |_| Canned::stream("data: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":NaN}\n\n")),
+        ("a broken stream", |_| Canned::stream("data: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":nan}\n\n")),
         ("another id", |_| Canned::json(200, &json!({"jsonrpc": "2.0", "id": 99, "result": {}}))),
         ("a code of its own", |seen| Canned::error(200, seen, -32_000, "the moon is full")),
         ("output schema", |seen| {

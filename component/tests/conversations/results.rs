@@ -56,3 +56,16 @@ fn numbers_of_a_caller_reach_the_wire_as_they_were_written() {
     assert!(sent.contains(r#""arguments":{"n":[123456789012345678901234567890,1.0,-0.0]}"#), "{sent}");
     assert!(sent.contains(r#""x":1.0"#), "{sent}");
 }
+
+#[test]
+fn numbers_that_json_does_not_have_are_taken_as_words() {
+    let odd = r#"{"content":[{"type":"text","text":"NaN stays"}],"structuredContent":{"mean":NaN,"max":-Infinity}}"#;
+    let fit =
+        r#"{"content":[{"type":"text","text":"NaN stays"}],"structuredContent":{"mean":"NaN","max":"-Infinity"}}"#;
+    assert_eq!(outcome(odd).result, fit);
+    let fake = Fake::scripted(move |seen: &Seen| {
+        Ok(hello(seen)
+            .unwrap_or_else(|| Canned::stream(format!("data: {{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{odd}}}\n\n"))))
+    });
+    assert_eq!(open(&fake).unwrap().call_tool(&call("a")).unwrap().result, fit, "in a stream too");
+}

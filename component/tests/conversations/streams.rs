@@ -1,6 +1,11 @@
 //! Answers in odd forms: what is no message in a stream, streams and JSON under the wrong name, ids and results as peers write them.
 
-use pflow_gateway_component::model::{Error, Outcome, Result};
+use std::rc::Rc;
+
+use pflow_gateway_component::{
+    http::Method,
+    model::{Delivery, Error, Outcome, Result},
+};
 use serde_json::{Value, json};
 
 use crate::fake::{Canned, Fake, Seen, call, open, tool};
@@ -69,7 +74,7 @@ fn a_stream_that_ends_without_the_answer_names_the_first_odd_event() {
 
 #[test]
 fn a_broken_response_is_not_waited_for() {
-    for bad in [r#""result":{"a":NaN}"#, r#""result":[]"#, r#""result":null"#] {
+    for bad in [r#""result":{"a":nan}"#, r#""result":[]"#, r#""result":null"#] {
         let body = format!("data: {{\"jsonrpc\":\"2.0\",\"id\":7,{bad}}}\n\ndata: {ANSWER}\n\n");
         let Err(Error::Protocol(problem)) = calling(move |_| Canned::stream(body.clone())) else { panic!("{bad}") };
         assert!(problem.problem.contains("the response in the stream is broken"), "{problem:?}");
@@ -178,4 +183,41 @@ fn a_list_that_is_null_is_an_empty_one_with_a_word_on_it() {
     assert!(warnings.iter().any(|warning| warning.contains("null")), "{warnings:?}");
     let fake = Fake::scripted(|seen| Ok(hello(seen).unwrap_or_else(|| Canned::result(seen, &json!({})))));
     assert!(matches!(open(&fake).unwrap().list_tools(), Err(Error::Protocol(_))), "without the member it is no list");
+}
+
+/// A peer that accepts requests with 202, and answers to GET so.
+fn accepting(session: bool, get: impl Fn() -> Canned + 'static) -> Rc<Fake> {
+    Fake::scripted(move |seen| {
+        let hello = hello(seen).map(|hello| if session { hello.header("mcp-session-id", "s") } else { hello });
+        Ok(hello.unwrap_or_else(|| match seen.method {
+            Method::Get => get(),
+            _ => Canned::empty(202),
+        }))
+    })
+}
+
+#[test]
+fn an_answer_that_comes_on_the_standing_stream_is_heard_there() {
+    let other = r#"{"jsonrpc":"2.0","id":6,"result":{"content":["of another call"]}}"#;
+    let fake = accepting(true, move || Canned::stream(format!(": hello\n\ndata: {other}\n\ndata: {ANSWER}\n\n")));
+    let outcome = open(&fake).unwrap().call_tool(&call("a")).unwrap();
+    assert_eq!(outcome.result, r#"{"content":[]}"#);
+    let get = fake.seen.borrow().last().unwrap().clone();
+    assert_eq!((get.method, get.header("mcp-session-id")), (Method::Get, Some("s")));
+    assert_eq!(get.header("accept"), Some("text/event-stream"));
+    assert_eq!(fake.count("POST tools/call"), 1);
+}
+
+#[test]
+fn a_request_that_is_accepted_and_never_answered_may_have_run() {
+    type Get = fn() -> Canned;
+    let gets: [Get; 3] = [|| Canned::empty(405), || Canned::stream(": nothing\n\n"), || Canned::json(200, &json!({}))];
+    for (session, get, asked) in [(true, gets[0], 1), (true, gets[1], 1), (true, gets[2], 1), (false, gets[1], 0)] {
+        let fake = accepting(session, get);
+        let Err(Error::Protocol(problem)) = open(&fake).unwrap().call_tool(&call("a")) else { panic!("{session}") };
+        assert!(problem.problem.starts_with("HTTP 202 without a response"), "{problem:?}");
+        assert_eq!(problem.delivery, Delivery::MaybeDelivered);
+        assert_eq!(fake.count("GET /mcp"), asked, "only a session has such a stream");
+        assert_eq!(fake.count("POST tools/call"), 1);
+    }
 }

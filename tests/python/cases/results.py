@@ -192,6 +192,11 @@ ResultNan = _case(
     b'{"content":[{"type":"text","text":"x"}],"structuredContent":{"mean":NaN,"max":Infinity}}',
     differs="JSON has no such number",
 )
+ResultInfinity = _case(
+    "ResultInfinity",
+    "`-Infinity` stands in `_meta`, and the word in a text.",
+    b'{"content":[{"type":"text","text":"from -Infinity to NaN"}],"_meta":{"least":-Infinity}}',
+)
 ResultLarge = _case("ResultLarge", "A text of three megabytes.", text("x" * 3_000_000))
 
 ErrorPlain = _case(
