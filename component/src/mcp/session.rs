@@ -16,7 +16,10 @@ use crate::{
     classify::{self, Context, SessionSent},
     gateways::{self, Product, Seen},
     http::{Failure, FailureKind, Headers, Level, Method, Outside, Request, Sent},
-    model::{Delivery, Endpoint, Era, Error, ForeignAnswer, Implementation, Kind, ProtocolProblem, Result, Session},
+    model::{
+        Delivery, Endpoint, Era, Error, ForeignAnswer, Implementation, Kind, ProtocolProblem, RateLimit, Result,
+        Session,
+    },
     text,
 };
 
@@ -252,16 +255,26 @@ fn probe(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids, within: Opti
             }
             Verdict::ModernRefusal => return refuse(reply, &context).or_else(|error| Ok(Probe::Refused(error))),
             Verdict::Unproven if reply.status == 429 => {
-                // Who says how long to wait means it, whatever was asked: some lock an address out that does not.
-                return match refuse(reply, &context) {
-                    Err(Error::RateLimited(limit)) if limit.retry_after.is_none_or(|seconds| seconds == 0) => {
-                        Ok(Probe::Silent)
-                    }
-                    refusal => refusal,
-                };
+                // Whom ContextForge has locked out it shuts out of everything, for longer with every request.
+                if reply.headers.get("x-lockout-remaining").is_some() {
+                    return refuse(reply, &context);
+                }
+                pause(outside, endpoint, &reply, &context);
+                return Ok(Probe::Silent);
             }
             Verdict::Unproven => return Ok(Probe::Unproven(reply)),
         }
+    }
+}
+
+/// A short wait, where the peer asks for one: the limit may be on everything, or on questions that it does not know. Who asks for a long
+/// one gets the handshake at once, as from every other client.
+fn pause(outside: &dyn Outside, endpoint: &Endpoint, reply: &Reply, context: &Context<'_>) {
+    let limited = classify::by_status(reply.status, &reply.headers, &reply.body, context);
+    let Some(Error::RateLimited(RateLimit { retry_after: Some(seconds), .. })) = limited else { return };
+    let wait = Duration::from_secs(u64::from(seconds));
+    if wait <= patience(endpoint) {
+        outside.sleep(wait);
     }
 }
 

@@ -108,10 +108,19 @@ fn what_never_reached_the_peer_is_not_asked_again() {
 }
 
 #[test]
-fn a_peer_that_says_how_long_to_wait_is_not_asked_again() {
+fn a_peer_that_limits_the_question_for_the_era_gets_the_handshake_after_a_short_wait_if_it_asks_for_one() {
+    for (asked, slept) in [("1", vec![Duration::from_secs(1)]), ("0", vec![Duration::ZERO]), ("60", vec![])] {
+        let fake = legacy(move |_| Ok(Canned::text(429, "", "slow down").header("retry-after", asked)));
+        assert_eq!(open(&fake).unwrap().list_tools().unwrap().tools.len(), 1, "{asked}");
+        assert_eq!((*fake.slept.borrow()).clone(), slept, "{asked}");
+    }
+    // One that limits everything is told as what it is.
     let fake = Fake::scripted(|_| Ok(Canned::text(429, "", "").header("retry-after", "60")));
-    assert!(matches!(open(&fake), Err(Error::RateLimited(_))));
-    assert_eq!(fake.wire(), ["POST server/discover"]);
+    assert!(matches!(open(&fake), Err(Error::RateLimited(limit)) if limit.retry_after == Some(60)));
+    assert_eq!(fake.wire(), ["POST server/discover", "POST initialize"]);
+    let fake = Fake::scripted(|_| Ok(Canned::text(429, "", "").header("x-lockout-remaining", "900")));
+    assert!(matches!(open(&fake), Err(Error::RateLimited(limit)) if limit.retry_after == Some(900)));
+    assert_eq!(fake.wire(), ["POST server/discover"], "who is locked out is left alone");
 }
 
 #[test]
@@ -145,7 +154,13 @@ fn what_a_modern_peer_says_of_our_request_is_told_when_the_handshake_fails_too()
 
 #[test]
 fn a_peer_taken_for_modern_that_asks_for_a_session_is_legacy() {
-    let refusals: [fn(&Seen) -> Canned; 3] = [
+    let refusals: [fn(&Seen) -> Canned; 9] = [
+        |seen| Canned::error(400, seen, -32_000, "Bad Request: Mcp-Session-Id header is required"),
+        |seen| Canned::error(200, seen, -32_000, "who are you?"),
+        |_| Canned::text(500, "text/plain", "no session in scope"),
+        |_| Canned::text(401, "", ""),
+        |_| Canned::text(200, "text/html", "<html>"),
+        |_| Canned::empty(400),
         |seen| Canned::error(400, seen, -32_000, "Bad Request: No valid session ID provided"),
         |seen| Canned::error(200, seen, -32_601, "Method not found: tools/list"),
         |seen| Canned::error(404, seen, -32_601, "Method not found"),
@@ -167,13 +182,32 @@ fn a_peer_taken_for_modern_that_asks_for_a_session_is_legacy() {
 }
 
 #[test]
+fn a_modern_peer_that_fails_keeps_its_own_words_when_the_handshake_does_not_help() {
+    for limited in [true, false] {
+        let fake = Fake::scripted(move |seen| {
+            Ok(match seen.rpc() {
+                "server/discover" => discovery(seen),
+                "tools/list" if limited => Canned::text(429, "text/plain", "later"),
+                "tools/list" => Canned::text(503, "text/plain", "maintenance"),
+                _ => Canned::error(404, seen, -32_601, "Method not found"),
+            })
+        });
+        let mut conversation = open(&fake).unwrap();
+        let error = conversation.list_tools().unwrap_err();
+        assert!(matches!((&error, limited), (Error::RateLimited(_), true) | (Error::Upstream(_), false)), "{error:?}");
+        assert_eq!(conversation.session().era, Era::Modern);
+        assert_eq!(fake.count("POST initialize"), usize::from(!limited), "who asks to slow down is left alone");
+    }
+}
+
+#[test]
 fn a_session_that_a_modern_peer_misses_is_opened_by_the_handshake() {
     let fake = Fake::scripted(|seen| {
         Ok(match (seen.rpc(), seen.header("mcp-session-id")) {
             ("server/discover", _) => discovery(seen),
             ("initialize", _) => hello(seen).header("mcp-session-id", "s"),
             ("tools/call", Some("s")) => Canned::result(seen, &json!({"content": []})),
-            ("tools/call", _) => Canned::error(400, seen, -32_000, "Bad Request: Missing session ID"),
+            ("tools/call", _) => Canned::error(400, seen, -32_000, "Bad Request: Mcp-Session-Id header is required"),
             _ => Canned::empty(202),
         })
     });

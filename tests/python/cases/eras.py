@@ -206,6 +206,18 @@ class Probe429(_Probe):
     reply = http(429, ("Retry-After", "1"), TEXT, body=b"slow down")
 
 
+class Probe429Long(_Probe):
+    """429 to the first request alone, which asks to wait for an hour."""
+
+    reply = http(429, ("Retry-After", "3600"), TEXT, body=b"slow down")
+
+
+class Probe503Later(_Probe):
+    """503 to the first request alone, with `Retry-After: 60`."""
+
+    reply = http(503, ("Retry-After", "60"), TEXT, body=b"warming up")
+
+
 class Probe500Empty(_Probe):
     """An empty 500."""
 
@@ -479,6 +491,37 @@ class BothErasFail500(_Both):
 
     def reaches(self, request: Request) -> bool:
         return bool(request.header("mcp-session-id"))
+
+
+class BothErasRefuse401(BothErasFail500):
+    """Says that it speaks the modern era, and answers 401 to every request of it; no credential is wanted in a session."""
+
+    def route(self, request: Request, connection: Connection) -> Reply:
+        opened = request.header("mcp-session-id") or request.rpc in ("server/discover", "initialize")
+        return super().route(request, connection) if opened else http(401, JSON, body=b'{"message":"Unauthorized"}')
+
+
+class BothErasOddRefusal(BothErasSessionWanted):
+    """Says that it speaks the modern era, and wants a session in words of its own."""
+
+    def list(self, request: Request) -> Reply:
+        known = bool(request.header("mcp-session-id"))
+        return Peer.list(self, request) if known else self.error(request, -32000, "Who are you?")
+
+
+class BothErasCallWantsSession(_Both):
+    """Says that it speaks the modern era, lists its tools in it, and wants a session for calls."""
+
+    def reaches(self, request: Request) -> bool:
+        return bool(request.header("mcp-session-id"))
+
+    def page(self, request: Request) -> Any:
+        return super().page(request) if request.header("mcp-session-id") else COMPLETE | super().page(request)
+
+    def call(self, request: Request) -> Reply:
+        words = "Bad Request: Mcp-Session-Id header is required"
+        known = self.reaches(request)
+        return super().call(request) if known else self.error(request, -32000, words, status=400, id=None)
 
 
 class _Version(Peer):
