@@ -48,8 +48,9 @@ pub fn build(listing: Listing, mut report: Report, product: &dyn Product, declar
         });
     }
     warnings.append(&mut report.warnings);
-    warnings.extend(findings(&tools, &services, declared));
-    warnings.extend(untold(&tools, product));
+    // What is missing may stand on a page that could not be read: nothing is said of it.
+    warnings.extend(findings(&tools, &services, if listing.cut { &[] } else { declared }));
+    warnings.extend(untold(&tools, product).filter(|_| !listing.cut));
     Catalog { tools, services, warnings, pages: listing.pages, ttl_ms: listing.ttl_ms }
 }
 
@@ -273,6 +274,17 @@ fn idle_declarations(tools: &[Tool], services: &[Service], declared: &[DeclaredS
 mod tests {
     use super::*;
     use crate::{gateways, model::Kind};
+
+    #[test]
+    fn of_what_may_stand_on_a_page_that_could_not_be_read_nothing_is_said() {
+        let declared = [DeclaredService { name: "wiki".to_owned(), prefix: None, tools: Vec::new() }];
+        for (cut, said) in [(true, 0), (false, 1)] {
+            let listing = Listing { tools: vec![Tool::named("github_a")], cut, ..Listing::default() };
+            let catalog = build(listing, Report::default(), gateways::product(Kind::Generic), &declared);
+            let absent = |warning: &&Warning| warning.subject.as_deref() == Some("wiki");
+            assert_eq!(catalog.warnings.iter().filter(absent).count(), said, "{:?}", catalog.warnings);
+        }
+    }
 
     #[test]
     fn that_reading_stopped_early_is_told_whatever_else_is_odd() {

@@ -171,6 +171,11 @@ const SESSION_TEXTS: &[&str] = &[
     "session has been terminated",
     "session does not exist",
     "session is closed",
+    "session is required",
+    "session id is required",
+    "session id required",
+    // A complaint that names the header is about it.
+    "mcp-session-id",
     "client is closing",
     "server not initialized",
 ];
@@ -349,6 +354,36 @@ pub fn delivery_of(status: Status, message: &str) -> Delivery {
         _ => Delivery::MaybeDelivered,
     }
 }
+
+/// A failure in a phrase, for what goes on without its answer.
+#[must_use]
+pub fn in_short(error: &Error) -> String {
+    let refusal = |refusal: &Refusal| said(&format!("HTTP {}", refusal.http_status), &refusal.body);
+    match error {
+        Error::AuthRequired(why) | Error::TokenExpired(why) | Error::Forbidden(why) => refusal(why),
+        Error::RateLimited(limit) => said(&format!("HTTP {}", limit.http_status), &limit.body),
+        Error::Timeout(lost)
+        | Error::Unreachable(lost)
+        | Error::Dns(lost)
+        | Error::Tls(lost)
+        | Error::EgressDenied(lost)
+        | Error::Limit(lost) => lost.detail.clone(),
+        Error::NotMcp(answer) => said(&format!("HTTP {}, {}", answer.http_status, answer.problem), &answer.body),
+        Error::Protocol(problem) => problem.problem.clone(),
+        Error::SessionLost(loss) => said(&format!("HTTP {}", loss.http_status), &loss.body),
+        Error::Rejected(fault) => said(&format!("error {}", fault.code), &fault.message),
+        Error::Upstream(failure) => failure.message.clone(),
+    }
+}
+
+fn said(what: &str, words: &str) -> String {
+    let colon = if words.is_empty() { "" } else { ": " };
+    let all = text::clean(&format!("{what}{colon}{words}"));
+    all.chars().take(SHORT).collect()
+}
+
+/// Characters of a failure in a phrase.
+const SHORT: usize = 200;
 
 /// The longest wait that is believed, in seconds. Some write milliseconds, and nobody waits for days.
 const LONGEST_WAIT: f64 = 3_600.0;

@@ -2,7 +2,7 @@
 //! Takes an endpoint and the way out; gives a session, catalogues and results of calls. Must never repeat a tool call;
 //! reading the catalogue may renew a lost session, once.
 
-use std::{borrow::Cow, collections::BTreeMap, rc::Rc};
+use std::{borrow::Cow, collections::BTreeMap, rc::Rc, time::Duration};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -17,10 +17,11 @@ use crate::{
         era,
         exchange::{self, Ask, Dialogue, Progress},
         json_rpc::{self, quote},
-        paging::{self, Listing},
+        paging::{self, Before, Fetched, Listing},
         param_headers,
         session::{self, Ids},
-        stream, tools,
+        stream,
+        tools::{self, Page},
     },
     model::{
         Call, Catalog, Delivery, Endpoint, Era, Error, Json, Outcome, ProtocolProblem, Refusal, Result, RpcError,
@@ -52,6 +53,21 @@ struct Question<'a> {
     /// `Mcp-Param-…`.
     headers: Vec<(String, String)>,
     service: Option<&'a str>,
+    /// How long the answer may take, when that is less than the host allows.
+    within: Option<Duration>,
+}
+
+/// Whether reading may begin anew after a cursor that is refused.
+enum Patience<'a> {
+    /// It may, and is told here that it should.
+    Once(&'a mut bool),
+    /// It did.
+    None,
+}
+
+/// Whether the host can do something about it: open a session, read a credential again. Not where the first page still comes.
+fn may_be_mended(error: &Error) -> bool {
+    matches!(error, Error::SessionLost(_) | Error::AuthRequired(_) | Error::TokenExpired(_))
 }
 
 /// How often a result that asks for more input is answered.
@@ -123,12 +139,13 @@ impl Conversation {
         Ok(catalog::build(listing, report, product, &self.endpoint.services))
     }
 
-    /// The modern era has no sessions, and every peer of it knows `tools/list`.
+    /// A peer that says that it is modern, and then cannot list: whatever it says instead may only mean that it wants a session, and every
+    /// gateway has words of its own for that. What did not reach it, and what asks to be left alone, means nothing of the kind.
     fn was_taken_for_modern(&self, error: &Error) -> bool {
         let disproved = match error {
-            Error::SessionLost(_) => true,
-            Error::Rejected(fault) => fault.code == -32_601,
-            _ => false,
+            Error::Dns(_) | Error::Tls(_) | Error::EgressDenied(_) | Error::Limit(_) | Error::RateLimited(_) => false,
+            Error::Unreachable(lost) | Error::Timeout(lost) => lost.delivery == Delivery::MaybeDelivered,
+            _ => true,
         };
         disproved && self.session.era == Era::Modern && !self.era_is_settled
     }
@@ -156,36 +173,58 @@ impl Conversation {
 
     fn read_list(&mut self) -> Result<Listing> {
         let mut stale = false;
-        let listing = self.read_pages(&mut stale);
-        // A cursor that went stale while reading: the catalogue changed. From the start, once.
-        if stale { self.read_pages(&mut false) } else { listing }
+        match self.read_pages(&mut Patience::Once(&mut stale)) {
+            // A cursor that went stale while reading: the catalogue changed. From the start, once.
+            Err(_) if stale => self.read_pages(&mut Patience::None),
+            listing => listing,
+        }
     }
 
-    /// `stale` tells whether the peer refused a cursor that it had handed out.
-    fn read_pages(&mut self, stale: &mut bool) -> Result<Listing> {
+    /// All pages; those that can be had, where tools came before one that cannot.
+    fn read_pages(&mut self, patience: &mut Patience<'_>) -> Result<Listing> {
+        paging::read_all(self.endpoint.max_pages, |cursor, before| {
+            let error = match self.read_page(cursor) {
+                Ok(page) => return Ok(Fetched::Page(page)),
+                Err(error) => error,
+            };
+            let Some(cursor) = cursor else { return Err(error) };
+            let refused = matches!(&error, Error::Rejected(refused) if refused.code == -32_602);
+            if refused && cursor.is_empty() {
+                // Some write an empty cursor where there is none.
+                return Ok(Fetched::End);
+            }
+            if let (true, Patience::Once(stale)) = (refused, &mut *patience) {
+                **stale = true;
+                return Err(error);
+            }
+            if before == Before::Nothing || (may_be_mended(&error) && self.read_page(None).is_err()) {
+                return Err(error);
+            }
+            Ok(Fetched::Unread(classify::in_short(&error)))
+        })
+    }
+
+    fn read_page(&mut self, cursor: Option<&str>) -> Result<Page> {
         const METHOD: &str = "tools/list";
-        paging::read_all(self.endpoint.max_pages, |cursor| {
-            let id = self.ids.hand_out();
-            let result = self
-                .ask(Question {
-                    method: METHOD,
-                    name: None,
-                    members: cursor.map(|cursor| format!(r#""cursor":{}"#, quote(cursor))).unwrap_or_default(),
-                    meta: String::new(),
-                    id,
-                    progress: Progress::Unwanted,
-                    headers: Vec::new(),
-                    service: None,
-                })
-                .inspect_err(|error| {
-                    *stale = cursor.is_some() && matches!(error, Error::Rejected(refused) if refused.code == -32_602);
-                })?;
-            tools::read(&result, self.session.era).map_err(|problem| {
-                Error::Protocol(ProtocolProblem {
-                    method: METHOD.to_owned(),
-                    problem: crate::text::clean(&problem),
-                    delivery: Delivery::MaybeDelivered,
-                })
+        let id = self.ids.hand_out();
+        // One that hangs shall not take those before it along.
+        let within = cursor.map(|_| Duration::from_millis(u64::from(self.endpoint.timeout_ms) / 2));
+        let result = self.ask(Question {
+            method: METHOD,
+            name: None,
+            members: cursor.map(|cursor| format!(r#""cursor":{}"#, quote(cursor))).unwrap_or_default(),
+            meta: String::new(),
+            id,
+            progress: Progress::Unwanted,
+            headers: Vec::new(),
+            service: None,
+            within,
+        })?;
+        tools::read(&result, self.session.era).map_err(|problem| {
+            Error::Protocol(ProtocolProblem {
+                method: METHOD.to_owned(),
+                problem: crate::text::clean(&problem),
+                delivery: Delivery::MaybeDelivered,
             })
         })
     }
@@ -263,6 +302,7 @@ impl Conversation {
                 progress: if call.progress { Progress::Wanted } else { Progress::Unwanted },
                 headers: headers.to_vec(),
                 service: call.service.as_deref(),
+                within: None,
             })?;
             if !json_rpc::is_json(&result) {
                 return Err(Error::Protocol(ProtocolProblem {
@@ -414,7 +454,7 @@ impl Conversation {
                     Era::Modern => Dialogue::AnswersOnly,
                 },
                 progress: question.progress,
-                within: None,
+                within: question.within,
             },
         )
         .map_err(|failure| classify::transport(&failure))?;

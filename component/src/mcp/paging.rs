@@ -1,6 +1,7 @@
 //! Reading a list to its end, and no further.
-//! Takes a way to fetch one page; gives all pages joined, and a warning where reading stopped early.
-//! Must end, whatever cursors a peer hands out: an empty cursor is one, a repeated one ends it, and so does a page that was there before.
+//! Takes a way to fetch one page; gives all pages joined, and a warning where reading stopped early: what came is kept when the rest cannot
+//! be had. Must end, whatever cursors a peer hands out: an empty cursor is one, a repeated one ends it, and so does a page that was there
+//! before.
 
 use std::collections::BTreeSet;
 
@@ -23,25 +24,66 @@ pub struct Listing {
     pub ttl_ms: Option<u64>,
     /// `_meta` of each page that has it.
     pub metas: Vec<Json>,
+    /// A page could not be read: there may be more.
+    pub cut: bool,
+}
+
+/// What came of asking for a page.
+#[derive(Debug)]
+pub enum Fetched {
+    /// It.
+    Page(Page),
+    /// The peer knows no such page: there are no more.
+    End,
+    /// It cannot be had; why, in a phrase.
+    Unread(String),
+}
+
+/// Whether something would be lost with an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// No tool came yet.
+    Nothing,
+    /// Some did.
+    Tools,
 }
 
 fn pages(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// Reads until there is no cursor, the cursor repeats, or `max_pages` are read.
+/// Reads until there is no cursor, the cursor repeats, a page cannot be had, or `max_pages` are read.
 ///
 /// # Errors
 ///
 /// Those of `fetch`.
-pub fn read_all(max_pages: u32, mut fetch: impl FnMut(Option<&str>) -> Result<Page>) -> Result<Listing> {
+pub fn read_all(max_pages: u32, mut fetch: impl FnMut(Option<&str>, Before) -> Result<Fetched>) -> Result<Listing> {
     let mut listing = Listing::default();
     let mut seen = BTreeSet::new();
     let mut cursor: Option<String> = None;
     // Where each page's tools are in the listing.
     let mut known: Vec<std::ops::Range<usize>> = Vec::new();
     loop {
-        let page = fetch(cursor.as_deref())?;
+        let before = if listing.tools.is_empty() { Before::Nothing } else { Before::Tools };
+        let page = match fetch(cursor.as_deref(), before)? {
+            Fetched::Page(page) => page,
+            Fetched::End => return Ok(listing),
+            Fetched::Unread(why) => {
+                listing.cut = true;
+                // The contract knows one concern for reading that stopped; before the limit it was a page.
+                listing.warnings.push(Warning {
+                    concern: Concern::PageLimit,
+                    subject: None,
+                    message: format!(
+                        "the list of tools is not whole: page {} could not be read ({why}); what is known is {} of the {} before it",
+                        listing.pages.saturating_add(1),
+                        text::count(listing.tools.len(), "tool"),
+                        text::count(pages(listing.pages), "page")
+                    ),
+                });
+                return Ok(listing);
+            }
+        };
         listing.pages += 1;
         let again = !page.tools.is_empty()
             && known.iter().any(|range| listing.tools.get(range.clone()) == Some(page.tools.as_slice()));
@@ -105,12 +147,40 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "as a fetch gives it")]
+    fn page(page: Page) -> Result<Fetched> {
+        Ok(Fetched::Page(page))
+    }
+
+    #[test]
+    fn a_page_that_cannot_be_had_leaves_what_came_and_is_told() {
+        let read = |last: Fetched| {
+            let mut last = Some(last);
+            read_all(10, |cursor, before| {
+                let tools = vec![Tool::named("a")];
+                if cursor.is_none() {
+                    return page(Page { tools, next: Some("2".to_owned()), ..Page::default() });
+                }
+                assert_eq!(before, Before::Tools);
+                Ok(last.take().unwrap())
+            })
+            .unwrap()
+        };
+        let ended = read(Fetched::End);
+        assert_eq!((ended.tools.len(), ended.pages, ended.warnings.len()), (1, 1, 0));
+        let cut = read(Fetched::Unread("HTTP 500: boom".to_owned()));
+        assert_eq!((cut.tools.len(), cut.pages), (1, 1));
+        let told: Vec<_> = cut.warnings.iter().map(|warning| (warning.concern, warning.message.as_str())).collect();
+        let said = "the list of tools is not whole: page 2 could not be read (HTTP 500: boom); what is known is 1 tool of the 1 page before it";
+        assert_eq!(told, [(Concern::PageLimit, said)]);
+    }
+
     #[test]
     fn the_shortest_time_to_live_counts() {
         let mut ttls = [Some(5000), None, Some(300)].into_iter();
         let mut cursors = ["", "2"].into_iter();
-        let listing = read_all(10, |_| {
-            Ok(Page { ttl_ms: ttls.next().flatten(), next: cursors.next().map(str::to_owned), ..Page::default() })
+        let listing = read_all(10, |_, _| {
+            page(Page { ttl_ms: ttls.next().flatten(), next: cursors.next().map(str::to_owned), ..Page::default() })
         });
         assert_eq!(listing.unwrap().ttl_ms, Some(300));
     }
@@ -119,9 +189,9 @@ mod tests {
     fn a_page_that_was_there_before_adds_nothing_and_ends_it() {
         let endless = |cursors: &'static [&'static str]| {
             let mut cursors = cursors.iter().cycle();
-            read_all(10, move |_| {
+            read_all(10, move |_, _| {
                 let tools = vec![Tool::named("a"), Tool::named("b")];
-                Ok(Page { tools, next: cursors.next().map(|cursor| (*cursor).to_owned()), ..Page::default() })
+                page(Page { tools, next: cursors.next().map(|cursor| (*cursor).to_owned()), ..Page::default() })
             })
             .unwrap()
         };
@@ -133,8 +203,8 @@ mod tests {
         // Empty pages are no reason to stop.
         let mut scripts = [vec![], vec![], vec![Tool::named("a")]].into_iter();
         let mut next = ["1", "2"].into_iter();
-        let listing = read_all(10, |_| {
-            Ok(Page { tools: scripts.next().unwrap(), next: next.next().map(str::to_owned), ..Page::default() })
+        let listing = read_all(10, |_, _| {
+            page(Page { tools: scripts.next().unwrap(), next: next.next().map(str::to_owned), ..Page::default() })
         });
         assert_eq!(listing.unwrap().tools.len(), 1);
     }
@@ -149,12 +219,12 @@ mod tests {
             let mut asked = Vec::new();
             let mut sent = Vec::new();
             let mut pages = script.iter().cycle();
-            let listing = read_all(max_pages, |cursor| {
+            let listing = read_all(max_pages, |cursor, _| {
                 asked.push(cursor.map(str::to_owned));
                 let (tools, next) = pages.next().unwrap();
                 let tools: Vec<Tool> = (0..*tools).map(|i| Tool::named(&format!("{}-{i}", asked.len()))).collect();
                 sent.extend(tools.iter().map(|tool| tool.name.clone()));
-                Ok(Page { tools, next: next.clone(), ..Page::default() })
+                page(Page { tools, next: next.clone(), ..Page::default() })
             })
             .unwrap();
             let names: Vec<String> = listing.tools.into_iter().map(|tool| tool.name).collect();

@@ -11,6 +11,7 @@ mod forge;
 mod legacy;
 mod metadata;
 mod modern;
+mod pages;
 mod plain;
 mod results;
 mod streams;

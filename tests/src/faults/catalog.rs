@@ -230,11 +230,11 @@ pub(super) fn paging() -> Vec<Fault> {
         later("paging-error-on-page-2", "The second page fails.", |turn| {
             answer_json(&rpc::error(&turn.seen.rpc_id(), -32603, "upstream github down"))
         })
-        .fails(UpstreamError),
+        .warns("is not whole: page 2"),
         later("paging-cursor-refused", "The second page's cursor is not known any more.", |turn| {
             answer_json(&rpc::error(&turn.seen.rpc_id(), -32602, "Invalid params: unknown cursor"))
         })
-        .fails(ProtocolError)
+        .warns("is not whole: page 2")
         .requests(9),
         later("paging-429-on-page-3", "Asks to slow down on the third page.", |turn| {
             if turn.cursor() != Some("after-10") {
@@ -242,18 +242,18 @@ pub(super) fn paging() -> Vec<Fault> {
             }
             answer(Answer::json(429, &json!({"error": "Rate limit exceeded"})).with("Retry-After", "60"))
         })
-        .fails(RateLimited)
-        .requests(7),
+        .warns("is not whole: page 3")
+        .requests(8),
         later("paging-401-on-page-2", "Refuses the credential on the second page.", |_| {
             answer(Answer::body(401, "text/plain", "Unauthorized").with("WWW-Authenticate", "Bearer"))
         })
-        .fails(AuthRequired)
+        .warns("is not whole: page 2")
         .requests(8),
         later("paging-500-on-page-2", "Fails inside on the second page.", |_| answer(Answer::go_error(500, "boom")))
-            .fails(UpstreamError),
+            .warns("is not whole: page 2"),
         later("paging-never-answers-page-2", "Says nothing to the second page.", |_| script(vec![Step::Hang]))
-            .fails(Timeout)
-            .at_deadline(),
+            .warns("is not whole: page 2")
+            .within(6),
         paged("paging-same-page-twice", "Gives the same tools on two pages.", |turn, m| {
             if turn.cursor() == Some("after-5") {
                 with_tools(m, |tools| tools.extend([tool("github__list_issues", "Again")]))

@@ -175,7 +175,8 @@ pub(super) fn credentials() -> Vec<Fault> {
                     .with("retry-after", "60"),
             )
         })
-        .fails(RateLimited),
+        .fails(RateLimited)
+        .requests(2),
         limited("rate-429-bare", Stage::Every, "Asks to slow down and does not say how long.", |_| {
             answer(Answer::empty(429))
         })
@@ -189,7 +190,8 @@ pub(super) fn credentials() -> Vec<Fault> {
         limited("rate-429-date", Stage::Every, "Asks to wait until a date.", |_| {
             answer(Answer::empty(429).with("Retry-After", "Fri, 31 Dec 2027 23:59:59 GMT"))
         })
-        .fails(RateLimited),
+        .fails(RateLimited)
+        .requests(2),
         limited("rate-lockout", Stage::Every, "Has locked out this address (ContextForge).", |_| {
             let refusal = Answer::json(429, &json!({"error": "Account locked", "message": "Too many violations."}));
             answer(refusal.with("retry-after", "900").with("x-lockout-remaining", "900"))
