@@ -206,6 +206,9 @@ pub struct Tools {
     /// Why there is nothing behind the gateway, if there is nothing.
     #[serde(skip)]
     pub nothing: Option<Error>,
+    /// A page could not be read: there may be more. `warnings` says it.
+    #[serde(skip)]
+    pub cut: bool,
 }
 
 /// One tool.

@@ -185,6 +185,9 @@ impl Plan {
     /// What was listed while this was tested is what the first look is compared with.
     pub(super) async fn remember(&self, context: &Context, gateway: &Gateway, names: &[String]) {
         let (history, url, names) = (context.history(), self.new.address.url().to_string(), names.to_vec());
+        if gateway.saw_a_part() {
+            return;
+        }
         let seen = gateway.seen_tools().into_iter();
         let mut tools: Vec<_> = seen.map(|tool| SnapshotTool { name: tool.name, service: tool.service }).collect();
         tools.sort();

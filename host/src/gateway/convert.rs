@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Pages of a catalogue to read at most: 10,000 tools in pages of ten.
-const MAX_PAGES: u32 = 1_000;
+pub(super) const MAX_PAGES: u32 = 1_000;
 
 macro_rules! same_names {
     ($function:ident: $from:ty => $to:ident { $($variant:ident),+ $(,)? }) => {

@@ -7,7 +7,10 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use super::pool::{Listed, Pool};
+use super::{
+    convert,
+    pool::{Listed, Pool},
+};
 use crate::{
     history::{Gone, History, Moment, SnapshotTool},
     runtime::types,
@@ -49,6 +52,12 @@ pub(super) fn tools_of(catalog: &types::Catalog) -> Vec<SnapshotTool> {
     let mut tools: Vec<_> = catalog.tools.iter().map(tool).collect();
     tools.sort();
     tools
+}
+
+/// Whether reading stopped at a page that could not be had, and not at the limit.
+pub(super) fn is_cut(catalog: &types::Catalog) -> bool {
+    catalog.pages < convert::MAX_PAGES
+        && catalog.warnings.iter().any(|warning| warning.concern == types::Concern::PageLimit)
 }
 
 /// Whether reading went to the end.

@@ -26,7 +26,7 @@ pub(crate) use self::explain::status_of;
 pub(crate) use self::own::Own;
 use self::pool::Pool;
 pub use self::{
-    call::{CallOptions, OnMessage, OnProgress},
+    call::{CallOptions, OnMessage, OnProgress, Unlisted},
     delivery::LeftRunning,
 };
 use crate::{
@@ -154,6 +154,11 @@ impl Gateway {
             destructive: tool.annotations.as_ref().and_then(|hints| hints.destructive),
         };
         listed.catalog.tools.iter().map(seen).collect()
+    }
+
+    /// Whether the last listing is only a part: a page of it could not be read.
+    pub(crate) fn saw_a_part(&self) -> bool {
+        self.pool.listed().is_some_and(|listed| listed.cut)
     }
 
     /// Which of these its own filter leaves to it.

@@ -24,6 +24,7 @@ use super::{
     explain::{Known, MORE_TIME, Renewed, explain, who},
     identity::Identities,
     ids::{Held, Ids},
+    memory::is_cut,
     recovery::Recovery,
 };
 use crate::{
@@ -120,6 +121,8 @@ pub(super) struct Listed {
     pub(super) verdicts: Vec<Option<filter::Reason>>,
     pub(super) by_name: HashMap<String, usize>,
     pub(super) took: Duration,
+    /// A page of it could not be read: what it lacks may be there all the same.
+    pub(super) cut: bool,
 }
 
 impl Listed {
@@ -562,7 +565,8 @@ impl Pool {
             by_name.entry(tool.name.clone()).or_insert(at);
         }
         self.identities.learn(&catalog);
-        Ok(Listed { catalog, verdicts, by_name, took })
+        let cut = is_cut(&catalog);
+        Ok(Listed { catalog, verdicts, by_name, took, cut })
     }
 
     /// While it lists, a component may find that the gateway speaks the other era: then everybody goes on in the new session.

@@ -110,6 +110,7 @@ pub(super) fn kept(pool: &Pool, listed: &Listed, verdicts: &[Option<filter::Reas
         nothing: without_services(pool, listed),
         tools,
         warnings: warnings(listed),
+        cut: listed.cut,
     }
 }
 
@@ -153,7 +154,7 @@ pub(super) async fn health(pool: &Pool, by: Deadline) -> report::GatewayHealth {
     }
     let well = |status: Status| matches!(status, Status::Ok | Status::Unknown | Status::Disabled);
     health.error = health.error.or(nothing);
-    if health.error.is_some() || !health.services.iter().all(|s| well(s.status)) {
+    if listed.cut || health.error.is_some() || !health.services.iter().all(|s| well(s.status)) {
         health.status = Status::Degraded;
     }
     health

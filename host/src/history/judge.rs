@@ -110,6 +110,8 @@ pub struct Probe {
 pub struct Seen {
     /// The catalogue before filters; none when it could not be read.
     pub tools: Option<Vec<SnapshotTool>>,
+    /// A page of it could not be read: nothing is gone because it is not in it.
+    pub cut: bool,
     /// Services that the user declared.
     pub declared: Vec<String>,
     /// By service.
@@ -168,7 +170,8 @@ pub fn judge(health: &mut GatewayHealth, seen: &Seen, known: &Known, now: Moment
     };
     token(health, now);
     match &seen.tools {
-        None => from_memory(health, known, now),
+        None => from_memory(health, known, now, "the gateway could not be asked"),
+        Some(_) if seen.cut => from_memory(health, known, now, "the list of tools could not be read to its end"),
         // An entry with a filter may have nothing left where others have.
         Some(tools) if tools.is_empty() && health.tools.unwrap_or_default() == 0 => nothing_listed(health, known, now),
         Some(tools) => verdict.good_catalogue = compare(health, tools, seen, known, now),
@@ -257,8 +260,8 @@ fn token(health: &mut GatewayHealth, now: Moment) {
     }
 }
 
-/// The gateway could not be asked: its services as they were known last.
-fn from_memory(health: &mut GatewayHealth, known: &Known, now: Moment) {
+/// The gateway could not be asked, or not for all: services as they were known last, and why.
+fn from_memory(health: &mut GatewayHealth, known: &Known, now: Moment, why: &str) {
     let listed: BTreeMap<&str, usize> =
         known.snapshot.iter().flat_map(by_service).map(|(name, tools)| (name, tools.len())).collect();
     let names: BTreeSet<&str> = listed.keys().copied().chain(known.states.keys().map(String::as_str)).collect();
@@ -267,7 +270,7 @@ fn from_memory(health: &mut GatewayHealth, known: &Known, now: Moment) {
             continue;
         }
         let mut service = ServiceHealth::new(name, Status::Unknown, listed.get(name).copied().unwrap_or_default());
-        service.evidence.push("the gateway could not be asked".into());
+        service.evidence.push(why.into());
         if let Some(state) = known.states.get(name) {
             let when = state.last_good.map_or_else(String::new, |at| format!(", last well {} ago", span(at.age(now))));
             service.evidence.push(format!("last known: {}{when}", state.status));

@@ -149,6 +149,7 @@ impl Looker {
         let tools = gateway.seen_tools();
         let mut seen = Seen {
             tools: None,
+            cut: gateway.saw_a_part(),
             declared: gateway.config().services.iter().map(|service| service.name.clone()).collect(),
             probes: BTreeMap::new(),
         };

@@ -358,6 +358,9 @@ fn a_good_catalogue_stays_until_it_is_whole_again_or_the_user_accepts() {
         );
         assert_eq!(health.services[1].since.as_deref(), Some(at(60).rfc3339().as_str()));
     }
+    // Half of a list is nothing that anybody could accept.
+    let half = Seen { cut: true, ..two(&[]) };
+    record(&history, gateway(&[]), &half, at(250));
     let difference = history.difference("gw").unwrap();
     assert_eq!((difference.gone.len(), difference.new.len(), difference.good_at), (1, 0, Some(at(0))));
     assert_eq!(history.accept("gw", at(300)), Some(1));

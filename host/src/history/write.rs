@@ -343,7 +343,7 @@ impl Write<'_> {
                 params![self.gateway, service],
             )?;
         }
-        if let Some(tools) = &seen.tools {
+        if let Some(tools) = seen.tools.as_ref().filter(|_| !seen.cut) {
             self.catalogue(tools, verdict)?;
         }
         let id = self.keep(health)?;

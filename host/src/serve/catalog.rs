@@ -234,6 +234,7 @@ mod tests {
             tools,
             warnings: Vec::new(),
             nothing: None,
+            cut: false,
         }
     }
 

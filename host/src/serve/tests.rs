@@ -366,6 +366,11 @@ async fn a_gateway_that_is_away_is_answered_for_by_the_snapshot_and_marked() {
     *gateway.tools.lock().unwrap() = Ok(catalogue(vec![]));
     assert_eq!(client.ask(3, "tools/list", json!({})).await["result"], json!({"tools": []}));
     assert_eq!(snapshots.load().unwrap().tools.tools.len(), 1);
+    // What could be read of a list is shown, and is not what is kept.
+    let half = Tools { cut: true, ..catalogue(vec![tool("half", None), tool("other", None)]) };
+    *gateway.tools.lock().unwrap() = Ok(half);
+    assert_eq!(client.ask(9, "tools/list", json!({})).await["result"]["tools"].as_array().unwrap().len(), 2);
+    assert_eq!(snapshots.load().unwrap().tools.tools.len(), 1);
     client.end().await;
 }
 
@@ -397,16 +402,19 @@ async fn the_client_is_told_when_the_gateway_is_back_with_other_tools() {
 }
 
 #[tokio::test]
-async fn a_change_that_nobody_announced_is_found_and_an_empty_list_is_not_one() {
+async fn a_change_that_nobody_announced_is_found_and_neither_an_empty_list_nor_half_of_one_is_one() {
     let mut gateway = Canned::new(Ok(catalogue(vec![tool("old", None)])));
     gateway.refresh = Some(Duration::from_millis(20));
     let mut client = Client::start(&gateway, Arc::new(NoSnapshots)).await;
     // Nothing was shown: nothing can have changed.
     *gateway.tools.lock().unwrap() = Ok(catalogue(vec![tool("first", None)]));
     assert_eq!(client.ask(1, "tools/list", json!({})).await["result"]["tools"][0]["name"], "first");
-    for other in
-        [Ok(catalogue(vec![])), Err(Error::new(Class::Timeout, "no answer")), Ok(catalogue(vec![tool("new", None)]))]
-    {
+    for other in [
+        Ok(catalogue(vec![])),
+        Ok(Tools { cut: true, ..catalogue(vec![tool("half", None)]) }),
+        Err(Error::new(Class::Timeout, "no answer")),
+        Ok(catalogue(vec![tool("new", None)])),
+    ] {
         *gateway.tools.lock().unwrap() = other;
         tokio::time::sleep(Duration::from_millis(60)).await;
     }

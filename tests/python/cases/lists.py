@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .peer import TEXT, Peer, Step, event, http, notice, text, tool
-from .server import Reply, Request
+from .peer import HTML, TEXT, Peer, Step, event, http, notice, text, tool
+from .server import Ends, Reply, Request
 
 KIND = "Lists and pages"
 OTHERS = [tool(f"note__{number}") for number in range(6)]
@@ -102,6 +102,63 @@ class PagesSecondFails(_Pages):
 
     def list(self, request: Request) -> Reply:
         return http(500, TEXT, body=b"boom") if request.params.get("cursor") else super().list(request)
+
+
+class PagesSecondHangs(_Pages):
+    """The second page never comes."""
+
+    timeout = 8
+
+    def list(self, request: Request) -> Reply:
+        return Ends.SILENCE if request.params.get("cursor") else super().list(request)
+
+
+class PagesSecondNoSession(_Pages):
+    """The second page is answered with 404, as if there were no session."""
+
+    def list(self, request: Request) -> Reply:
+        return http(404, TEXT, body=b"Session not found") if request.params.get("cursor") else super().list(request)
+
+
+class PagesSecondRefused(_Pages):
+    """The second page is answered with 401; the credential is good for everything else."""
+
+    def list(self, request: Request) -> Reply:
+        return http(401) if request.params.get("cursor") else super().list(request)
+
+
+class PagesSecondNoJson(_Pages):
+    """The second page is a page for people."""
+
+    def list(self, request: Request) -> Reply:
+        page = http(200, HTML, body=b"<html><title>Please sign in</title></html>")
+        return page if request.params.get("cursor") else super().list(request)
+
+
+class PagesThirdOfFiveFails(_Pages):
+    """Five pages, of which the third is too much for the gateway."""
+
+    def pages(self) -> dict[str | None, tuple[list[dict[str, Any]], Any]]:
+        more: dict[str | None, tuple[list[dict[str, Any]], Any]] = {
+            f"p{at}": ([OTHERS[at]], f"p{at + 1}" if at < 5 else None) for at in range(2, 6)
+        }
+        return {None: (self.tools, "p2")} | more
+
+    def list(self, request: Request) -> Reply:
+        third = request.params.get("cursor") == "p3"
+        return http(429, TEXT, body=b"too many requests") if third else super().list(request)
+
+
+class PagesSecondHoldsTheTool(_Pages):
+    """The tool that is called stands on the second page, which fails when the tool is called."""
+
+    steps: ClassVar[list[Step]] = [("note__list", {})]
+
+    def list(self, request: Request) -> Reply:
+        later = sum(seen.rpc == "tools/list" and not seen.params.get("cursor") for seen in self.seen) > 1
+        if request.params.get("cursor"):
+            return http(500, TEXT, body=b"boom") if later else self.result(request, {"tools": self.tools})
+        return self.result(request, {"tools": OTHERS[:1], "nextCursor": "p2"})
 
 
 class PagesSecondEmpty(_Pages):
@@ -202,6 +259,35 @@ class ListShrinks(Peer):
     def page(self, request: Request) -> Any:
         first = sum(seen.rpc == "tools/list" for seen in self.seen) == 1
         return {"tools": self.tools if first else self.tools[1:]}
+
+
+class ListShrinksForGood(ListShrinks):
+    """After the first list, the tool that is called is gone: the gateway does not know it any more."""
+
+    says = ("note__add",)
+    unsaid = ("may have run",)
+
+    def reaches(self, request: Request) -> bool:
+        return False
+
+    def call(self, request: Request) -> Reply:
+        return self.error(request, -32602, "Unknown tool: note__add")
+
+
+class ListShrinksForGoodInText(ListShrinksForGood):
+    """The same; the gateway says so in a result with `isError`."""
+
+    def call(self, request: Request) -> Reply:
+        return self.result(request, text("Unknown tool: note__add", isError=True))
+
+
+class ListShrinksAndFails(ListShrinks):
+    """After the first list, the tool that is called is no longer listed; it runs, and its answer is lost."""
+
+    lost = True
+
+    def call(self, request: Request) -> Reply:
+        return Ends.CLOSE
 
 
 class ListFailsLater(Peer):

@@ -152,6 +152,20 @@ fn a_vanished_service_is_named_with_its_tools() {
 }
 
 #[test]
+fn nothing_vanished_that_may_stand_on_a_page_which_could_not_be_read() {
+    let known = snapshot(tools(&[("github", "gh_a"), ("slack", "slack_post")]));
+    let mut health = GatewayHealth { status: Status::Degraded, ..health(&[("github", Status::Ok)]) };
+    let seen = Seen { cut: true, declared: vec!["wiki".to_owned()], ..listing(tools(&[("github", "gh_a")])) };
+    let verdict = judge(&mut health, &seen, &known, NOW);
+    assert_eq!((health.vanished.len(), health.vanished_tools.len(), health.appeared.len()), (0, 0, 0));
+    assert!(!verdict.good_catalogue);
+    assert_eq!(health.status, Status::Degraded);
+    let slack = health.services.iter().find(|service| service.name == "slack").unwrap();
+    assert_eq!(slack.status, Status::Unknown);
+    assert_eq!(slack.evidence.first().unwrap(), "the list of tools could not be read to its end");
+}
+
+#[test]
 fn a_service_that_an_administrator_switched_off_did_not_vanish() {
     let known = snapshot(tools(&[("github", "gh_a"), ("slack", "slack_post")]));
     let mut health = health(&[("github", Status::Ok), ("slack", Status::Disabled)]);
