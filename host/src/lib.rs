@@ -30,4 +30,4 @@ mod spelling;
 
 pub use deadline::Deadline;
 pub use error::{Class, Error, Result};
-pub use gateway::{CallOptions, Gateway, LeftRunning, OnMessage, OnProgress, Operation};
+pub use gateway::{CallOptions, Gateway, LeftRunning, OnMessage, OnProgress, Operation, Unlisted};

@@ -304,7 +304,7 @@ impl Gateway {
         let timeout = seconds("timeout", timeout)?;
         let meta = meta.map(|meta| json::object(py, "meta", Some(meta))).transpose()?;
         let Callbacks { on_progress, on_message, end } = callbacks::start(on_progress, on_message)?;
-        let options = CallOptions { timeout: None, on_progress, on_message, meta };
+        let options = CallOptions { on_progress, on_message, meta, ..CallOptions::default() };
         let report = self.ask(py, timeout, |Open { gateway, history, .. }| async move {
             let report = Arc::new(gateway.call(&tool, arguments, options).await);
             let seen = Arc::clone(&report);

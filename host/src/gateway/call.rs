@@ -1,6 +1,9 @@
 //! One tool call: the filter, the sandbox, and a second try where that is safe.
 //! Takes a name and arguments; gives a [`report::Call`]. Never sends a call twice that may have had an effect: what is tried again never
 //! reached a service, or says of itself that it may be repeated.
+//!
+//! A tool that is not in the list is refused, unless its caller has its name from a list, or the present one could not be read to the end:
+//! then the gateway itself says, once, whether it has the tool.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,13 +13,13 @@ use super::{
     explain::who,
     pool::{End, Lent, Listed, Pool, Waiting, is_control},
     recovery::Recovery,
-    unknown::unknown,
+    unknown::{denied, service_of, unknown},
 };
 use crate::{
     Class, Deadline, Error, Result,
-    config::GatewayConfig,
+    config::{Filter, GatewayConfig},
     egress::{EgressFailure, Phase},
-    json::Json,
+    json::{Json, elements, pick, unquote},
     report::{self, Status},
     runtime::{Failure, calls, filter, types},
     scrub,
@@ -38,6 +41,18 @@ pub struct CallOptions {
     pub on_message: Option<OnMessage>,
     /// Further members of `_meta`.
     pub meta: Option<Json>,
+    /// What becomes of a tool that the gateway does not list.
+    pub unlisted: Unlisted,
+}
+
+/// What becomes of a call of a tool that the gateway does not list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unlisted {
+    /// It is refused.
+    #[default]
+    Refused,
+    /// The gateway is asked, unless the filter is against it: an earlier list had the tool, and lists shrink for many reasons.
+    Asked,
 }
 
 impl std::fmt::Debug for CallOptions {
@@ -110,6 +125,11 @@ pub(super) async fn call(
         attempt.tell_rename(&pool.config().name, &name, &new);
         (listed, name) = (now, new);
         answered = answer(pool, &listed, &name, &attempt).await;
+    } else if listed.tool(&name).is_none() {
+        if says_unknown(&answered) || is_told_unknown(&answered) {
+            let error = denied(pool, &listed, &name).await;
+            answered = Err(Unanswered { error, rejected: true });
+        }
     } else if says_unknown(&answered)
         && let Ok(now) = pool.list_once(by).await
         && now.tool(&name).is_none()
@@ -142,16 +162,18 @@ pub(super) async fn call(
 struct Attempt {
     arguments: String,
     meta: Option<String>,
+    unlisted: Unlisted,
     listener: Arc<Listener>,
     by: Deadline,
 }
 
 impl Attempt {
     fn new(arguments: &Json, options: CallOptions, by: Deadline) -> Self {
-        let CallOptions { on_progress, on_message, meta, .. } = options;
+        let CallOptions { on_progress, on_message, meta, unlisted, .. } = options;
         Self {
             arguments: arguments.to_string(),
             meta: meta.map(|meta| meta.to_string()),
+            unlisted,
             listener: Arc::new(Listener { on_progress, on_message }),
             by,
         }
@@ -161,8 +183,24 @@ impl Attempt {
     fn tell_rename(&self, gateway: &str, old: &str, new: &str) {
         let (old, new) = (scrub::line(old, 200), scrub::line(new, 200));
         tracing::warn!(gateway, "the tool {old} is called {new} now; calling it by that name");
-        let words = Json::string(&format!("the tool {old} is called {new} now; it was called by that name"));
-        self.listener.message("warning".to_owned(), Some("pflow-gateway".to_owned()), &words.to_string());
+        self.tell(&format!("the tool {old} is called {new} now; it was called by that name"));
+    }
+
+    /// The same, of a tool that is called though it is not listed.
+    fn tell_unlisted(&self, gateway: &str, tool: &str, listed: &Listed) {
+        let tool = scrub::line(tool, 200);
+        let why = if listed.cut {
+            "the list of tools could not be read to its end, and lacks"
+        } else {
+            "the list of tools does not have"
+        };
+        tracing::warn!(gateway, "{why} {tool}; asking the gateway for it all the same");
+        self.tell(&format!("{why} {tool}; the gateway was asked for it all the same"));
+    }
+
+    fn tell(&self, words: &str) {
+        let words = Json::string(words).to_string();
+        self.listener.message("warning".to_owned(), Some("pflow-gateway".to_owned()), &words);
     }
 }
 
@@ -187,17 +225,32 @@ fn name_is_gone(answered: &Result<calls::Outcome, Unanswered>) -> bool {
 
 /// Whether the gateway says in words that it has no such tool.
 fn says_unknown(answered: &Result<calls::Outcome, Unanswered>) -> bool {
-    let says = |text: &str| {
-        let text = text.to_ascii_lowercase();
-        ["unknown tool", "tool not found", "no such tool", "no tool named"].iter().any(|words| text.contains(words))
-            || (text.contains("tool") && text.contains("not found"))
-    };
     match answered {
         Ok(outcome) => {
-            outcome.failure.as_ref().is_some_and(|failure| failure.service.is_none() && says(&failure.message))
+            let failure = outcome.failure.as_ref().filter(|failure| failure.service.is_none());
+            failure.is_some_and(|failure| tells_of_no_tool(&failure.message))
         }
-        Err(unanswered) => unanswered.rejected && says(&unanswered.error.message),
+        Err(unanswered) => unanswered.rejected && tells_of_no_tool(&unanswered.error.message),
     }
+}
+
+/// The same in the text of a result. Of a tool that is listed, a result is the tool's own; of one that is not, the gateway's.
+fn is_told_unknown(answered: &Result<calls::Outcome, Unanswered>) -> bool {
+    let Ok(outcome) = answered else { return false };
+    let mut told = false;
+    if let Some([Some(content)]) = outcome.failed.then(|| pick(&outcome.result, ["content"])).flatten() {
+        elements(content, &mut |block| {
+            let text = pick(block.get(), ["text"]).and_then(|[text]| text).and_then(unquote);
+            told |= text.is_some_and(|text| tells_of_no_tool(&text));
+        });
+    }
+    told
+}
+
+fn tells_of_no_tool(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["unknown tool", "tool not found", "no such tool", "no tool named"].iter().any(|words| text.contains(words))
+        || (text.contains("tool") && text.contains("not found"))
 }
 
 /// The tool that this name meant, in a catalogue that was just read and does not have the name any more.
@@ -228,24 +281,55 @@ async fn known(pool: &Pool, tool: &str, attempt: &Attempt) -> Result<(Arc<Listed
     };
     let new = match listed.tool(tool) {
         Some((_, None)) => return Ok((listed, tool.to_owned())),
-        Some((found, Some(reason))) => return Err(refused(pool, found, reason)),
+        Some((found, Some(reason))) => {
+            return Err(refused(pool, &found.name, found.provenance.attribution, reason));
+        }
         None => {
             let renamed = pool.identities().renamed(tool, &listed.catalog).map(|new| new.name.clone());
             let Some(new) = renamed else {
                 pool.misses(tool);
-                return Err(unknown(pool, &listed, tool).await);
+                if attempt.unlisted == Unlisted::Refused && !listed.cut {
+                    return Err(unknown(pool, &listed, tool).await);
+                }
+                admitted(pool, &listed, tool, attempt.by).await?;
+                attempt.tell_unlisted(&pool.config().name, tool, &listed);
+                return Ok((listed, tool.to_owned()));
             };
             new
         }
     };
     if let Some((found, Some(reason))) = listed.tool(&new) {
-        return Err(refused(pool, found, reason));
+        return Err(refused(pool, &found.name, found.provenance.attribution, reason));
     }
     attempt.tell_rename(&pool.config().name, tool, &new);
     Ok((listed, new))
 }
 
-fn refused(pool: &Pool, tool: &types::Tool, reason: filter::Reason) -> Error {
+/// Whether the entry's own filter lets a tool pass of which only the name is known, and what is remembered of it.
+async fn admitted(pool: &Pool, listed: &Listed, tool: &str, by: Deadline) -> Result<()> {
+    if pool.config().filter == Filter::default() {
+        return Ok(());
+    }
+    let service = service_of(pool, tool).await;
+    let attribution = types::Attribution::None;
+    let candidate =
+        filter::Candidate { name: tool.to_owned(), service: service.clone(), attribution, annotations: None };
+    let mut instance = pool.instance(by).await.map_err(|failure| pool.explain(failure))?;
+    let rules = convert::rules(&pool.config().filter);
+    match pool.judge(&mut instance, &rules, &[candidate], by).await?.first().copied().flatten() {
+        None => Ok(()),
+        Some(reason @ (filter::Reason::ToolNotIncluded | filter::Reason::ToolExcluded)) => {
+            Err(refused(pool, tool, attribution, reason))
+        }
+        Some(reason @ (filter::Reason::ServiceNotIncluded | filter::Reason::ServiceExcluded)) if service.is_some() => {
+            Err(refused(pool, tool, attribution, reason))
+        }
+        // What the filter wants to know is not known of what is not listed.
+        Some(_) => Err(unknown(pool, listed, tool).await),
+    }
+}
+
+fn refused(pool: &Pool, tool: &str, attribution: types::Attribution, reason: filter::Reason) -> Error {
     let gateway = &pool.config().name;
     let (why, setting) = match reason {
         filter::Reason::ServiceNotIncluded | filter::Reason::ServiceExcluded => ("its service is left out", "services"),
@@ -254,13 +338,12 @@ fn refused(pool: &Pool, tool: &types::Tool, reason: filter::Reason) -> Error {
         filter::Reason::Destructive => ("it may be destructive", "tools.no_destructive"),
         filter::Reason::ControlTool => ("it controls the gateway itself", "tools.control"),
     };
-    let hint = if is_control(tool.provenance.attribution) {
+    let hint = if is_control(attribution) {
         format!("name it exactly under \"tools\": {{\"include\": […]}} of {gateway} if you mean it")
     } else {
         format!("change \"{setting}\" of {gateway} in mcp-servers.json")
     };
-    Error::config(format!("the filter of {gateway} refuses the tool {}: {why}", scrub::line(&tool.name, 200)))
-        .with_hint(hint)
+    Error::config(format!("the filter of {gateway} refuses the tool {}: {why}", scrub::line(tool, 200))).with_hint(hint)
 }
 
 async fn answer(
@@ -415,9 +498,9 @@ fn at_the_service(failure: &types::UpstreamFailure, words: &str, config: &Gatewa
         Status::Unreachable | Status::Offline if is("docker daemon") => {
             "start Docker where the gateway runs: the service is a container".to_owned()
         }
-        Status::UpstreamError if words.ends_with("EOF") => format!(
-            "its process ended during the call, so it may have run: check before calling it again; the gateway's log, or `docker logs`, tells why {name} ended"
-        ),
+        Status::UpstreamError if words.ends_with("EOF") => {
+            format!("its process ended during the call; the gateway's log, or `docker logs`, tells why {name} ended")
+        }
         _ => "the gateway itself answers; look at this service there, or ask who runs it".to_owned(),
     }
 }

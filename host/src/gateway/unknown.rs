@@ -23,6 +23,13 @@ const SEPARATORS: [char; 5] = ['_', '-', '.', ':', '/'];
 pub(super) async fn unknown(pool: &Pool, listed: &Listed, tool: &str) -> Error {
     let gateway = scrub::line(&pool.config().name, 100);
     let shown = scrub::line(tool, 200);
+    if listed.cut {
+        // Whatever is missing may stand on a page that could not be read.
+        return Error::config(format!(
+            "{shown} is not in what could be read of the list of {gateway}, which is not whole; whether it is gone is not known"
+        ))
+        .with_hint(format!("`tools {gateway}` says which page could not be read, and why"));
+    }
     let gone = pool.gone(tool).await;
     let seen = gone.as_ref().map(|gone| {
         let ago = span(gone.seen_at.age(Moment::now()));
@@ -69,6 +76,22 @@ fn in_that_case(pool: &Pool, service: Option<&str>) -> Option<String> {
         )),
         Kind::Generic => None,
     }
+}
+
+/// The same, where the gateway was asked and says so itself.
+pub(super) async fn denied(pool: &Pool, listed: &Listed, tool: &str) -> Error {
+    if !listed.cut {
+        return unknown(pool, listed, tool).await;
+    }
+    let (gateway, shown) = (scrub::line(&pool.config().name, 100), scrub::line(tool, 200));
+    Error::config(format!("{gateway} answers that it has no tool {shown}"))
+        .with_hint(nearby(listed, tool, None, &gateway))
+}
+
+/// Whose a tool is that is not listed, as far as that is remembered or declared.
+pub(super) async fn service_of(pool: &Pool, tool: &str) -> Option<String> {
+    let gone = pool.gone(tool).await.and_then(|gone| gone.service);
+    gone.or_else(|| declared(&pool.config().services, tool))
 }
 
 fn is_listed(listed: &Listed, service: &str) -> bool {

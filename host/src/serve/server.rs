@@ -25,7 +25,7 @@ use super::{
     upstream::Upstream,
 };
 use crate::{
-    Class, Error,
+    Class, Error, Unlisted,
     json::{Json, each_member, members, pick, unquote},
     report::Tools,
 };
@@ -187,8 +187,8 @@ impl<U: Upstream> Inner<U> {
     async fn keep(&self, tools: Tools, catalog: Catalog) -> Arc<Shown> {
         self.say(&tools.warnings);
         self.say(catalog.warnings());
-        // An empty list is how some gateways fail; it never replaces a snapshot that has tools.
-        if tools.total > 0 {
+        // An empty list is how some gateways fail, and a part is no whole: neither replaces a snapshot that has tools.
+        if tools.total > 0 && !tools.cut {
             let snapshots = Arc::clone(&self.snapshots);
             let stored = tokio::task::spawn_blocking(move || snapshots.store(&tools)).await;
             if let Ok(Err(error)) = stored {
@@ -274,6 +274,8 @@ impl<U: Upstream> Inner<U> {
         let token: Option<Box<RawValue>> = token.and_then(|token| serde_json::from_str(token).ok());
         let (mut options, mut waiting) = events::channel(token.is_some());
         options.meta = meta.and_then(passed_on);
+        // pflow calls what it registered: the list of that time had it.
+        options.unlisted = Unlisted::Asked;
         let call = self.upstream.call(&name, arguments, options);
         let mut call = std::pin::pin!(call);
         let least = || self.least.load(Ordering::Relaxed);
@@ -374,7 +376,7 @@ pub(super) async fn refresh<U: Upstream>(server: Server<U>, client: Client, ever
         let Some(before) = inner.shown().filter(|shown| shown.stale.is_none()) else { continue };
         match inner.upstream.tools().await {
             // Also how some gateways fail. Whoever asks is told; nobody is told unasked.
-            Ok(tools) if tools.total == 0 => failures = 0,
+            Ok(tools) if tools.total == 0 || tools.cut => failures = 0,
             Ok(tools) => {
                 failures = 0;
                 if let Ok((tools, catalog)) = inner.catalog(tools).await

@@ -14,6 +14,7 @@ mod products;
 mod proxy;
 mod rotation;
 mod shapes;
+mod unlisted;
 mod words;
 
 use std::time::Duration;
