@@ -217,7 +217,8 @@ class Field:
         )
         text = text.replace(f":{self.server.secret_port}", ":PORT").replace(f":{self.server.port}", ":PORT")
         text = text.replace(str(self._folder), "").replace("/ours-", "/").replace("HOST/ours/", "HOST/")
-        text = re.sub(r"since \d{4}-\d\d-\d\dT[0-9:.]+Z", "since TIME", text)
+        text = re.sub(r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "TIME", text)
+        text = re.sub(r"\b\d+ seconds? ago", "a moment ago", text)
         return " ".join(text.split())
 
 
