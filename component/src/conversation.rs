@@ -207,8 +207,8 @@ impl Conversation {
     fn read_page(&mut self, cursor: Option<&str>) -> Result<Page> {
         const METHOD: &str = "tools/list";
         let id = self.ids.hand_out();
-        // One that hangs shall not take those before it along.
-        let within = cursor.map(|_| Duration::from_millis(u64::from(self.endpoint.timeout_ms) / 2));
+        // One that hangs shall not take those before it along, nor the call that the list is read for.
+        let within = cursor.map(|_| Duration::from_millis(u64::from(self.endpoint.timeout_ms) / 3));
         let result = self.ask(Question {
             method: METHOD,
             name: None,

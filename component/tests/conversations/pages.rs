@@ -58,13 +58,13 @@ fn a_page_that_fails_leaves_the_tools_before_it_and_a_warning_that_says_why() {
 }
 
 #[test]
-fn a_page_that_hangs_has_half_of_the_time_and_the_first_page_all_of_it() {
+fn a_page_that_hangs_has_a_third_of_the_time_and_the_first_page_all_of_it() {
     let fake = cut_at_the_third(|_| Err(lost(FailureKind::Timeout, Sent::Maybe)));
     listed(&fake);
     let patience: Vec<_> =
         fake.seen.borrow().iter().filter(|seen| seen.rpc() == "tools/list").map(|seen| seen.within).collect();
-    let half = Some(Duration::from_secs(15));
-    assert_eq!(patience, [None, half, half]);
+    let third = Some(Duration::from_secs(10));
+    assert_eq!(patience, [None, third, third]);
 }
 
 #[test]

@@ -38,6 +38,11 @@ fn kind(node: &Node<'_>) -> &'static str {
     }
 }
 
+/// Whether it can be looked up.
+fn is_name(node: &Node<'_>) -> bool {
+    matches!(node, Node::Leaf(_))
+}
+
 fn empty<'a>() -> Node<'a> {
     Node::Object(Vec::new())
 }
@@ -97,7 +102,6 @@ impl Mender {
 
     /// An argument's type, which is looked up by its name; of a list, by the first name that is not `null`.
     fn type_of(&mut self, argument: &mut Node<'_>) {
-        let is_name = |node: &Node<'_>| matches!(node, Node::Leaf(_));
         let Node::Object(members) = argument else { return };
         members.retain_mut(|(keyword, value)| match (keyword.as_ref(), &mut *value) {
             ("type", Node::Array(names)) => {

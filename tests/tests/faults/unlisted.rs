@@ -63,7 +63,7 @@ impl Shrunk {
 
 impl server::Gateway for Shrunk {
     fn answer<'a>(&'a self, seen: &'a Seen) -> Answering<'a> {
-        Box::pin(async { Reply::from(self.reply(seen)) })
+        Box::pin(async move { Reply::from(self.reply(seen)) })
     }
 }
 
