@@ -132,7 +132,9 @@ impl Mender {
                         // What stands in these is named by people: a name is no keyword.
                         "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas" => {
                             if let Node::Object(named) = value {
-                                named.iter_mut().for_each(|(_, schema)| self.words(schema));
+                                for (_, schema) in named {
+                                    self.words(schema);
+                                }
                             }
                         }
                         _ => self.words(value),
