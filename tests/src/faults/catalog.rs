@@ -1,7 +1,7 @@
 //! Faults in what MCP says: handshakes, tools, pages.
 //! Gives rows of the table. A bad tool costs itself, never its neighbours.
 
-use pflow_gateway::Class::{AuthRequired, Config as Usage, NotMcp, ProtocolError, RateLimited, Timeout, UpstreamError};
+use pflow_gateway::Class::{Config as Usage, NotMcp, ProtocolError, UpstreamError};
 use serde_json::{Value, json};
 
 use super::{
