@@ -219,6 +219,8 @@ class Field:
         text = text.replace(str(self._folder), "").replace("/ours-", "/").replace("HOST/ours/", "HOST/")
         text = re.sub(r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "TIME", text)
         text = re.sub(r"\b\d+ seconds? ago", "a moment ago", text)
+        # Whether the last step had all of the time, or what the others left of it.
+        text = text.replace(", several steps together", "")
         return " ".join(text.split())
 
 

@@ -854,17 +854,32 @@ class ListOnGetStream(Peer):
     def __init__(self) -> None:
         super().__init__()
         self._asked: list[bytes] = []
+        self._streams = 0
+
+    def _begin(self) -> int:
+        """The number of a new stream; those before it end."""
+        with self.lock:
+            self._streams += 1
+            return self._streams
+
+    def initialize(self, request: Request) -> Reply:
+        self._begin()
+        return super().initialize(request)
 
     def list(self, request: Request) -> Reply:
         self._asked.append(event(self.message(request, self.page(request)), "event: message"))
         return http(202)
 
     def get(self, request: Request) -> Reply:
+        number = self._begin()
+
         def told() -> Any:
             yield b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n: open\n\n"
-            for _ in range(200):
-                while self._asked:
-                    yield self._asked.pop()
+            while number == self._streams and not self.server.over.is_set():
+                # Nobody else takes what this stream is about to say.
+                with self.lock:
+                    said = [self._asked.pop() for _ in self._asked] if number == self._streams else []
+                yield from said
                 yield 0.1
 
         return told()
