@@ -192,7 +192,8 @@ pub(super) fn paging() -> Vec<Fault> {
             },
         )
         .warns("page")
-        .requests(1100),
+        .requests(1100)
+        .within(20),
         Fault::reply(
             "paging-empty-string-cursor",
             Family::Paging,

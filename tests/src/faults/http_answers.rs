@@ -175,7 +175,8 @@ fn bodies() -> Vec<Fault> {
         every("http-gzip-bomb", "Compresses half a gigabyte of blanks.", |_| {
             answer(Answer::body(200, "application/json", bomb()).with("Content-Encoding", "gzip"))
         })
-        .fails(Limit),
+        .fails(Limit)
+        .within(20),
         Fault::message("http-gzip", Family::Http, Stage::Answers, "Compresses its answers.", |_, m| {
             answer(Answer::body(200, "application/json", gzip(&m.to_string())).with("Content-Encoding", "gzip"))
         }),
@@ -198,7 +199,8 @@ fn bodies() -> Vec<Fault> {
             piece.extend_from_slice(b"\r\n");
             script(vec![bytes(chunked_head(200, "application/json")), Step::Flood(piece.into(), ms(0))])
         })
-        .fails(Limit),
+        .fails(Limit)
+        .within(20),
         every("http-slow-body", "Sends one byte of the body every 100 ms.", |_| {
             script(vec![bytes(head(200, "application/json", 100_000)), Step::Flood(" ".into(), ms(100))])
         })

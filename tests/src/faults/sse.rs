@@ -131,13 +131,15 @@ fn bad_streams() -> Vec<Fault> {
             let comment = format!(":{}\n", "x".repeat(60_000));
             open_stream(b"", Step::Flood(chunk(comment.as_bytes()), ms(0)))
         })
-        .fails(Limit),
+        .fails(Limit)
+        .within(20),
         sse("sse-endless-line", "Sends one line that never ends.", |_, _| {
             let mut start = chunked_head(200, "text/event-stream");
             start.extend_from_slice(&chunk(b"data: \""));
             script(vec![bytes(start), Step::Flood(chunk("x".repeat(60_000).as_bytes()), ms(0))])
         })
-        .fails(Limit),
+        .fails(Limit)
+        .within(20),
         sse("sse-reset-mid-event", "Resets the connection within an event.", |_, _| {
             open_stream(b"event: message\ndata: {\"json", Step::Reset)
         })
