@@ -75,10 +75,11 @@ pub fn read_all(max_pages: u32, mut fetch: impl FnMut(Option<&str>, Before) -> R
                     concern: Concern::PageLimit,
                     subject: None,
                     message: format!(
-                        "the list of tools is not whole: page {} could not be read ({why}); what is known is {} of the {} before it",
+                        "the list of tools is not whole: page {} could not be read ({why}); the {} before it {} {}",
                         listing.pages.saturating_add(1),
-                        text::count(listing.tools.len(), "tool"),
-                        text::count(pages(listing.pages), "page")
+                        text::count(pages(listing.pages), "page"),
+                        if listing.pages == 1 { "has" } else { "have" },
+                        text::count(listing.tools.len(), "tool")
                     ),
                 });
                 return Ok(listing);
@@ -171,7 +172,7 @@ mod tests {
         let cut = read(Fetched::Unread("HTTP 500: boom".to_owned()));
         assert_eq!((cut.tools.len(), cut.pages), (1, 1));
         let told: Vec<_> = cut.warnings.iter().map(|warning| (warning.concern, warning.message.as_str())).collect();
-        let said = "the list of tools is not whole: page 2 could not be read (HTTP 500: boom); what is known is 1 tool of the 1 page before it";
+        let said = "the list of tools is not whole: page 2 could not be read (HTTP 500: boom); the 1 page before it has 1 tool";
         assert_eq!(told, [(Concern::PageLimit, said)]);
     }
 
