@@ -157,6 +157,7 @@ class Field:
             if self._compiled.exists():
                 shutil.copytree(self._compiled, pflow.home / ".cache")
             self._adopt(pflow, file, before, seen)
+        pflow.env |= peer.later()
         self._run(pflow, peer, seen)
         if way == "ours" and not seen.declined:
             done = pflow.program(needed("PFLOW_GATEWAY_BIN"), "adopt", NAME, "--undo")

@@ -33,12 +33,13 @@ def part(language: str) -> Path:
 class Program:
     """The program in a home of its own, which knows the gateway `gw`."""
 
-    def __init__(self, home: Path, url: str) -> None:
+    def __init__(self, home: Path, url: str, paths: tuple[str, ...] = ()) -> None:
         self.home = home
         self.binary = needed("PFLOW_GATEWAY_BIN")
         folder = home / ".pflow"
         folder.mkdir(parents=True)
-        servers = {"gw": {"command": "pflow-gateway", "args": ["serve", "gw"], "gateway": {"url": url}}}
+        gateway = {"url": url, "paths": list(paths)}
+        servers = {"gw": {"command": "pflow-gateway", "args": ["serve", "gw"], "gateway": gateway}}
         (folder / "mcp-servers.json").write_text(json.dumps({"mcpServers": servers}), encoding="utf-8")
         # Machine code is kept from run to run: compiling Python's interpreter takes seconds.
         cache = needed("EXAMPLE_COMPONENTS") / "cache"

@@ -205,8 +205,16 @@ def vendor(fake_gateway: Start) -> Iterator[Vendor]:
     server.server_close()
 
 
+def test_the_javascript_one_is_told_which_line_lets_it_read_the_page(tmp_path: Path, vendor: Vendor) -> None:
+    vendor.page = json.dumps({"components": [{"name": "slack", "status": "major_outage"}]}).encode()
+    done = Program(tmp_path, vendor.url).run("--component", whole("javascript"), "health", "gw", "--json")
+    services = {service["name"]: service for service in json.loads(done.stdout)["gateways"][0]["services"]}
+    assert services["slack"]["status"] == "unknown", "the page was read"
+    assert '"paths": ["/status.json"]' in done.stderr
+
+
 def test_the_javascript_one_reads_the_vendors_status_page(tmp_path: Path, vendor: Vendor) -> None:
-    program = Program(tmp_path, vendor.url)
+    program = Program(tmp_path, vendor.url, ("/status.json",))
 
     def services() -> dict[str, Any]:
         report = program.json("--component", whole("javascript"), "health", "gw")["gateways"][0]

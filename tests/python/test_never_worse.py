@@ -21,17 +21,7 @@ from verdict import problems
 PAGE = HERE.parent.parent / "docs" / "reference" / "compatibility.md"
 CASES = cases.every()
 # What is not yet as it should be, and why. A case that is mended must leave the list: its test fails until it does.
-KNOWN: dict[str, str] = {
-    "session-odd": "a session id with a space is refused, as MCP wants it; pflow's client takes it",
-    "redirect-307-chain": "one redirect is followed, pflow's client follows twenty",
-    "authority-of-environment": "`adopt` does not carry SSL_CERT_FILE",
-    "proxy-tunnel": "`adopt` does not carry SSL_CERT_FILE",
-    "proxy-tunnel-lower-case": "`adopt` does not carry SSL_CERT_FILE",
-    "proxy-tunnel-with-password": "`adopt` does not carry SSL_CERT_FILE",
-    "coding-utf-8": "a charset in the place of a coding is refused as a coding that is not known",
-    "proxy-excepted-all": "`NO_PROXY=*` is not obeyed in `serve`; not yet looked into",
-    "tls-to-plain-port": "differs from stock pflow; not yet looked into",
-}
+KNOWN: dict[str, str] = {}
 
 
 @pytest.fixture(scope="module")

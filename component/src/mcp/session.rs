@@ -430,8 +430,9 @@ fn accept(endpoint: &Endpoint, status: u16, headers: &Headers, result: &str) -> 
         )));
     }
     let session_id = headers.get("mcp-session-id").filter(|id| !id.is_empty()).map(str::to_owned);
-    if session_id.as_ref().is_some_and(|id| !id.bytes().all(|byte| (0x21..=0x7e).contains(&byte))) {
-        return Err(problem("Mcp-Session-Id has characters other than visible ASCII".to_owned()));
+    // The specification has no space in it; some servers do, and it does no harm in a header.
+    if session_id.as_ref().is_some_and(|id| !id.bytes().all(|byte| (0x20..=0x7e).contains(&byte))) {
+        return Err(problem("Mcp-Session-Id has characters other than visible ASCII and spaces".to_owned()));
     }
     let server = hello.server();
     let (kind, kind_evidence) = kind(endpoint, headers, &server);

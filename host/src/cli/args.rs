@@ -9,7 +9,7 @@ use http::HeaderName;
 use crate::{
     components::check::Interface,
     config::{DeclaredService, Filter},
-    egress::Origin,
+    egress::{Origin, PathRule},
     history::{Floor, ProbeOf},
     monitor::OnChange,
     report::{Era, Kind},
@@ -134,6 +134,10 @@ pub(super) struct Entry {
     /// Let the component reach this origin too, like <https://login.example.com>; may be repeated
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pub(super) allow_origins: Vec<Origin>,
+    /// Let the component ask this path of the gateway's own origin too, like `/status.json` or `POST /api/refresh`; the credential goes
+    /// along; may be repeated
+    #[arg(long = "allow-path", value_name = "PATH")]
+    pub(super) paths: Vec<PathRule>,
 }
 
 /// Which tools to keep.

@@ -96,6 +96,7 @@ impl Plan {
             timeout: context.timeout,
             ca_file: auth.ca_file.as_ref().map(absolute).transpose()?,
             allow_origins: entry.allow_origins.clone(),
+            paths: entry.paths.clone(),
             launcher: Launcher::current()?,
             config_file: context.chosen_file().map(|file| absolute(&file)).transpose()?,
         };
@@ -155,9 +156,13 @@ impl Plan {
     /// Writes the entries. Reads the file anew: a test may have taken a while.
     pub(super) async fn write(&self, context: &Context, gateway: Option<&Gateway>) -> Result<Written> {
         let mut entries = self.entries(gateway).await?;
+        let public = gateway.is_some_and(Gateway::shall_stay_public);
         for members in entries.iter_mut().filter_map(|(_, entry)| entry.as_object_mut()) {
             if let Some(adopted) = &self.adopted {
                 adopted.put_into(members);
+            }
+            if let Some(Value::Object(gateway)) = members.get_mut("gateway").filter(|_| public) {
+                gateway.insert("addresses".to_owned(), "public".into());
             }
         }
         let mut file = context.edit()?;

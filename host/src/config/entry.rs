@@ -14,6 +14,8 @@
 //!    "ca_file": "~/company-ca.pem",
 //!    "proxy": "http://${PROXY_USER}:${PROXY_PASSWORD}@proxy.example:3128",
 //!    "allow_origins": ["https://status.example.com"],
+//!    "paths": ["/status.json", "POST /api/refresh"],
+//!    "addresses": "public",
 //!    "component": "~/our-rules.wasm",
 //!    "limits": {"memory_bytes": 536870912},
 //!    "refresh": 60}}
@@ -34,7 +36,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    egress::{EgressLimits, Origin},
+    egress::{Addresses, EgressLimits, Origin, PathRule},
     report::{Era, Kind},
     runtime::Limits,
     scrub,
@@ -47,7 +49,7 @@ const MIN_REFRESH: f64 = 1.0;
 const MAX_REFRESH: f64 = 86_400.0;
 const API_KEY_HEADER: &str = "X-API-Key";
 
-const KNOWN: [&str; 15] = [
+const KNOWN: [&str; 17] = [
     "adopted",
     "url",
     "kind",
@@ -60,6 +62,8 @@ const KNOWN: [&str; 15] = [
     "ca_file",
     "proxy",
     "allow_origins",
+    "paths",
+    "addresses",
     "component",
     "limits",
     "refresh",
@@ -104,6 +108,8 @@ pub(super) fn read(name: &str, entry: &Value) -> Result<GatewayConfig> {
         ca_file: gateway.get("ca_file").map(|file| path(&file)).transpose()?,
         proxy: gateway.get("proxy").map(|proxy| read_proxy(&proxy)).transpose()?.unwrap_or_default(),
         allow_origins: gateway.get("allow_origins").map(|list| origins(&list)).transpose()?.unwrap_or_default(),
+        paths: gateway.get("paths").map(|list| paths(&list)).transpose()?.unwrap_or_default(),
+        addresses: gateway.get("addresses").map_or(Ok(Addresses::default()), |member| addresses(&member))?,
         component: gateway.get("component").map(|file| path(&file)).transpose()?,
         components: None,
         folder: None,
@@ -343,6 +349,26 @@ fn origins(list: &Member) -> Result<Vec<Origin>> {
         .collect()
 }
 
+fn paths(list: &Member) -> Result<Vec<PathRule>> {
+    list.items()?
+        .iter()
+        .map(|item| {
+            PathRule::from_str(item.string()?).map_err(|problem| {
+                Error::config(format!("{}: {problem}", item.path()))
+                    .with_hint("a path looks like /status.json, POST /api/refresh or /api/*")
+            })
+        })
+        .collect()
+}
+
+fn addresses(member: &Member) -> Result<Addresses> {
+    match member.string()? {
+        "any" => Ok(Addresses::Any),
+        "public" => Ok(Addresses::Public),
+        _ => Err(member.wrong("any or public")),
+    }
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests {
@@ -414,6 +440,11 @@ mod tests {
                 "docker.gateway.auth.type must be bearer, api_key, basic or command",
             ),
             (with("auth", json!({"type": "bearer"})), "docker.gateway.auth.token is missing"),
+            (
+                with("paths", json!(["/a", "GET /b?c"])),
+                "docker.gateway.paths[1]: a path begins with / and has no query, no blanks, and no . or .. between its slashes",
+            ),
+            (with("addresses", json!("private")), "docker.gateway.addresses must be any or public, not \"private\""),
             (with("headers", json!({"a b": "c"})), "docker.gateway.headers: \"a b\" is no header name"),
         ] {
             assert_eq!(wrong(&entry), expected);

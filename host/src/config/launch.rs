@@ -3,10 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{GatewayConfig, Launcher, Template, Variables};
-use crate::scrub;
+use super::{GatewayConfig, Launcher, ProxySetting, Template, Variables};
+use crate::{
+    egress::{Origin, leads_elsewhere, variables_of_the_way},
+    scrub,
+};
 
 /// How entries were started before: `python -m` looks for modules in the folder that pflow is run in, before all others.
 const OLD_FORM: [&str; 2] = ["-m", "pflow_gateway"];
@@ -74,8 +77,32 @@ impl Launch {
                 "\"env\" lacks {variable}, and pflow hands on only what is named there: add \"env\": {{\"{variable}\": \"${{{variable}}}\"}}"
             ));
         }
+        launch.doubts.extend(other_way(config, env, variables));
         Some(launch)
     }
+}
+
+/// The proxy or the authorities that the environment names now, and that pflow does not hand on.
+fn other_way(config: &GatewayConfig, env: Option<&Map<String, Value>>, variables: &Variables) -> Option<String> {
+    let origin = Origin::of_url(&config.url).ok()?;
+    let set = |name: &str| variables.in_environment(name).filter(|value| !value.is_empty());
+    let handed_on = |name: &str| env.is_some_and(|env| env.contains_key(name));
+    let other_proxy = config.proxy == ProxySetting::Environment && leads_elsewhere(&origin, set, handed_on);
+    let lacking: Vec<&str> = variables_of_the_way(origin.scheme())
+        .into_iter()
+        .filter(|name| set(name).is_some() && !handed_on(name))
+        .filter(|name| other_proxy || name.starts_with("SSL_"))
+        .collect();
+    let set = match lacking.as_slice() {
+        [] => return None,
+        [one] => format!("{one} is set"),
+        more => format!("{} are set", more.join(" and ")),
+    };
+    let lines: Vec<String> = lacking.iter().map(|name| format!("\"{name}\": \"${{{name}:-}}\"")).collect();
+    Some(format!(
+        "{set} here, and pflow hands on only what \"env\" names, so its own way to the gateway is another one: add \"env\": {{{}}}",
+        lines.join(", ")
+    ))
 }
 
 /// Whether the entry is started by `python -m pflow_gateway`.
@@ -185,6 +212,31 @@ mod tests {
         assert!(lacking.contains("lacks IN_URL") && lacking.contains("lacks TOKEN"), "{lacking}");
         assert!(!lacking.contains("KEPT") && !lacking.contains("WITH"), "{lacking}");
         assert!(doubts(entry(json!(["-m", "pflow_gateway", "serve", "b"]), env)).contains("python -m"));
+    }
+
+    #[test]
+    fn a_proxy_or_an_authority_that_pflow_does_not_hand_on_is_said() {
+        let doubts = |env: Value, more: Value, set: &[(&str, &str)]| {
+            let mut gateway = json!({"url": "https://gw.corp/mcp"});
+            gateway.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let entry = json!({"command": "/bin/sh", "args": ["serve", "g"], "env": env, "gateway": gateway});
+            let set = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let variables = Variables::from_maps(set, Vec::new());
+            Launch::of("g", &entry, &entry::read("g", &entry).unwrap(), &variables).unwrap().doubts.join("; ")
+        };
+        let (proxy, file) = (("HTTPS_PROXY", "http://p:1"), ("SSL_CERT_FILE", "/ca.pem"));
+        let handed_on = json!({"HTTPS_PROXY": "${HTTPS_PROXY:-}", "SSL_CERT_FILE": "${SSL_CERT_FILE:-}"});
+        assert!(doubts(json!({}), json!({}), &[proxy]).starts_with("HTTPS_PROXY is set here"));
+        assert!(doubts(json!({}), json!({}), &[file]).contains("\"SSL_CERT_FILE\": \"${SSL_CERT_FILE:-}\""));
+        for (env, more, set) in [
+            (handed_on, json!({}), vec![proxy, file]),
+            (json!({}), json!({"proxy": false}), vec![proxy]),
+            (json!({}), json!({}), vec![proxy, ("NO_PROXY", "corp")]),
+            (json!({}), json!({}), vec![("HTTPS_PROXY", ""), ("SSL_CERT_FILE", "")]),
+            (json!({}), json!({}), vec![("HTTP_PROXY", "http://p:1")]),
+        ] {
+            assert_eq!(doubts(env, more, &set), "", "{set:?}");
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub use self::{
 };
 use crate::{
     components::Components,
-    egress::{Credentials, EgressLimits, Origin},
+    egress::{Addresses, Credentials, EgressLimits, Origin, PathRule},
     report::{Era, Kind},
     runtime::Limits,
 };
@@ -74,6 +74,10 @@ pub struct GatewayConfig {
     pub proxy: ProxySetting,
     /// Origins that the component may reach besides the gateway's own.
     pub allow_origins: Vec<Origin>,
+    /// Paths of the gateway's own origin that the component may ask besides the MCP endpoint.
+    pub paths: Vec<PathRule>,
+    /// Where the gateway may be.
+    pub addresses: Addresses,
     /// Another component than the built-in one.
     pub component: Option<PathBuf>,
     /// Where `component use` writes its choice for this gateway, when `component` is such a choice or there is none. None: the
@@ -121,6 +125,8 @@ impl GatewayConfig {
             ca_file: None,
             proxy: ProxySetting::default(),
             allow_origins: Vec::new(),
+            paths: Vec::new(),
+            addresses: Addresses::default(),
             component: None,
             components: None,
             folder: None,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Address, Auth, DeclaredService, Filter, GatewayConfig, Method, variables::NOT_SET};
 use crate::{
     Error, Result,
-    egress::{Origin, PROXY_VARIABLES},
+    egress::{Origin, PathRule, variables_of_the_way},
     report::{Era, Kind},
     scrub,
 };
@@ -68,6 +68,8 @@ pub struct NewGateway {
     pub ca_file: Option<PathBuf>,
     /// Origins that the component may reach besides the gateway's own.
     pub allow_origins: Vec<Origin>,
+    /// Paths that the component may ask besides the MCP endpoint.
+    pub paths: Vec<PathRule>,
     /// What pflow shall spawn.
     pub launcher: Launcher,
     /// The file that the entry goes to, when it is not pflow's own: `serve` must find it.
@@ -130,15 +132,27 @@ impl NewGateway {
         entry.insert("args".into(), Value::Array(args));
         // pflow gives a server that it starts only the variables that are named here.
         let mut variables = carried(self.address.variables().chain(self.auth.variables()));
-        // pflow itself reaches an HTTP entry by way of these; empty, they count for nothing, so that their end is none of the entry's.
-        for name in PROXY_VARIABLES.into_iter().filter(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty())) {
-            variables.insert(name.to_owned(), json!(format!("${{{name}:-}}")));
-        }
+        variables.extend(self.way(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty())));
         if !variables.is_empty() {
             entry.insert("env".into(), Value::Object(variables));
         }
         entry.insert("gateway".into(), self.gateway(filter));
         Value::Object(entry)
+    }
+
+    /// pflow itself reaches an HTTP entry by way of the proxies and the authorities that its environment names, whenever it is told of them.
+    /// So they are handed on whether they are set now or not; empty, they count for nothing. On this machine none of them is expected:
+    /// there the entry names those that are set.
+    fn way(&self, is_set: impl Fn(&str) -> bool) -> Map<String, Value> {
+        let Ok(origin) = Origin::of_url(self.address.url()) else { return Map::new() };
+        let always = !origin.is_loopback();
+        let names = variables_of_the_way(origin.scheme()).into_iter();
+        // On other systems an empty one is taken for the name of a file.
+        let by_choice = |name: &str| name == "SSL_CERT_FILE" && cfg!(any(windows, target_vendor = "apple"));
+        names
+            .filter(|name| is_set(name) || always && !by_choice(name))
+            .map(|name| (name.to_owned(), json!(format!("${{{name}:-}}"))))
+            .collect()
     }
 
     fn gateway(&self, filter: &Filter) -> Value {
@@ -208,6 +222,10 @@ impl NewGateway {
         if !self.allow_origins.is_empty() {
             let origins: Vec<_> = self.allow_origins.iter().map(ToString::to_string).collect();
             gateway.insert("allow_origins".into(), json!(origins));
+        }
+        if !self.paths.is_empty() {
+            let paths: Vec<_> = self.paths.iter().map(ToString::to_string).collect();
+            gateway.insert("paths".into(), json!(paths));
         }
         Value::Object(gateway)
     }
@@ -295,6 +313,7 @@ mod tests {
             timeout: Some(Duration::from_millis(2_500)),
             ca_file: None,
             allow_origins: Vec::new(),
+            paths: vec!["GET /status.json".parse().unwrap()],
             launcher: Launcher { command: "/opt/pflow-gateway".into(), args: Vec::new() },
             config_file: None,
         }
@@ -312,9 +331,41 @@ mod tests {
                 "gateway": {"kind": "docker", "era": "legacy", "url": "http://127.0.0.1:8811/mcp",
                     "auth": {"type": "bearer", "token": "${GATEWAY_TOKEN}"},
                     "services": {"declare": [{"name": "github", "prefix": "gh_"}]},
-                    "tools": {"exclude": ["mcp-*"], "read_only": true}, "timeout": 2.5}
+                    "tools": {"exclude": ["mcp-*"], "read_only": true}, "timeout": 2.5, "paths": ["/status.json"]}
             })
         );
+    }
+
+    fn way(url: &str, set: &[&str]) -> Vec<String> {
+        let address = GatewayConfig::for_url(url).unwrap().address;
+        let way = NewGateway { address, ..new("g") }.way(|name| set.contains(&name));
+        assert!(way.iter().all(|(name, value)| *value == json!(format!("${{{name}:-}}"))), "{way:?}");
+        way.into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    #[cfg(all(unix, not(target_vendor = "apple")))]
+    fn proxies_and_authorities_are_handed_on_whether_they_are_set_yet_or_not() {
+        let http = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"];
+        assert_eq!(way("http://gw.corp/mcp", &[]), http);
+        assert_eq!(
+            way("https://10.0.0.7/mcp", &["HTTP_PROXY"]),
+            [
+                "https_proxy",
+                "HTTPS_PROXY",
+                "all_proxy",
+                "ALL_PROXY",
+                "no_proxy",
+                "NO_PROXY",
+                "SSL_CERT_FILE",
+                "SSL_CERT_DIR"
+            ]
+        );
+        for here in ["http://127.0.0.1:8811/mcp", "http://localhost:1/mcp", "http://[::1]:1/mcp"] {
+            assert_eq!(way(here, &["HTTPS_PROXY", "SSL_CERT_FILE"]), Vec::<String>::new(), "{here}");
+            assert_eq!(way(here, &["HTTP_PROXY", "no_proxy"]), ["HTTP_PROXY", "no_proxy"], "{here}");
+        }
+        assert_eq!(way("https://localhost:1/mcp", &["SSL_CERT_FILE"]), ["SSL_CERT_FILE"]);
     }
 
     #[test]

@@ -229,6 +229,14 @@ impl Variables {
         self.setting(name).is_some()
     }
 
+    /// What the environment itself says, whatever pflow's settings hold.
+    pub(super) fn in_environment(&self, name: &str) -> Option<String> {
+        match &self.environment {
+            Some(environment) => environment.get(name).cloned(),
+            None => std::env::var(name).ok(),
+        }
+    }
+
     fn setting(&self, name: &str) -> Option<SecretString> {
         let same = |setting: &str| setting.to_lowercase() == name.to_lowercase();
         self.settings.iter().find(|(setting, _)| same(setting)).map(|(_, value)| value.clone())

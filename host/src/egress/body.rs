@@ -77,9 +77,12 @@ impl Bounded {
     /// What the decoder makes of what it has.
     fn decoded(&mut self) -> Result<Option<Bytes>, EgressFailure> {
         let Some(decoder) = &mut self.decoder else { return Ok(None) };
-        let pulled = decoder.pull().map_err(|NotCoded(coding)| EgressFailure::NotCoded {
-            origin: self.origin.clone(),
-            coding: coding.to_string(),
+        let pulled = decoder.pull().map_err(|problem| {
+            let origin = self.origin.clone();
+            match problem {
+                NotCoded::Known(coding) => EgressFailure::NotCoded { origin, coding: coding.to_string() },
+                NotCoded::Unknown(coding) => EgressFailure::UnknownCoding { origin, coding },
+            }
         })?;
         if let Some(bytes) = &pulled {
             self.count(bytes.len())?;

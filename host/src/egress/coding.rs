@@ -35,9 +35,25 @@ impl fmt::Display for Coding {
     }
 }
 
-/// The codings of an answer, in the order in which they were applied; the name of the first that is not understood.
-pub(super) fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, String> {
-    let mut found = Vec::new();
+/// The codings of an answer, in the order in which they were applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Codings {
+    known: Vec<Coding>,
+    /// The first name that is not understood. People write `utf-8` there, or `none`; other clients take what comes as it is, so it counts
+    /// only where what comes is no text.
+    unknown: Option<String>,
+}
+
+impl Codings {
+    /// Nothing is to be undone, nor to be looked at.
+    pub(super) fn is_empty(&self) -> bool {
+        self.known.is_empty() && self.unknown.is_none()
+    }
+}
+
+/// What an answer says of its codings; the names of too many.
+pub(super) fn codings(headers: &HeaderMap) -> Result<Codings, String> {
+    let (mut found, mut unknown) = (Vec::new(), None);
     for value in headers.get_all(header::CONTENT_ENCODING) {
         for name in String::from_utf8_lossy(value.as_bytes()).split(',').map(str::trim) {
             found.push(match name.to_ascii_lowercase().as_str() {
@@ -45,50 +61,106 @@ pub(super) fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, String> {
                 "gzip" | "x-gzip" => Coding::Gzip,
                 "deflate" => Coding::Deflate,
                 "br" => Coding::Brotli,
-                _ => return Err(crate::scrub::line(name, 40)),
+                _ => {
+                    unknown.get_or_insert_with(|| crate::scrub::line(name, 40));
+                    continue;
+                }
             });
         }
     }
     if found.len() > DEEPEST {
-        let names: Vec<_> = found.iter().map(ToString::to_string).collect();
+        let names: Vec<_> = found.iter().take(DEEPEST + 1).map(ToString::to_string).collect();
         return Err(names.join(", "));
     }
-    Ok(found)
+    Ok(Codings { known: found, unknown })
 }
 
-/// What came is not what its coding says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NotCoded(pub(super) Coding);
+/// What came is not what its codings say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NotCoded {
+    /// This one, which is understood.
+    Known(Coding),
+    /// One that is not understood, and what came is no text.
+    Unknown(String),
+}
 
 /// Undoes the codings of one answer.
 pub(super) struct Decoder {
     /// The outermost first.
     stages: Vec<Stage>,
+    /// What comes as it is, where every coding is unknown.
+    plain: Option<Bytes>,
+    unknown: Option<String>,
+    /// Bytes at the beginning that are still to be looked at.
+    unseen: usize,
+    packed: Packed,
 }
 
+/// What becomes of an answer that is packed in a way that nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Packed {
+    Fails,
+    /// What a refusal says is worth less than that it is one.
+    IsLeftOut,
+}
+
+/// Bytes that tell packed data from text: the magic numbers of all formats are within.
+const BEGINNING: usize = 8;
+
 impl Decoder {
-    /// For codings in the order in which they were applied.
-    pub(super) fn new(codings: &[Coding]) -> Self {
-        Self { stages: codings.iter().rev().map(|coding| Stage::new(*coding)).collect() }
+    /// For the codings of one answer.
+    pub(super) fn new(codings: Codings, packed: Packed) -> Self {
+        let stages = codings.known.iter().rev().map(|coding| Stage::new(*coding)).collect();
+        let unseen = codings.unknown.as_ref().map_or(0, |_| BEGINNING);
+        Self { stages, plain: None, unknown: codings.unknown, unseen, packed }
     }
 
     /// Takes what came. Everything before it has to be out.
     pub(super) fn push(&mut self, bytes: Bytes) {
-        if let Some(first) = self.stages.first_mut() {
-            first.input = bytes;
+        match self.stages.first_mut() {
+            Some(first) => first.input = bytes,
+            None => self.plain = Some(bytes),
         }
     }
 
     /// The next piece; none when more has to come first.
     pub(super) fn pull(&mut self) -> Result<Option<Bytes>, NotCoded> {
-        pull(&mut self.stages)
+        let piece = match pull(&mut self.stages) {
+            Ok(piece) => piece.or_else(|| self.plain.take().filter(|bytes| !bytes.is_empty())),
+            Err(coding) => return self.packed(NotCoded::Known(coding)),
+        };
+        let (Some(bytes), true) = (&piece, self.unseen > 0) else { return Ok(piece) };
+        let beginning = bytes.get(..self.unseen.min(bytes.len())).unwrap_or_default();
+        self.unseen = self.unseen.saturating_sub(beginning.len());
+        if beginning.iter().all(|byte| is_of_text(*byte)) {
+            Ok(piece)
+        } else {
+            self.packed(NotCoded::Unknown(String::new()))
+        }
+    }
+
+    /// What came is no text. Behind a coding that is not understood nothing is what it says.
+    fn packed(&mut self, problem: NotCoded) -> Result<Option<Bytes>, NotCoded> {
+        match (&self.unknown, self.packed) {
+            (None, _) => Err(problem),
+            (Some(name), Packed::Fails) => Err(NotCoded::Unknown(name.clone())),
+            (Some(_), Packed::IsLeftOut) => {
+                self.stages = vec![Stage { machine: Machine::Ended, ..Stage::new(Coding::Gzip) }];
+                Ok(None)
+            }
+        }
     }
 }
 
-fn pull(stages: &mut [Stage]) -> Result<Option<Bytes>, NotCoded> {
+/// Whether JSON or an event stream can begin with it; a byte order mark is what some write before.
+fn is_of_text(byte: u8) -> bool {
+    byte.is_ascii_graphic() || byte.is_ascii_whitespace() || [0xef, 0xbb, 0xbf].contains(&byte)
+}
+
+fn pull(stages: &mut [Stage]) -> Result<Option<Bytes>, Coding> {
     let Some((last, before)) = stages.split_last_mut() else { return Ok(None) };
     loop {
-        let piece = last.step().map_err(|NotDecoded| NotCoded(last.coding))?;
+        let piece = last.step().map_err(|NotDecoded| last.coding)?;
         if !piece.is_empty() {
             return Ok(Some(piece));
         }
@@ -271,7 +343,11 @@ mod tests {
     }
 
     fn decoded(codings: &[Coding], bytes: &[u8], size: usize) -> Result<Vec<u8>, NotCoded> {
-        let (mut decoder, mut all) = (Decoder::new(codings), Vec::new());
+        undone(Codings { known: codings.to_vec(), unknown: None }, bytes, size)
+    }
+
+    fn undone(codings: Codings, bytes: &[u8], size: usize) -> Result<Vec<u8>, NotCoded> {
+        let (mut decoder, mut all) = (Decoder::new(codings, Packed::Fails), Vec::new());
         for piece in bytes.chunks(size) {
             decoder.push(Bytes::copy_from_slice(piece));
             while let Some(made) = decoder.pull()? {
@@ -282,7 +358,7 @@ mod tests {
         Ok(all)
     }
 
-    fn named(values: &[&'static str]) -> Result<Vec<Coding>, String> {
+    fn named(values: &[&'static str]) -> Result<Codings, String> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(header::CONTENT_ENCODING, HeaderValue::from_static(value));
@@ -312,7 +388,7 @@ mod tests {
     #[test]
     fn an_event_comes_out_as_soon_as_it_was_flushed() {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        let mut decoder = Decoder::new(&[Coding::Gzip]);
+        let mut decoder = Decoder::new(Codings { known: vec![Coding::Gzip], unknown: None }, Packed::Fails);
         for event in ["data: one\n\n", "data: two\n\n"] {
             encoder.write_all(event.as_bytes()).unwrap();
             encoder.flush().unwrap();
@@ -340,7 +416,7 @@ mod tests {
         // Bare deflate finds a meaning in nearly everything.
         for coding in [Coding::Gzip, Coding::Brotli] {
             let text = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"tools\":[]}}";
-            assert_eq!(decoded(&[coding], text, 1000), Err(NotCoded(coding)), "{coding}");
+            assert_eq!(decoded(&[coding], text, 1000), Err(NotCoded::Known(coding)), "{coding}");
         }
     }
 
@@ -354,12 +430,34 @@ mod tests {
 
     #[test]
     fn codings_are_read_as_they_are_written_and_others_are_named() {
-        assert_eq!(named(&[]), Ok(vec![]));
-        assert_eq!(named(&["identity"]), Ok(vec![]));
-        assert_eq!(named(&["GZIP"]), Ok(vec![Coding::Gzip]));
-        assert_eq!(named(&["x-gzip, br", "deflate"]), Ok(vec![Coding::Gzip, Coding::Brotli, Coding::Deflate]));
-        assert_eq!(named(&["zstd"]), Err("zstd".into()));
-        assert_eq!(named(&["gzip, aws-chunked"]), Err("aws-chunked".into()));
+        let known = |known: &[Coding]| Ok(Codings { known: known.to_vec(), unknown: None });
+        let unknown =
+            |known: &[Coding], name: &str| Ok(Codings { known: known.to_vec(), unknown: Some(name.to_owned()) });
+        assert_eq!(named(&[]), known(&[]));
+        assert_eq!(named(&["identity"]), known(&[]));
+        assert_eq!(named(&["GZIP"]), known(&[Coding::Gzip]));
+        assert_eq!(named(&["x-gzip, br", "deflate"]), known(&[Coding::Gzip, Coding::Brotli, Coding::Deflate]));
+        assert_eq!(named(&["zstd"]), unknown(&[], "zstd"));
+        assert_eq!(named(&["gzip, aws-chunked", "snappy"]), unknown(&[Coding::Gzip], "aws-chunked"));
         assert_eq!(named(&["gzip, gzip, gzip, gzip"]), Err("gzip, gzip, gzip, gzip".into()));
+    }
+
+    #[test]
+    fn a_coding_that_nobody_knows_counts_only_where_what_comes_is_no_text() {
+        let json = b"\xef\xbb\xbf {\"jsonrpc\":\"2.0\"}";
+        let gzipped = coded(Coding::Gzip, json);
+        let codings = |known: &[Coding]| Codings { known: known.to_vec(), unknown: Some("odd".to_owned()) };
+        for size in [1, 3, 1000] {
+            assert_eq!(undone(codings(&[]), json, size).unwrap(), json, "pieces of {size}");
+            assert_eq!(undone(codings(&[]), b": beat\n\ndata: {}", size).unwrap(), b": beat\n\ndata: {}");
+            assert_eq!(undone(codings(&[Coding::Gzip]), &gzipped, size).unwrap(), json);
+            // zstd, snappy, xz, and what calls itself gzip inside of something else.
+            for magic in [b"\x28\xb5\x2f\xfd\x04".as_slice(), b"\xff\x06\x00\x00sNaPpY", b"\xfd7zXZ\x00"] {
+                let packed = [magic, &[0; 20]].concat();
+                assert_eq!(undone(codings(&[]), &packed, size), Err(NotCoded::Unknown("odd".to_owned())));
+                assert_eq!(undone(codings(&[Coding::Gzip]), &packed, size), Err(NotCoded::Unknown("odd".to_owned())));
+            }
+        }
+        assert_eq!(undone(codings(&[]), b"", 1).unwrap(), b"");
     }
 }

@@ -131,6 +131,31 @@ impl Connector {
         self.shared.proxies.of(origin)
     }
 
+    /// The failure of an attempt that was given up meanwhile: what it was doing then. The trace says so too.
+    pub(super) fn given_up(&self, origin: &Origin, after: Duration) -> EgressFailure {
+        let failed = |phase| EgressFailure::Timeout { origin: origin.clone(), phase, after };
+        let mut newest = self.shared.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let direct = matches!(self.proxy(origin), Ok(None));
+        let Some(trace) = newest.as_mut().filter(|trace| direct && trace.origin == *origin) else {
+            return failed(Phase::Connect);
+        };
+        if trace.resolve.is_none() {
+            let failure = failed(Phase::Resolve);
+            trace.resolve = Some(Step { took: after, outcome: Err(failure.clone()) });
+            failure
+        } else if trace.connect.is_none() {
+            let failure = failed(Phase::Connect);
+            trace.connect = Some(Step { took: after, outcome: Err(failure.clone()) });
+            failure
+        } else if trace.tls.is_none() && origin.scheme() == Scheme::Https {
+            let failure = failed(Phase::Tls);
+            trace.tls = Some(Step { took: after, outcome: Err(failure.clone()) });
+            failure
+        } else {
+            failed(Phase::Connect)
+        }
+    }
+
     pub(super) fn newest(&self) -> Option<ConnectionTrace> {
         self.shared.newest.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -149,10 +174,10 @@ impl Service<http::Uri> for Connector {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             // Asked again: what the pool connects to is what counts.
-            let (origin, _) = shared.policy.check(&target)?;
+            let origin = shared.policy.connects(&target)?;
             let mut trace = ConnectionTrace { origin, proxy: None, resolve: None, connect: None, tls: None };
             let stream = shared.connect(&mut trace).await;
-            *shared.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(trace);
+            shared.tell(&trace);
             stream.map(|wire| wire.watched(&shared.habit))
         })
     }
@@ -162,6 +187,7 @@ impl Shared {
     async fn connect(&self, trace: &mut ConnectionTrace) -> Result<Wire, EgressFailure> {
         let origin = trace.origin.clone();
         let deadline = Moment::now() + self.timeout;
+        self.tell(trace);
         let wire = match self.proxies.of(&origin)? {
             Some(proxy) => self.through(&proxy, deadline, trace).await?,
             None => self.directly(deadline, trace).await?,
@@ -169,6 +195,7 @@ impl Shared {
         if origin.scheme() == Scheme::Http {
             return Ok(wire);
         }
+        self.tell(trace);
         let mut stream = None;
         let secured = timed(async {
             let failed = |problem, detail: String| EgressFailure::Tls { origin: origin.clone(), problem, detail };
@@ -184,6 +211,11 @@ impl Shared {
         stream.ok_or_else(|| self.late(&origin, Phase::Tls))
     }
 
+    /// How far it is, for whoever gives up waiting for the rest.
+    fn tell(&self, trace: &ConnectionTrace) {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(trace.clone());
+    }
+
     fn late(&self, origin: &Origin, phase: Phase) -> EgressFailure {
         EgressFailure::Timeout { origin: origin.clone(), phase, after: self.timeout }
     }
@@ -197,6 +229,7 @@ impl Shared {
         })
         .await;
         let addresses = trace.resolve.insert(looked_up).outcome.clone()?;
+        self.tell(trace);
 
         let mut stream = None;
         let connected = timed(async {

@@ -1,6 +1,6 @@
 //! One request of a guest, and what its answer makes necessary.
-//! Takes the guest's request; gives the answer that counts: after a redirect within the origin, after a short wait that the gateway asked
-//! for, after a connection whose end nobody saw. Each of these happens once at most, and a call of a tool is never sent twice unless it
+//! Takes the guest's request; gives the answer that counts: after redirects within the origin, after a short wait that the gateway asked
+//! for, after a connection whose end nobody saw. The latter two happen once at most, and a call of a tool is never sent twice unless it
 //! certainly did not run.
 
 use std::{borrow::Cow, time::Duration};
@@ -17,9 +17,10 @@ use wasmtime_wasi_http::{RequestOptions, WasiBody};
 use super::{
     Egress, EgressFailure, Origin, Phase, Progress, RequestTrace, Scheme, Visit,
     body::{Bounded, Outgoing, broken},
-    coding::{self, Decoder},
+    coding::{self, Decoder, Packed},
     failure::ProxyProblem,
     hooks::is_host_header,
+    paths::Paths,
     policy::Standing,
     redact::Masked,
     tls,
@@ -31,11 +32,14 @@ use super::{
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of a request that are looked at for its method. What is only asked is short.
 const QUESTION: u64 = 64 * 1024;
+/// Redirects that are followed for one request: as many as pflow's own client follows.
+const REDIRECTS: usize = 20;
 
 /// What has been done for one request, so that nothing is done twice.
 #[derive(Default)]
 struct Done {
-    redirected: bool,
+    /// Where redirects led away from.
+    left: Vec<Uri>,
     waited: bool,
     repeated: bool,
 }
@@ -47,6 +51,8 @@ struct Prepared {
     standing: Standing,
     headers: HeaderMap,
     body: Outgoing,
+    /// The path, as the guest knows it.
+    asked: String,
 }
 
 /// How long there is for an answer.
@@ -76,6 +82,17 @@ impl Egress {
         if [Method::CONNECT, Method::TRACE].contains(&parts.method) {
             return Err(EgressFailure::MethodDenied { method: parts.method.to_string() });
         }
+        if standing == Standing::Own && !inner.paths.allow(&parts.method, parts.uri.path()) {
+            let failure = EgressFailure::PathDenied {
+                method: parts.method.to_string(),
+                origin,
+                path: crate::scrub::line(parts.uri.path(), 200),
+                setting: Paths::setting(&parts.method, parts.uri.path()),
+            };
+            // A component may go on without; whoever wrote it must learn what it lacks.
+            tracing::warn!("{failure}{}", failure.hint().map(|hint| format!("; {hint}")).unwrap_or_default());
+            return Err(failure);
+        }
         let mut target = self.target(&origin, &parts.uri, standing)?;
         // The path that the guest asked for, whatever it becomes: it can be shown.
         let trace = trace_of(&parts, &origin);
@@ -90,8 +107,15 @@ impl Egress {
         let body = tokio::time::timeout_at(patience.until, Outgoing::collect(body, inner.limits.request_body))
             .await
             .map_err(|_| EgressFailure::BadRequest { detail: "its body does not end".to_owned() })??;
-        let prepared =
-            Prepared { headers: self.headers(&parts, &origin, &body)?, method: parts.method, origin, standing, body };
+        let asked = parts.uri.path().to_owned();
+        let mut prepared = Prepared {
+            headers: self.headers(&parts, &origin, &body)?,
+            method: parts.method,
+            origin,
+            standing,
+            body,
+            asked,
+        };
         let mut done = Done::default();
         loop {
             let attempt = self.attempt(&prepared, &target, &patience).await?;
@@ -105,11 +129,15 @@ impl Egress {
                 Err(failure) => return Err(failure),
                 Ok(response) => {
                     exchange.answered(response.status());
-                    self.keep_cookies(&prepared.origin, &target, response.headers());
-                    if let Some(next) = redirected(&response, &prepared.origin, &target).filter(|_| !done.redirected) {
-                        done.redirected = true;
+                    let changed = self.keep_cookies(&prepared.origin, &target, response.headers());
+                    if let Some((origin, next)) = self.redirected(&response, &prepared, &target) {
+                        let round = !changed && (next == target || done.left.contains(&next));
+                        done.left.push(std::mem::replace(&mut target, next));
+                        if round || done.left.len() > REDIRECTS {
+                            return Err(self.ring(prepared, &done.left, &target));
+                        }
                         tracing::debug!("redirected within the origin");
-                        target = next;
+                        prepared.origin = origin;
                     } else if let Some(wait) =
                         asked_to_wait(&response).filter(|wait| !done.waited && patience.covers(*wait))
                         && prepared.only_asks()
@@ -183,8 +211,9 @@ impl Egress {
                 }
                 Err(failure)
             }
+            Err(_) if used.is_none() => Err(inner.connector.given_up(origin, patience.allowed)),
             Err(_) => {
-                let phase = if used.is_some() { Phase::FirstByte } else { Phase::Connect };
+                let phase = Phase::FirstByte;
                 Err(EgressFailure::Timeout { origin: origin.clone(), phase, after: patience.allowed })
             }
         };
@@ -228,7 +257,8 @@ impl Egress {
             let empty = http_body_util::Empty::new().map_err(|never| match never {});
             return Ok(Response::from_parts(parts, empty.boxed_unsync()));
         };
-        let decoder = (!codings.is_empty()).then(|| Decoder::new(&codings));
+        let packed = if parts.status.is_success() { Packed::Fails } else { Packed::IsLeftOut };
+        let decoder = (!codings.is_empty()).then(|| Decoder::new(codings, packed));
         let body = Bounded::new(incoming, decoder, origin, exchange, limits, between);
         if self.inner.secrets.is_empty() {
             return Ok(Response::from_parts(parts, body.boxed_unsync()));
@@ -248,6 +278,7 @@ impl Egress {
         for name in foreign {
             headers.remove(name);
         }
+        // Without the scheme's own port, so that it stays the same where a redirect leads from http to https.
         let host = HeaderValue::try_from(origin.authority())
             .map_err(|error| EgressFailure::BadRequest { detail: error.to_string() })?;
         headers.insert(header::HOST, host);
@@ -296,10 +327,64 @@ impl Egress {
         Ok(())
     }
 
-    fn keep_cookies(&self, origin: &Origin, target: &Uri, headers: &HeaderMap) {
-        if self.inner.cookies.keep(origin, target.path(), headers) {
+    /// Whether there are other cookies now.
+    fn keep_cookies(&self, origin: &Origin, target: &Uri, headers: &HeaderMap) -> bool {
+        let changed = self.inner.cookies.keep(origin, target.path(), headers);
+        if changed {
             self.inner.cookies.values(|values| self.inner.secrets.learn_cookies(values));
         }
+        changed
+    }
+
+    /// Where a redirect leads that is followed: within the origin, or from the gateway's `http` to its `https`, and only where method and
+    /// body stay what they were (RFC 9110 section 15.4). That is what pflow's own client follows.
+    fn redirected(&self, response: &Response<Incoming>, prepared: &Prepared, target: &Uri) -> Option<(Origin, Uri)> {
+        let stays = match response.status() {
+            StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
+            // A POST would become a GET without its body.
+            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER => {
+                [Method::GET, Method::HEAD].contains(&prepared.method)
+            }
+            _ => false,
+        };
+        if !stays {
+            return None;
+        }
+        let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
+        let next = Url::parse(&target.to_string()).ok()?.join(location).ok()?;
+        let origin = Origin::of_url(&next).ok()?;
+        if origin != prepared.origin
+            && self.inner.policy.secured().filter(|_| prepared.standing == Standing::Own) != Some(&origin)
+        {
+            return None;
+        }
+        let path = next.path();
+        if prepared.standing == Standing::Own
+            && !self.inner.paths.allow_redirect(&prepared.method, &prepared.asked, path)
+        {
+            return None;
+        }
+        let path = next.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+        let next = format!("{origin}{path}").parse().ok()?;
+        Some((origin, next))
+    }
+
+    /// Redirects that do not end. Paths alone are shown, and the gateway's own as the guest knows it: the rest may hold a key.
+    fn ring(&self, prepared: Prepared, left: &[Uri], target: &Uri) -> EgressFailure {
+        /// More of them tell no more.
+        const SHOWN: usize = 6;
+        let first = left.first().map(Uri::path);
+        let shown = |uri: &Uri| {
+            let path =
+                if Some(uri.path()) == first { prepared.asked.clone() } else { self.inner.secrets.masked(uri.path()) };
+            crate::scrub::line(&path, 100)
+        };
+        let skipped = (left.len() + 1).saturating_sub(SHOWN);
+        let mut way: Vec<String> = left.iter().chain([target]).skip(skipped).map(shown).collect();
+        if skipped > 0 {
+            way.insert(0, "…".to_owned());
+        }
+        EgressFailure::Redirects { origin: prepared.origin, way: way.join(" → ") }
     }
 
     /// What an error of the client means.
@@ -344,22 +429,6 @@ impl Prepared {
             _ => false,
         }
     }
-}
-
-/// Where a 307 or 308 leads, when that is within the origin: method and body stay what they were (RFC 9110 section 15.4.8).
-fn redirected(response: &Response<Incoming>, origin: &Origin, target: &Uri) -> Option<Uri> {
-    if ![StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT].contains(&response.status()) {
-        return None;
-    }
-    let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
-    let next = Url::parse(&target.to_string()).ok()?.join(location).ok()?;
-    if Origin::of_url(&next).ok()? != *origin {
-        return None;
-    }
-    let path = next.path();
-    let path = next.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-    let next: Uri = format!("{origin}{path}").parse().ok()?;
-    (next != *target).then_some(next)
 }
 
 /// How long a 503 asks to wait, when that is short.

@@ -26,6 +26,28 @@ pub enum EgressFailure {
         /// `CONNECT` or `TRACE`.
         method: String,
     },
+    /// A path of the gateway's own origin that nobody allowed.
+    #[error("{method} {origin}{path} is not allowed: it is neither the gateway's MCP endpoint nor in paths")]
+    PathDenied {
+        /// As the guest wrote it.
+        method: String,
+        /// The gateway's own origin.
+        origin: Origin,
+        /// As the guest wrote it, bounded.
+        path: String,
+        /// The setting that would allow it.
+        setting: Option<String>,
+    },
+    /// The gateway was on the internet, and now its name leads elsewhere.
+    #[error("{origin} leads to {address}, a {class} address, and its entry says that it is on a public one")]
+    MovedInside {
+        /// The gateway's origin.
+        origin: Origin,
+        /// The address that it leads to now.
+        address: IpAddr,
+        /// What it is.
+        class: AddressClass,
+    },
     /// The name leads to an address that is not allowed.
     #[error("{origin} leads to {address}, a {class} address")]
     AddressDenied {
@@ -121,6 +143,14 @@ pub enum EgressFailure {
         origin: Origin,
         /// How far the answer was.
         when: Progress,
+    },
+    /// It redirects, and redirects again.
+    #[error("{origin} redirects without end: {way}")]
+    Redirects {
+        /// Who does.
+        origin: Origin,
+        /// The paths, in order.
+        way: String,
     },
     /// What came back is not HTTP.
     #[error("{origin} does not speak HTTP: {detail}")]
@@ -332,7 +362,9 @@ impl EgressFailure {
         match self {
             Self::Denied { .. }
             | Self::MethodDenied { .. }
+            | Self::PathDenied { .. }
             | Self::AddressDenied { .. }
+            | Self::MovedInside { .. }
             | Self::Dns { .. }
             | Self::Unreachable { .. }
             | Self::Tls { .. }
@@ -340,6 +372,8 @@ impl EgressFailure {
             | Self::TooManyOpen { .. }
             | Self::Proxy { .. }
             | Self::BadRequest { .. }
+            // A redirect comes in place of what was asked for.
+            | Self::Redirects { .. }
             // It is sent when all of it is there.
             | Self::RequestTooLarge { .. }
             | Self::Timeout { phase: Phase::Resolve | Phase::Connect | Phase::Tls, .. } => Delivery::NotDelivered,
@@ -351,13 +385,17 @@ impl EgressFailure {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::Denied { .. } | Self::MethodDenied { .. } | Self::AddressDenied { .. } => Class::EgressDenied,
+            Self::Denied { .. }
+            | Self::MethodDenied { .. }
+            | Self::PathDenied { .. }
+            | Self::AddressDenied { .. }
+            | Self::MovedInside { .. } => Class::EgressDenied,
             Self::Dns { .. } => Class::Dns,
             Self::Proxy { problem: ProxyProblem::Setting(_), .. } => Class::Config,
             Self::Unreachable { .. } | Self::Reset { .. } | Self::Proxy { .. } => Class::Unreachable,
             Self::Tls { .. } => Class::Tls,
             Self::Timeout { .. } => Class::Timeout,
-            Self::NotHttp { .. } => Class::NotMcp,
+            Self::NotHttp { .. } | Self::Redirects { .. } => Class::NotMcp,
             Self::UnknownCoding { .. } | Self::NotCoded { .. } => Class::ProtocolError,
             Self::BadRequest { .. } => Class::Component,
             Self::HeaderTooLarge { .. }
@@ -373,7 +411,10 @@ impl EgressFailure {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Denied { setting, .. } => {
+            Self::MovedInside { .. } => {
+                "if the gateway moved there, write \"addresses\": \"any\" into the entry's \"gateway\"; if it did not, somebody leads its name astray".into()
+            }
+            Self::Denied { setting, .. } | Self::PathDenied { setting, .. } => {
                 return setting.as_ref().map(|setting| format!("to allow it, add {setting} to the entry's \"gateway\""));
             }
             Self::AddressDenied { origin, address, .. } if origin.literal().is_none() => {
@@ -387,10 +428,17 @@ impl EgressFailure {
             Self::Timeout { phase: Phase::FirstByte | Phase::Body, .. } => {
                 "allow more time with \"timeout\" in the entry's \"gateway\" or --timeout, or look into the gateway's log".into()
             }
+            Self::Timeout { origin, phase: Phase::Tls, .. } => format!(
+                "a port without TLS often stays silent like this: if {} speaks plain HTTP, its URL begins with http://; or else check the host, the port and any firewall in between",
+                origin.authority()
+            ),
             Self::Timeout { .. } => "check the host, the port and any firewall in between".into(),
             Self::Reset { .. } => "the gateway restarted or failed: look into its log".into(),
             Self::NotHttp { origin, .. } => {
                 format!("check the port, and whether it should be https:// instead: {}", origin.authority())
+            }
+            Self::Redirects { .. } => {
+                "check the URL's path; if it is right, the gateway, or a proxy before it, is set up wrongly: look at its rules for slashes and for https".into()
             }
             Self::Proxy { origin, problem, .. } => problem.hint(origin),
             Self::UnknownCoding { .. } => {
@@ -430,10 +478,10 @@ impl EgressFailure {
     pub(super) fn to_wasi(&self) -> wasmtime_wasi_http::Error {
         use wasmtime_wasi_http::Error as Wasi;
         match self {
-            Self::Denied { why: Denial::NotListed, .. } => Wasi::HttpRequestDenied,
+            Self::Denied { why: Denial::NotListed, .. } | Self::PathDenied { .. } => Wasi::HttpRequestDenied,
             Self::Denied { why: Denial::NotAnOrigin(_), .. } | Self::BadRequest { .. } => Wasi::HttpRequestUriInvalid,
             Self::MethodDenied { .. } => Wasi::HttpRequestMethodInvalid,
-            Self::AddressDenied { .. } => Wasi::DestinationIpProhibited,
+            Self::AddressDenied { .. } | Self::MovedInside { .. } => Wasi::DestinationIpProhibited,
             Self::Dns { .. } => Wasi::DnsError { rcode: None, info_code: None },
             Self::Unreachable { .. } | Self::Proxy { .. } => Wasi::ConnectionRefused,
             Self::Tls { problem, .. } => match problem {
@@ -460,6 +508,7 @@ impl EgressFailure {
             Self::Reset { when: Progress::NoAnswer, .. } => Wasi::ConnectionTerminated,
             Self::Reset { .. } => Wasi::HttpResponseIncomplete,
             Self::NotHttp { .. } => Wasi::HttpProtocolError,
+            Self::Redirects { .. } => Wasi::LoopDetected,
             Self::UnknownCoding { coding, .. } | Self::NotCoded { coding, .. } => {
                 Wasi::HttpResponseContentCoding(Some(coding.clone()))
             }
@@ -476,7 +525,7 @@ impl TlsProblem {
             Self::Expired => "renew the gateway's certificate, and check this machine's clock".into(),
             Self::WrongName => format!("use the name that the certificate is for, instead of {}", origin.host()),
             Self::NotTls => format!("the port speaks no TLS; if it speaks plain HTTP, write http://{}", origin.authority()),
-            Self::NoRoots => "install the system's ca-certificates, or name a root with --ca-file FILE".into(),
+            Self::NoRoots => "install the system's ca-certificates, correct SSL_CERT_FILE or SSL_CERT_DIR where one is set, or name a root with --ca-file FILE".into(),
             Self::Refused | Self::Certificate | Self::Protocol => {
                 "check the gateway's TLS settings: it must offer TLS 1.2 or 1.3 and ask for no client certificate".into()
             }

@@ -47,13 +47,44 @@ pub fn is_host_header(name: &HeaderName) -> bool {
         header::VIA,
         header::PROXY_AUTHENTICATE,
     ];
-    DEFAULT_FORBIDDEN_HEADERS.contains(name)
-        || FURTHER.contains(name)
-        || name.as_str().starts_with("proxy-")
-        || name.as_str().starts_with("x-forwarded-")
-        // Say whose request it is, in place of the authority or the address.
-        || matches!(name.as_str(), "x-real-ip" | "x-original-url" | "x-rewrite-url" | "x-http-method-override")
+    let is_one = |name: &HeaderName| {
+        DEFAULT_FORBIDDEN_HEADERS.contains(name)
+            || FURTHER.contains(name)
+            || ["proxy-", "x-forwarded-", "x-auth-request-"].iter().any(|start| name.as_str().starts_with(start))
+            || STAND_IN.contains(&name.as_str())
+    };
+    // Servers that hand headers on as variables of an environment take one for the other.
+    is_one(name)
+        || name.as_str().contains('_')
+            && HeaderName::try_from(name.as_str().replace('_', "-"))
+                .is_ok_and(|name| is_one(&name) || name == header::CONTENT_LENGTH)
 }
+
+/// Say whose request it is, where it goes or what it does, in place of the request itself, to whoever believes what proxies say.
+const STAND_IN: [&str; 22] = [
+    "cf-connecting-ip",
+    "client-ip",
+    "fastly-client-ip",
+    "http2-settings",
+    "remote-addr",
+    "remote-user",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-host",
+    "x-http-host-override",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-host",
+    "x-original-method",
+    "x-original-uri",
+    "x-original-url",
+    "x-real-ip",
+    "x-remote-user",
+    "x-rewrite-url",
+    "x-webauth-user",
+];
 
 type Boxed<T> = Box<dyn Future<Output = Result<T, wasmtime_wasi_http::Error>> + Send>;
 
@@ -85,5 +116,37 @@ impl WasiHttpHooks for EgressHooks {
             // The connection is driven by the pool; nothing is left to wait for.
             Ok((response, Box::new(async { Ok(()) }) as Boxed<()>))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_for_the_request_is_the_hosts_in_either_spelling() {
+        for name in [
+            "host",
+            "x-method-override",
+            "X_Forwarded_Host",
+            "content_length",
+            "Transfer_Encoding",
+            "remote_user",
+            "x-auth-request-user",
+        ] {
+            assert!(HeaderName::try_from(name).is_ok_and(|name| is_host_header(&name)), "{name}");
+        }
+        for name in [
+            "accept",
+            "mcp-session-id",
+            "mcp-protocol-version",
+            "x-team",
+            "x_team",
+            "last-event-id",
+            "content-type",
+            "mcp-param-host",
+        ] {
+            assert!(HeaderName::try_from(name).is_ok_and(|name| !is_host_header(&name)), "{name}");
+        }
     }
 }

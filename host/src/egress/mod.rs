@@ -4,18 +4,23 @@
 //!
 //! # What is allowed
 //!
-//! Exactly two things: the origin of the entry's `url`, and the origins in its `allow_origins`. An empty list of the latter, which is
-//! the usual case, means that nothing but the gateway itself can be reached. There are no wildcards and no deny-list.
+//! Exactly three things: the gateway's endpoint, with what its product is known to be read by; the `paths` of the entry; and the origins in
+//! its `allow_origins`. Empty lists of the latter two, which is the usual case, mean that nothing but the gateway itself can be reached, and
+//! nothing of its origin but what MCP needs. There are no wildcards but for what is below a path, and no deny-list.
 //!
 //! | in the entry | allows | with credentials | private addresses |
 //! | --- | --- | --- | --- |
-//! | `"url": "https://gw.example/mcp"` | every path of `https://gw.example` | yes | yes |
+//! | `"url": "https://gw.example/mcp"` | `POST`, `GET` and `DELETE` of `https://gw.example/mcp` | yes | yes |
+//! | `"kind": "docker"`, or none | `GET /health` of `https://gw.example` | yes | yes |
+//! | `"kind": "context-forge"`, or none | `GET` of its lists of tools and gateways | yes | yes |
+//! | `"paths": ["/status.json"]` | `GET` of `https://gw.example/status.json` | yes | yes |
+//! | `"addresses": "public"` | | | no more |
 //! | `"allow_origins": ["https://status.example"]` | every path of `https://status.example` | no | no |
 //! | `"allow_origins": ["http://10.0.0.9:81"]` | every path of `http://10.0.0.9:81` | no | this one |
 //! | (nothing) | nothing | | |
 //!
-//! How an origin is written, and what counts as the same one, is described at [`Origin`]. A denial names the origin and the line that
-//! would allow it.
+//! How an origin is written, and what counts as the same one, is described at [`Origin`]; how a path is, at [`PathRule`]. A denial names
+//! the line that would allow it.
 //!
 //! # Why addresses are checked too
 //!
@@ -27,8 +32,8 @@
 //!
 //! # Redirects, cookies, proxies, credentials, limits
 //!
-//! A redirect with 307 or 308 within the origin is followed, once. Every other is an answer like any other: the guest sees it, and a
-//! request to its target is a request like any other. Cookies are kept and sent here, and never seen by the guest, nor by another
+//! Redirects within the origin that keep method and body are followed, twenty at most, and so is one from `http` to `https` of the same host.
+//! Every other is an answer like any other: the guest sees it, and a request to its target is a request like any other. Cookies are kept and sent here, and never seen by the guest, nor by another
 //! origin. Where the entry or the environment names a proxy, it is asked, and it looks names up: their addresses cannot be checked then.
 //! [`Credentials`] are added after the policy said yes, to requests for the gateway's own origin alone; headers with which a guest could
 //! set its own are dropped ([`is_host_header`]). What one operation may use is in [`EgressLimits`], what it used in [`Visit`].
@@ -62,6 +67,7 @@ mod habit;
 mod hooks;
 mod limits;
 mod origin;
+mod paths;
 mod policy;
 mod proxy;
 mod redact;
@@ -92,7 +98,9 @@ pub use failure::{Delivery, Denial, EgressFailure, Phase, Progress, ProxyProblem
 pub use hooks::{EgressHooks, is_host_header};
 pub use limits::EgressLimits;
 pub use origin::{Origin, OriginError, Scheme};
-pub use proxy::PROXY_VARIABLES;
+pub use paths::{PathError, PathRule};
+pub use policy::Addresses;
+pub use proxy::{leads_elsewhere, variables_of_the_way};
 pub use target::Target;
 pub use tls::TlsInfo;
 pub use visit::{RequestTrace, Visit};
@@ -102,6 +110,7 @@ use body::Outgoing;
 use connect::Connector;
 use cookies::Jar;
 use habit::Habit;
+use paths::Paths;
 use policy::Policy;
 use proxy::Proxies;
 use redact::Secrets;
@@ -117,6 +126,7 @@ pub struct Egress {
 struct Inner {
     own: Origin,
     policy: Policy,
+    paths: Paths,
     credentials: RwLock<Credentials>,
     cookies: Jar,
     /// What is masked in answers.
@@ -158,7 +168,8 @@ impl Egress {
         proxies: Proxies,
     ) -> Result<Self> {
         let own = Origin::of_url(&config.url).map_err(|error| Error::config(format!("{}: {error}", config.name)))?;
-        let policy = Policy::new(own.clone(), config.allow_origins.clone());
+        let policy = Policy::new(own.clone(), config.addresses, config.allow_origins.clone());
+        let paths = Paths::new(&config.url, config.kind, &config.paths);
         let tls = tls::Tls::new(config.ca_file.as_deref())?;
         let connect = limits.connect.min(config.timeout);
         let habit = Arc::<Habit>::default();
@@ -179,6 +190,7 @@ impl Egress {
         let inner = Inner {
             own,
             policy,
+            paths,
             credentials: RwLock::new(Credentials::none()),
             cookies: Jar::default(),
             secrets: Secrets::default(),
@@ -213,6 +225,19 @@ impl Egress {
     #[must_use]
     pub fn last_connection(&self) -> Option<ConnectionTrace> {
         self.inner.connector.newest()
+    }
+
+    /// Whether the gateway was found on the internet, by a name and without TLS: then its name must not lead into a private network later.
+    /// With TLS nobody there could answer for it.
+    #[must_use]
+    pub fn shall_stay_public(&self) -> bool {
+        let own = &self.inner.own;
+        let seen = self.last_connection().filter(|trace| trace.origin == *own && trace.proxy.is_none());
+        let addresses = seen.and_then(|trace| trace.resolve).and_then(|step| step.outcome.ok()).unwrap_or_default();
+        own.scheme() == Scheme::Http
+            && own.literal().is_none()
+            && !addresses.is_empty()
+            && addresses.into_iter().all(|address| AddressClass::of(address) == AddressClass::Public)
     }
 
     /// Whether the host adds this header itself.

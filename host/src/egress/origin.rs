@@ -156,6 +156,24 @@ impl Origin {
         }
     }
 
+    /// The same host by TLS, where both have their scheme's own port: what a redirect to `https` means.
+    #[must_use]
+    pub fn secured(&self) -> Option<Self> {
+        let port = Scheme::Https.default_port();
+        let plain = self.scheme == Scheme::Http && self.port == Scheme::Http.default_port();
+        plain.then(|| Self { scheme: Scheme::Https, host: self.host.clone(), port })
+    }
+
+    /// Whether it says of itself that it is this machine (RFC 6761 section 6.3).
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        match &self.host {
+            Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+            Host::Ipv4(address) => address.is_loopback(),
+            Host::Ipv6(address) => address.is_loopback() || address.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback()),
+        }
+    }
+
     /// `host` or `host:port`, as in a `Host` header: the scheme's own port is left out (RFC 9110 section 4.2).
     #[must_use]
     pub fn authority(&self) -> String {

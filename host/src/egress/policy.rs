@@ -13,7 +13,20 @@ use super::{
 #[derive(Clone, Debug)]
 pub(super) struct Policy {
     own: Origin,
+    addresses: Addresses,
+    /// The gateway by TLS, where its URL is without: its own redirects may lead there.
+    secured: Option<Origin>,
     further: Vec<Origin>,
+}
+
+/// Where the gateway itself may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Addresses {
+    /// On the internet, on this machine, in a private network.
+    #[default]
+    Any,
+    /// On the internet: it was there when it was added.
+    Public,
 }
 
 /// What an origin is allowed.
@@ -26,8 +39,21 @@ pub(super) enum Standing {
 }
 
 impl Policy {
-    pub(super) fn new(own: Origin, further: Vec<Origin>) -> Self {
-        Self { own, further }
+    pub(super) fn new(own: Origin, addresses: Addresses, further: Vec<Origin>) -> Self {
+        Self { secured: own.secured(), own, addresses, further }
+    }
+
+    /// Where a redirect of the gateway may lead besides its own origin.
+    pub(super) fn secured(&self) -> Option<&Origin> {
+        self.secured.as_ref()
+    }
+
+    /// The origin of a connection's target, if one may be made. It is one of a request that was checked, or of a redirect of the gateway.
+    pub(super) fn connects(&self, target: &http::Uri) -> Result<Origin, EgressFailure> {
+        match Origin::of_uri(target).ok().filter(|origin| self.secured.as_ref() == Some(origin)) {
+            Some(secured) => Ok(secured),
+            None => self.check(target).map(|(origin, _)| origin),
+        }
     }
 
     /// The origin of a request target, if requests may go there.
@@ -64,11 +90,15 @@ impl Policy {
     /// configured gateway, and to link-local or metadata addresses never.
     pub(super) fn admits(&self, origin: &Origin, address: IpAddr) -> Result<(), EgressFailure> {
         let class = AddressClass::of(address);
+        let of_gateway = self.standing(origin) == Some(Standing::Own) || self.secured.as_ref() == Some(origin);
         let admitted = match class {
             AddressClass::Public => true,
             AddressClass::Multicast => false,
             _ if origin.literal() == Some(address) => true,
-            AddressClass::Loopback | AddressClass::Private => self.standing(origin) == Some(Standing::Own),
+            AddressClass::Loopback | AddressClass::Private if of_gateway && self.addresses == Addresses::Public => {
+                return Err(EgressFailure::MovedInside { origin: origin.clone(), address, class });
+            }
+            AddressClass::Loopback | AddressClass::Private => of_gateway,
             AddressClass::LinkLocal | AddressClass::Metadata | AddressClass::Unspecified | AddressClass::Reserved => {
                 false
             }
@@ -92,7 +122,11 @@ mod tests {
     use super::*;
 
     fn policy(own: &str, further: &[&str]) -> Policy {
-        Policy::new(own.parse().unwrap(), further.iter().map(|origin| origin.parse().unwrap()).collect())
+        Policy::new(
+            own.parse().unwrap(),
+            Addresses::Any,
+            further.iter().map(|origin| origin.parse().unwrap()).collect(),
+        )
     }
 
     fn check(policy: &Policy, target: &str) -> Result<Standing, EgressFailure> {
@@ -192,5 +226,41 @@ mod tests {
         let ip = "169.254.169.254".parse().unwrap();
         assert!(policy.admits(&"http://169.254.169.254".parse().unwrap(), ip).is_ok());
         assert!(policy.admits(&"http://metadata.internal".parse().unwrap(), ip).is_err());
+    }
+
+    #[test]
+    fn a_gateway_that_was_public_stays_public() {
+        let own: Origin = "http://gateway.example".parse().unwrap();
+        let policy = Policy::new(own.clone(), Addresses::Public, Vec::new());
+        for address in
+            ["127.0.0.1", "::1", "10.0.0.9", "100.64.0.1", "fd12::1", "::ffff:192.168.0.1", "64:ff9b::10.0.0.9"]
+        {
+            let refused = policy.admits(&own, address.parse().unwrap()).unwrap_err();
+            let error = crate::Error::from(&refused);
+            assert_eq!(error.class, crate::Class::EgressDenied);
+            assert!(error.message.starts_with("http://gateway.example leads to "), "{error}");
+            assert!(error.hint.unwrap().contains("\"addresses\": \"any\""));
+        }
+        assert!(policy.admits(&own, "93.184.216.34".parse().unwrap()).is_ok());
+        assert!(policy.admits(&own.secured().unwrap(), "10.0.0.9".parse().unwrap()).is_err());
+        // Whoever writes an address means it.
+        let literal: Origin = "http://10.0.0.9".parse().unwrap();
+        let policy = Policy::new(literal.clone(), Addresses::Public, Vec::new());
+        assert!(policy.admits(&literal, "10.0.0.9".parse().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn a_redirect_leads_to_https_of_the_same_host_and_a_component_does_not() {
+        let policy = policy("http://gateway.example", &[]);
+        let secured: http::Uri = "https://gateway.example/mcp".parse().unwrap();
+        assert!(policy.check(&secured).is_err());
+        assert_eq!(policy.connects(&secured).unwrap().to_string(), "https://gateway.example");
+        assert!(policy.admits(policy.secured().unwrap(), "10.0.0.9".parse().unwrap()).is_ok());
+        for other in ["https://gateway.example:8443/", "https://other.example/", "http://gateway.example:8080/"] {
+            assert!(policy.connects(&other.parse().unwrap()).is_err(), "{other}");
+        }
+        for without in ["http://gateway.example:8080", "https://gateway.example"] {
+            assert_eq!(self::policy(without, &[]).secured(), None, "{without}");
+        }
     }
 }

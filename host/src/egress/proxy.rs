@@ -14,7 +14,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tower_service::Service;
 
-use super::{EgressFailure, Origin, Scheme, connect::described, failure::ProxyProblem, wire::Wire};
+use super::{
+    EgressFailure, Origin, Scheme, connect::described, failure::ProxyProblem, tls::AUTHORITY_VARIABLES, wire::Wire,
+};
 use crate::{
     Error, Result,
     config::{ProxySetting, Variables},
@@ -23,10 +25,23 @@ use crate::{
 /// Bytes of a proxy's answer to `CONNECT`, as curl allows for one line of it.
 const ANSWER: usize = 16 * 1024;
 
-/// The variables that say which proxy there is, as curl reads them: small letters count first, and an empty value is none.
-/// `HTTP_PROXY` is a request's header `Proxy` to a CGI program, so there it does not count (httpoxy).
-pub const PROXY_VARIABLES: [&str; 8] =
-    ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"];
+/// What the way to an origin depends on, of the environment: the proxies, and for TLS the authorities. One spelling where the system knows no
+/// other.
+#[must_use]
+pub fn variables_of_the_way(scheme: Scheme) -> Vec<&'static str> {
+    let (own, other) = match scheme {
+        Scheme::Http => ("http_proxy", "HTTP_PROXY"),
+        Scheme::Https => ("https_proxy", "HTTPS_PROXY"),
+    };
+    let mut names = vec![own, other, "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"];
+    if cfg!(windows) {
+        names.retain(|name| name.chars().all(|c| !c.is_ascii_lowercase()));
+    }
+    if scheme == Scheme::Https {
+        names.extend(AUTHORITY_VARIABLES);
+    }
+    names
+}
 
 /// Which proxies there are.
 #[derive(Default)]
@@ -67,7 +82,8 @@ impl Proxies {
         }
     }
 
-    /// As these variables say.
+    /// As these variables say, which are read as curl reads them: small letters count first, and an empty value is none. `HTTP_PROXY` is a
+    /// request's header `Proxy` to a CGI program, so there it does not count (httpoxy).
     pub(super) fn of_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| {
             let value = variable(name).filter(|value| !value.trim().is_empty())?;
@@ -92,6 +108,10 @@ impl Proxies {
             Scheme::Https => &self.https,
         };
         let Some(named) = named else { return Ok(None) };
+        // For names and for addresses alike, as pflow's own client has it.
+        if self.no.split(',').any(|item| item.trim() == "*") {
+            return Ok(None);
+        }
         let target = format!("{origin}/")
             .parse()
             .map_err(|error: http::uri::InvalidUri| EgressFailure::BadRequest { detail: error.to_string() })?;
@@ -106,6 +126,19 @@ impl Proxies {
             None => Err(wrong(named, origin, "is not the URL of a proxy")),
         }
     }
+}
+
+/// Whether an origin is reached by way of another proxy, or of none, where only some of these variables are handed on.
+#[must_use]
+pub fn leads_elsewhere(
+    origin: &Origin,
+    variable: impl Fn(&str) -> Option<String>,
+    handed_on: impl Fn(&str) -> bool,
+) -> bool {
+    let proxy = |proxies: Proxies| proxies.of(origin).map(|proxy| proxy.map(|proxy| proxy.at)).ok().flatten();
+    let with_all = proxy(Proxies::of_environment(&variable));
+    let with_these = proxy(Proxies::of_environment(|name| variable(name).filter(|_| handed_on(name))));
+    with_all != with_these
 }
 
 fn wrong(named: &Named, origin: &Origin, why: &'static str) -> EgressFailure {
@@ -344,6 +377,9 @@ mod tests {
             ("corp", "https://gw.corp:8443", true),
             ("orp", "https://gw.corp", false),
             ("*", "https://gw.corp", true),
+            ("*", "https://127.0.0.1:1", true),
+            ("example.com, * ", "https://[::1]:1", true),
+            ("*.com", "https://127.0.0.1:1", false),
             ("a, localhost ,127.0.0.1", "https://localhost:1", true),
             ("127.0.0.1", "https://127.0.0.1:1", true),
             ("127.0.0.0/8", "https://127.8.0.1:1", true),

@@ -81,6 +81,13 @@ impl Secrets {
         self.now().0.is_empty()
     }
 
+    /// The text without them.
+    pub(super) fn masked(&self, text: &str) -> String {
+        let mut bytes = text.as_bytes().to_vec();
+        self.now().mask(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     pub(super) fn mask_headers(&self, headers: &mut HeaderMap) {
         let (all, credentials) = {
             let state = self.0.read().unwrap_or_else(PoisonError::into_inner);

@@ -1,19 +1,24 @@
 //! Whom to trust, and what TLS agreed on or failed at.
-//! Takes the platform's roots and the user's `ca_file`; gives a client configuration. Never turns verification off.
+//! Takes the platform's roots, or those that the environment names, and the user's `ca_file`; gives a client configuration. Never turns verification off.
 
 use std::{
     error::Error as StdError,
+    ffi::OsString,
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
 
 use rustls::{CertificateError, ClientConfig, ClientConnection, ProtocolVersion, RootCertStore};
+use rustls_native_certs::{CertificateResult, load_certs_from_paths};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use tokio::sync::OnceCell;
 
 use super::failure::TlsProblem;
 use crate::{Error, Result};
+
+/// The variables that name authorities in place of the platform's, the first that counts first.
+pub(super) const AUTHORITY_VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
 /// What TLS agreed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,11 +57,11 @@ impl Tls {
 }
 
 fn client_config(further: Vec<CertificateDer<'static>>) -> Result<Arc<ClientConfig>, (TlsProblem, String)> {
-    let mut roots = platform_roots().clone();
+    let mut roots = usual_roots().clone();
     // They were accepted when they were read.
     roots.add_parsable_certificates(further);
     if roots.is_empty() {
-        return Err((TlsProblem::NoRoots, "there is no root certificate on this machine".into()));
+        return Err((TlsProblem::NoRoots, no_roots(|name| std::env::var_os(name))));
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
@@ -68,17 +73,79 @@ fn client_config(further: Vec<CertificateDer<'static>>) -> Result<Arc<ClientConf
     Ok(Arc::new(config))
 }
 
-fn platform_roots() -> &'static RootCertStore {
+/// Where a root certificate was looked for in vain.
+fn no_roots(variable: impl Fn(&str) -> Option<OsString>) -> String {
+    let named = AUTHORITY_VARIABLES
+        .into_iter()
+        .find_map(|name| Some((name, variable(name).filter(|value| !value.is_empty())?)));
+    match named {
+        Some((name, value)) => {
+            let value = crate::scrub::line(&value.to_string_lossy(), 200);
+            format!("{name} names {value}, where no certificate can be read")
+        }
+        None => "there is no root certificate on this machine".to_owned(),
+    }
+}
+
+/// The platform's roots, or those that the environment names in their place.
+fn usual_roots() -> &'static RootCertStore {
     static ROOTS: OnceLock<RootCertStore> = OnceLock::new();
     ROOTS.get_or_init(|| {
-        let loaded = rustls_native_certs::load_native_certs();
+        let loaded = load(|name| std::env::var_os(name));
         for error in &loaded.errors {
-            tracing::warn!(%error, "a root certificate of the platform cannot be read");
+            tracing::warn!(%error, "a root certificate cannot be read");
         }
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(loaded.certs);
         roots
     })
+}
+
+/// As pflow's own client has it: what `SSL_CERT_FILE` names counts alone, or else the folders of `SSL_CERT_DIR`, or else the platform's.
+/// An empty one is none: so an entry hands it on when it is not set.
+fn load(variable: impl Fn(&str) -> Option<OsString>) -> CertificateResult {
+    let [file, folders] = AUTHORITY_VARIABLES.map(&variable);
+    let is_empty = |value: &Option<OsString>| value.as_ref().is_some_and(|value| value.is_empty());
+    let emptied = is_empty(&file);
+    if let Some(file) = file.filter(|file| !file.is_empty()) {
+        // A pipe that nobody writes to would hold the process for ever.
+        if std::fs::metadata(&file).is_ok_and(|found| !found.is_file()) {
+            tracing::warn!("SSL_CERT_FILE ({}) is no ordinary file", file.display());
+            return CertificateResult::default();
+        }
+        return load_certs_from_paths(Some(Path::new(&file)), None);
+    }
+    let folders: Vec<PathBuf> = folders.iter().flat_map(std::env::split_paths).collect();
+    let folders: Vec<PathBuf> = folders.into_iter().filter(|folder| !folder.as_os_str().is_empty()).collect();
+    if !folders.is_empty() {
+        return all(folders.into_iter().map(|folder| load_certs_from_paths(None, Some(&folder))));
+    }
+    if emptied { of_the_platform() } else { rustls_native_certs::load_native_certs() }
+}
+
+/// The platform's roots where `SSL_CERT_FILE` is empty, which the library would take for the name of a file.
+#[cfg(all(unix, not(target_vendor = "apple")))]
+fn of_the_platform() -> CertificateResult {
+    let found = openssl_probe::probe();
+    let file = found.cert_file.into_iter().map(|file| load_certs_from_paths(Some(&file), None));
+    all(file.chain(found.cert_dir.into_iter().map(|folder| load_certs_from_paths(None, Some(&folder)))))
+}
+
+#[cfg(not(all(unix, not(target_vendor = "apple"))))]
+fn of_the_platform() -> CertificateResult {
+    rustls_native_certs::load_native_certs()
+}
+
+fn all(results: impl Iterator<Item = CertificateResult>) -> CertificateResult {
+    let mut all = results.fold(CertificateResult::default(), |mut all, next| {
+        all.certs.extend(next.certs);
+        all.errors.extend(next.errors);
+        all
+    });
+    // Most stand in a bundle, in a file of their own, and in a link to it.
+    all.certs.sort_unstable_by(|a, b| a.cmp(b));
+    all.certs.dedup();
+    all
 }
 
 fn read_roots(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
@@ -218,4 +285,65 @@ fn der(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     };
     let (content, after) = rest.split_at_checked(length)?;
     Some((*tag, content, after))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    /// How many certificates come of these values of the two variables.
+    fn loaded(file: Option<&Path>, folders: Option<&str>) -> usize {
+        let found = load(|name| match name {
+            "SSL_CERT_FILE" => file.map(|file| file.as_os_str().to_owned()),
+            _ => folders.map(OsString::from),
+        });
+        found.certs.len()
+    }
+
+    fn pem() -> String {
+        rcgen::generate_simple_self_signed(vec!["gw.corp".to_owned()]).unwrap().cert.pem()
+    }
+
+    #[test]
+    fn what_the_environment_names_stands_in_place_of_the_platforms_roots_and_an_empty_value_names_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, others) = (folder.path().join("one.pem"), folder.path().join("others"));
+        std::fs::create_dir(&others).unwrap();
+        std::fs::write(&file, pem()).unwrap();
+        std::fs::write(others.join("two.pem"), pem() + &pem()).unwrap();
+        let others = others.to_str().unwrap();
+        let usual = loaded(None, None);
+        assert_eq!(loaded(Some(&file), None), 1);
+        assert_eq!(loaded(None, Some(others)), 2);
+        assert_eq!(loaded(Some(Path::new("")), Some(others)), 2);
+        // As httpx has it: the file alone.
+        assert_eq!(loaded(Some(&file), Some(others)), 1);
+        assert_eq!(loaded(Some(&folder.path().join("gone.pem")), None), 0);
+        for (file, folders) in [(Some(Path::new("")), None), (None, Some("")), (Some(Path::new("")), Some(""))] {
+            assert_eq!(loaded(file, folders), usual, "{file:?}, {folders:?}");
+        }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_pipe_in_place_of_a_file_of_authorities_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe.pem");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert_eq!((loaded(Some(&pipe), None), loaded(Some(Path::new("/dev/zero")), None)), (0, 0));
+        assert!(read_roots(&pipe).unwrap_err().message.contains("it is no ordinary file"));
+        assert!(read_roots(Path::new("/dev/zero")).unwrap_err().message.contains("it is no ordinary file"));
+        let large = folder.path().join("large.pem");
+        std::fs::write(&large, pem().repeat(3_000)).unwrap();
+        assert!(read_roots(&large).unwrap_err().message.contains("larger than 1 MiB"));
+    }
+
+    #[test]
+    fn a_variable_that_leads_to_no_certificate_is_named() {
+        let said = no_roots(|name| (name == "SSL_CERT_FILE").then(|| "/gone.pem".into()));
+        assert_eq!(said, "SSL_CERT_FILE names /gone.pem, where no certificate can be read");
+        assert_eq!(no_roots(|_| Some(OsString::new())), "there is no root certificate on this machine");
+    }
 }

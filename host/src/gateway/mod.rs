@@ -144,6 +144,11 @@ impl Gateway {
         Box::pin(reports::health(&self.pool, self.deadline()))
     }
 
+    /// Whether it was found where its name must go on leading to.
+    pub(crate) fn shall_stay_public(&self) -> bool {
+        self.pool.egress.get().is_some_and(crate::egress::Egress::shall_stay_public)
+    }
+
     /// The tools of the last listing, before filters; empty before the first one.
     pub(crate) fn seen_tools(&self) -> Vec<SeenTool> {
         let Some(listed) = self.pool.listed() else { return Vec::new() };

@@ -796,6 +796,16 @@ class ProxyAll(_Proxied):
     names = ("ALL_PROXY",)
 
 
+class ProxySetLater(_Proxied):
+    """`HTTP_PROXY` is set when the entry was adopted already."""
+
+    def variables(self) -> dict[str, str]:
+        return {}
+
+    def later(self) -> dict[str, str]:
+        return super().variables()
+
+
 class ProxyWithPassword(_Proxied):
     """The proxy wants a user and a password, which stand in its URL."""
 
@@ -838,6 +848,18 @@ class ProxyTunnelWithPassword(ProxyTunnel):
         if request.header("proxy-authorization") == wanted:
             return None
         return b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"
+
+
+class ProxyTunnelSetLater(ProxyTunnel):
+    """`https_proxy` is set when the entry was adopted already."""
+
+    names = ("https_proxy",)
+
+    def variables(self) -> dict[str, str]:
+        return {}
+
+    def later(self) -> dict[str, str]:
+        return super().variables()
 
 
 class ProxyTunnelRefused(ProxyTunnel):

@@ -124,6 +124,10 @@ class Peer:
         """The environment that pflow is started in."""
         return dict(self.environment)
 
+    def later(self) -> dict[str, str]:
+        """What is set only after the entry was adopted."""
+        return {}
+
     # -- what happens to a request
     def take(self, request: Request, connection: Connection) -> Reply:
         """Note it, count it, answer it."""

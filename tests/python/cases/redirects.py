@@ -154,6 +154,29 @@ class Redirect307Chain(_Moved):
         return f"{self.prefix}/mcp/" if request.path == "/v1" else None
 
 
+class Redirect308RoundAbout(_Moved):
+    """308 from one path to another, and back."""
+
+    timeout = 5
+
+    def moved(self, request: Request) -> str | None:
+        return {"/mcp": f"{self.prefix}/v1", "/v1": f"{self.prefix}/mcp"}.get(request.path)
+
+
+class Redirect307CookieFirst(_Moved):
+    """307 to itself, until a cookie comes back."""
+
+    works = True
+
+    def route(self, request: Request, connection: Connection) -> Reply:
+        if "seen=1" not in (request.header("cookie") or ""):
+            return http(307, ("Location", f"{self.prefix}/mcp"), ("Set-Cookie", "seen=1; Path=/"))
+        return Peer.route(self, request, connection)
+
+    def reaches(self, request: Request) -> bool:
+        return "seen=1" in (request.header("cookie") or "")
+
+
 class Redirect307NoLocation(_Moved):
     """307 without a `Location`."""
 

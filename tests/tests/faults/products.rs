@@ -263,3 +263,31 @@ async fn metadata_of_the_gateway_attributes_for_certain() {
     let tool = tools["tools"].as_array().unwrap().iter().find(|t| t["name"] == "github_create_issue").unwrap();
     assert_eq!((tool["service"].as_str(), tool["attribution"].as_str()), (Some("github"), Some("reported")), "{tool}");
 }
+
+/// What `test` asked, in order.
+async fn asked(gateway: Arc<dyn Gateway>, path: &str, token: Option<&str>) -> Vec<String> {
+    let fake = serve(gateway).await.at(path);
+    let report = good(&home(&fake, token).await, &["test", "g"]).await;
+    assert_eq!(report["ok"], true, "{report}");
+    let of = |path: &str| path.split('?').next().unwrap_or_default().replace(SERVER, "ID");
+    let records = fake.log().records();
+    records.into_iter().map(|r| r.rpc.unwrap_or_else(|| format!("{} {}", r.method, of(&r.path)))).collect()
+}
+
+/// The counts are those of the version before 2026-11-27: nothing that was learned since costs a healthy gateway a request.
+#[tokio::test]
+async fn a_test_of_a_healthy_gateway_asks_these_questions_and_no_others() {
+    let handshake = ["server/discover", "initialize", "notifications/initialized", "tools/list"];
+    let generic = |eras, page| Arc::new(Generic::new(Config { eras, page, ..Config::default() }));
+    let legacy = [&handshake[..], &["DELETE /mcp"]].concat();
+    let paged = [&handshake[..], &["tools/list", "DELETE /mcp"]].concat();
+    assert_eq!(asked(generic(Eras::Legacy, None), "/mcp", None).await, legacy);
+    assert_eq!(asked(generic(Eras::Legacy, Some(10)), "/mcp", None).await, paged);
+    assert_eq!(asked(generic(Eras::Modern, None), "/mcp", None).await, ["server/discover", "tools/list"]);
+    assert_eq!(asked(Arc::new(Docker::new(docker::Config::default())), "/mcp", None).await, legacy);
+    let config = context_forge::Config::usual();
+    let token = config.token();
+    let forge = [&handshake[..], &["GET /v1/servers/ID/tools"]].concat();
+    let path = format!("/servers/{SERVER}/mcp");
+    assert_eq!(asked(Arc::new(ContextForge::new(config)), &path, Some(&token)).await, forge);
+}

@@ -89,11 +89,11 @@ async fn a_proxy_that_is_not_there_is_to_blame_and_not_the_gateway() {
 }
 
 #[tokio::test]
-async fn an_entry_carries_the_proxy_variables_that_are_set_to_where_pflow_starts_serve() {
+async fn an_entry_carries_the_variables_of_the_way_to_where_pflow_starts_serve_whether_they_are_set_or_not() {
     let plain = json!({"old": {"type": "http", "url": format!("{CORP}/mcp")}});
     let home = Home::new(&program().await, &plain).unwrap();
     let home = home
-        .with("HTTPS_PROXY", "http://ann:s3cret@proxy.invalid:3128")
+        .with("HTTP_PROXY", "http://ann:s3cret@proxy.invalid:3128")
         .with("NO_PROXY", "localhost")
         .with("ALL_PROXY", "");
     for words in [&["add", "new", &format!("{CORP}/mcp"), "--no-test"][..], &["adopt", "old", "--no-test"]] {
@@ -102,12 +102,11 @@ async fn an_entry_carries_the_proxy_variables_that_are_set_to_where_pflow_starts
     }
     let written = std::fs::read_to_string(home.path().join(".pflow/mcp-servers.json")).unwrap();
     let file: Value = serde_json::from_str(&written).unwrap();
+    let carried = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"];
     for name in ["new", "old"] {
-        assert_eq!(
-            file["mcpServers"][name]["env"],
-            json!({"HTTPS_PROXY": "${HTTPS_PROXY:-}", "NO_PROXY": "${NO_PROXY:-}"}),
-            "{written}"
-        );
+        let env = file["mcpServers"][name]["env"].as_object().unwrap();
+        assert!(carried.iter().all(|name| env[*name] == json!(format!("${{{name}:-}}"))), "{written}");
+        assert_eq!(env.len(), carried.len(), "{written}");
     }
     assert!(!written.contains("s3cret"), "{written}");
 }

@@ -82,7 +82,8 @@ pub(super) fn load(bytes: &[u8], limits: Limits, code: &CodeStore) -> pflow_gate
 /// Why it does not start.
 async fn refused(bytes: &[u8]) -> Error {
     let stand = Stand::with(load(bytes, limits(), &CodeStore::default()).unwrap()).await;
-    let started = Conversation::start(&stand.runtime, stand.egress(&[]), Arc::new(Heard::default()), PATIENCE).await;
+    let started =
+        Conversation::start(&stand.runtime, stand.egress(&[], &[]), Arc::new(Heard::default()), PATIENCE).await;
     match started {
         Err(Failure::Host(error)) => error,
         Err(other) => panic!("{other:?}"),

@@ -150,7 +150,7 @@ async fn starts(bytes: &[u8], code: &CodeStore) -> bool {
     use pflow_gateway::runtime::Conversation;
     let stand = Stand::with(load(bytes, limits(), code).unwrap()).await;
     let events = std::sync::Arc::new(super::stand::Heard::default());
-    Conversation::start(&stand.runtime, stand.egress(&[]), events, super::stand::PATIENCE).await.is_ok()
+    Conversation::start(&stand.runtime, stand.egress(&[], &[]), events, super::stand::PATIENCE).await.is_ok()
 }
 
 #[tokio::test]

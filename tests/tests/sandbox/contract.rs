@@ -215,7 +215,8 @@ fn type_count(bytes: &[u8]) -> u32 {
 async fn a_component_whose_types_are_others_under_the_same_names_never_gets_a_call() {
     let runtime = load(&replaced("repeated-cursor", "repeated-cursox"), limits(), &CodeStore::default()).unwrap();
     let stand = Stand::with(runtime).await;
-    let started = Conversation::start(&stand.runtime, stand.egress(&[]), Arc::new(Heard::default()), PATIENCE).await;
+    let started =
+        Conversation::start(&stand.runtime, stand.egress(&[], &[]), Arc::new(Heard::default()), PATIENCE).await;
     let Err(Failure::Host(error)) = started else { panic!("it started") };
     assert_eq!(error.class, Class::Component, "{error:?}");
     assert!(error.message.contains("repeated-cursox"), "{error:?}");

@@ -357,3 +357,314 @@ pub(super) async fn ten_thousand_requests(strike: Strike<'_>) {
     assert_eq!(outcome.requests, 200);
     assert!(outcome.answer().contains("ConnectionLimitReached"), "{}", outcome.answer());
 }
+
+/// Nothing of it left: the path is neither the endpoint nor allowed.
+async fn fenced_off(strike: Strike<'_>, paths: &[&'static str], asked: &[&str]) {
+    let outcome = strike.fenced(paths).asking(asked).run().await;
+    denied(&outcome, asked.len());
+}
+
+pub(super) async fn other_paths(strike: Strike<'_>) {
+    let asked = [
+        "GET /admin",
+        "GET /v1/tools",
+        "GET /mcp",
+        "GET //",
+        "GET /%2f",
+        "GET /?",
+        "GET /.",
+        "GET /health/",
+        "GET /Health",
+    ];
+    // The last but seven is the endpoint itself in another spelling of nothing: a query is no path.
+    let outcome = strike.fenced(&[]).asking(&asked).run().await;
+    let lines = outcome.lines();
+    assert_eq!(lines.len(), asked.len(), "{lines:?}");
+    for (target, got) in lines {
+        assert_eq!(got.starts_with("status: 200"), target.ends_with("/?"), "{target}: {got}");
+    }
+    assert!(outcome.on_the_wire.iter().all(|request| request.starts_with("GET /? ")), "{:?}", outcome.on_the_wire);
+}
+
+pub(super) async fn other_methods(strike: Strike<'_>) {
+    let asked = [
+        "PUT /",
+        "PATCH /",
+        "OPTIONS /",
+        "MKCOL /",
+        "PROPFIND /",
+        "delete /",
+        "Post /",
+        "POST /health",
+        "DELETE /health",
+        "PUT /open/a",
+        "DELETE /open/a",
+    ];
+    fenced_off(strike, &["/open/*"], &asked).await;
+}
+
+pub(super) async fn dotted_paths(strike: Strike<'_>) {
+    let asked = [
+        "GET /open/..",
+        "GET /open/../admin",
+        "GET /open/./../admin",
+        "GET /open/a/../../admin",
+        "GET /open/.",
+        "GET /open//admin",
+        "GET /open/a//../admin",
+        "GET /open",
+        "GET /openly",
+    ];
+    fenced_off(strike, &["/open/*"], &asked).await;
+}
+
+pub(super) async fn decoded_paths(strike: Strike<'_>) {
+    let asked = [
+        "GET /open/%2e%2e/admin",
+        "GET /open/%2E./admin",
+        "GET /open/%252e%252e/admin",
+        "GET /open/..%2fadmin",
+        "GET /open/%2e%2e%2fadmin",
+        "GET /open/..%5cadmin",
+        "GET /open%2f..%2fadmin",
+        "GET /open/a%00/../admin",
+        "GET /%6fpen/../admin",
+        "GET /open/a%0d%0aadmin",
+    ];
+    fenced_off(strike, &["/open/*"], &asked).await;
+}
+
+pub(super) async fn path_parameters(strike: Strike<'_>) {
+    let asked = ["GET /open/..;/admin", "GET /open/..;a=b/admin", "GET /open/%2e%2e;/admin", "GET /open/.;/../admin"];
+    fenced_off(strike, &["/open/*"], &asked).await;
+}
+
+pub(super) async fn targets_of_other_forms(strike: Strike<'_>) {
+    let elsewhere = strike.stand.elsewhere.url();
+    let targets =
+        [format!("{elsewhere}/"), "*".into(), "evil.example:80".into(), "//evil.example/".into(), "admin".into()];
+    let outcome = strike.fenced(&[]).at(&targets.each_ref().map(String::as_str)).run().await;
+    let lines = outcome.lines();
+    assert_eq!(lines.len(), 2 * targets.len(), "{lines:?}");
+    assert!(lines.iter().all(|(_, got)| !got.starts_with("status")), "{lines:?}");
+    assert!(outcome.on_the_wire.is_empty(), "{:?}", outcome.on_the_wire);
+}
+
+pub(super) async fn redirect_behind_the_fence(strike: Strike<'_>) {
+    let outcome = strike.fenced(&["/open/*"]).asking(&["GET /open/leave"]).run().await;
+    assert!(outcome.lines()[0].1.starts_with("status: 307"), "{:?}", outcome.lines());
+    assert_eq!(outcome.on_the_wire.len(), 1, "{:?}", outcome.on_the_wire);
+}
+
+/// Each of these headers is refused when it is set, and none was sent.
+async fn no_header(strike: Strike<'_>, count: usize) {
+    let outcome = strike.run().await;
+    let lines = outcome.lines();
+    assert_eq!(lines.len(), count, "{lines:?}");
+    assert!(lines.iter().all(|(_, got)| got.contains("header refused")), "{lines:?}");
+    assert!(outcome.on_the_wire.is_empty(), "{:?}", outcome.on_the_wire);
+}
+
+pub(super) async fn override_the_method(strike: Strike<'_>) {
+    no_header(strike, 5).await;
+}
+
+pub(super) async fn stand_in_addresses(strike: Strike<'_>) {
+    no_header(strike, 12).await;
+}
+
+pub(super) async fn stand_in_users(strike: Strike<'_>) {
+    no_header(strike, 7).await;
+}
+
+pub(super) async fn underscored_headers(strike: Strike<'_>) {
+    no_header(strike, 6).await;
+}
+
+pub(super) async fn hop_by_hop_headers(strike: Strike<'_>) {
+    no_header(strike, 11).await;
+}
+
+pub(super) async fn headers_without_end(strike: Strike<'_>) {
+    let outcome = strike.run().await;
+    let count: usize = outcome.answer().strip_prefix("refused after ").unwrap().parse().unwrap();
+    // Of about a kilobyte each.
+    assert!(count <= 256, "{count}");
+}
+
+answered!(header_of_a_megabyte: "value refused true, name refused true");
+
+pub(super) async fn other_codings_asked_for(strike: Strike<'_>) {
+    let outcome = strike.run().await;
+    assert_eq!(outcome.on_the_wire.len(), 2, "nothing was tried: {}", outcome.answer());
+    let headers = headers(&outcome.on_the_wire);
+    let asked: Vec<_> = headers.iter().filter(|(name, _)| name == "accept-encoding").collect();
+    assert!(asked.len() == 2 && asked.iter().all(|(_, value)| value == "gzip, deflate, br"), "{asked:?}");
+}
+
+pub(super) async fn read_the_cookies(strike: Strike<'_>) {
+    let outcome = strike.run().await;
+    let sent =
+        outcome.on_the_wire.iter().filter(|request| request.contains("cookie: session=c00kie-0123456789-abcdef"));
+    assert_eq!(sent.count(), 2, "the host sent no cookie: nothing was tried");
+    let answer = outcome.answer();
+    assert!(answer.contains("session="), "nothing was echoed: {answer}");
+    assert!(!answer.contains("c00kie-0123456789-abcdef") && !answer.contains("set-cookie"), "{answer}");
+}
+
+pub(super) async fn cookies_of_others(strike: Strike<'_>) {
+    let outcome = strike.run().await;
+    assert_eq!(outcome.on_the_wire.len(), 2);
+    assert!(outcome.on_the_wire.iter().all(|request| !request.contains("forged")), "{:?}", outcome.on_the_wire);
+}
+
+pub(super) async fn cookies_without_end(strike: Strike<'_>) {
+    let outcome = strike.run().await;
+    assert_eq!(outcome.answer(), "all set");
+    let longest = outcome.on_the_wire.iter().map(String::len).max().unwrap_or_default();
+    assert!((1_000..12 << 10).contains(&longest), "{longest} bytes");
+}
+
+pub(super) async fn redirect_to_itself(strike: Strike<'_>) {
+    let outcome = strike.run().await;
+    assert!(outcome.answer().contains("LoopDetected"), "{}", outcome.answer());
+    assert_eq!(outcome.on_the_wire.len(), 1);
+}
+
+pub(super) async fn redirect_for_ever(strike: Strike<'_>) {
+    let outcome = strike.run().await;
+    assert!(outcome.answer().contains("LoopDetected"), "{}", outcome.answer());
+    assert_eq!((outcome.on_the_wire.len(), outcome.requests), (21, 21));
+}
+
+pub(super) async fn redirect_with_a_body(strike: Strike<'_>) {
+    // That nobody else was reached is what `is_left_alone` looks at.
+    let outcome = strike.asking(&["GET /away", "HEAD /away"]).run().await;
+    assert!(outcome.lines().iter().all(|(_, got)| got.starts_with("status: 307")), "{:?}", outcome.lines());
+}
+
+pub(super) async fn redirect_in_odd_spellings(strike: Strike<'_>) {
+    let asked: Vec<String> = (0..10).map(|n| format!("GET /odd-{n}")).collect();
+    let outcome = strike.asking(&asked.iter().map(String::as_str).collect::<Vec<_>>()).run().await;
+    let lines = outcome.lines();
+    assert_eq!(lines.len(), 10);
+    assert!(lines.iter().all(|(_, got)| got.starts_with("status: 308") || got.starts_with("error")), "{lines:?}");
+    assert_eq!(outcome.on_the_wire.len(), 10, "one was followed: {:?}", outcome.on_the_wire);
+}
+
+/// Its body is cut, and before it was much.
+async fn undone_in_part(strike: Strike<'_>) {
+    let outcome = strike.run().await;
+    let answer = outcome.answer();
+    assert!(answer.len() < 2 << 20, "{} bytes", answer.len());
+    assert!(answer.contains("broken:"), "{}", &answer[..answer.len().min(500)]);
+}
+
+pub(super) async fn gzip_bomb(strike: Strike<'_>) {
+    undone_in_part(strike).await;
+}
+
+pub(super) async fn bomb_in_a_bomb(strike: Strike<'_>) {
+    undone_in_part(strike).await;
+}
+
+pub(super) async fn gzip_head_without_end(strike: Strike<'_>) {
+    undone_in_part(strike).await;
+}
+
+pub(super) async fn gzip_members_without_end(strike: Strike<'_>) {
+    undone_in_part(strike).await;
+}
+
+pub(super) async fn codings_on_codings(strike: Strike<'_>) {
+    let outcome = strike.asking(&["GET /codings-4", "GET /codings-3000"]).run().await;
+    for (target, got) in outcome.lines() {
+        assert!(got.starts_with("error: ") && got.contains("ContentCoding"), "{target}: {got}");
+    }
+    assert_eq!(outcome.on_the_wire.len(), 2);
+}
+
+pub(super) async fn coding_that_nobody_knows(strike: Strike<'_>) {
+    let outcome = strike.run().await;
+    assert!(outcome.answer().contains("broken:") && !outcome.answer().contains("hostile"), "{}", outcome.answer());
+}
+
+pub(super) async fn retry_after_centuries(strike: Strike<'_>) {
+    let waits = [
+        "4294967295",
+        "99999999999999999999999",
+        "-1",
+        "1e9",
+        "NaN",
+        "Fri,_31_Dec_9999_23:59:59_GMT",
+        "0x10",
+        "Thu,_01_Jan_1970_00:00:99_GMT",
+        "",
+    ];
+    let asked: Vec<String> = waits.iter().map(|wait| format!("GET /wait-{wait}")).collect();
+    let outcome = strike.asking(&asked.iter().map(String::as_str).collect::<Vec<_>>()).run().await;
+    let lines = outcome.lines();
+    assert_eq!(lines.len(), waits.len());
+    assert!(lines.iter().all(|(_, got)| got.starts_with("status: 503")), "{lines:?}");
+    assert_eq!(outcome.on_the_wire.len(), waits.len(), "{:?}", outcome.on_the_wire);
+}
+
+pub(super) async fn retry_at_once_for_ever(strike: Strike<'_>) {
+    let outcome = strike.asking(&["GET /wait-0", "GET /wait-0", "POST /wait-0"]).run().await;
+    assert!(outcome.lines()[0].1.starts_with("status: 503"), "{:?}", outcome.lines());
+    let gets = outcome.on_the_wire.iter().filter(|request| request.starts_with("GET")).count();
+    // Each is asked once more, and no more than that; what may change something is not.
+    assert_eq!((gets, outcome.on_the_wire.len()), (4, 5), "{:?}", outcome.on_the_wire);
+}
+
+/// An answer may be long in coming; the call ends when its time does.
+pub(super) async fn provisional_answers_without_end(strike: Strike<'_>) {
+    strike.run().await.limit("wall");
+}
+
+pub(super) async fn trailers_without_end(strike: Strike<'_>) {
+    undone_in_part(strike).await;
+}
+
+pub(super) async fn chunk_extension_without_end(strike: Strike<'_>) {
+    undone_in_part(strike).await;
+}
+
+pub(super) async fn two_lengths(strike: Strike<'_>) {
+    cut(strike, "error: ").await;
+}
+
+pub(super) async fn answer_that_stops_short(strike: Strike<'_>) {
+    undone_in_part(strike).await;
+}
+
+pub(super) async fn statuses_out_of_range(strike: Strike<'_>) {
+    let asked = [
+        "GET /status-099",
+        "GET /status-000",
+        "GET /status-1000",
+        "GET /status-abc",
+        "GET /status--20",
+        "GET /status-999",
+    ];
+    let outcome = strike.asking(&asked).run().await;
+    let lines = outcome.lines();
+    assert_eq!(lines.len(), asked.len(), "{lines:?}");
+    for (target, got) in lines {
+        assert_eq!(got.starts_with("status: 999"), target.ends_with("999"), "{target}: {got}");
+        assert!(got.starts_with("status: 999") || got.starts_with("error: "), "{target}: {got}");
+    }
+}
+
+pub(super) async fn options_out_of_range(strike: Strike<'_>) {
+    let outcome = strike.run().await;
+    let lines = outcome.lines();
+    assert_eq!(lines.len(), 5, "{lines:?}");
+    assert!(lines[0].1.starts_with("status: 200"), "{lines:?}");
+    assert!(
+        lines
+            .iter()
+            .all(|(_, got)| got.starts_with("status: 200") || got.contains("imeout") || got.contains("refused")),
+        "{lines:?}"
+    );
+}

@@ -3,6 +3,7 @@
 //! asserted is what was on the wire.
 
 use std::{
+    io::Write as _,
     net::SocketAddr,
     sync::{
         Arc, Mutex,
@@ -11,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use flate2::{Compression, write::GzEncoder};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -146,6 +148,108 @@ async fn serve(mut stream: TcpStream, seen: &Seen, elsewhere: Option<SocketAddr>
                     stream.write_all(format!("x-{count}: {}\r\n", "x".repeat(1000)).as_bytes()).await?;
                 }
             }
+            "cookie" => {
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nset-cookie: session=c00kie-0123456789-abcdef; Path=/\r\ncontent-length: 2\r\n\r\nok")
+                    .await?;
+            }
+            "cookies-of-others" => {
+                let others =
+                    ["Domain=example.com", "Domain=com", "Domain=.1", "Domain=0.0.1", "Path=/elsewhere", "Max-Age=0"];
+                let lines: String = others.iter().map(|more| format!("set-cookie: other=forged; {more}\r\n")).collect();
+                stream.write_all(format!("HTTP/1.1 200 OK\r\n{lines}content-length: 2\r\n\r\nok").as_bytes()).await?;
+            }
+            "more-cookies" => {
+                let nth = seen.requests.lock().unwrap().len();
+                let lines: String =
+                    (0..12).map(|n| format!("set-cookie: c{nth}-{n}={}; Path=/\r\n", "x".repeat(3_000))).collect();
+                stream.write_all(format!("HTTP/1.1 200 OK\r\n{lines}content-length: 2\r\n\r\nok").as_bytes()).await?;
+            }
+            "round" => stream.write_all(&moved(307, path)).await?,
+            "leave" => stream.write_all(&moved(307, "/admin")).await?,
+            "away" => {
+                let target = elsewhere.map(|address| format!("http://{address}/landed")).unwrap_or_default();
+                stream.write_all(&moved(307, &target)).await?;
+            }
+            odd if odd.starts_with("odd-") && odd != "odd-coding" => {
+                let (own, other) =
+                    (stream.local_addr()?, elsewhere.map(|address| address.to_string()).unwrap_or_default());
+                let location = match odd {
+                    "odd-0" => format!("//{other}/"),
+                    "odd-1" => format!("http:\\\\{other}\\"),
+                    "odd-2" => format!("http://{own}@{other}/"),
+                    "odd-3" => format!("\t//{other}/"),
+                    "odd-4" => format!("/\\{other}/"),
+                    "odd-5" => format!("http://{other}#@{own}/"),
+                    "odd-6" => format!("https://{own}/"),
+                    "odd-7" => "javascript:alert(1)".to_owned(),
+                    "odd-8" => format!("http://user:pass@{own}/"),
+                    _ => format!("http:{other}/"),
+                };
+                stream.write_all(&moved(308, &location)).await?;
+            }
+            "bomb" => stream.write_all(&coded("gzip", &gzip(&vec![0; 8 << 20]))).await?,
+            "bomb-in-a-bomb" => {
+                stream.write_all(&coded("gzip, gzip, gzip", &gzip(&gzip(&gzip(&vec![0; 8 << 20]))))).await?;
+            }
+            "gzip-head" => {
+                // Its flag says that a name follows, which ends with a zero.
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n\x1f\x8b\x08\x08\0\0\0\0\0\x03")
+                    .await?;
+                loop {
+                    stream.write_all(&[b'x'; 0x1_0000]).await?;
+                }
+            }
+            "gzip-members" => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n").await?;
+                let members = gzip(b"").repeat(3_000);
+                loop {
+                    stream.write_all(&members).await?;
+                }
+            }
+            codings if codings.starts_with("codings-") => {
+                let count = codings.trim_start_matches("codings-").parse().unwrap_or(1);
+                stream.write_all(&coded(&vec!["gzip"; count].join(", "), &gzip(b"{}"))).await?;
+            }
+            "odd-coding" => stream.write_all(&coded("zstd", b"\x28\xb5\x2f\xfd\x04\x00\x41\x00\x00hostile")).await?,
+            wait if wait.starts_with("wait-") => {
+                let wait = wait.trim_start_matches("wait-").replace('_', " ");
+                let head = format!("HTTP/1.1 503 Busy\r\nretry-after: {wait}\r\ncontent-length: 0\r\n\r\n");
+                stream.write_all(head.as_bytes()).await?;
+            }
+            "provisional" => loop {
+                stream.write_all(&b"HTTP/1.1 102 Processing\r\n\r\n".repeat(100)).await?;
+            },
+            "trailers" => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n").await?;
+                for count in 0_u64.. {
+                    stream.write_all(format!("x-{count}: {}\r\n", "x".repeat(1000)).as_bytes()).await?;
+                }
+            }
+            "extension" => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2;").await?;
+                loop {
+                    stream.write_all(&[b'x'; 0x1_0000]).await?;
+                }
+            }
+            "two-lengths" => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 30\r\n\r\nok").await?;
+            }
+            "short" => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nok").await?;
+                return Ok(());
+            }
+            status if status.starts_with("status-") => {
+                let status = status.trim_start_matches("status-");
+                let head = format!("HTTP/1.1 {status} Odd\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                stream.write_all(head.as_bytes()).await?;
+                return Ok(());
+            }
+            _ if path.contains("/on/") => {
+                let step: usize = path.rsplit('/').next().and_then(|step| step.parse().ok()).unwrap_or_default();
+                stream.write_all(&moved(308, &format!("/on/{}", step + 1))).await?;
+            }
             "silent" => {
                 // Until the other side gives up.
                 let mut nothing = [0; 1];
@@ -161,4 +265,19 @@ async fn serve(mut stream: TcpStream, seen: &Seen, elsewhere: Option<SocketAddr>
             _ => stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await?,
         }
     }
+}
+
+fn moved(status: u16, location: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status} Moved\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n").into_bytes()
+}
+
+fn coded(coding: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-encoding: {coding}\r\ncontent-length: {}\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
+}
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
 }

@@ -114,10 +114,11 @@ impl Stand {
         Self { runtime, server, elsewhere, names: Names::default() }
     }
 
-    pub(super) fn egress(&self, allow: &[&str]) -> Egress {
+    pub(super) fn egress(&self, allow: &[&str], paths: &[&str]) -> Egress {
         let mut config = GatewayConfig::for_url(&self.server.url()).unwrap();
         config.allow_origins = allow.iter().map(|origin| origin.parse().unwrap()).collect();
         config.timeout = Duration::from_millis(700);
+        config.paths = paths.iter().map(|path| path.parse().unwrap()).collect();
         let mut limits = EgressLimits::default();
         limits.response_body = 1 << 20;
         limits.request_body = 1 << 20;
@@ -130,7 +131,8 @@ impl Stand {
     }
 
     pub(super) fn strike<'a>(&'a self, name: &'a str, point: Point) -> Strike<'a> {
-        Strike { stand: self, name, point, allow: Vec::new(), arguments: String::new() }
+        // Attacks on something else than paths shall get as far as they can.
+        Strike { stand: self, name, point, allow: Vec::new(), paths: vec!["/*", "POST /*"], arguments: String::new() }
     }
 
     /// The host answers a decent conversation, in the same process, with the same runtime.
@@ -163,10 +165,26 @@ pub(super) struct Strike<'a> {
     name: &'a str,
     point: Point,
     allow: Vec<&'a str>,
+    /// What the component may ask of the server, besides its endpoint.
+    paths: Vec<&'static str>,
     arguments: String,
 }
 
 impl<'a> Strike<'a> {
+    /// With nothing but these in `paths`.
+    pub(super) fn fenced(mut self, paths: &[&'static str]) -> Self {
+        self.paths = paths.to_vec();
+        self
+    }
+
+    /// These methods and targets, at the server.
+    pub(super) fn asking(mut self, asked: &[&str]) -> Self {
+        let url = self.stand.server.url();
+        let lines = asked.iter().filter_map(|line| line.split_once(' '));
+        self.arguments = lines.map(|(method, path)| format!("{method} {url}{path}")).collect::<Vec<_>>().join("\n");
+        self
+    }
+
     /// With these origins in `allow_origins`.
     pub(super) fn allow(mut self, origin: &'a str) -> Self {
         self.allow.push(origin);
@@ -199,7 +217,8 @@ impl<'a> Strike<'a> {
     async fn attempt(&self, heard: &Arc<Heard>) -> Result<(Conversation, Result<String, Failure>), Failure> {
         let events: Arc<dyn Events> = heard.clone();
         let mut conversation =
-            Conversation::start(&self.stand.runtime, self.stand.egress(&self.allow), events, PATIENCE).await?;
+            Conversation::start(&self.stand.runtime, self.stand.egress(&self.allow, &self.paths), events, PATIENCE)
+                .await?;
         if self.point == Point::Select {
             let result =
                 conversation.select(&rules(self.name), &[candidate()], PATIENCE).await.map(|v| format!("{v:?}"));

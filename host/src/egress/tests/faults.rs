@@ -432,3 +432,25 @@ async fn every_failure_has_a_sentence_and_a_code() {
         assert!(!failure.to_wasi().to_string().is_empty());
     }
 }
+
+#[tokio::test]
+async fn a_port_that_takes_connections_and_never_speaks_tls_is_told_so_by_whoever_gives_up_first() {
+    let silent = Server::start(|_, stream| async move {
+        let _open = stream;
+        std::future::pending().await
+    })
+    .await;
+    let url = silent.url().replace("http://", "https://");
+    let mut config = config(&url);
+    // Shorter than what there is for a connection, and longer.
+    for timeout in [Duration::from_millis(300), Duration::from_secs(5)] {
+        config.timeout = timeout;
+        let limits = EgressLimits { connect: Duration::from_millis(600), ..EgressLimits::default() };
+        let egress = Egress::new(&config, &limits).unwrap();
+        let failure = fetch(&egress, get(&url)).await.unwrap_err();
+        assert!(matches!(failure, EgressFailure::Timeout { phase: Phase::Tls, .. }), "{failure:?}");
+        assert!(failure.hint().unwrap().contains("its URL begins with http://"), "{failure:?}");
+        let trace = egress.last_connection().unwrap();
+        assert!(trace.connect.unwrap().outcome.is_ok() && trace.tls.unwrap().outcome.is_err());
+    }
+}

@@ -245,26 +245,92 @@ async fn a_redirect_within_the_origin_is_followed_once_with_method_body_and_cred
 }
 
 #[tokio::test]
-async fn a_redirect_that_leads_round_or_elsewhere_ends_as_an_answer() {
-    for (status, location, requests) in [
-        ("307 x", "/b", 2),
-        ("308 x", "/mcp", 1),
-        ("301 x", "/mcp/", 1),
-        ("302 x", "/mcp/", 1),
-        ("303 x", "/mcp/", 1),
-        ("307 x", "http://127.0.0.1:9/mcp/", 1),
-        ("307 x", "https://127.0.0.1:PORT/mcp/", 1),
-        ("307 x", "http://user@127.0.0.1:PORT/mcp/", 1),
-        ("307 x", "//evil.example/mcp", 1),
+async fn a_chain_of_redirects_within_the_origin_is_followed_to_its_end() {
+    let gateway = Scripted::start(|number, _| {
+        let status = if number % 2 == 0 { "307 x" } else { "308 x" };
+        let next = format!("location: /step/{number}\r\n");
+        Some(if number < 20 { answer(status, &next, b"") } else { ok("", b"done") })
+    })
+    .await;
+    let egress = egress(&gateway.server.url());
+    egress.set_credentials(bearer("right-token"));
+    let got = fetch(&egress, post(&gateway.server.url(), "tools/call")).await.unwrap();
+    assert_eq!(got, (200, Bytes::from_static(b"done")));
+    let asked = gateway.asked();
+    assert_eq!(asked.len(), 21);
+    assert!(asked[20].starts_with("POST /step/19 HTTP/1.1\r\n"), "{asked:?}");
+    assert!(asked.iter().all(|request| request.contains("Bearer right-token") && request.contains("tools/call")));
+}
+
+#[tokio::test]
+async fn redirects_that_do_not_end_are_given_up_and_their_way_is_told() {
+    for (next, requests, way) in [
+        (["/mcp", "/mcp"], 1, "/mcp → /mcp"),
+        (["/b?key=hidden", "/mcp"], 2, "/mcp → /b → /mcp"),
+        (["/mcp/", "/c"], 3, "/mcp → /mcp/ → /c → /mcp/"),
+    ] {
+        let gateway = Scripted::start(move |number, _| {
+            Some(answer("308 x", &format!("location: {}\r\n", next[number % 2]), b""))
+        })
+        .await;
+        let failure =
+            fetch(&egress(&gateway.server.url()), post(&gateway.server.url(), "tools/call")).await.unwrap_err();
+        assert_eq!(failure.to_string(), format!("http://{} redirects without end: {way}", gateway.server.address));
+        assert_eq!((failure.class(), failure.delivery()), (crate::Class::NotMcp, Delivery::NotDelivered));
+        assert_eq!(gateway.asked().len(), requests, "{way}");
+    }
+    let gateway =
+        Scripted::start(|number, _| Some(answer("307 x", &format!("location: /step/{number}\r\n"), b""))).await;
+    let failure = fetch(&egress(&gateway.server.url()), get(&gateway.server.url())).await.unwrap_err();
+    assert!(
+        failure
+            .to_string()
+            .ends_with("without end: … → /step/15 → /step/16 → /step/17 → /step/18 → /step/19 → /step/20"),
+        "{failure}"
+    );
+    assert_eq!(gateway.asked().len(), 21);
+}
+
+#[tokio::test]
+async fn a_redirect_to_itself_that_brings_a_cookie_is_followed() {
+    let gateway = Scripted::start(|_, request| {
+        let back = answer("307 x", "location: /mcp\r\nset-cookie: seen=1\r\n", b"");
+        Some(if request.contains("cookie: seen=1") { ok("", b"done") } else { back })
+    })
+    .await;
+    let got = fetch(&egress(&gateway.server.url()), post(&gateway.server.url(), "tools/list")).await.unwrap();
+    assert_eq!((got, gateway.asked().len()), ((200, Bytes::from_static(b"done")), 2));
+}
+
+#[tokio::test]
+async fn a_redirect_that_would_change_the_method_or_leads_elsewhere_ends_as_an_answer() {
+    for (status, location) in [
+        ("301 x", "/mcp/"),
+        ("302 x", "/mcp/"),
+        ("303 x", "/mcp/"),
+        ("307 x", "http://127.0.0.1:9/mcp/"),
+        ("307 x", "https://127.0.0.1:PORT/mcp/"),
+        ("307 x", "https://127.0.0.1/mcp/"),
+        ("307 x", "http://user@127.0.0.1:PORT/mcp/"),
+        ("307 x", "//evil.example/mcp"),
     ] {
         let gateway = Scripted::start(move |_, request| {
             let port = request.split("host: 127.0.0.1:").nth(1)?.split("\r\n").next()?;
             Some(answer(status, &format!("location: {}\r\n", location.replace("PORT", port)), b""))
         })
         .await;
-        let (code, _) = fetch(&egress(&gateway.server.url()), get(&gateway.server.url())).await.unwrap();
+        let (code, _) = fetch(&egress(&gateway.server.url()), post(&gateway.server.url(), "ping")).await.unwrap();
         assert_eq!(code.to_string(), status.split(' ').next().unwrap());
-        assert_eq!(gateway.asked().len(), requests, "{status} to {location}");
+        assert_eq!(gateway.asked().len(), 1, "{status} to {location}");
+    }
+    // What is only read stays the same under each of them.
+    for status in ["301 x", "302 x", "303 x"] {
+        let gateway = Scripted::start(move |number, _| {
+            Some(if number == 0 { answer(status, "location: /there\r\n", b"") } else { ok("", b"done") })
+        })
+        .await;
+        assert_eq!(fetch(&egress(&gateway.server.url()), get(&gateway.server.url())).await.unwrap().0, 200);
+        assert!(gateway.asked()[1].starts_with("GET /there HTTP/1.1"), "{status}");
     }
 }
 

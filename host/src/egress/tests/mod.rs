@@ -42,6 +42,10 @@ pub(super) fn config(url: &str) -> GatewayConfig {
     let none = std::path::Path::new("/nonexistent/mcp-servers.json");
     let mut config = ConfigFile::load(none).unwrap().find(url).unwrap();
     config.timeout = Duration::from_secs(5);
+    // What is tried here is the rest; the paths have tests of their own.
+    config.paths = ["/", "/*", "POST /", "POST /*", "PUT /*", "DELETE /*", "PATCH /*", "OPTIONS /*"]
+        .map(|rule| rule.parse().unwrap())
+        .to_vec();
     config
 }
 
@@ -176,7 +180,7 @@ pub(super) async fn closed_port() -> SocketAddr {
 }
 
 /// Names as a test wants them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Names(pub(super) &'static [(&'static str, &'static [&'static str])]);
 
 impl Resolve for Names {

@@ -268,3 +268,67 @@ async fn a_name_without_an_address_says_so() {
     let failure = through_names(own, &[], &[("nowhere.example", &[])], own).await;
     assert_eq!(failure.to_string(), "nowhere.example has no address: the answer is empty");
 }
+
+#[tokio::test]
+async fn a_component_asks_the_endpoint_and_nothing_else_of_the_origin_with_the_credential() {
+    let server = Server::echo().await;
+    let mut config = config(&server.url());
+    config.paths = vec!["/status.json".parse().unwrap()];
+    let egress = Egress::new(&config, &EgressLimits::default()).unwrap();
+    egress.set_credentials(bearer("right-token"));
+    let ask = |method: &str, path: &str| {
+        let url = format!("http://{}{path}", server.address);
+        Request::builder().method(method).uri(url).body(body("")).unwrap()
+    };
+    for (method, path) in [
+        ("DELETE", "/admin/users/1"),
+        ("GET", "/v1/tokens"),
+        ("POST", "/status.json"),
+        ("PUT", "/mcp"),
+        ("POST", "/mcp/"),
+    ] {
+        let failure = fetch(&egress, ask(method, path)).await.unwrap_err();
+        assert_eq!((failure.class(), failure.delivery()), (crate::Class::EgressDenied, Delivery::NotDelivered));
+        let rule = if method == "GET" { path.to_owned() } else { format!("{method} {path}") };
+        assert_eq!(
+            (failure.to_string(), failure.hint().unwrap()),
+            (
+                format!(
+                    "{method} http://{}{path} is not allowed: it is neither the gateway's MCP endpoint nor in paths",
+                    server.address
+                ),
+                format!("to allow it, add \"paths\": [\"{rule}\"] to the entry's \"gateway\"")
+            )
+        );
+    }
+    assert_eq!(server.connections(), 0, "something left");
+    for (method, path) in [("POST", "/mcp"), ("GET", "/mcp?x=1"), ("DELETE", "/mcp"), ("GET", "/status.json?full=1")] {
+        let (code, echo) = fetch(&egress, ask(method, path)).await.unwrap();
+        assert!(
+            code == 200 && String::from_utf8_lossy(&echo).starts_with(&format!("{method} {path} ")),
+            "{method} {path}"
+        );
+    }
+    // What no line can allow gets no hint.
+    let failure = fetch(&egress, ask("GET", "/status.json/../admin")).await.unwrap_err();
+    assert_eq!(failure.hint(), None);
+}
+
+#[tokio::test]
+async fn a_name_that_moves_inside_is_refused_before_any_connection() {
+    let server = Server::echo().await;
+    let url = format!("http://gateway.example:{}/mcp", server.address.port());
+    let names = Names(&[("gateway.example", &["127.0.0.1"])]);
+    let ask = |addresses| {
+        let mut config = config(&url);
+        config.addresses = addresses;
+        Egress::with_resolver(&config, &EgressLimits::default(), Arc::new(names.clone())).unwrap()
+    };
+    let failure = fetch(&ask(Addresses::Public), get(&url)).await.unwrap_err();
+    assert!(matches!(failure, EgressFailure::MovedInside { .. }), "{failure:?}");
+    assert_eq!(server.connections(), 0);
+    let egress = ask(Addresses::Any);
+    assert_eq!(fetch(&egress, get(&url)).await.unwrap().0, 200);
+    // It is not on the internet now, so nothing says that it has to be there.
+    assert!(!egress.shall_stay_public());
+}

@@ -562,3 +562,150 @@ pub fn ten_thousand_requests(aim: &Aim) -> String {
     }
     "all answered".into()
 }
+
+/// One line per method and target: what came back.
+fn ask_all(aim: &Aim) -> String {
+    let asked = aim.arguments.lines().filter_map(|line| Some((line, line.split_once(' ')?)));
+    asked
+        .map(|(line, (method, target))| format!("{line} => {}\n", Parts::of(method, target).fetch().replace('\n', "|")))
+        .collect()
+}
+
+macro_rules! asks {
+    ($($name:ident),+) => { $(pub fn $name(aim: &Aim) -> String { ask_all(aim) })+ };
+}
+
+asks!(
+    other_paths,
+    other_methods,
+    dotted_paths,
+    decoded_paths,
+    path_parameters,
+    redirect_behind_the_fence,
+    redirect_with_a_body,
+    redirect_in_odd_spellings,
+    codings_on_codings,
+    retry_after_centuries,
+    retry_at_once_for_ever,
+    statuses_out_of_range
+);
+
+/// Targets that are no path: the whole URL, the asterisk, an authority, nothing.
+pub fn targets_of_other_forms(aim: &Aim) -> String {
+    let mut told = String::new();
+    for target in aim.arguments.lines() {
+        for method in ["GET", "OPTIONS"] {
+            let mut parts = Parts::of(method, aim.url);
+            parts.path = target;
+            told.push_str(&format!("{method} {target:?} => {}\n", parts.fetch().replace('\n', "|")));
+        }
+    }
+    told
+}
+
+macro_rules! headed {
+    ($($name:ident: [$($header:literal = $value:literal),+ $(,)?]),+ $(,)?) => {
+        $(pub fn $name(aim: &Aim) -> String { with_headers(aim, &[$(($header, $value.as_bytes())),+]) })+
+    };
+}
+
+headed!(
+    override_the_method: [
+        "x-http-method-override" = "DELETE", "X-HTTP-Method" = "DELETE", "x-method-override" = "DELETE",
+        "X_HTTP_Method_Override" = "DELETE", "x-original-method" = "DELETE",
+    ],
+    stand_in_addresses: [
+        "x-forwarded-for" = "127.0.0.1", "x-real-ip" = "127.0.0.1", "forwarded" = "for=127.0.0.1",
+        "client-ip" = "127.0.0.1", "true-client-ip" = "127.0.0.1", "cf-connecting-ip" = "127.0.0.1",
+        "x-client-ip" = "127.0.0.1", "x-cluster-client-ip" = "127.0.0.1", "fastly-client-ip" = "127.0.0.1",
+        "remote-addr" = "127.0.0.1", "x-original-host" = "evil.example", "x-host" = "evil.example",
+    ],
+    stand_in_users: [
+        "remote-user" = "forged", "x-remote-user" = "forged", "x-webauth-user" = "forged",
+        "x-auth-request-user" = "forged", "x-auth-request-email" = "forged", "x-forwarded-user" = "forged",
+        "x-forwarded-preferred-username" = "forged",
+    ],
+    underscored_headers: [
+        "content_length" = "99999", "transfer_encoding" = "chunked", "x_forwarded_host" = "evil.example",
+        "proxy_authorization" = "Basic forged", "remote_user" = "forged", "x_forwarded-for" = "127.0.0.1",
+    ],
+    hop_by_hop_headers: [
+        "connection" = "authorization", "keep-alive" = "timeout=99999", "proxy-connection" = "keep-alive",
+        "http2-settings" = "AAMAAABkAAQAAP__", "te" = "trailers", "trailer" = "authorization", "upgrade" = "websocket",
+        "expect" = "100-continue", "via" = "1.1 evil.example", "origin" = "http://evil.example",
+        "referer" = "http://evil.example/",
+    ],
+    other_codings_asked_for: ["accept-encoding" = "zstd", "Accept-Encoding" = "identity;q=0, *;q=1"],
+);
+
+/// Headers until one is refused; how many went in.
+pub fn headers_without_end(_: &Aim) -> String {
+    let fields = Fields::new();
+    let value = [b'x'; 1_000];
+    for count in 0..1_000_000 {
+        if fields.append(&format!("x-{count}"), &value).is_err() {
+            return format!("refused after {count}");
+        }
+    }
+    "never refused".into()
+}
+
+pub fn header_of_a_megabyte(_: &Aim) -> String {
+    let fields = Fields::new();
+    let refused = fields.append("x-one", &vec![b'x'; 1 << 20]).is_err();
+    let by_name = fields.append(&"x".repeat(1 << 20), b"1").is_err();
+    format!("value refused {refused}, name refused {by_name}")
+}
+
+/// Sets a cookie, and looks for it wherever a server can show it.
+pub fn read_the_cookies(aim: &Aim) -> String {
+    ["/cookie", "/echo-headers", "/echo-body"].map(|path| Parts::get(&format!("{}{path}", aim.url)).fetch()).join("\n")
+}
+
+/// Cookies for other hosts; then what is sent is what counts.
+pub fn cookies_of_others(aim: &Aim) -> String {
+    ["/cookies-of-others", "/"].map(|path| Parts::get(&format!("{}{path}", aim.url)).fetch()).join("\n")
+}
+
+pub fn cookies_without_end(aim: &Aim) -> String {
+    for _ in 0..40 {
+        let answer = Parts::get(&format!("{}/more-cookies", aim.url)).fetch();
+        if !answer.starts_with("status: 200") {
+            return answer;
+        }
+    }
+    "all set".into()
+}
+
+macro_rules! one {
+    ($($name:ident: $path:literal),+ $(,)?) => {
+        $(pub fn $name(aim: &Aim) -> String { Parts::get(&format!("{}{}", aim.url, $path)).fetch() })+
+    };
+}
+
+one!(
+    redirect_to_itself: "/round",
+    redirect_for_ever: "/on/0",
+    gzip_bomb: "/bomb",
+    bomb_in_a_bomb: "/bomb-in-a-bomb",
+    gzip_head_without_end: "/gzip-head",
+    gzip_members_without_end: "/gzip-members",
+    coding_that_nobody_knows: "/odd-coding",
+    provisional_answers_without_end: "/provisional",
+    trailers_without_end: "/trailers",
+    chunk_extension_without_end: "/extension",
+    two_lengths: "/two-lengths",
+    answer_that_stops_short: "/short",
+);
+
+/// Limits at both ends of what can be written.
+pub fn options_out_of_range(aim: &Aim) -> String {
+    let mut told = String::new();
+    for (connect, first, between) in
+        [(u64::MAX, u64::MAX, u64::MAX), (0, u64::MAX, u64::MAX), (u64::MAX, u64::MAX, 0), (u64::MAX, 0, 0), (0, 0, 0)]
+    {
+        let answer = Parts::get(aim.url).fetch_within(connect, first, between).replace('\n', "|");
+        told.push_str(&format!("{connect} {first} {between} => {answer}\n"));
+    }
+    told
+}

@@ -6,7 +6,7 @@ use crate::bindings::wasi::{
         outgoing_handler,
         types::{
             ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method, OutgoingBody,
-            OutgoingRequest, Scheme,
+            OutgoingRequest, RequestOptions, Scheme,
         },
     },
     io::streams::{InputStream, StreamError},
@@ -41,6 +41,21 @@ impl<'a> Parts<'a> {
         }
     }
 
+    /// The same with another method, as it is written.
+    pub fn of(method: &str, url: &'a str) -> Self {
+        let method = match method {
+            "GET" => Method::Get,
+            "HEAD" => Method::Head,
+            "POST" => Method::Post,
+            "PUT" => Method::Put,
+            "DELETE" => Method::Delete,
+            "OPTIONS" => Method::Options,
+            "PATCH" => Method::Patch,
+            other => Method::Other(other.to_owned()),
+        };
+        Self { method, ..Self::get(url) }
+    }
+
     /// The request, or which part the host refused.
     pub fn build(&self) -> Result<OutgoingRequest, String> {
         let fields = Fields::new();
@@ -61,6 +76,24 @@ impl<'a> Parts<'a> {
         let future = outgoing_handler::handle(request, None).map_err(|code| said(&code))?;
         OutgoingBody::finish(body, None).map_err(|code| said(&code))?;
         Ok(future)
+    }
+
+    /// With these limits, in nanoseconds.
+    pub fn fetch_within(&self, connect: u64, first_byte: u64, between_bytes: u64) -> String {
+        let told = (|| {
+            let options = RequestOptions::new();
+            options.set_connect_timeout(Some(connect)).map_err(|()| "limit refused")?;
+            options.set_first_byte_timeout(Some(first_byte)).map_err(|()| "limit refused")?;
+            options.set_between_bytes_timeout(Some(between_bytes)).map_err(|()| "limit refused")?;
+            let future = outgoing_handler::handle(self.build()?, Some(options)).map_err(|code| said(&code))?;
+            future.subscribe().block();
+            match future.get() {
+                Some(Ok(Ok(answer))) => Ok(all(answer)),
+                Some(Ok(Err(code))) => Err(said(&code)),
+                other => Err(format!("{other:?}")),
+            }
+        })();
+        told.unwrap_or_else(|e: String| e)
     }
 
     pub fn answer(&self) -> Result<IncomingResponse, String> {
