@@ -14,6 +14,7 @@ use super::{
     edit::{Plan, Split},
     listener, render,
     screen::{DIM, Reply, careful, explain, say, styled, yes},
+    steps::{Steps, To},
 };
 use crate::{
     Class, Error, Gateway, Result,
@@ -97,7 +98,8 @@ async fn go_through(context: &Context, setup: &args::Setup, answers: &mut Answer
         Proven::Works(gateway, tested) => (gateway, tested),
         Proven::Fails(reply) => return Ok(reply),
     };
-    let outcome = choose_services(setup, &mut plan, &gateway, answers).await;
+    let outcome = choose_services(context, setup, &mut plan, &gateway, answers).await;
+    let waiting = context.waiting.on(&name);
     let written = match outcome {
         // What was chosen is a part of the entry, and per-service entries come from the filtered list.
         Ok(()) => match plan.open(context).await {
@@ -114,6 +116,7 @@ async fn go_through(context: &Context, setup: &args::Setup, answers: &mut Answer
         plan.remember(context, &gateway, &written.names).await;
     }
     gateway.close().await;
+    drop(waiting);
     let written = written?;
     let warnings = written.warnings();
     for warning in &warnings {
@@ -313,12 +316,15 @@ enum Proven {
 async fn prove(context: &Context, product: &Product, plan: &mut Plan, answers: &mut Answers) -> Result<Proven> {
     loop {
         let gateway = plan.open(context).await?;
-        let report = gateway.test().await;
-        say(&render::test(&report));
+        let steps = Steps::of(context, &gateway, To::Stderr);
+        let report = steps.test(context, &gateway).await;
+        say(&steps.rest(&report));
         if report.ok {
             return Ok(Proven::Works(gateway, report));
         }
+        let waiting = context.waiting.on(&plan.new.name);
         gateway.close().await;
+        drop(waiting);
         let error = report.error.clone().unwrap_or_else(|| Error::new(Class::UpstreamError, "the test failed"));
         if answers.can_correct() {
             say(&explain(&error));
@@ -366,8 +372,16 @@ async fn other_token(
 }
 
 /// Narrows the plan to the services wanted.
-async fn choose_services(setup: &args::Setup, plan: &mut Plan, gateway: &Gateway, answers: &mut Answers) -> Result<()> {
+async fn choose_services(
+    context: &Context,
+    setup: &args::Setup,
+    plan: &mut Plan,
+    gateway: &Gateway,
+    answers: &mut Answers,
+) -> Result<()> {
+    let waiting = context.waiting.on(&gateway.config().name);
     let services = gateway.services().await?;
+    drop(waiting);
     let names: Vec<&str> = services
         .services
         .iter()
@@ -441,6 +455,7 @@ async fn choose_sync(setup: &args::Setup, names: &[String], answers: &mut Answer
         return Ok(false);
     }
     for name in names {
+        say(&format!("  {}\n", styled(DIM, &format!("pflow mcp sync {name}"))));
         // stdout is ours; what pflow says belongs to stderr.
         let ran = tokio::process::Command::new(pflow())
             .args(["mcp", "sync", name])

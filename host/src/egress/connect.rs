@@ -8,7 +8,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -16,6 +16,7 @@ use std::{
 use rustls_pki_types::ServerName;
 use tokio::{
     net::TcpStream,
+    sync::watch,
     task::JoinSet,
     time::{Instant as Moment, timeout_at},
 };
@@ -107,7 +108,7 @@ struct Shared {
     proxies: Proxies,
     timeout: Duration,
     addresses: usize,
-    newest: Mutex<Option<ConnectionTrace>>,
+    newest: watch::Sender<Option<ConnectionTrace>>,
 }
 
 impl Connector {
@@ -120,7 +121,15 @@ impl Connector {
         addresses: usize,
     ) -> Self {
         Self {
-            shared: Arc::new(Shared { policy, resolver, tls, proxies, timeout, addresses, newest: Mutex::new(None) }),
+            shared: Arc::new(Shared {
+                policy,
+                resolver,
+                tls,
+                proxies,
+                timeout,
+                addresses,
+                newest: watch::Sender::new(None),
+            }),
         }
     }
 
@@ -129,8 +138,9 @@ impl Connector {
         self.shared.proxies.of(origin)
     }
 
-    pub(super) fn newest(&self) -> Option<ConnectionTrace> {
-        self.shared.newest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The newest attempt, as far as it got; changes with every step of one.
+    pub(super) fn newest(&self) -> watch::Receiver<Option<ConnectionTrace>> {
+        self.shared.newest.subscribe()
     }
 }
 
@@ -150,7 +160,7 @@ impl Service<http::Uri> for Connector {
             let (origin, _) = shared.policy.check(&target)?;
             let mut trace = ConnectionTrace { origin, proxy: None, resolve: None, connect: None, tls: None };
             let stream = shared.connect(&mut trace).await;
-            *shared.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(trace);
+            shared.newest.send_replace(Some(trace));
             stream
         })
     }
@@ -164,6 +174,7 @@ impl Shared {
             Some(proxy) => self.through(&proxy, deadline, trace).await?,
             None => self.directly(deadline, trace).await?,
         };
+        self.note(trace);
         if origin.scheme() == Scheme::Http {
             return Ok(wire);
         }
@@ -182,6 +193,11 @@ impl Shared {
         stream.ok_or_else(|| self.late(&origin, Phase::Tls))
     }
 
+    /// Shows a step that is done to whoever watches.
+    fn note(&self, trace: &ConnectionTrace) {
+        self.newest.send_replace(Some(trace.clone()));
+    }
+
     fn late(&self, origin: &Origin, phase: Phase) -> EgressFailure {
         EgressFailure::Timeout { origin: origin.clone(), phase, after: self.timeout }
     }
@@ -195,6 +211,7 @@ impl Shared {
         })
         .await;
         let addresses = trace.resolve.insert(looked_up).outcome.clone()?;
+        self.note(trace);
 
         let mut stream = None;
         let connected = timed(async {
