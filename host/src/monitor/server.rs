@@ -432,8 +432,12 @@ mod tests {
     #[tokio::test]
     async fn a_history_that_somebody_holds_up_keeps_nobody_from_the_metrics_and_the_looks() {
         use crate::{
+            Gateway,
+            config::GatewayConfig,
             history::{History, Looker},
+            monitor::Update,
             report::{GatewayHealth, Status},
+            runtime::{Limits, Runtime},
         };
 
         let folder = tempfile::tempdir().unwrap();
@@ -442,7 +446,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let board = Arc::new(Board::new(history.clone(), vec!["gw".to_owned()]));
         let seen = GatewayHealth::new("gw", Status::Ok, "2026-11-27T19:00:00Z");
-        board.post(&super::super::Update { health: seen, transitions: Vec::new(), next: Duration::ZERO });
+        board.post(&Update { health: seen, transitions: Vec::new(), next: Duration::ZERO });
         let server = tokio::spawn(serve(listener, Door::Open, Arc::clone(&board)));
         let (go_on, wait) = std::sync::mpsc::channel::<()>();
         let (held, is_held) = tokio::sync::oneshot::channel();
@@ -453,9 +457,9 @@ mod tests {
         is_held.await.unwrap();
         let page = tokio::spawn(get(address, "/"));
         let looker = Looker::new(history.clone(), Vec::new());
-        let gateway = crate::Gateway::new(
-            crate::runtime::Runtime::shared(None, &Default::default()).unwrap(),
-            crate::config::GatewayConfig::for_url("http://127.0.0.1:9/mcp").unwrap(),
+        let gateway = Gateway::new(
+            Runtime::shared(None, &Limits::default()).unwrap(),
+            GatewayConfig::for_url("http://127.0.0.1:9/mcp").unwrap(),
         );
         let look = tokio::spawn(async move { looker.look(&gateway).await });
         for path in ["/metrics", "/health.json", "/metrics"] {
