@@ -64,6 +64,10 @@ class Terminal:
         """Type a line."""
         os.write(self._ours, line.encode() + b"\n")
 
+    def leave(self) -> None:
+        """Ctrl-D: nobody answers any more."""
+        os.write(self._ours, b"\x04")
+
     def interrupt(self) -> None:
         """Ctrl-C, as typed: the terminal sends the signal."""
         os.write(self._ours, b"\x03")

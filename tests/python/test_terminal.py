@@ -189,6 +189,37 @@ def test_an_interruption_after_the_file_was_written_says_so(
     assert "other" in json.loads(file.read_text(encoding="utf-8"))["mcpServers"]
 
 
+def test_whoever_leaves_after_the_entry_was_written_is_not_told_otherwise(
+    fake_gateway: Callable[..., FakeGateway], gateway: Gateway, start: Start
+) -> None:
+    url = fake_gateway("generic").url
+    terminal = start("setup", "--url", url)
+    terminal.answer("Name of the entry", "bad name!")
+    terminal.wait("cannot be a gateway's name")
+    terminal.answer("Name of the entry", "other")
+    terminal.answer("Environment variable", "none")
+    terminal.answer("Services to keep", "all")
+    terminal.answer("One entry per service", "n")
+    terminal.wait("Run pflow mcp sync now")
+    terminal.leave()
+    assert terminal.end() == 0
+    assert "nothing was written" not in terminal.shown
+    assert terminal.shown.endswith("  → pflow mcp sync other\r\n")
+    file = gateway.home / ".pflow" / "mcp-servers.json"
+    assert "other" in json.loads(file.read_text(encoding="utf-8"))["mcpServers"]
+
+
+def test_whoever_leaves_before_is_told_that_nothing_was_written(start: Start) -> None:
+    terminal = start("setup")
+    terminal.answer("Which gateway: 1 docker, 2 context-forge or 3 generic", "7")
+    terminal.wait("docker, context-forge or generic, please")
+    terminal.answer("Which gateway", "3")
+    terminal.wait("The gateway's MCP URL")
+    terminal.leave()
+    assert terminal.end() == 2
+    assert "nobody answered; nothing was written" in terminal.shown
+
+
 def test_a_second_interruption_ends_the_goodbyes(start: Start) -> None:
     terminal = start("services", "gw", "--timeout", "600")
     terminal.wait("waiting for gw")

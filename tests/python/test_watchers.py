@@ -25,7 +25,7 @@ SERVICES = [f"s{number:03}" for number in range(340)]
 
 AT_ONCE = 60
 
-PATIENCE = 120
+PATIENCE = 300
 
 
 class Told:

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Class, Error, Gateway, Result,
-    config::{Auth, ConfigFile, Launcher, Method, Replace, Template, Variables},
+    config::{Auth, ConfigFile, Launcher, Method, Replace, Template, Variables, check_name},
     report, scrub,
 };
 
@@ -162,8 +162,10 @@ async fn choose_product(setup: &args::Setup, answers: &mut Answers) -> Result<(&
     }
     let usual = first.map_or("generic", |(product, _)| product.word);
     loop {
-        let answer = answers.ask("Which gateway: docker, context-forge or generic", usual).await?;
-        if let Some(product) = PRODUCTS.iter().find(|product| product.word == answer || product.name == answer) {
+        let answer = answers.ask("Which gateway: 1 docker, 2 context-forge or 3 generic", usual).await?;
+        let number = answer.parse::<usize>().ok().and_then(|number| PRODUCTS.get(number.checked_sub(1)?));
+        let named = PRODUCTS.iter().find(|product| product.word == answer || product.name == answer);
+        if let Some(product) = named.or(number) {
             let found = first.filter(|(known, _)| known.kind == product.kind).map(|(_, port)| port);
             return Ok((product, if found.is_some() { found } else { listens(product.ports).await }));
         }
@@ -228,10 +230,11 @@ async fn choose_name(
     let usual = if setup.replace { product.name.to_owned() } else { free_name(&file, product.name) };
     loop {
         let name = answers.ask("Name of the entry", &usual).await?;
-        if setup.replace || !file.contains(&name) || !answers.can_correct() {
-            return Ok(name);
+        match check_name(&name) {
+            Err(error) if answers.can_correct() => say(&explain(&error)),
+            _ if setup.replace || !file.contains(&name) || !answers.can_correct() => return Ok(name),
+            _ => say(&format!("  {name} is taken\n")),
         }
-        say(&format!("  {name} is taken\n"));
     }
 }
 
@@ -449,8 +452,9 @@ fn picked(answer: &str, names: &[&str]) -> Result<Vec<String>, String> {
 }
 
 async fn choose_sync(setup: &args::Setup, names: &[String], answers: &mut Answers) -> Result<bool> {
-    let wanted =
-        setup.sync || (!setup.no_sync && answers.can_correct() && answers.agree("Run pflow mcp sync now", "y").await?);
+    let asks = !setup.sync && !setup.no_sync && answers.can_correct();
+    // Whoever leaves now has the entries all the same: that is no error.
+    let wanted = setup.sync || (asks && answers.agree("Run pflow mcp sync now", "y").await.unwrap_or(false));
     if !wanted {
         return Ok(false);
     }

@@ -18,6 +18,7 @@ use std::{path::PathBuf, time::Duration};
 
 use url::Url;
 
+pub(crate) use self::new::check_name;
 pub use self::{
     address::{Address, shown_target},
     auth::{Auth, Method},
