@@ -134,6 +134,8 @@ pub struct Test {
     pub control_tools: Option<usize>,
     /// Tools of no known service, among `tools`.
     pub unattributed: Option<usize>,
+    /// Tools that the entry's own filter leaves out, among `tools`; control tools are not counted.
+    pub filtered_out: Option<usize>,
     /// What was noticed and is no failure.
     pub warnings: Vec<String>,
     /// Why it failed.
@@ -311,6 +313,8 @@ pub struct GatewayHealth {
     pub vanished_tools: Vec<String>,
     /// Tools that were not there at the last good snapshot.
     pub appeared_tools: Vec<String>,
+    /// Tools that the entry's own filter leaves out, among `tools`; control tools are not counted.
+    pub filtered_out: Option<usize>,
     /// What was noticed, in plain sentences.
     pub warnings: Vec<String>,
 }
@@ -335,6 +339,7 @@ impl GatewayHealth {
             expires_at: None,
             vanished_tools: Vec::new(),
             appeared_tools: Vec::new(),
+            filtered_out: None,
             warnings: Vec::new(),
         }
     }

@@ -348,6 +348,42 @@ def test_a_gateway_with_the_old_transport_says_so_at_once(pflow: Pflow, fake_gat
     assert "--transport streaming" in said
 
 
+def test_tools_of_no_known_service_that_are_gone_make_the_gateway_degraded(pflow: Pflow, fake_gateway: Start) -> None:
+    gateway = start(fake_gateway)
+    assert bare(pflow, gateway.url)[0] == 0
+    gateway.order(do="backend", name="slack", state="down")
+    gateway.order(do="restart", token="a-token-of-docker")
+    code, seen = health(pflow)
+    assert (code, seen["status"]) == (1, "degraded")
+    [told] = [warning for warning in seen["warnings"] if "gone" in warning]
+    assert "post_message" in told
+    assert "restart the gateway" in told
+
+
+def test_a_tool_that_takes_longer_than_pflow_waits_is_told_in_our_words(pflow: Pflow, fake_gateway: Start) -> None:
+    """pflow gives up after 30 s and says nothing of the service: `serve` is sooner."""
+    gateway = fake_gateway("generic", "--services", "lab,slack")
+    assert run(pflow, "add", "gw", gateway.url)[0] == 0
+    with Held(pflow, "gw", ("slack__list_channels", {}), ("lab__wait", {"seconds": "33"})) as held:
+        code, said = held.go_on()
+    assert code == 1
+    assert "Request timed out after 30 seconds" not in said
+    assert "(error class: timeout)" in said
+    assert "lab__wait may have run" in said
+
+
+def test_the_end_of_a_session_has_no_body(pflow: Pflow, fake_gateway: Start) -> None:
+    """Some servers take the empty chunk of one for the next request."""
+    gateway = docker(fake_gateway)
+    add(pflow, gateway.url)
+    run(pflow, "tools", "docker")
+    ends = [request for request in gateway.requests() if request["method"] == "DELETE"]
+    assert ends
+    for end in ends:
+        names = {name.lower() for name, _ in end["headers"]}
+        assert "transfer-encoding" not in names, end
+
+
 @pytest.mark.skipif(
     shutil.which("docker-mcp") is None, reason="docker-mcp is not on PATH; the imitation stands in for it"
 )

@@ -2,81 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import select
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import FakeGateway, Pflow
+from terminal import Terminal
 
 Start = Callable[..., FakeGateway]
 
 TOKEN = "t0ken-of-the-wizard"
-
-
-class Terminal:
-    """A program at a terminal of its own: what it shows, and what is typed."""
-
-    def __init__(self, argv: list[str | Path], env: dict[str, str], folder: Path) -> None:
-        self._ours, theirs = pty.openpty()
-        self.process = subprocess.Popen(
-            [str(part) for part in argv],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env=env,
-            cwd=folder,
-            close_fds=True,
-        )
-        os.close(theirs)
-        self.shown = ""
-        self._seen = 0
-
-    def _more(self, patience: float) -> bool:
-        """Whether the program may still show something."""
-        ready, _, _ = select.select([self._ours], [], [], patience)
-        if not ready:
-            return True
-        try:
-            read = os.read(self._ours, 65536)
-        except OSError:  # Linux, when the last program at a terminal has ended.
-            return False
-        self.shown += read.decode(errors="replace")
-        return bool(read)
-
-    def wait(self, text: str) -> None:
-        """Read until this is shown, after all that was waited for before."""
-        end = time.monotonic() + 120
-        while (found := self.shown.find(text, self._seen)) < 0:
-            if not self._more(0.2) or time.monotonic() > end:
-                pytest.fail(f"{text!r} was not shown:\n{self.shown}")
-        self._seen = found + len(text)
-
-    def answer(self, question: str, answer: str) -> None:
-        """Wait for a question, and type."""
-        self.wait(question)
-        os.write(self._ours, answer.encode() + b"\n")
-
-    def end(self) -> int:
-        """Read to the end; gives the exit code."""
-        deadline = time.monotonic() + 120
-        while self._more(0.2) and self.process.poll() is None and time.monotonic() < deadline:
-            pass
-        while select.select([self._ours], [], [], 0)[0] and self._more(0):
-            pass
-        return self.process.wait(timeout=10)
-
-    def close(self) -> None:
-        """End the program, whatever it does."""
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        os.close(self._ours)
 
 
 @pytest.fixture

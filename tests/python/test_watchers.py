@@ -25,7 +25,7 @@ SERVICES = [f"s{number:03}" for number in range(340)]
 
 AT_ONCE = 60
 
-PATIENCE = 120
+PATIENCE = 300
 
 
 class Told:
@@ -115,7 +115,8 @@ def test_a_thousand_changes_are_told_to_each_watcher_exactly_once_through_kills(
     for thread in threads:
         thread.start()
     expected: dict[str, list[str]] = {name: [] for name in SERVICES}
-    changes = kills = 0
+    changes = 0
+    kills = Counter[str]()
     try:
         # Everybody has seen it well once; who has not, is told of a service that is down at its first look.
         time.sleep(3)
@@ -130,7 +131,7 @@ def test_a_thousand_changes_are_told_to_each_watcher_exactly_once_through_kills(
                 time.sleep(dice.uniform(0, 0.8))
                 monitors[victim].process.kill()
                 monitors[victim].process.wait()
-                kills += 1
+                kills[victim] += 1
                 start(victim)
                 deadline = time.monotonic() + PATIENCE
                 while any(len(told[name].changes().get(s, [])) < len(expected[s]) for name in told for s in names):
@@ -146,11 +147,12 @@ def test_a_thousand_changes_are_told_to_each_watcher_exactly_once_through_kills(
     assert changes >= 1_000
     for name, watcher in told.items():
         assert watcher.changes() == expected, name
-        # Killed between the command's end and the note of it: it comes again, with the same number. On a busy machine the note of
-        # some may be waiting then.
-        assert name in ("one", "two") or watcher.again() == 0, name
-        assert watcher.again() < changes / 10, name
-    print(f"{changes} changes, {kills} kills, again: { {name: watcher.again() for name, watcher in told.items()} }")
+        # Killed between the command's end and the note of it: that one comes again, with the same number, and no other.
+        assert watcher.again() <= kills[name], (name, watcher.again(), kills)
+        alerts = {alert["id"]: alert for alert in watcher.alerts()}
+        assert all(alert == alerts[alert["id"]] for alert in watcher.alerts()), "no number is given twice"
+    again = {name: watcher.again() for name, watcher in told.items()}
+    print(f"{changes} changes, kills: {dict(kills)}, again: {again}")
 
 
 def test_two_monitors_that_are_alike_in_everything_are_both_told(

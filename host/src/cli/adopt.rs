@@ -85,7 +85,7 @@ fn plan(context: &Context, adopt: &args::Adopt) -> Result<Ready> {
         if launch.is_some_and(|launch| launch.broken.is_some() || launch.is_unsafe) {
             let entry = relaunched(&Value::Object(plain.clone()), &Launcher::current()?);
             file.put(vec![(adopt.name.clone(), entry.clone())], Replace::Yes)?;
-            file.save()?;
+            context.save(&file)?;
             return Ok(Ready::Relaunched(entry, file.path().display().to_string()));
         }
         return Err(Error::config(format!("{} is a gateway entry already", adopt.name))
@@ -206,7 +206,7 @@ fn undo(context: &Context, name: &str) -> Result<(Value, String)> {
         Some(text) => file.put_text(name, &text)?,
         None => file.put(vec![(name.to_owned(), entry.clone())], Replace::Yes)?,
     }
-    file.save()?;
+    context.save(&file)?;
     Ok((entry, file.path().display().to_string()))
 }
 

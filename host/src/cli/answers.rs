@@ -37,7 +37,8 @@ impl Answers {
             Self::Terminal => {
                 let default = if usual.is_empty() { String::new() } else { format!(" [{usual}]") };
                 say(&format!("{}{default}: ", styled(BOLD, question)));
-                read_line().await?
+                // Ctrl-D ends the answer and not the line.
+                read_line().await.inspect_err(|_| say("\n"))?
             }
             #[cfg(test)]
             Self::Scripted(answers) => answers.pop_front().ok_or_else(nobody)?.to_owned(),

@@ -3,13 +3,16 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use http::HeaderName;
 
-use super::args;
+use super::{args, screen::Format, waiting::Waiting};
 use crate::{
     Class, Deadline, Error, Gateway, Result,
     config::{Auth, ConfigFile, GatewayConfig, Method, Template},
@@ -25,8 +28,13 @@ pub(super) struct Context {
     pub(super) component: Option<PathBuf>,
     pub(super) timeout: Option<Duration>,
     pub(super) era: Option<args::EraName>,
+    pub(super) format: Format,
     /// What `--timeout` allows for all of one command.
     pub(super) deadline: Option<Deadline>,
+    /// What the command waits for now.
+    pub(super) waiting: Waiting,
+    /// The server file was written: an interruption has to say so.
+    wrote: AtomicBool,
     /// The gateways that were opened, to end their sessions when the command is interrupted.
     opened: Mutex<Vec<Gateway>>,
 }
@@ -39,9 +47,24 @@ impl Context {
             component: global.component.clone(),
             timeout: global.timeout,
             era: global.era,
+            format: if global.json { Format::Json } else { Format::Text },
             deadline: global.timeout.map(Deadline::within),
+            waiting: Waiting::default(),
+            wrote: AtomicBool::new(false),
             opened: Mutex::default(),
         }
+    }
+
+    /// Writes the server file.
+    pub(super) fn save(&self, file: &ConfigFile) -> Result<()> {
+        file.save()?;
+        self.wrote.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether the server file was written.
+    pub(super) fn has_written(&self) -> bool {
+        self.wrote.load(Ordering::Relaxed)
     }
 
     /// pflow's server file.
@@ -88,6 +111,7 @@ impl Context {
 
     /// The same, for one question: `--timeout` is for all of it, what comes before the question included.
     pub(super) async fn asked(&self, target: &str, auth: &args::Auth) -> Result<Gateway> {
+        let _waiting = self.waiting.on(target);
         let Some(by) = self.deadline else { return self.gateway(target, auth).await };
         let gateway = by.bound(self.gateway(target, auth)).await.map_err(|_| {
             let limit = by.limit().as_secs_f64();
@@ -157,7 +181,7 @@ impl Context {
 }
 
 /// On a thread that nothing else needs.
-async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| Error::new(Class::Internal, format!("reading files was cut short: {error}")))?

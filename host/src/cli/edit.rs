@@ -11,6 +11,7 @@ use super::{
     context::{Context, credential},
     render,
     screen::{Reply, careful, say, yes},
+    steps::{Steps, To},
 };
 use crate::{
     Class, Error, Gateway, Result,
@@ -169,7 +170,7 @@ impl Plan {
         let names = entries.iter().map(|(name, _)| name.clone()).collect();
         let shown = entries.iter().cloned().collect();
         file.put(entries, self.replace)?;
-        file.save()?;
+        context.save(&file)?;
         let absent = gateway.map(|gateway| self.absent(gateway)).unwrap_or_default();
         Ok(Written { names, entries: shown, absent })
     }
@@ -228,6 +229,7 @@ pub(super) async fn add(context: &Context, add: &args::Add) -> Reply {
 pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done: &str) -> Reply {
     let name = plan.new.name.clone();
     let mut shape = json!({"gateway": name, "added": [], "entries": {}, "test": null});
+    let _waiting = context.waiting.on(&name);
     let gateway = match proof {
         Proof::Untested => None,
         Proof::Tested => match plan.open(context).await {
@@ -238,9 +240,10 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
     let mut text = String::new();
     let mut seen = None;
     if let Some(gateway) = &gateway {
-        let report = gateway.test().await;
+        let steps = Steps::of(context, gateway, To::Stdout);
+        let report = steps.test(context, gateway).await;
         seen = report.kind;
-        text.push_str(&render::test(&report));
+        text.push_str(&steps.rest(&report));
         if let Some(members) = shape.as_object_mut() {
             members.insert("test".to_owned(), serde_json::to_value(&report).unwrap_or_default());
         }
@@ -328,7 +331,7 @@ fn take_out(context: &Context, name: &str) -> Result<String> {
         }));
     };
     file.remove(name);
-    file.save()?;
+    context.save(&file)?;
     if let (Ok(config), Ok(folder)) = (config, context.memory()) {
         FileSnapshots::new(&folder, &config).forget();
     }
@@ -359,7 +362,7 @@ pub(super) fn list(context: &Context) -> Reply {
                 gateways.push(json!({
                     "last": last,
                     "gateway": name, "kind": config.kind, "url": config.shown(), "auth": config.auth.describe(),
-                    "plain": config.plain, "tools": seen.map(|(tools, _)| tools), "services": seen.map(|(_, services)| services),
+                    "filter": config.filter.words(), "plain": config.plain, "tools": seen.map(|(tools, _)| tools), "services": seen.map(|(_, services)| services),
                     "error": null,
                 }));
             }
@@ -402,6 +405,9 @@ fn row(name: &str, config: &GatewayConfig, seen: Option<(usize, usize)>, last: O
     }
     if let Some((tools, services)) = seen {
         facts.push(format!("{} of {}", render::count(tools, "tool"), render::count(services, "service")));
+    }
+    if let Some(words) = config.filter.words() {
+        facts.push(scrub::line(&words, 300));
     }
     if config.plain {
         facts.push("pflow talks to it directly; `adopt` changes that".to_owned());

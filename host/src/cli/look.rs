@@ -10,11 +10,12 @@ use super::{
     context::Context,
     render, result,
     screen::{Reply, careful, say},
+    steps::{Steps, To},
     watch,
 };
 use crate::{
     CallOptions, Class, Error, Gateway, Result,
-    config::{Variables, shown_target},
+    config::{Launch, Variables, shown_target},
     history::{CallResult, History, Looker, Moment, Watcher},
     json::{Json, NotJson},
     monitor::Alerts,
@@ -28,7 +29,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_millis(300);
 
 /// Asks, then says goodbye; the farewell never changes the answer.
-async fn ask<T>(gateway: &Gateway, question: impl Future<Output = T>) -> T {
+async fn ask<T>(context: &Context, gateway: &Gateway, question: impl Future<Output = T>) -> T {
+    let _waiting = context.waiting.on(&gateway.config().name);
     let answer = question.await;
     farewell(gateway).await;
     answer
@@ -41,6 +43,7 @@ async fn farewell(gateway: &Gateway) {
 
 /// The same, with `--timeout` for all of it: every step has it for itself, and several of them add up. None: it was not enough.
 async fn ask_within<T>(context: &Context, gateway: &Gateway, question: impl Future<Output = T>) -> Result<T> {
+    let _waiting = context.waiting.on(&gateway.config().name);
     let answer = match context.deadline {
         None => Ok(question.await),
         // A step that takes too long says so better than this does: it knows what it waited for.
@@ -65,13 +68,20 @@ pub(super) async fn test(context: &Context, look: &args::Look) -> Reply {
             return Reply::failed(json!({"gateway": shown_target(&look.target), "ok": false, "checks": []}), error);
         }
     };
-    let mut report = ask(&gateway, gateway.test()).await;
     for remark in file_remarks(context, &look.target).iter().chain(&gateway.config().remarks) {
         say(&format!("{} {remark}\n", careful()));
     }
-    add_launch(context, &look.target, &mut report);
+    let steps = Steps::of(context, &gateway, To::Stdout);
+    let launch = launch(context, &look.target);
+    if let Some(launch) = &launch {
+        steps.tell(&launch_step(launch));
+    }
+    let mut report = ask(context, &gateway, steps.test(context, &gateway)).await;
+    if let Some(launch) = &launch {
+        add_launch(context, launch, &mut report);
+    }
     let error = failure(report.ok, report.error.as_ref(), "the test failed");
-    Reply::judged(render::test(&report), &report, error)
+    Reply::judged(steps.rest(&report), &report, error)
 }
 
 /// What is odd about the file of an entry.
@@ -79,16 +89,27 @@ fn file_remarks(context: &Context, target: &str) -> Vec<String> {
     context.file().ok().filter(|file| file.contains(target)).map_or_else(Vec::new, |file| file.remarks())
 }
 
+/// How pflow starts what the entry says, if it is one that pflow starts.
+fn launch(context: &Context, target: &str) -> Option<Launch> {
+    let variables = Variables::of_this_user().ok()?;
+    context.file().ok()?.launch(target, &variables)
+}
+
 /// The first step: whether pflow can start what the entry says. The gateway's own answers do not show that.
-fn add_launch(context: &Context, target: &str, report: &mut report::Test) {
-    let Ok(variables) = Variables::of_this_user() else { return };
-    let Some(launch) = context.file().ok().and_then(|file| file.launch(target, &variables)) else { return };
+fn launch_step(launch: &Launch) -> report::Check {
     let (ok, detail) = match &launch.broken {
         Some(why) => (Some(false), why.clone()),
-        None if launch.doubts.is_empty() => (Some(true), format!("starts {}", launch.command)),
+        None if launch.doubts.is_empty() => {
+            let unhooked = launch.unhooked.iter().map(|why| format!("; {why}")).collect::<String>();
+            (Some(true), format!("starts {}{unhooked}", launch.command))
+        }
         None => (None, launch.doubts.join("; ")),
     };
-    report.checks.insert(0, report::Check { name: "pflow", ok, ms: None, detail });
+    report::Check { name: "pflow", ok, ms: None, detail }
+}
+
+fn add_launch(context: &Context, launch: &Launch, report: &mut report::Test) {
+    report.checks.insert(0, launch_step(launch));
     if let (Some(why), None) = (&launch.broken, &report.error) {
         report.ok = false;
         report.error = Some(
@@ -182,22 +203,37 @@ async fn look_at_all(context: &Context, health: &args::Health) -> Result<Health>
     let (watching, named) = (&health.watching, &health.targets);
     watch::check(watching)?;
     let targets = targets(context, named)?;
-    let mut looker = Looker::new(context.history(), watching.probes.clone());
+    let history = context.history();
+    let history = if watching.on_change.is_some() { history.patient() } else { history };
+    let mut looker = Looker::new(history, watching.probes.clone());
     // Nobody is told by a look alone, so nothing counts as told.
     let alerts = watching.on_change.clone().map(|command| {
         let role = watch::role("health", named, watching);
         let watcher = Arc::new(Watcher::passing(looker.history().clone(), &role, watching.alert_on.into()));
         looker = looker.clone().telling(Arc::clone(&watcher));
-        Alerts::start(Some(command), watcher)
+        (Alerts::start(Some(command), Arc::clone(&watcher)), watcher)
     });
+    let alerts = match alerts {
+        Some((alerts, watcher)) => {
+            // What the run before this one was to hand over, and did not before it was ended.
+            alerts.tell(&tokio::task::spawn_blocking(move || watcher.undelivered()).await.unwrap_or_default());
+            Some(alerts)
+        }
+        None => None,
+    };
     // Side by side: one that hangs costs the others nothing. The order stays as asked.
     let mut looks = tokio::task::JoinSet::new();
     let mut reports: Vec<Option<report::GatewayHealth>> = vec![None; targets.len()];
     for (at, target) in targets.iter().enumerate() {
         match context.asked(target, &health.auth).await {
             Ok(gateway) => {
-                let looker = looker.clone();
-                looks.spawn(async move { (at, ask(&gateway, looker.look_whatever_happens(&gateway)).await) });
+                let (looker, waiting) = (looker.clone(), context.waiting.on(&gateway.config().name));
+                looks.spawn(async move {
+                    let seen = looker.look_whatever_happens(&gateway).await;
+                    farewell(&gateway).await;
+                    drop(waiting);
+                    (at, seen)
+                });
             }
             // One broken entry among several is a finding; the only one is a usage error.
             Err(error) if targets.len() == 1 => return Err(error),
@@ -218,6 +254,7 @@ async fn look_at_all(context: &Context, health: &args::Health) -> Result<Health>
         }
     }
     if let Some(alerts) = alerts {
+        let _waiting = context.waiting.on("--on-change");
         alerts.finish().await;
     }
     tell_missing(&looker);

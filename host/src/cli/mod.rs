@@ -16,7 +16,9 @@ mod result;
 mod run;
 mod screen;
 mod setup;
+mod steps;
 mod trust;
+mod waiting;
 mod watch;
 
 #[cfg(test)]
@@ -32,7 +34,7 @@ use self::{
     answers::Answers,
     args::{Cli, Command},
     context::Context,
-    screen::{Format, Reply, careful, explain, finish, say},
+    screen::{Format, Reply, after_ctrl_c, careful, explain, finish, say},
 };
 use crate::{Class, Error, Result};
 
@@ -120,7 +122,7 @@ fn log(verbose: u8) {
     let wanted = Targets::new().with_target("pflow_gateway", ours).with_target("component", ours).with_default(others);
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(|| waiting::Log)
         .with_ansi(colours)
         .with_target(verbose > 1)
         .without_time()
@@ -152,6 +154,7 @@ async fn carry_out(program: &str, cli: Cli, format: Format) -> u8 {
         None => {}
     }
     let context = Arc::new(context);
+    let writes = matches!(cli.command, Command::Add(_) | Command::Setup(_) | Command::Adopt(_) | Command::Remove(_));
     // A task of its own: whatever blocks it, the end of the process is heard.
     let mut command = tokio::spawn({
         let context = Arc::clone(&context);
@@ -166,9 +169,14 @@ async fn carry_out(program: &str, cli: Cli, format: Format) -> u8 {
             }
         },
         signal = ended() => signal,
+        never = context.waiting.show(format) => match never {},
     };
     command.abort();
-    let _ = tokio::time::timeout(LAST_WORDS, &mut command).await;
+    let stopped = tokio::time::timeout(LAST_WORDS, &mut command).await.is_ok();
+    after_ctrl_c();
+    if let Some(words) = writes.then(|| became_of_the_file(&context, stopped)) {
+        say(&format!("{words}\n"));
+    }
     for left in context.left_running() {
         say(&format!("{} {left}\n", careful()));
     }
@@ -178,6 +186,17 @@ async fn carry_out(program: &str, cli: Cli, format: Format) -> u8 {
         _ = ended() => {}
     }
     signal.code()
+}
+
+/// What became of the server file when a command that writes it was interrupted.
+fn became_of_the_file(context: &Context, stopped: bool) -> String {
+    let file = context.path().map_or_else(|_| "mcp-servers.json".to_owned(), |path| path.display().to_string());
+    let file = crate::scrub::line(&file, 300);
+    match (context.has_written(), stopped) {
+        (true, _) => format!("Interrupted: {file} was written before that"),
+        (false, true) => format!("Interrupted: nothing was written to {file}"),
+        (false, false) => format!("Interrupted: whether {file} was written is not known; look into it"),
+    }
 }
 
 /// How a process is asked to end.

@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use super::screen::{BOLD, DIM, GREEN, RED, YELLOW, careful, no, styled, yes};
 use crate::{
     history::{Moment, is_well, span},
-    report::{Attribution, Component, Confidence, GatewayHealth, Health, ServiceHealth, Services, Status, Test, Tools},
+    report::{
+        Attribution, Check, Component, Confidence, GatewayHealth, Health, ServiceHealth, Services, Status, Test, Tools,
+    },
     scrub,
 };
 
@@ -84,28 +86,43 @@ fn milliseconds(ms: Option<f64>) -> String {
 }
 
 /// `test`.
+#[cfg(test)]
 pub(super) fn test(report: &Test) -> String {
-    let name = scrub::line(&report.gateway, NAME);
-    let mut text = styled(BOLD, &name);
-    if report.gateway != report.url {
-        let _ = write!(text, "  {}", scrub::line(&report.url, DETAIL));
-    }
-    text.push('\n');
+    test_of(&report.gateway, &report.url) + &rest_of_test(report, &[])
+}
+
+/// Its first line.
+pub(super) fn test_of(gateway: &str, url: &str) -> String {
+    let name = styled(BOLD, &scrub::line(gateway, NAME));
+    if gateway == url { format!("{name}\n") } else { format!("{name}  {}\n", scrub::line(url, DETAIL)) }
+}
+
+/// One step. They come one by one, so that the columns are as wide as they may have to be.
+pub(super) fn step(check: &Check) -> String {
+    let (mark, style) = match check.ok {
+        Some(true) => ("✓", GREEN),
+        Some(false) => ("✗", RED),
+        None => ("-", DIM),
+    };
+    let detail = scrub::line(&check.detail, DETAIL);
+    let detail = if check.ok.is_none() { dim(detail) } else { plain(detail) };
+    let name = format!("{:8}", check.name);
+    let took = format!("{:7}", milliseconds(check.ms));
     let mut table = Table::new();
-    for check in &report.checks {
-        let (mark, style) = match check.ok {
-            Some(true) => ("✓", GREEN),
-            Some(false) => ("✗", RED),
-            None => ("-", DIM),
-        };
-        let detail = scrub::line(&check.detail, DETAIL);
-        let detail = if check.ok.is_none() { dim(detail) } else { plain(detail) };
-        table.row([(mark.to_owned(), style), plain(check.name), (milliseconds(check.ms), DIM), detail]);
-    }
+    table.row([(mark.to_owned(), style), plain(name), dim(took), detail]);
+    let mut text = String::new();
     table.print("  ", &mut text);
+    text
+}
+
+/// The steps that were not told yet, and what came of all of them.
+pub(super) fn rest_of_test(report: &Test, told: &[Check]) -> String {
+    let is_told = |check: &&Check| told.iter().any(|told| (told.name, told.ok) == (check.name, check.ok));
+    let mut text: String = report.checks.iter().filter(|check| !is_told(check)).map(step).collect();
+    let name = scrub::line(&report.gateway, NAME);
     if report.ok {
         let kind = report.kind.map_or_else(String::new, |kind| format!(" ({kind})"));
-        let _ = writeln!(text, "{} {name}{kind} works: {}", yes(), behind(report));
+        let _ = writeln!(text, "{} {name}{kind} works: {}{}", yes(), behind(report), kept(report));
     } else {
         let _ = writeln!(text, "{} {name} does not work", no());
     }
@@ -130,6 +147,13 @@ fn behind(report: &Test) -> String {
         parts.push(count(control, "control tool"));
     }
     parts.join(", ")
+}
+
+/// What the entry's filter leaves of that.
+fn kept(report: &Test) -> String {
+    let Some(left_out) = report.filtered_out.filter(|left_out| *left_out > 0) else { return String::new() };
+    let of = report.tools.unwrap_or_default().saturating_sub(report.control_tools.unwrap_or_default());
+    format!("; its filter keeps {} of {}", of.saturating_sub(left_out), count(of, "tool"))
 }
 
 /// How sure an attribution is, in words; nothing when it is certain.
@@ -251,7 +275,10 @@ fn one_health(gateway: &GatewayHealth, text: &mut String) {
         _ => no(),
     };
     let mut facts = vec![styled(colour(gateway.status), gateway.status.as_str())];
-    facts.extend(gateway.tools.map(|tools| count(tools, "tool")));
+    facts.extend(gateway.tools.map(|tools| match gateway.filtered_out.filter(|left_out| *left_out > 0) {
+        Some(left_out) => format!("{} of {}", tools.saturating_sub(left_out), count(tools, "tool")),
+        None => count(tools, "tool"),
+    }));
     facts.extend(gateway.latency_ms.map(|ms| milliseconds(Some(ms))));
     facts.extend(gateway.since.as_deref().map(|since| styled(DIM, &format!("since {}", scrub::line(since, 40)))));
     facts.extend(

@@ -1,6 +1,10 @@
 //! `serve`, `demo` and `component`: what runs until it is ended, and what runs in the sandbox.
 
-use std::{io::Write as _, path::Path, sync::Arc};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    path::Path,
+    sync::Arc,
+};
 
 use serde_json::json;
 
@@ -8,13 +12,14 @@ use super::{
     args, check,
     context::{Context, variable_name},
     pins, render,
-    screen::{Format, Reply, print, say, yes},
+    screen::{Format, Reply, after_ctrl_c, careful, print, say, yes},
 };
 use crate::{
     Error, Result,
     config::SERVE_TIMEOUT,
     demo::{self, Demo},
     runtime::Runtime,
+    scrub,
     serve::{self, FileSnapshots, NoSnapshots, Snapshots},
 };
 
@@ -25,6 +30,10 @@ pub(super) async fn serve(context: &Context, target: &args::Serve) -> Result<()>
         config.timeout = SERVE_TIMEOUT;
     }
     let gateway = context.open(config).await?;
+    let by_hand = std::io::stdin().is_terminal();
+    if by_hand {
+        say(&what_it_is(&context.program, &target.target));
+    }
     let snapshots: Arc<dyn Snapshots> = match context.memory() {
         Ok(folder) => Arc::new(FileSnapshots::new(&folder, gateway.config())),
         Err(_) => Arc::new(NoSnapshots),
@@ -34,7 +43,19 @@ pub(super) async fn serve(context: &Context, target: &args::Serve) -> Result<()>
         gateway.recall(&last.tools.tools);
     }
     serve::serve(gateway, snapshots, context.history()).await;
+    if by_hand {
+        after_ctrl_c();
+    }
     Ok(())
+}
+
+/// For whoever types it at a terminal: pflow starts it by itself, and nobody speaks its protocol by hand.
+fn what_it_is(program: &str, target: &str) -> String {
+    let name = scrub::line(target, 100);
+    format!(
+        "{} this is an MCP server on stdin and stdout for {name}; pflow and other MCP clients start it by themselves\n  → to try the gateway: {program} test {name}\n  Ctrl-D or Ctrl-C ends it.\n",
+        careful()
+    )
 }
 
 /// `demo`. Says where it listens, then runs until it is asked to end.
@@ -114,7 +135,7 @@ pub(super) async fn end_requested() {
         let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
         if let (Ok(mut interrupt), Ok(mut terminate)) = signals {
             tokio::select! {
-                _ = interrupt.recv() => {}
+                _ = interrupt.recv() => after_ctrl_c(),
                 _ = terminate.recv() => {}
             }
             return;

@@ -8,6 +8,7 @@ use std::{
 
 use serde::Serialize;
 
+use super::waiting::screen;
 use crate::{
     Error,
     json::{Json, pretty},
@@ -116,20 +117,30 @@ pub(super) fn finish(reply: &Reply, format: Format) -> u8 {
 
 /// To stdout, at once. A reader that has gone is fine.
 pub(super) fn print(text: &str) -> io::Result<()> {
+    let _screen = io::stdout().is_terminal().then(screen);
     let mut out = anstream::stdout().lock();
     forgive(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
 /// To stdout, piece by piece: an answer of 40 MiB is several times that when it is indented.
 fn print_json(json: &Json) -> io::Result<()> {
+    let _screen = io::stdout().is_terminal().then(screen);
     let mut out = io::BufWriter::with_capacity(64 * 1024, io::stdout().lock());
     forgive(pretty(json.get(), &mut out).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()))
 }
 
 /// To stderr, at once; there is nobody to tell when that fails.
 pub(super) fn say(text: &str) {
+    let _screen = screen();
     let mut err = anstream::stderr().lock();
     let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+}
+
+/// The terminal shows `^C` itself, and leaves the cursor behind it.
+pub(super) fn after_ctrl_c() {
+    if io::stderr().is_terminal() {
+        say("\n");
+    }
 }
 
 /// Above this, compiling takes long enough for somebody to wonder, in bytes.

@@ -14,10 +14,11 @@ use super::{
     edit::{Plan, Split},
     listener, render,
     screen::{DIM, Reply, careful, explain, say, styled, yes},
+    steps::{Steps, To},
 };
 use crate::{
     Class, Error, Gateway, Result,
-    config::{Auth, ConfigFile, Launcher, Method, Replace, Template, Variables},
+    config::{Auth, ConfigFile, Launcher, Method, Replace, Template, Variables, check_name},
     report, scrub,
 };
 
@@ -97,7 +98,8 @@ async fn go_through(context: &Context, setup: &args::Setup, answers: &mut Answer
         Proven::Works(gateway, tested) => (gateway, tested),
         Proven::Fails(reply) => return Ok(reply),
     };
-    let outcome = choose_services(setup, &mut plan, &gateway, answers).await;
+    let outcome = choose_services(context, setup, &mut plan, &gateway, answers).await;
+    let waiting = context.waiting.on(&name);
     let written = match outcome {
         // What was chosen is a part of the entry, and per-service entries come from the filtered list.
         Ok(()) => match plan.open(context).await {
@@ -114,6 +116,7 @@ async fn go_through(context: &Context, setup: &args::Setup, answers: &mut Answer
         plan.remember(context, &gateway, &written.names).await;
     }
     gateway.close().await;
+    drop(waiting);
     let written = written?;
     let warnings = written.warnings();
     for warning in &warnings {
@@ -159,8 +162,10 @@ async fn choose_product(setup: &args::Setup, answers: &mut Answers) -> Result<(&
     }
     let usual = first.map_or("generic", |(product, _)| product.word);
     loop {
-        let answer = answers.ask("Which gateway: docker, context-forge or generic", usual).await?;
-        if let Some(product) = PRODUCTS.iter().find(|product| product.word == answer || product.name == answer) {
+        let answer = answers.ask("Which gateway: 1 docker, 2 context-forge or 3 generic", usual).await?;
+        let number = answer.parse::<usize>().ok().and_then(|number| PRODUCTS.get(number.checked_sub(1)?));
+        let named = PRODUCTS.iter().find(|product| product.word == answer || product.name == answer);
+        if let Some(product) = named.or(number) {
             let found = first.filter(|(known, _)| known.kind == product.kind).map(|(_, port)| port);
             return Ok((product, if found.is_some() { found } else { listens(product.ports).await }));
         }
@@ -225,10 +230,11 @@ async fn choose_name(
     let usual = if setup.replace { product.name.to_owned() } else { free_name(&file, product.name) };
     loop {
         let name = answers.ask("Name of the entry", &usual).await?;
-        if setup.replace || !file.contains(&name) || !answers.can_correct() {
-            return Ok(name);
+        match check_name(&name) {
+            Err(error) if answers.can_correct() => say(&explain(&error)),
+            _ if setup.replace || !file.contains(&name) || !answers.can_correct() => return Ok(name),
+            _ => say(&format!("  {name} is taken\n")),
         }
-        say(&format!("  {name} is taken\n"));
     }
 }
 
@@ -313,12 +319,15 @@ enum Proven {
 async fn prove(context: &Context, product: &Product, plan: &mut Plan, answers: &mut Answers) -> Result<Proven> {
     loop {
         let gateway = plan.open(context).await?;
-        let report = gateway.test().await;
-        say(&render::test(&report));
+        let steps = Steps::of(context, &gateway, To::Stderr);
+        let report = steps.test(context, &gateway).await;
+        say(&steps.rest(&report));
         if report.ok {
             return Ok(Proven::Works(gateway, report));
         }
+        let waiting = context.waiting.on(&plan.new.name);
         gateway.close().await;
+        drop(waiting);
         let error = report.error.clone().unwrap_or_else(|| Error::new(Class::UpstreamError, "the test failed"));
         if answers.can_correct() {
             say(&explain(&error));
@@ -366,8 +375,16 @@ async fn other_token(
 }
 
 /// Narrows the plan to the services wanted.
-async fn choose_services(setup: &args::Setup, plan: &mut Plan, gateway: &Gateway, answers: &mut Answers) -> Result<()> {
+async fn choose_services(
+    context: &Context,
+    setup: &args::Setup,
+    plan: &mut Plan,
+    gateway: &Gateway,
+    answers: &mut Answers,
+) -> Result<()> {
+    let waiting = context.waiting.on(&gateway.config().name);
     let services = gateway.services().await?;
+    drop(waiting);
     let names: Vec<&str> = services
         .services
         .iter()
@@ -435,12 +452,14 @@ fn picked(answer: &str, names: &[&str]) -> Result<Vec<String>, String> {
 }
 
 async fn choose_sync(setup: &args::Setup, names: &[String], answers: &mut Answers) -> Result<bool> {
-    let wanted =
-        setup.sync || (!setup.no_sync && answers.can_correct() && answers.agree("Run pflow mcp sync now", "y").await?);
+    let asks = !setup.sync && !setup.no_sync && answers.can_correct();
+    // Whoever leaves now has the entries all the same: that is no error.
+    let wanted = setup.sync || (asks && answers.agree("Run pflow mcp sync now", "y").await.unwrap_or(false));
     if !wanted {
         return Ok(false);
     }
     for name in names {
+        say(&format!("  {}\n", styled(DIM, &format!("pflow mcp sync {name}"))));
         // stdout is ours; what pflow says belongs to stderr.
         let ran = tokio::process::Command::new(pflow())
             .args(["mcp", "sync", name])

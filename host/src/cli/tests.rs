@@ -311,6 +311,7 @@ fn failed_test() -> report::Test {
         services: None,
         control_tools: None,
         unattributed: None,
+        filtered_out: None,
         warnings: Vec::new(),
         error: Some(Error::new(Class::AuthRequired, "the gateway wants a token").with_hint("give it one")),
     }

@@ -2,7 +2,7 @@
 //! Takes targets; draws on a terminal, or prints a line of JSON per report. Announces changes on stderr, so that stdout stays one thing.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     io::IsTerminal as _,
     sync::Arc,
     time::Duration,
@@ -13,13 +13,14 @@ use serde_json::{Value, json};
 
 use super::{
     args::{self, Watching},
-    context::{Context, variable_name},
+    context::{Context, apart, variable_name},
     look, render,
     run::end_requested,
-    screen::{Format, Reply, careful, explain, no, print, say, yes},
+    screen::{DIM, Format, Reply, careful, explain, no, print, say, styled, yes},
 };
 use crate::{
     Error, Gateway, Result,
+    config::ConfigFile,
     history::{Looker, Transition, Watcher, is_well},
     monitor::{Alerts, Monitor, OnChange, Update, Watch, random_token},
     report::{GatewayHealth, Health, worst},
@@ -31,6 +32,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How often the server file is looked at for other gateways.
 const FOLLOW: Duration = Duration::from_secs(2);
+
+/// Changes that stay on the screen of `health --watch`.
+const LATELY: usize = 5;
 
 /// What is being watched.
 struct Watched<'a> {
@@ -69,12 +73,13 @@ impl<'a> Watched<'a> {
                 Err(error) => return Err(error),
             }
         }
-        let history = context.history();
+        let history = context.history().patient();
         let watcher =
             Arc::new(Watcher::lasting(history.clone(), &role(what, named, watching), watching.alert_on.into()));
         let looker = Looker::new(history, watching.probes.clone()).telling(Arc::clone(&watcher));
         let alerts = Alerts::start(watching.on_change.clone(), Arc::clone(&watcher));
-        Ok(Self { gateways, looker, watcher, alerts, followed: Followed::new(context, named, auth) })
+        let followed = Followed::new(context, named, auth).await;
+        Ok(Self { gateways, looker, watcher, alerts, followed })
     }
 
     fn names(&self) -> Vec<String> {
@@ -141,7 +146,7 @@ impl<'a> Watched<'a> {
 
     /// Watches what the server file says now. Whether that is something else than before.
     async fn follow(&mut self, watch: &mut Watch) -> bool {
-        let Some(changes) = self.followed.changes() else { return false };
+        let Some(changes) = self.followed.changes().await else { return false };
         for name in &changes.gone {
             watch.remove(name);
             let (gone, stay) =
@@ -224,21 +229,23 @@ struct Changes {
 }
 
 impl<'a> Followed<'a> {
-    fn new(context: &'a Context, named: &'a [String], auth: &'a args::Auth) -> Self {
+    async fn new(context: &'a Context, named: &'a [String], auth: &'a args::Auth) -> Self {
         let mut followed = Self { context, named, auth, entries: BTreeMap::new(), broken: false };
-        followed.entries = followed.read().unwrap_or_default();
+        followed.entries = followed.read().await.unwrap_or_default();
         followed
     }
 
-    fn read(&self) -> Result<BTreeMap<String, Value>> {
-        let file = self.context.file()?;
+    /// A file may be slow to read, and others are served meanwhile.
+    async fn read(&self) -> Result<BTreeMap<String, Value>> {
+        let path = self.context.path()?;
+        let file = apart(move || ConfigFile::load(&path)).await?;
         let names = file.gateways().into_iter().map(|(name, _)| name);
         let wanted = names.filter(|name| self.named.is_empty() || self.named.contains(name));
         Ok(wanted.filter_map(|name| Some((name.clone(), file.entry(&name)?.clone()))).collect())
     }
 
-    fn changes(&mut self) -> Option<Changes> {
-        let now = match self.read() {
+    async fn changes(&mut self) -> Option<Changes> {
+        let now = match self.read().await {
             Ok(now) => now,
             Err(error) => {
                 // Somebody is editing it; what is known stays.
@@ -289,6 +296,11 @@ pub(super) async fn health(context: &Context, health: &args::Health, format: For
     let mut order = watched.names();
     let draws = format == Format::Text && std::io::stdout().is_terminal();
     let mut reports: BTreeMap<String, GatewayHealth> = BTreeMap::new();
+    let mut lately: VecDeque<String> = VecDeque::new();
+    let rhythm = format!("every {} s; Ctrl-C ends it", every.as_secs_f64());
+    if format == Format::Text {
+        say(&format!("{} Watching {} {rhythm}\n", yes(), render::count(order.len(), "gateway")));
+    }
     watched
         .run(every, |sight| {
             let (update, looker) = match sight {
@@ -302,8 +314,13 @@ pub(super) async fn health(context: &Context, health: &args::Health, format: For
                 reports.insert(update.health.gateway.clone(), update.health.clone());
                 let gateways: Vec<_> = order.iter().filter_map(|name| reports.get(name).cloned()).collect();
                 let all = Health { status: worst(&gateways), gateways, history_off: looker.history().why_off() };
+                // What is told in between is drawn over.
+                lately.extend(update.transitions.iter().map(announcement));
+                lately.drain(..lately.len().saturating_sub(LATELY));
+                let changes: String = lately.iter().map(String::as_str).collect();
+                let looked = format!("looked at {}, {rhythm}", update.health.checked_at);
                 // Home, then clear below: no flicker.
-                format!("\x1b[H\x1b[J{}", render::health(&all))
+                format!("\x1b[H\x1b[J{}{changes}{}\n", render::health(&all), styled(DIM, &scrub::line(&looked, 100)))
             } else {
                 let line = serde_json::to_string(&update.health).unwrap_or_default();
                 format!("{}\n", scrub::json(&line))

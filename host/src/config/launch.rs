@@ -25,6 +25,8 @@ pub struct Launch {
     pub doubts: Vec<String>,
     /// The folder that pflow is run in could put its own code into it.
     pub is_unsafe: bool,
+    /// Why pflow that is installed beside the program lacks `pflow mcp gateway`; workflows run all the same.
+    pub unhooked: Option<String>,
 }
 
 impl Launch {
@@ -41,7 +43,7 @@ impl Launch {
         let resolved = Template::new(command).resolve(variables);
         let command = resolved.as_ref().map_or(command, secrecy::ExposeSecret::expose_secret);
         match place(command) {
-            Place::Runs => {}
+            Place::Runs => launch.unhooked = unhooked(Path::new(command)),
             Place::Missing => launch.broken = Some(format!("{} does not exist", launch.command)),
             Place::NotAProgram => launch.broken = Some(format!("{} cannot be executed", launch.command)),
             Place::NotOnPath => {
@@ -133,6 +135,26 @@ pub fn relaunched(entry: &Value, launcher: &Launcher) -> Value {
 
 fn words(entry: &Value) -> Vec<&str> {
     entry.get("args").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// The hook's file among Python's packages, and what switches the hook off.
+const HOOK: &str = "pflow_gateway.pth";
+const OFF: &str = "PFLOW_GATEWAY_DISABLE";
+
+/// Why pflow beside this program is without its hook. None: it has it, or is somewhere else.
+fn unhooked(program: &Path) -> Option<String> {
+    let folder = program.parent()?;
+    if !runs(&folder.join("pflow")) {
+        return None;
+    }
+    let pythons = std::fs::read_dir(folder.parent()?.join("lib")).ok()?;
+    let mut packages = pythons.flatten().map(|python| python.path().join("site-packages")).filter(|path| path.is_dir());
+    let hooked = packages.any(|packages| packages.join(HOOK).exists());
+    if !hooked {
+        return Some(format!("the pflow beside it is without {HOOK}, so without `pflow mcp gateway`"));
+    }
+    let off = std::env::var(OFF).is_ok_and(|value| !matches!(value.as_str(), "" | "0"));
+    off.then(|| format!("{OFF} switches `pflow mcp gateway` off"))
 }
 
 enum Place {
@@ -237,6 +259,21 @@ mod tests {
         ] {
             assert_eq!(doubts(env, more, &set), "", "{set:?}");
         }
+    }
+
+    #[test]
+    fn pflow_without_its_hook_is_told_and_pflow_somewhere_else_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let bin = folder.path().join("bin");
+        let packages = folder.path().join("lib/python3.12/site-packages");
+        std::fs::create_dir_all(&bin).unwrap();
+        std::fs::create_dir_all(&packages).unwrap();
+        let program = bin.join("pflow-gateway");
+        assert_eq!(unhooked(&program), None, "no pflow is there");
+        std::fs::copy("/bin/sh", bin.join("pflow")).unwrap();
+        assert!(unhooked(&program).is_some_and(|why| why.contains("without pflow_gateway.pth")));
+        std::fs::write(packages.join(HOOK), "").unwrap();
+        assert_eq!(unhooked(&program), None);
     }
 
     #[test]

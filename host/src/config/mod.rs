@@ -18,6 +18,7 @@ use std::{path::PathBuf, time::Duration};
 
 use url::Url;
 
+pub(crate) use self::new::check_name;
 pub use self::{
     address::{Address, shown_target},
     auth::{Auth, Method},
@@ -244,4 +245,25 @@ pub struct Filter {
     pub no_destructive: bool,
     /// Keep the gateway's own control tools.
     pub control_tools: bool,
+}
+
+impl Filter {
+    /// What it leaves out, in words; none when it keeps everything.
+    #[must_use]
+    pub fn words(&self) -> Option<String> {
+        let named = |what: &str, thing: &str, patterns: &[String]| {
+            let many = if patterns.len() == 1 { "" } else { "s" };
+            (!patterns.is_empty()).then(|| format!("{what} {thing}{many} {}", patterns.join(", ")))
+        };
+        let parts = [
+            named("only", "service", &self.include_services),
+            named("without", "service", &self.exclude_services),
+            named("only", "tool", &self.include_tools),
+            named("without", "tool", &self.exclude_tools),
+            self.read_only.then(|| "only tools that are marked as reading".to_owned()),
+            self.no_destructive.then(|| "no tools that may destroy something".to_owned()),
+        ];
+        let words: Vec<String> = parts.into_iter().flatten().collect();
+        (!words.is_empty()).then(|| words.join(", "))
+    }
 }

@@ -267,7 +267,7 @@ fn auth(method: &Method) -> Option<Value> {
 }
 
 /// pflow's rule for a server's name: letters, digits, hyphens and underscores.
-fn check_name(name: &str) -> Result<()> {
+pub(crate) fn check_name(name: &str) -> Result<()> {
     if name.starts_with('-') {
         return Err(Error::config(format!(
             "{:?} cannot be a gateway's name: it would be read as a flag",

@@ -8,7 +8,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -16,6 +16,7 @@ use std::{
 use rustls_pki_types::ServerName;
 use tokio::{
     net::TcpStream,
+    sync::watch,
     task::JoinSet,
     time::{Instant as Moment, timeout_at},
 };
@@ -108,7 +109,7 @@ struct Shared {
     proxies: Proxies,
     timeout: Duration,
     addresses: usize,
-    newest: Mutex<Option<ConnectionTrace>>,
+    newest: watch::Sender<Option<ConnectionTrace>>,
     habit: Arc<Habit>,
 }
 
@@ -122,7 +123,7 @@ impl Connector {
         addresses: usize,
         habit: Arc<Habit>,
     ) -> Self {
-        let newest = Mutex::new(None);
+        let newest = watch::Sender::new(None);
         Self { shared: Arc::new(Shared { policy, resolver, tls, proxies, timeout, addresses, newest, habit }) }
     }
 
@@ -133,31 +134,35 @@ impl Connector {
 
     /// The failure of an attempt that was given up meanwhile: what it was doing then. The trace says so too.
     pub(super) fn given_up(&self, origin: &Origin, after: Duration) -> EgressFailure {
-        let failed = |phase| EgressFailure::Timeout { origin: origin.clone(), phase, after };
-        let mut newest = self.shared.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        let direct = matches!(self.proxy(origin), Ok(None));
-        let Some(trace) = newest.as_mut().filter(|trace| direct && trace.origin == *origin) else {
-            return failed(Phase::Connect);
-        };
-        if trace.resolve.is_none() {
-            let failure = failed(Phase::Resolve);
-            trace.resolve = Some(Step { took: after, outcome: Err(failure.clone()) });
-            failure
-        } else if trace.connect.is_none() {
-            let failure = failed(Phase::Connect);
-            trace.connect = Some(Step { took: after, outcome: Err(failure.clone()) });
-            failure
-        } else if trace.tls.is_none() && origin.scheme() == Scheme::Https {
-            let failure = failed(Phase::Tls);
-            trace.tls = Some(Step { took: after, outcome: Err(failure.clone()) });
-            failure
-        } else {
-            failed(Phase::Connect)
+        fn gave_up<T>(failure: EgressFailure, took: Duration) -> Option<Step<T>> {
+            Some(Step { took, outcome: Err(failure) })
         }
+        let failed = |phase| EgressFailure::Timeout { origin: origin.clone(), phase, after };
+        let direct = matches!(self.proxy(origin), Ok(None));
+        let mut phase = Phase::Connect;
+        self.shared.newest.send_if_modified(|newest| {
+            let Some(trace) = newest.as_mut().filter(|trace| direct && trace.origin == *origin) else {
+                return false;
+            };
+            if trace.resolve.is_none() {
+                phase = Phase::Resolve;
+                trace.resolve = gave_up(failed(phase), after);
+            } else if trace.connect.is_none() {
+                trace.connect = gave_up(failed(phase), after);
+            } else if trace.tls.is_none() && origin.scheme() == Scheme::Https {
+                phase = Phase::Tls;
+                trace.tls = gave_up(failed(phase), after);
+            } else {
+                return false;
+            }
+            true
+        });
+        failed(phase)
     }
 
-    pub(super) fn newest(&self) -> Option<ConnectionTrace> {
-        self.shared.newest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The newest attempt, as far as it got; changes with every step of one.
+    pub(super) fn newest(&self) -> watch::Receiver<Option<ConnectionTrace>> {
+        self.shared.newest.subscribe()
     }
 }
 
@@ -192,6 +197,7 @@ impl Shared {
             Some(proxy) => self.through(&proxy, deadline, trace).await?,
             None => self.directly(deadline, trace).await?,
         };
+        self.tell(trace);
         if origin.scheme() == Scheme::Http {
             return Ok(wire);
         }
@@ -211,9 +217,9 @@ impl Shared {
         stream.ok_or_else(|| self.late(&origin, Phase::Tls))
     }
 
-    /// How far it is, for whoever gives up waiting for the rest.
+    /// Shows how far it is to whoever watches, or gives up waiting for the rest.
     fn tell(&self, trace: &ConnectionTrace) {
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(trace.clone());
+        self.newest.send_replace(Some(trace.clone()));
     }
 
     fn late(&self, origin: &Origin, phase: Phase) -> EgressFailure {

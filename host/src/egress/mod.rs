@@ -89,6 +89,7 @@ use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
+use tokio::sync::watch;
 use wasmtime_wasi_http::{RequestOptions, WasiBody};
 
 pub use address::AddressClass;
@@ -224,6 +225,11 @@ impl Egress {
     /// What the newest attempt to connect saw. `None`: there was none yet, or the policy refused before it.
     #[must_use]
     pub fn last_connection(&self) -> Option<ConnectionTrace> {
+        self.connections().borrow().clone()
+    }
+
+    /// The same for whoever wants to see it happen: changes with every step of an attempt that is done.
+    pub(crate) fn connections(&self) -> watch::Receiver<Option<ConnectionTrace>> {
         self.inner.connector.newest()
     }
 

@@ -2,6 +2,7 @@
 //! Takes a [`GatewayConfig`]; gives the shapes of [`report`](crate::report). Never prints.
 
 mod call;
+mod checks;
 mod convert;
 mod current;
 mod delivery;
@@ -17,6 +18,7 @@ mod pool;
 mod recovery;
 mod remedy;
 mod reports;
+mod steps;
 mod takeover;
 mod unknown;
 
@@ -24,11 +26,11 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 pub(crate) use self::explain::status_of;
 pub(crate) use self::own::Own;
-use self::pool::Pool;
 pub use self::{
     call::{CallOptions, OnMessage, OnProgress, Unlisted},
     delivery::LeftRunning,
 };
+use self::{pool::Pool, steps::Tell};
 use crate::{
     Deadline, Result,
     config::{Filter, GatewayConfig},
@@ -105,7 +107,12 @@ impl Gateway {
     /// Goes through the steps of connecting, one by one. A failure is in the report.
     #[must_use]
     pub fn test(&self) -> Operation<'_, report::Test> {
-        Box::pin(reports::test(&self.pool, self.deadline()))
+        self.test_telling(&steps::nobody)
+    }
+
+    /// The same, and whom to tell of each step as soon as it is done.
+    pub(crate) fn test_telling<'a>(&'a self, tell: Tell<'a>) -> Operation<'a, report::Test> {
+        Box::pin(reports::test(&self.pool, tell, self.deadline()))
     }
 
     /// The services behind the gateway.

@@ -271,6 +271,11 @@ impl Pool {
             .await
     }
 
+    /// The same, until then: a token command may take its time. Whoever made it is told of it.
+    pub(super) async fn way_out(&self, by: Deadline) -> Result<&Egress, Failure> {
+        by.bound(self.egress()).await.map_err(|_| self.late(by))?.map_err(Failure::Host)
+    }
+
     /// Where credentials are: in the environment, and in the settings beside the server file.
     pub(super) async fn variables(&self) -> Result<Variables> {
         let folder = self.config.folder.clone();
@@ -295,8 +300,7 @@ impl Pool {
     }
 
     async fn start(&self, runtime: &Runtime, by: Deadline) -> Result<Conversation, Failure> {
-        // Whoever made the way out is told of it; a token command may take its time.
-        let egress = by.bound(self.egress()).await.map_err(|_| self.late(by))?.map_err(Failure::Host)?.clone();
+        let egress = self.way_out(by).await?.clone();
         let events: Arc<dyn Events> = self.inbox.clone();
         Conversation::start(runtime, egress, events, self.left_of(by)?).await
     }

@@ -10,6 +10,7 @@ use std::{
 use chrono::Datelike as _;
 
 use super::{
+    checks::{agreed, checks, made},
     convert,
     explain::{kind_of, status_of},
     hang,
@@ -18,13 +19,14 @@ use super::{
     own::{Own, own},
     pool::{Lent, Listed, Pool, is_control},
     recovery::Recovery,
+    steps::{Steps, Tell},
 };
 use crate::{
     Class, Deadline, Error, Result,
     config::Filter,
-    egress::{ConnectionTrace, Egress, Step, TlsInfo},
+    egress::Egress,
     fit,
-    report::{self, Check, Status},
+    report::{self, Status},
     runtime::{Failure, filter, health, types},
 };
 
@@ -131,6 +133,7 @@ pub(super) async fn health(pool: &Pool, by: Deadline) -> report::GatewayHealth {
     };
     health.latency_ms = Some(millis(listed.took));
     health.tools = Some(listed.catalog.tools.len());
+    health.filtered_out = Some(filtered_out(&listed));
     let nothing = without_services(pool, &listed);
     let own = own_of(pool, &listed, by).await;
     health.warnings.extend(idle(pool, &pool.config().filter, &listed, by).await.unwrap_or_default());
@@ -249,7 +252,7 @@ fn from_catalog(service: &types::Service) -> report::ServiceHealth {
     }
 }
 
-pub(super) async fn test(pool: &Pool, by: Deadline) -> report::Test {
+pub(super) async fn test(pool: &Pool, tell: Tell<'_>, by: Deadline) -> report::Test {
     let mut test = report::Test {
         gateway: pool.config().name.clone(),
         url: pool.config().shown().to_owned(),
@@ -262,21 +265,21 @@ pub(super) async fn test(pool: &Pool, by: Deadline) -> report::Test {
         services: None,
         control_tools: None,
         unattributed: None,
+        filtered_out: None,
         warnings: Vec::new(),
         error: None,
     };
     let started = Instant::now();
     let mut connected = None;
-    let outcome = tested(pool, &mut connected, by).await;
+    let outcome = tested(pool, &mut connected, Steps::new(tell), by).await;
     let trace = pool.egress.get().and_then(Egress::last_connection);
     if let Some(session) = pool.session() {
         test.kind = Some(kind_of(&session));
         test.protocol = Some(session.protocol_version.clone());
         test.era = Some(convert::era(session.era));
     }
-    let https = pool.config().url.scheme() == "https";
     let class = outcome.as_ref().err().map(|error| error.class);
-    test.checks = checks(pool, https, trace.as_ref(), connected, started, &outcome);
+    test.checks = checks(pool, trace.as_ref(), connected, started, &outcome);
     match outcome {
         Ok(listed) => {
             test.tools = Some(listed.catalog.tools.len());
@@ -284,6 +287,7 @@ pub(super) async fn test(pool: &Pool, by: Deadline) -> report::Test {
                 Some(listed.catalog.services.iter().filter(|s| !is_control(s.attribution) && s.tools > 0).count());
             test.control_tools = Some(control_tools(&listed));
             test.unattributed = Some(unattributed(&listed));
+            test.filtered_out = Some(filtered_out(&listed));
             test.error = without_services(pool, &listed);
             test.ok = test.error.is_none();
             let own = own_of(pool, &listed, by).await.unwrap_or_default();
@@ -297,12 +301,24 @@ pub(super) async fn test(pool: &Pool, by: Deadline) -> report::Test {
 }
 
 /// Connects, then lists; says in between when the handshake was done.
-async fn tested(pool: &Pool, connected: &mut Option<Duration>, by: Deadline) -> Result<Arc<Listed>> {
+async fn tested(
+    pool: &Pool,
+    connected: &mut Option<Duration>,
+    mut steps: Steps<'_>,
+    by: Deadline,
+) -> Result<Arc<Listed>> {
     let started = Instant::now();
-    match pool.lend(by).await {
+    let lent = match pool.way_out(by).await {
+        Ok(egress) => steps.during(egress.connections(), |trace| made(pool, trace), pool.lend(by)).await,
+        Err(failure) => Err(failure),
+    };
+    match lent {
         Ok(lent) => {
-            *connected = Some(started.elapsed());
+            let took = started.elapsed();
+            *connected = Some(took);
             pool.give_back(lent);
+            let trace = pool.egress.get().and_then(Egress::last_connection);
+            steps.done(&agreed(pool, trace.as_ref(), took));
         }
         // `list` tries again where that makes sense, and says why not.
         Err(failure) if Recovery::new(by).recover(pool, &failure, None).await => {}
@@ -315,165 +331,10 @@ async fn tested(pool: &Pool, connected: &mut Option<Duration>, by: Deadline) -> 
     pool.list(by).await
 }
 
-/// Which step a failure belongs to. Steps before it passed, steps after it were not reached.
-fn failed_step(class: Class) -> usize {
-    match class {
-        Class::Config | Class::Dns | Class::EgressDenied => 0,
-        Class::Unreachable => 1,
-        Class::Tls => 2,
-        Class::AuthRequired | Class::TokenExpired | Class::Forbidden => 3,
-        Class::RateLimited
-        | Class::Timeout
-        | Class::NotMcp
-        | Class::ProtocolError
-        | Class::SessionLost
-        | Class::UpstreamError
-        | Class::Component
-        | Class::Limit
-        | Class::Internal => 4,
-    }
-}
-
-fn checks(
-    pool: &Pool,
-    https: bool,
-    trace: Option<&ConnectionTrace>,
-    connected: Option<Duration>,
-    started: Instant,
-    outcome: &Result<Arc<Listed>>,
-) -> Vec<Check> {
-    const NAMES: [&str; 6] = ["resolve", "connect", "tls", "auth", "protocol", "tools"];
-    let seen = Seen::of(trace);
-    let failure = outcome.as_ref().err();
-    let not_reached = |name| Check { name, ok: None, ms: None, detail: "not reached".to_owned() };
-    if let Some(wrong) = failure.filter(|error| error.class == Class::Config && connected.is_none()) {
-        let config = Check { name: "config", ok: Some(false), ms: None, detail: wrong.message.clone() };
-        return std::iter::once(config).chain(NAMES.map(not_reached)).collect();
-    }
-    let mut failed = failure.map(|error| failed_step(error.class));
-    if failure.is_some() && connected.is_none() {
-        // What was seen outranks what the class suggests: a time-out while connecting is a failed connect, and a connection that
-        // breaks after it was made is not.
-        let made = seen.made(https) && failed.is_some_and(|failed| failed < 3);
-        failed = seen.failed.or(if made { Some(4) } else { failed });
-    } else if failed.is_some() {
-        failed = Some(5);
-    }
-    // Only an answer in MCP tells that the credential was good.
-    let judged = connected.is_some()
-        || failure.is_some_and(|error| matches!(error.class, Class::ProtocolError | Class::SessionLost));
-    let proxy = trace.and_then(|trace| trace.proxy.as_ref());
-    let refused = proxy.is_some_and(|step| step.outcome.is_err());
-    let steps = NAMES.iter().enumerate().map(|(at, &name)| {
-        if refused {
-            return not_reached(name);
-        }
-        if proxy.is_some() && at < 2 {
-            // Nothing was looked at: nothing is claimed.
-            let detail = if at == 0 { "left to the proxy: its addresses are not checked" } else { "made by the proxy" };
-            return Check { name, ok: None, ms: None, detail: detail.to_owned() };
-        }
-        let (took, text) = seen.steps.get(at).cloned().flatten().unzip();
-        let took = took.or(match at {
-            4 => connected,
-            5 => outcome.as_ref().ok().map(|listed| listed.took),
-            _ => None,
-        });
-        let ms = took.map(millis);
-        match failed {
-            Some(failed) if at > failed => not_reached(name),
-            Some(4) if at == 3 && !judged => {
-                Check { name, ok: None, ms: None, detail: "not known: there was no answer in MCP".to_owned() }
-            }
-            Some(failed) if at == failed => Check {
-                name,
-                ok: Some(false),
-                ms: ms.or_else(|| Some(millis(started.elapsed()))),
-                detail: failure.map(|error| error.message.clone()).unwrap_or_default(),
-            },
-            _ => Check { name, ok: Some(true), ms, detail: text.unwrap_or_else(|| passed(pool, at, https, outcome)) },
-        }
-    });
-    // Only where there is one: most know of none.
-    proxy.map(through).into_iter().chain(steps).collect()
-}
-
-/// The proxy's own step.
-fn through(step: &Step<String>) -> Check {
-    let (ok, detail) = match &step.outcome {
-        Ok(seen) => (true, seen.clone()),
-        Err(failure) => (false, failure.to_string()),
-    };
-    Check { name: "proxy", ok: Some(ok), ms: Some(millis(step.took)), detail }
-}
-
-/// A connection attempt, for people: what each of its three steps took and saw.
-#[derive(Default)]
-struct Seen {
-    steps: [Option<(Duration, String)>; 3],
-    failed: Option<usize>,
-    /// A proxy made the connection.
-    proxied: bool,
-}
-
-impl Seen {
-    fn of(trace: Option<&ConnectionTrace>) -> Self {
-        let mut seen = Self::default();
-        let Some(trace) = trace else { return seen };
-        seen.proxied = trace.proxy.as_ref().is_some_and(|step| step.outcome.is_ok());
-        let texts = [
-            trace.resolve.as_ref().map(|step| (step.took, step.outcome.as_ref().ok().map(|addresses| list(addresses)))),
-            trace.connect.as_ref().map(|step| (step.took, step.outcome.as_ref().ok().map(ToString::to_string))),
-            trace.tls.as_ref().map(|step| (step.took, step.outcome.as_ref().ok().map(tls))),
-        ];
-        for (at, (slot, text)) in seen.steps.iter_mut().zip(texts).enumerate() {
-            let Some((took, text)) = text else { continue };
-            if text.is_none() {
-                seen.failed = Some(at);
-            }
-            *slot = Some((took, text.unwrap_or_default()));
-        }
-        seen
-    }
-
-    /// Whether there was a connection on which something could be asked.
-    fn made(&self, https: bool) -> bool {
-        let [_, connect, tls] = &self.steps;
-        self.failed.is_none() && (connect.is_some() || self.proxied) && (tls.is_some() || !https)
-    }
-}
-
-fn list(addresses: &[std::net::IpAddr]) -> String {
-    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-fn tls(info: &TlsInfo) -> String {
-    match &info.issuer {
-        Some(issuer) => format!("{}, certificate by {}", info.version, convert::phrase(issuer)),
-        None => info.version.clone(),
-    }
-}
-
-fn passed(pool: &Pool, at: usize, https: bool, outcome: &Result<Arc<Listed>>) -> String {
-    match at {
-        2 if !https => "not used (http)".into(),
-        3 if pool.config().auth.is_none() => "no credential needed".into(),
-        3 => format!("accepted: {}", pool.config().auth.describe()),
-        4 => pool.session().map_or_else(String::new, |s| {
-            let server = format!("{} {}", convert::phrase(&s.server.name), convert::phrase(&s.server.version));
-            let kind = format!("{}: {}", convert::kind(s.kind), convert::phrase(&s.kind_evidence));
-            format!("{server} ({}), {kind}", s.protocol_version)
-        }),
-        5 => outcome.as_ref().map_or_else(
-            |_| String::new(),
-            |listed| {
-                let many = |count: usize, thing: &str| format!("{count} {thing}{}", if count == 1 { "" } else { "s" });
-                let pages = usize::try_from(listed.catalog.pages).unwrap_or(usize::MAX);
-                format!("{} in {}", many(listed.catalog.tools.len(), "tool"), many(pages, "page"))
-            },
-        ),
-        _ => "as before".into(),
-    }
+/// Tools that the entry's filter leaves out. That control tools are left out needs no telling.
+fn filtered_out(listed: &Listed) -> usize {
+    let tools = listed.catalog.tools.iter().zip(&listed.verdicts);
+    tools.filter(|(tool, verdict)| verdict.is_some() && !is_control(tool.provenance.attribution)).count()
 }
 
 fn unattributed(listed: &Listed) -> usize {
@@ -484,7 +345,7 @@ fn warnings(listed: &Listed) -> Vec<String> {
     listed.catalog.warnings.iter().map(convert::warning).collect()
 }
 
-fn millis(duration: Duration) -> f64 {
+pub(super) fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 10_000.0).round() / 10.0
 }
 

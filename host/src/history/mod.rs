@@ -38,6 +38,11 @@ pub use self::{
 
 /// How long to leave a file alone that gave trouble.
 const REST: Duration = Duration::from_secs(30);
+/// What is told of a change must be written down: whoever watches waits this long for others that write. On a busy machine that can
+/// take seconds, and a file that stays locked for longer is stuck.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The history. Cheap to clone, safe to share; several processes may have one open.
 #[derive(Clone)]
@@ -47,6 +52,8 @@ pub struct History {
 
 struct Inner {
     path: Option<PathBuf>,
+    /// How long to wait for others that have the file.
+    patience: Duration,
     /// Held while the database works, which may take seconds: not for threads that serve calls.
     state: Mutex<State>,
     /// Held for a moment.
@@ -80,14 +87,29 @@ impl History {
     #[must_use]
     pub fn new(pflow_folder: &Path) -> Self {
         let path = Some(pflow_folder.join("gateway").join("history.db"));
-        Self { inner: Arc::new(Inner { path, state: Mutex::default(), said: Mutex::default() }) }
+        Self::made(path, Said::default())
     }
 
     /// None, for this reason.
     #[must_use]
     pub fn off(reason: impl Into<String>) -> Self {
         let said = Said { off: Some(reason.into()), ..Said::default() };
-        Self { inner: Arc::new(Inner { path: None, state: Mutex::default(), said: Mutex::new(said) }) }
+        Self::made(None, said)
+    }
+
+    fn made(path: Option<PathBuf>, said: Said) -> Self {
+        let (state, said) = (Mutex::default(), Mutex::new(said));
+        Self { inner: Arc::new(Inner { path, patience: Duration::ZERO, state, said }) }
+    }
+
+    /// The same for whoever announces changes: it waits longer for others that write, since what could not be written down would be
+    /// told again. For a new one, before it is shared.
+    #[must_use]
+    pub fn patient(mut self) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.patience = PATIENCE;
+        }
+        self
     }
 
     /// Why nothing is kept, if nothing is. Known after the first use.
@@ -116,6 +138,15 @@ impl History {
         self.inner.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Nobody gets at the file until somebody says so.
+    #[cfg(test)]
+    pub(crate) fn hold_until(&self, held: impl FnOnce(), go_on: &std::sync::mpsc::Receiver<()>) {
+        let state = self.state();
+        held();
+        let _ = go_on.recv_timeout(Duration::from_secs(120));
+        drop(state);
+    }
+
     fn turn_off(&self, state: &mut State, why: String) {
         tracing::debug!("history is off: {why}");
         state.again = Some(Instant::now() + REST);
@@ -135,7 +166,9 @@ impl History {
         if state.again.is_some_and(|again| Instant::now() < again) {
             return None;
         }
-        for _ in 0..2 {
+        let until = Instant::now() + self.inner.patience;
+        let mut broken = 0;
+        while broken < 2 {
             let mut database = match state.database.take() {
                 Some(database) => database,
                 None => match store::open(path) {
@@ -147,6 +180,10 @@ impl History {
                             ));
                         }
                         opened.database
+                    }
+                    Err(trouble) if trouble.is_busy() && Instant::now() < until => {
+                        std::thread::sleep(PAUSE);
+                        continue;
                     }
                     Err(trouble) => {
                         self.turn_off(&mut state, trouble.to_string());
@@ -164,6 +201,7 @@ impl History {
                 }
                 // Its own close must come before it is moved.
                 Err(error) if store::is_broken(&error) => {
+                    broken += 1;
                     drop(database);
                     match store::move_aside(path) {
                         Ok(Some(moved)) => self.said().notes.push(format!(
@@ -176,6 +214,10 @@ impl History {
                             return None;
                         }
                     }
+                }
+                Err(error) if store::is_busy(&error) && Instant::now() < until => {
+                    state.database = Some(database);
+                    std::thread::sleep(PAUSE);
                 }
                 Err(error) => {
                     // A connection whose file lies in a full or vanished place is better made anew.

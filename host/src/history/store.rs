@@ -155,6 +155,11 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
+    /// Somebody else has the file now.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self, Self::Database { source, .. } if is_busy(source))
+    }
+
     /// Why the file is moved aside; none when it stays.
     fn moves(&self) -> Option<String> {
         match self {
@@ -183,6 +188,11 @@ pub(super) fn open(path: &Path) -> Result<Opened, Trouble> {
             Ok(Opened { database: connect(path)?, moved })
         }
     }
+}
+
+/// Somebody else has the file now.
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 
 /// The file is no database, or not any more.

@@ -113,6 +113,34 @@ fn going_to_and_fro_is_told_thrice_and_then_once_it_settles_and_every_change_is_
 }
 
 #[test]
+fn a_week_of_flapping_makes_a_bounded_number_of_alerts_though_the_monitor_is_started_again_and_again() {
+    const EVERY: i64 = 120;
+    let folder = tempfile::tempdir().unwrap();
+    let monitor = || Watcher::lasting(History::new(folder.path()), "monitor", Floor::Degraded);
+    let mut watcher = monitor();
+    let mut told: Vec<Transition> = Vec::new();
+    let week = 7 * 86_400 / EVERY;
+    // Down for some looks and up for some, whatever the hour; in the end it stays down.
+    for n in 0..week + 60 {
+        if n % 97 == 96 {
+            drop(watcher);
+            watcher = monitor();
+        }
+        let down = n >= week || (n / (1 + n / 700)) % 2 == 1;
+        let news = watcher.tell(&look(if down { Status::Offline } else { Status::Ok }), at(n * EVERY));
+        news.iter().for_each(|change| watcher.delivered(change.id));
+        told.extend(news.into_iter().filter(|change| change.service.is_some()));
+    }
+    assert!(told.len() > 7 && told.len() <= 7 * 32, "{}", told.len());
+    let first = told.first().unwrap();
+    assert_eq!((first.at, first.from, first.to, first.settled), (at(EVERY), Some(Status::Ok), Status::Offline, false));
+    let last = told.last().unwrap();
+    assert_eq!((last.to, last.settled), (Status::Offline, true), "{last:?}");
+    assert!(told.windows(2).all(|pair| pair[1].from == Some(pair[0].to)), "each from what was told before");
+    assert!(watcher.undelivered().is_empty());
+}
+
+#[test]
 fn a_look_by_hand_and_another_watcher_take_no_news_from_anybody() {
     let folder = tempfile::tempdir().unwrap();
     let history = History::new(folder.path());
@@ -175,7 +203,48 @@ fn without_a_history_a_watcher_is_told_all_the_same() {
         .flat_map(|status| watcher.tell(&look(*status), at(10)))
         .map(|change| change.id)
         .collect();
-    assert_eq!(ids, [1, 2, 3, 4]);
+    assert!(ids.len() == 4 && ids.is_sorted_by(|one, two| one < two), "{ids:?}");
+    // Nobody has such a number, neither in a file nor in another process that began to count.
+    assert!(ids.iter().all(|id| *id >= at(10).millis() * 1_000), "{ids:?}");
+}
+
+#[test]
+fn a_change_is_told_once_though_others_write_for_longer_than_a_look_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let watcher = || Watcher::passing(History::new(folder.path()).patient(), "cron", Floor::Degraded);
+    assert!(watcher().tell(&look(Status::Ok), at(0)).is_empty());
+    for (second, status) in [(10, Status::Offline), (20, Status::Ok)] {
+        let other = Connection::open(folder.path().join("gateway/history.db")).unwrap();
+        other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        let release = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(3_500));
+            other.execute_batch("COMMIT").unwrap();
+        });
+        let one = watcher();
+        let told = one.tell(&look(status), at(second));
+        release.join().unwrap();
+        assert_eq!(told.len(), 2, "{told:?}");
+        told.iter().for_each(|change| one.delivered(change.id));
+        drop(one);
+        let next = watcher();
+        assert!(next.tell(&look(status), at(second + 1)).is_empty(), "the next one knows that it was told");
+        assert!(next.undelivered().is_empty());
+    }
+}
+
+#[test]
+fn a_run_that_was_ended_leaves_its_alerts_to_the_next_and_two_at_once_do_not_hand_over_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let watcher = || Watcher::passing(History::new(folder.path()), "cron", Floor::Degraded);
+    let ended = watcher();
+    ended.tell(&look(Status::Ok), at(0));
+    let told = ended.tell(&look(Status::Offline), at(10));
+    assert!(watcher().undelivered().is_empty(), "whoever told them is still at it");
+    drop(ended);
+    let next = watcher();
+    assert!(next.tell(&look(Status::Offline), at(20)).is_empty());
+    assert_eq!(next.undelivered(), told);
+    assert!(watcher().undelivered().is_empty(), "one at a time");
 }
 
 #[test]

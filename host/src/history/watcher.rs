@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     fs::{File, TryLockError},
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -47,7 +47,9 @@ pub struct Watcher {
     floor: Floor,
     state: Mutex<State>,
     /// Locked for as long as it runs.
-    _seat: Option<File>,
+    seat: Option<File>,
+    /// Whether it needs that to speak for all of its kind.
+    passing: bool,
 }
 
 #[derive(Debug, Default)]
@@ -56,7 +58,7 @@ struct State {
     told: BTreeMap<String, BTreeMap<String, Told>>,
     /// When it was last written down that it is there.
     alive: Option<Moment>,
-    /// The id of the last alert that could not be written down.
+    /// The id of the last alert that could not be written down. No other has it, neither in the file nor in another process.
     unwritten: i64,
     /// Alerts that came through, which could not be written down yet.
     through: Vec<i64>,
@@ -68,17 +70,18 @@ impl Watcher {
     #[must_use]
     pub fn lasting(history: History, role: &str, floor: Floor) -> Self {
         let digest = digest(role, floor);
-        let folder = history.path().and_then(Path::parent).map(|folder| folder.join("watchers"));
-        let seat = folder.and_then(|folder| take_seat(&folder, &digest).ok().flatten());
+        let seat = seats(&history).and_then(|folder| take_seat(&folder, &digest, SEATS).ok().flatten());
         let (name, seat) = seat.map_or((digest, None), |(name, seat)| (name, Some(seat)));
-        Self { history, name, floor, state: Mutex::default(), _seat: seat }
+        Self { history, name, floor, state: Mutex::default(), seat, passing: false }
     }
 
     /// One that looks once and is started again and again, as by cron. Two at once take turns.
     #[must_use]
     pub fn passing(history: History, role: &str, floor: Floor) -> Self {
         let name = digest(role, floor);
-        Self { history, name, floor, state: Mutex::default(), _seat: None }
+        let folder = seats(&history);
+        let seat = folder.and_then(|folder| take_seat(&folder, &name, 1).ok().flatten()).map(|(_, seat)| seat);
+        Self { history, name, floor, state: Mutex::default(), seat, passing: true }
     }
 
     /// What this watcher is to be told of this look. From now on it counts as told; [`undelivered`](Self::undelivered) has it until
@@ -116,7 +119,7 @@ impl Watcher {
         let (after, news) = written.unwrap_or_else(|| {
             let (after, mut news) = self.news(&remembered.unwrap_or_default(), health, now);
             for change in &mut news {
-                state.unwritten += 1;
+                state.unwritten = now.millis().saturating_mul(1_000).max(state.unwritten.saturating_add(1));
                 change.id = state.unwritten;
             }
             (after, news)
@@ -129,6 +132,10 @@ impl Watcher {
     /// What was to be told and did not come through: the process ended before.
     #[must_use]
     pub fn undelivered(&self) -> Vec<Transition> {
+        // Another one of its kind runs, and is handing them over.
+        if self.passing && self.seat.is_none() {
+            return Vec::new();
+        }
         let found = self.history.ask(|connection| {
             connection
                 .prepare(
@@ -318,11 +325,16 @@ fn digest(role: &str, floor: Floor) -> String {
     sha256(format!("{}\n{role}", floor.as_str()).as_bytes()).chars().take(16).collect()
 }
 
+/// Where the locks of watchers are.
+fn seats(history: &History) -> Option<PathBuf> {
+    history.path().and_then(Path::parent).map(|folder| folder.join("watchers"))
+}
+
 /// The first name of this role that nobody has who runs now. None: all are taken.
-fn take_seat(folder: &Path, role: &str) -> io::Result<Option<(String, File)>> {
+fn take_seat(folder: &Path, role: &str, seats: usize) -> io::Result<Option<(String, File)>> {
     files::private_folder(folder)?;
     sweep(folder);
-    for seat in 0..SEATS {
+    for seat in 0..seats {
         let name = if seat == 0 { role.to_owned() } else { format!("{role}-{seat}") };
         let path = folder.join(&name);
         loop {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Class, report::GatewayHealth};
+use crate::{Class, Error, report::GatewayHealth};
 
 /// What is down is looked at this seldom at most, unless it is always looked at less often.
 const SLOWEST: Duration = Duration::from_secs(300);
@@ -36,8 +36,8 @@ impl Pace {
         let slower = self.every.saturating_mul(1 << self.failures.saturating_sub(1).min(DOUBLINGS));
         let mut wait = slower.min(SLOWEST.max(self.every));
         let error = health.error.as_ref();
-        let floor = match error.and_then(|error| error.retry_after) {
-            Some(seconds) => Duration::from_secs(seconds.into()).min(LONGEST),
+        let floor = match error.and_then(asked_to_wait) {
+            Some(asked) => asked,
             None if error.is_some_and(|error| error.class == Class::RateLimited) => AFTER_429,
             None => Duration::ZERO,
         };
@@ -45,6 +45,11 @@ impl Pace {
         wait = wait.mul_f64(0.9 + 0.2 * die.clamp(0.0, 1.0));
         wait.max(floor.mul_f64(1.0 + 0.1 * die.clamp(0.0, 1.0)))
     }
+}
+
+/// How long a gateway asked to be left alone, as far as that is obeyed.
+pub(crate) fn asked_to_wait(error: &Error) -> Option<Duration> {
+    error.retry_after.map(|seconds| Duration::from_secs(seconds.into()).min(LONGEST))
 }
 
 /// Between 0 and 1. Good enough to spread requests.
@@ -56,7 +61,7 @@ pub(crate) fn die() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Error, report::Status};
+    use crate::report::Status;
 
     fn report(error: Option<Error>) -> GatewayHealth {
         let mut health = GatewayHealth::new("gw", Status::Ok, "");
@@ -96,6 +101,13 @@ mod tests {
             let wait = Pace::new(Duration::from_secs(10)).next(&told, 1.0);
             assert!(wait >= LONGEST && wait <= LONGEST.mul_f64(1.1), "{wait:?}");
         }
+    }
+
+    #[test]
+    fn nobody_has_to_wait_for_longer_than_an_hour() {
+        let asks = |seconds| asked_to_wait(&Error::new(Class::RateLimited, "").with_retry_after(seconds));
+        assert_eq!((asks(None), asks(Some(900))), (None, Some(Duration::from_secs(900))));
+        assert_eq!((asks(Some(900_000)), asks(Some(u32::MAX))), (Some(LONGEST), Some(LONGEST)));
     }
 
     #[test]

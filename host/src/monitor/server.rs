@@ -417,6 +417,63 @@ mod tests {
         assert_eq!(admits(&Door::Open, &twice, ""), Err(StatusCode::MISDIRECTED_REQUEST));
     }
 
+    async fn get(address: SocketAddr, path: &str) -> String {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    // One thread: whatever blocks it blocks everything, and the test does not end in time.
+    #[tokio::test]
+    async fn a_history_that_somebody_holds_up_keeps_nobody_from_the_metrics_and_the_looks() {
+        use crate::{
+            Gateway,
+            config::GatewayConfig,
+            history::{History, Looker},
+            monitor::Update,
+            report::{GatewayHealth, Status},
+            runtime::{Limits, Runtime},
+        };
+
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::new(folder.path());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let board = Arc::new(Board::new(history.clone(), vec!["gw".to_owned()]));
+        let seen = GatewayHealth::new("gw", Status::Ok, "2026-11-27T19:00:00Z");
+        board.post(&Update { health: seen, transitions: Vec::new(), next: Duration::ZERO });
+        let server = tokio::spawn(serve(listener, Door::Open, Arc::clone(&board)));
+        let (go_on, wait) = std::sync::mpsc::channel::<()>();
+        let (held, is_held) = tokio::sync::oneshot::channel();
+        let holder = std::thread::spawn({
+            let history = history.clone();
+            move || history.hold_until(|| held.send(()).unwrap(), &wait)
+        });
+        is_held.await.unwrap();
+        let page = tokio::spawn(get(address, "/"));
+        let looker = Looker::new(history.clone(), Vec::new());
+        let gateway = Gateway::new(
+            Runtime::shared(None, &Limits::default()).unwrap(),
+            GatewayConfig::for_url("http://127.0.0.1:9/mcp").unwrap(),
+        );
+        let look = tokio::spawn(async move { looker.look(&gateway).await });
+        for path in ["/metrics", "/health.json", "/metrics"] {
+            let answer = tokio::time::timeout(Duration::from_secs(60), get(address, path)).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        }
+        assert!(!page.is_finished() && !look.is_finished(), "they do need the history");
+        go_on.send(()).unwrap();
+        holder.join().unwrap();
+        assert!(page.await.unwrap().starts_with("HTTP/1.1 200 OK\r\n"));
+        assert_eq!(look.await.unwrap().0.status, Status::Unreachable);
+        server.abort();
+    }
+
     #[tokio::test]
     async fn strangers_make_room_for_those_who_come_and_never_take_the_room_of_those_who_were_let_in() {
         let mut tasks = JoinSet::new();

@@ -27,6 +27,7 @@ use super::{
 use crate::{
     Class, Error, Unlisted,
     json::{Json, each_member, members, pick, unquote},
+    monitor::asked_to_wait,
     report::Tools,
 };
 
@@ -348,7 +349,9 @@ pub(super) async fn recover<U: Upstream>(server: Server<U>, client: Client) -> I
         inner.stale.notified().await;
         let mut pause = FIRST_RETRY;
         loop {
-            tokio::time::sleep(pause).await;
+            let stale = inner.shown();
+            let asked = stale.as_ref().and_then(|shown| asked_to_wait(&shown.stale.as_ref()?.error));
+            tokio::time::sleep(pause.max(asked.unwrap_or_default())).await;
             pause = pause.saturating_mul(2).min(LAST_RETRY);
             let Some(before) = inner.shown().filter(|shown| shown.stale.is_some()) else { break };
             if let Ok(now) = inner.load().await
@@ -368,10 +371,10 @@ pub(super) async fn recover<U: Upstream>(server: Server<U>, client: Client) -> I
 pub(super) async fn refresh<U: Upstream>(server: Server<U>, client: Client, every: Duration) -> Infallible {
     let inner = &server.inner;
     let mut failures = 0;
-    let mut floor = Duration::ZERO;
+    let mut asked = Duration::ZERO;
     loop {
-        tokio::time::sleep(pause(every, failures).max(floor)).await;
-        floor = Duration::ZERO;
+        tokio::time::sleep(pause(every, failures).max(asked)).await;
+        asked = Duration::ZERO;
         // Nothing was shown, or `recover` is at it.
         let Some(before) = inner.shown().filter(|shown| shown.stale.is_none()) else { continue };
         match inner.upstream.tools().await {
@@ -388,7 +391,7 @@ pub(super) async fn refresh<U: Upstream>(server: Server<U>, client: Client, ever
             }
             Err(error) => {
                 failures += 1;
-                floor = error.retry_after.map_or(Duration::ZERO, |seconds| Duration::from_secs(seconds.into()));
+                asked = asked_to_wait(&error).unwrap_or_default();
                 tracing::debug!(class = error.class.as_str(), "the tools cannot be looked at again: {error}");
             }
         }

@@ -44,6 +44,8 @@ struct Canned {
     changes: Arc<AtomicUsize>,
     refresh: Option<Duration>,
     known: Option<Tools>,
+    /// How often the list was read.
+    listed: Arc<AtomicUsize>,
 }
 
 struct TellDropped(Arc<Notify>);
@@ -65,6 +67,7 @@ impl Canned {
             changes: Arc::default(),
             refresh: None,
             known: None,
+            listed: Arc::default(),
         }
     }
 }
@@ -79,6 +82,7 @@ impl Upstream for Canned {
     }
 
     async fn tools(&self) -> Result<Tools> {
+        self.listed.fetch_add(1, Ordering::SeqCst);
         self.tools.lock().unwrap().clone()
     }
 
@@ -423,6 +427,29 @@ async fn a_change_that_nobody_announced_is_found_and_neither_an_empty_list_nor_h
     client.send(&json!({"jsonrpc": "2.0", "id": 2, "method": "ping"})).await;
     assert_eq!(client.next().await["id"], 2);
     client.end().await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_asks_to_be_left_alone_is_not_looked_at_before() {
+    let limited = Error::new(Class::RateLimited, "too many").with_retry_after(Some(3_600));
+    // Looked at for changes, and after an old catalogue was shown.
+    for kept in [None, Some(catalogue(vec![tool("old", None)]))] {
+        let mut gateway = Canned::new(Ok(catalogue(vec![tool("old", None)])));
+        gateway.refresh = Some(Duration::from_millis(20));
+        let stale = kept.is_some();
+        if stale {
+            *gateway.tools.lock().unwrap() = Err(limited.clone());
+        }
+        let mut client = Client::start(&gateway, Arc::new(Kept(Mutex::new(kept)))).await;
+        client.ask(1, "tools/list", json!({})).await;
+        *gateway.tools.lock().unwrap() = Err(limited.clone());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let before = gateway.listed.load(Ordering::SeqCst);
+        assert!(stale || before > 1, "it was asked once more, and answered that it is too often");
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        assert_eq!(gateway.listed.load(Ordering::SeqCst), before, "stale: {stale}");
+        client.end().await;
+    }
 }
 
 #[tokio::test]

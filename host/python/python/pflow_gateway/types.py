@@ -81,6 +81,8 @@ class Test(TypedDict):
     """Among `tools`: those with which the gateway itself is controlled."""
     unattributed: int | None
     """Among `tools`: those of no known service."""
+    filtered_out: int | None
+    """Among `tools`: those that the entry's own filter leaves out; control tools are not counted."""
     warnings: list[str]
     error: Error | None
 
@@ -172,6 +174,8 @@ class GatewayHealth(TypedDict):
     """When the gateway's own credential ends, RFC 3339, UTC, if it says so."""
     vanished_tools: list[str]
     appeared_tools: list[str]
+    filtered_out: int | None
+    """Among `tools`: those that the entry's own filter leaves out; control tools are not counted."""
     warnings: list[str]
 
 
