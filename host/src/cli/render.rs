@@ -136,6 +136,7 @@ fn behind(report: &Test) -> String {
 fn doubt(attribution: Attribution, confidence: Confidence) -> &'static str {
     match (attribution, confidence) {
         (Attribution::Inferred, _) | (_, Confidence::Low) => "a guess",
+        (Attribution::Claimed, _) => "its own word",
         (_, Confidence::None) => "not known",
         _ => "",
     }
@@ -215,6 +216,7 @@ pub(super) fn tools(report: &Tools) -> String {
 fn left_out(reason: &str, tools: usize) -> String {
     match reason {
         "service_not_included" => format!("{tools} of services that are not included"),
+        "service_not_certain" => format!("{tools} of included services, by their own word or their names alone"),
         "service_excluded" => format!("{tools} of excluded services"),
         "tool_not_included" => format!("{tools} not included by name"),
         "tool_excluded" => format!("{tools} excluded by name"),

@@ -63,6 +63,18 @@ impl Mender {
         *node = made;
     }
 
+    /// Takes out of a text what nobody sees.
+    fn clean(&mut self, keyword: &str, text: &mut Node<'_>) {
+        let words = text.as_str().map(|words| words.replace("\r\n", "\n"));
+        if let Some(words) = words
+            && let Cow::Owned(clean) = scrub::text(&words)
+            && clean != words
+        {
+            self.changes.push(format!("\"{keyword}\" had characters that nobody sees, now taken out"));
+            *text = Node::string(&clean);
+        }
+    }
+
     fn keywords(&mut self, schema: &mut Node<'_>) {
         let Node::Object(members) = schema else { return };
         members.retain_mut(|(keyword, value)| self.keyword(keyword, value));
@@ -127,6 +139,17 @@ impl Mender {
             }
             ("type", name) => name.as_str().is_some(),
             ("enum", values) => matches!(values, Node::Array(_)),
+            // Words for people beside the values, as several generators write them.
+            ("enumNames" | "enumDescriptions" | "markdownEnumDescriptions", Node::Array(words)) => {
+                for word in words {
+                    self.clean(keyword, word);
+                }
+                true
+            }
+            ("$comment" | "markdownDescription" | "errorMessage", text) => {
+                self.clean(keyword, text);
+                true
+            }
             ("description" | "title", text) if text.as_str().is_none() && !text.is("null") => {
                 let mut words = String::new();
                 text.write(&mut words);
@@ -135,15 +158,9 @@ impl Mender {
                 true
             }
             ("description" | "title", text) => {
-                let words = text.as_str().map(|words| words.replace("\r\n", "\n"));
-                if let Some(words) = &words
-                    && let Cow::Owned(clean) = scrub::text(words)
-                    && clean != *words
-                {
-                    self.changes.push(format!("\"{keyword}\" had characters that nobody sees, now taken out"));
-                    *value = Node::string(&clean);
-                }
-                words.is_some()
+                let is_text = text.as_str().is_some();
+                self.clean(keyword, text);
+                is_text
             }
             ("required" | "allOf" | "anyOf" | "oneOf" | "prefixItems", _) => false,
             _ => true,

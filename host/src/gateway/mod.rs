@@ -2,6 +2,7 @@
 //! Takes a [`GatewayConfig`]; gives the shapes of [`report`](crate::report). Never prints.
 
 mod call;
+mod claims;
 mod convert;
 mod current;
 mod delivery;
@@ -23,12 +24,12 @@ mod unknown;
 use std::{future::Future, pin::Pin, sync::Arc};
 
 pub(crate) use self::explain::status_of;
-pub(crate) use self::own::Own;
 use self::pool::Pool;
 pub use self::{
     call::{CallOptions, OnMessage, OnProgress},
     delivery::LeftRunning,
 };
+pub(crate) use self::{claims::Uncertain, own::Own};
 use crate::{
     Deadline, Result,
     config::{Filter, GatewayConfig},
@@ -154,6 +155,22 @@ impl Gateway {
             destructive: tool.annotations.as_ref().and_then(|hints| hints.destructive),
         };
         listed.catalog.tools.iter().map(seen).collect()
+    }
+
+    /// Of the last listing, the services of whose tools some are not certain: those that the filter left out for that reason, or, `apart`,
+    /// of all that it keeps.
+    pub(crate) fn uncertain(&self, apart: bool) -> Vec<Uncertain> {
+        use crate::runtime::filter::Reason;
+        let Some(listed) = self.pool.listed() else { return Vec::new() };
+        claims::uncertain(&listed, |_, verdict| {
+            verdict == Some(Reason::ServiceNotCertain) || (apart && verdict.is_none())
+        })
+    }
+
+    /// What the names of tools begin with that may be of this service, of which the gateway says nothing; and how many they are.
+    pub(crate) fn prefix_of(&self, service: &str) -> Option<(String, usize)> {
+        let listed = self.pool.listed()?;
+        claims::by_name(&listed, service)
     }
 
     /// Which of these its own filter leaves to it.

@@ -25,7 +25,7 @@ __all__ = [
 Kind = Literal["docker", "context-forge", "generic"]
 """A gateway product."""
 
-Attribution = Literal["declared", "reported", "control", "prefix", "inferred", "none"]
+Attribution = Literal["declared", "reported", "control", "claimed", "prefix", "inferred", "none"]
 """How a tool's service is known, best first."""
 
 Confidence = Literal["certain", "high", "low", "none"]
@@ -52,6 +52,16 @@ Error = TypedDict(
     {"class": str, "message": str, "hint": str | None, "service": str | None},
 )
 """Why something failed."""
+
+
+class Finding(TypedDict):
+    """Something odd in a catalogue."""
+
+    kind: str
+    """Like `look_alike`, `hidden_text`, `claim`, `duplicate_name` or `malformed_tool`."""
+    subject: str | None
+    """The tool or service that it is about."""
+    message: str
 
 
 class Check(TypedDict):
@@ -82,6 +92,7 @@ class Test(TypedDict):
     unattributed: int | None
     """Among `tools`: those of no known service."""
     warnings: list[str]
+    findings: list[Finding]
     error: Error | None
 
 
@@ -108,6 +119,7 @@ class Services(TypedDict):
     left_out: int
     """Services that the entry's own filter leaves out."""
     warnings: list[str]
+    findings: list[Finding]
 
 
 class Tool(TypedDict):
@@ -136,6 +148,7 @@ class Tools(TypedDict):
     filtered_out: int
     tools: list[Tool]
     warnings: list[str]
+    findings: list[Finding]
 
 
 class ServiceHealth(TypedDict):
@@ -173,6 +186,7 @@ class GatewayHealth(TypedDict):
     vanished_tools: list[str]
     appeared_tools: list[str]
     warnings: list[str]
+    findings: list[Finding]
 
 
 class Health(TypedDict):
