@@ -66,7 +66,8 @@ fn unknown(plan: &Plan, gateway: &Gateway) -> Vec<String> {
 /// Declares, by their prefix, the kept services whose tools' names tell it.
 pub(super) async fn settle(plan: &mut Plan, gateway: &Gateway) -> Result<Settled> {
     let apart = plan.split == Split::PerService;
-    if plan.new.claims == Claims::Believed || !(apart || !plan.new.filter.include_services.is_empty()) {
+    let picks = apart || !plan.new.filter.include_services.is_empty();
+    if !picks || plan.new.claims == Claims::Believed {
         return Ok(Settled::default());
     }
     // A listing is what it is about; mostly there is one.

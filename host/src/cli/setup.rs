@@ -312,7 +312,7 @@ async fn say_what_goes_where(setup: &args::Setup, plan: &Plan, answers: &mut Ans
 }
 
 enum Proven {
-    Works(Gateway, report::Test),
+    Works(Gateway, Box<report::Test>),
     Fails(Reply),
 }
 
@@ -323,7 +323,7 @@ async fn prove(context: &Context, product: &Product, plan: &mut Plan, answers: &
         let report = gateway.test().await;
         say(&render::test(&report));
         if report.ok {
-            return Ok(Proven::Works(gateway, report));
+            return Ok(Proven::Works(gateway, Box::new(report)));
         }
         gateway.close().await;
         let error = report.error.clone().unwrap_or_else(|| Error::new(Class::UpstreamError, "the test failed"));

@@ -192,7 +192,7 @@ fn mixed() -> (Vec<types::DeclaredService>, Gateway) {
     let tools = vec![
         tool("jira-create"),
         tool("jira-close"),
-        reported("send_message", "slack"),
+        claiming("send_message", "slack"),
         tool("slack__topic"),
         tool("plain_thing"),
     ];
