@@ -19,7 +19,8 @@ pub fn select(rules: &Rules, candidates: &[Candidate]) -> Result<Vec<Option<Reas
     let exclude_services = globs(&rules.exclude_services)?;
     let include_tools = globs(&rules.include_tools)?;
     let exclude_tools = globs(&rules.exclude_tools)?;
-    let pretenders = Pretenders::among(candidates);
+    let including = include_services.is_some() || include_tools.is_some();
+    let pretenders = if including { Pretenders::among(candidates) } else { Pretenders::default() };
     Ok(candidates
         .iter()
         .map(|candidate| {
@@ -67,6 +68,7 @@ pub fn select(rules: &Rules, candidates: &[Candidate]) -> Result<Vec<Option<Reas
 }
 
 /// Names that pretend to be other ones.
+#[derive(Default)]
 struct Pretenders<'c> {
     services: BTreeSet<&'c str>,
     tools: BTreeSet<&'c str>,

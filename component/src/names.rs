@@ -10,6 +10,9 @@ use unicode_security::{MixedScript as _, confusable_detection::skeleton};
 
 use crate::text;
 
+/// Characters of a name that are looked at: nothing useful is longer, and looking costs more than reading.
+const LOOKED_AT: usize = 256;
+
 /// What two names share when a reader may take one for the other: letters of other scripts, of another width, in another case, and what
 /// nobody sees count for nothing.
 #[must_use]
@@ -17,7 +20,8 @@ pub fn look(name: &str) -> String {
     if name.is_ascii() {
         return ascii_look(name);
     }
-    let seen: String = verdicts(name).filter(|(_, verdict)| *verdict == Verdict::Seen).map(|(c, _)| c).nfkc().collect();
+    let seen = verdicts(name).filter(|(_, verdict)| *verdict == Verdict::Seen).map(|(c, _)| c);
+    let seen: String = seen.take(LOOKED_AT).nfkc().collect();
     let once: String = skeleton(&seen).flat_map(char::to_lowercase).collect();
     // Again: the small letter may look like something else than the capital one.
     let twice: String = skeleton(&once).collect();
