@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use pflow_gateway_tests::{
     program::{Home, Program},
-    reply::Reply,
+    reply::Answer,
     rpc,
     server::{Answering, Fake, Gateway},
     wire::Seen,
@@ -24,20 +24,20 @@ struct Served(BTreeMap<String, Value>);
 impl Gateway for Served {
     fn answer<'a>(&'a self, seen: &'a Seen) -> Answering<'a> {
         let id = seen.rpc_id();
-        let reply = match (seen.rpc_method(), self.0.get(seen.path().trim_matches('/'))) {
-            _ if seen.method != "POST" => Reply::empty(405),
-            (Some("initialize"), _) => Reply::json(
+        let answer = match (seen.rpc_method(), self.0.get(seen.path().trim_matches('/'))) {
+            _ if seen.method != "POST" => Answer::empty(405),
+            (Some("initialize"), _) => Answer::json(
                 200,
                 &rpc::result(
                     &id,
                     &json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": {"name": "s", "version": "1"}}),
                 ),
             ),
-            (Some("tools/list"), Some(result)) => Reply::json(200, &rpc::result(&id, result)),
-            _ if id.is_null() => Reply::empty(202),
-            _ => Reply::json(400, &rpc::error(&id, -32_600, "Bad Request: Server not initialized")),
+            (Some("tools/list"), Some(result)) => Answer::json(200, &rpc::result(&id, result)),
+            _ if id.is_null() => Answer::empty(202),
+            _ => Answer::json(400, &rpc::error(&id, -32_600, "Bad Request: Server not initialized")),
         };
-        Box::pin(async move { reply })
+        Box::pin(async move { answer.into() })
     }
 }
 
