@@ -36,7 +36,7 @@ fn main() -> Result<(), String> {
 fn build(out: &Path) -> Result<PathBuf, String> {
     let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("CARGO_MANIFEST_DIR is not set")?);
     let root = manifest.parent().ok_or("the crate has no parent folder")?;
-    for watched in ["component/src", "component/Cargo.toml", "wit", "Cargo.lock"] {
+    for watched in ["component/src", "component/Cargo.toml", "unseen", "wit", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
     // target/<profile>/build/<package>/out

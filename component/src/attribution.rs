@@ -8,7 +8,7 @@ use crate::{
     gateways::{Product, Report, Reported},
     glob::{Broken, Glob},
     model::{Attribution, Confidence, DeclaredService, Provenance, Tool},
-    text,
+    names, text,
 };
 
 /// The service that control tools are attributed to: the gateway itself.
@@ -35,10 +35,30 @@ pub struct Ladder<'a> {
     report: &'a Report,
     /// What declared services claim, the nearest first.
     declared: Vec<Claim>,
-    /// Prefixes of services that are known to exist, longest first.
+    /// Prefixes of services that the gateway reports, longest first.
     known: Vec<Prefix>,
+    /// Services that tools cannot claim, by their looks, and why.
+    closed: BTreeMap<String, Closed>,
     /// Prefixes with their separators that several tools share.
     inferred: BTreeMap<String, usize>,
+}
+
+/// Why a tool's word does not make it a service's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closed {
+    /// The user said what is its.
+    Declared,
+    /// The gateway says what is its.
+    Reported,
+    /// It is the gateway itself.
+    Own,
+}
+
+/// What a tool says of itself.
+struct Said {
+    service: String,
+    original_name: Option<String>,
+    member: &'static str,
 }
 
 /// What the names of a service's tools start with.
@@ -120,13 +140,9 @@ impl<'a> Ladder<'a> {
         for reported in report.tools.values() {
             sources.entry(reported.service.clone()).or_insert_with(|| reported.evidence.clone());
         }
-        for listed in tools {
-            if let Some((service, _, member)) = service_in_meta(listed.meta.as_deref()) {
-                sources
-                    .entry(service)
-                    .or_insert_with(|| format!("{member} of the tool \"{}\"", text::clean(&listed.name)));
-            }
-        }
+        let mut closed: BTreeMap<String, Closed> = BTreeMap::from([(names::look(GATEWAY), Closed::Own)]);
+        closed.extend(sources.keys().map(|service| (names::look(service), Closed::Reported)));
+        closed.extend(declared.iter().map(|service| (names::look(&service.name), Closed::Declared)));
         let known = sources.into_iter().flat_map(|(service, source)| {
             prefixes_of(&service).into_iter().map(move |text| Prefix {
                 text,
@@ -139,6 +155,7 @@ impl<'a> Ladder<'a> {
             report,
             declared: claims(declared),
             known: longest_first(known),
+            closed,
             inferred: infer(product, tools),
         }
     }
@@ -149,6 +166,7 @@ impl<'a> Ladder<'a> {
         self.declared(tool)
             .or_else(|| self.reported(tool))
             .or_else(|| self.control(tool))
+            .or_else(|| self.claimed(tool))
             .or_else(|| self.prefixed(tool))
             .or_else(|| self.inferred(tool))
             .unwrap_or_default()
@@ -180,14 +198,7 @@ impl<'a> Ladder<'a> {
     }
 
     fn reported(&self, tool: &Tool) -> Option<Provenance> {
-        let (service, original_name, evidence) = if let Some(reported) = self.report.tools.get(&tool.name) {
-            let Reported { service, original_name, evidence, .. } = reported.clone();
-            (service, original_name, evidence)
-        } else {
-            let (service, original, member) = service_in_meta(tool.meta.as_deref())?;
-            let evidence = format!("{member} says \"{}\"", text::clean(&service));
-            (service, original, evidence)
-        };
+        let Reported { service, original_name, evidence, .. } = self.report.tools.get(&tool.name)?.clone();
         Some(Provenance {
             service: Some(service),
             attribution: Attribution::Reported,
@@ -195,6 +206,42 @@ impl<'a> Ladder<'a> {
             evidence,
             original_name,
         })
+    }
+
+    /// What the tool says of itself, where nobody who knows says anything of that service.
+    fn claimed(&self, tool: &Tool) -> Option<Provenance> {
+        let Said { service, original_name, member } = said(tool)?;
+        if self.closed.contains_key(&names::look(&service)) {
+            return None;
+        }
+        Some(Provenance {
+            evidence: format!("the tool's own {member} says \"{}\"", text::clean(&service)),
+            service: Some(service),
+            attribution: Attribution::Claimed,
+            confidence: Confidence::High,
+            original_name,
+        })
+    }
+
+    /// Why the word of a tool was not believed, in a sentence, where it is another one than what is known.
+    #[must_use]
+    pub fn refused(&self, tool: &Tool, known: &Provenance) -> Option<String> {
+        let Said { service, member, .. } = said(tool)?;
+        if known.service.as_deref() == Some(&service) {
+            return None;
+        }
+        let shown = names::shown(&service);
+        let why = match self.closed.get(&names::look(&service))? {
+            Closed::Declared => format!("what is from \"{shown}\" is declared, and this tool is not"),
+            Closed::Reported => {
+                format!("the gateway itself says what is from \"{shown}\", and does not name this tool")
+            }
+            Closed::Own => "that is the gateway itself".to_owned(),
+        };
+        Some(format!(
+            "the tool \"{}\" says in its {member} that it is from \"{shown}\", which is not believed: {why}",
+            names::shown(&tool.name)
+        ))
     }
 
     fn control(&self, tool: &Tool) -> Option<Provenance> {
@@ -207,8 +254,16 @@ impl<'a> Ladder<'a> {
         })
     }
 
+    /// What a user declared takes in nothing by a guess.
+    fn is_declared(&self, service: &str) -> bool {
+        self.closed.get(&names::look(service)) == Some(&Closed::Declared)
+    }
+
     fn prefixed(&self, tool: &Tool) -> Option<Provenance> {
         let Prefix { text: prefix, service, source } = matching(&self.known, &tool.name)?;
+        if self.is_declared(service) {
+            return None;
+        }
         Some(Provenance {
             service: Some(service.clone()),
             attribution: Attribution::Prefix,
@@ -221,6 +276,9 @@ impl<'a> Ladder<'a> {
     fn inferred(&self, tool: &Tool) -> Option<Provenance> {
         let (service, prefix) = candidate(self.product, &tool.name)?;
         let tools = *self.inferred.get(&prefix)?;
+        if self.is_declared(service) {
+            return None;
+        }
         Some(Provenance {
             service: Some(service.to_owned()),
             attribution: Attribution::Inferred,
@@ -264,29 +322,42 @@ fn slug(name: &str, separator: &str) -> String {
 }
 
 /// The service that a tool's `_meta` names, its name there, and the member that says so. Only members that mean just that.
-fn service_in_meta(meta: Option<&str>) -> Option<(String, Option<String>, &'static str)> {
-    let meta = meta.filter(|meta| meta.contains("service") || meta.contains("gateway"))?;
+fn said(tool: &Tool) -> Option<Said> {
+    let meta = tool.meta.as_deref().filter(|meta| meta.contains("service") || meta.contains("gateway"))?;
     let meta: serde_json::Value = serde_json::from_str(meta).ok()?;
     let text = |value: Option<&serde_json::Value>| {
-        value.and_then(serde_json::Value::as_str).filter(|text| !text.is_empty()).map(text::clean)
+        value.and_then(serde_json::Value::as_str).map(text::name).filter(|text| !text.is_empty())
     };
     let named = |value: Option<&serde_json::Value>| {
         let value = value?;
         text(Some(value)).or_else(|| text(value.get("name"))).or_else(|| text(value.get("service")))
     };
     let original = text(meta.get("pflow.dev/original-name"));
+    let said = |service, original_name, member| Some(Said { service, original_name, member });
     if let Some(service) = named(meta.get("pflow.dev/service")) {
-        return Some((service, original, "_meta[\"pflow.dev/service\"]"));
+        return said(service, original, "_meta[\"pflow.dev/service\"]");
     }
     if let Some(gateway) = meta.get("gateway").filter(|gateway| gateway.is_object())
         && let Some(service) = named(gateway.get("service")).or_else(|| named(gateway.get("server")))
     {
-        return Some((service, original.or_else(|| text(gateway.get("original_name"))), "_meta.gateway.service"));
+        return said(service, original.or_else(|| text(gateway.get("original_name"))), "_meta.gateway.service");
     }
-    named(meta.get("gateway.service"))
-        .map(|service| (service, "_meta[\"gateway.service\"]"))
-        .or_else(|| named(meta.get("service")).map(|service| (service, "_meta.service")))
-        .map(|(service, member)| (service, original, member))
+    if let Some(service) = named(meta.get("gateway.service")) {
+        return said(service, original, "_meta[\"gateway.service\"]");
+    }
+    said(named(meta.get("service"))?, original, "_meta.service")
+}
+
+/// The service that a tool names in its own `_meta`, believed or not.
+#[must_use]
+pub fn claim_of(tool: &Tool) -> Option<String> {
+    said(tool).map(|said| said.service)
+}
+
+/// Whether a tool's name starts with the name of this service and a usual separator.
+#[must_use]
+pub fn begins_with(service: &str, tool: &str) -> bool {
+    prefixes_of(service).iter().any(|prefix| tool.len() > prefix.len() && tool.starts_with(prefix.as_str()))
 }
 
 /// The part before the first separator at which one may infer, and that part with the separator.

@@ -9,12 +9,12 @@ use serde_json::value::RawValue;
 
 use crate::{
     attribution::{self, Ladder},
-    gateways::{Product, Report},
+    gateways::{Product, Report, Reported},
     mcp::{json_rpc::quote, paging::Listing},
     model::{
         Attribution, Catalog, Concern, Confidence, DeclaredService, Json, Provenance, Service, Status, Tool, Warning,
     },
-    text,
+    review, text,
 };
 
 /// Puts a catalogue together.
@@ -22,9 +22,11 @@ use crate::{
 pub fn build(listing: Listing, mut report: Report, product: &dyn Product, declared: &[DeclaredService]) -> Catalog {
     for meta in &listing.metas {
         outcomes(meta, &mut report);
+        assigned(meta, &mut report);
     }
     let ladder = Ladder::new(product, declared, &report, &listing.tools);
     let places: Vec<Provenance> = listing.tools.iter().map(|tool| ladder.climb(tool)).collect();
+    let refused = refused(&ladder, &listing.tools, &places);
     let mut tools = listing.tools;
     for (tool, provenance) in tools.iter_mut().zip(places) {
         tool.provenance = provenance;
@@ -51,6 +53,8 @@ pub fn build(listing: Listing, mut report: Report, product: &dyn Product, declar
     // What is missing may stand on a page that could not be read: nothing is said of it.
     warnings.extend(findings(&tools, &services, if listing.cut { &[] } else { declared }));
     warnings.extend(untold(&tools, product).filter(|_| !listing.cut));
+    warnings.extend(review::few(Concern::Claim, refused));
+    warnings.extend(review::review(&tools, &services, &report, declared));
     Catalog { tools, services, warnings, pages: listing.pages, ttl_ms: listing.ttl_ms }
 }
 
@@ -96,7 +100,41 @@ fn outcomes(meta: &str, report: &mut Report) {
         let count = count.and_then(|count| usize::try_from(count).ok());
         let count = count.map(|count| format!(", {}", text::count(count, "tool"))).unwrap_or_default();
         let evidence = format!("{SOURCE}: {}{count}", text::clean(words));
-        report.services.insert(text::clean(&name), (status, evidence));
+        report.services.insert(text::name(&name), (status, evidence));
+    }
+}
+
+/// What tools say of themselves and nobody believes.
+fn refused(ladder: &Ladder<'_>, tools: &[Tool], places: &[Provenance]) -> Vec<(String, String)> {
+    let told = |(tool, place): (&Tool, &Provenance)| Some((text::clean(&tool.name), ladder.refused(tool, place)?));
+    tools.iter().zip(places).filter_map(told).collect()
+}
+
+/// `pflow.dev/services` of a list result: the services, each with the exact names of its tools on this page, as a list or under `tools`. A
+/// gateway puts its own list together, and no service behind it writes there. The gateway's API, where it has one, goes before it.
+fn assigned(meta: &str, report: &mut Report) {
+    #[derive(Deserialize)]
+    struct Meta {
+        #[serde(default, rename = "pflow.dev/services")]
+        services: BTreeMap<String, serde_json::Value>,
+    }
+    const SOURCE: &str = "the list's _meta[\"pflow.dev/services\"]";
+    let Ok(meta) = serde_json::from_str::<Meta>(meta) else {
+        return;
+    };
+    for (name, tools) in meta.services {
+        let service = text::name(&name);
+        let evidence = format!("{SOURCE} says \"{service}\"");
+        let tools = tools.get("tools").unwrap_or(&tools).as_array();
+        for tool in tools.into_iter().flatten().filter_map(serde_json::Value::as_str) {
+            report.tools.entry(tool.to_owned()).or_insert_with(|| Reported {
+                service: service.clone(),
+                original_name: None,
+                service_id: None,
+                evidence: evidence.clone(),
+            });
+        }
+        report.services.entry(service).or_insert((Status::Unknown, evidence));
     }
 }
 

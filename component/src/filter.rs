@@ -1,9 +1,12 @@
 //! Which tools a user wants: services and tools by glob, MCP's hints, control tools.
 //! Takes rules and candidates; gives one verdict each. Pure. Must treat absent hints as MCP's defaults do.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::{
     glob::{Broken, Glob},
-    model::{Attribution, Candidate, PatternError, Reason, Rules},
+    model::{Attribution, Candidate, Confidence, PatternError, Reason, Rules},
+    names,
 };
 
 /// One verdict per candidate, in order: none to keep it.
@@ -16,6 +19,8 @@ pub fn select(rules: &Rules, candidates: &[Candidate]) -> Result<Vec<Option<Reas
     let exclude_services = globs(&rules.exclude_services)?;
     let include_tools = globs(&rules.include_tools)?;
     let exclude_tools = globs(&rules.exclude_tools)?;
+    let including = include_services.is_some() || include_tools.is_some();
+    let pretenders = if including { Pretenders::among(candidates) } else { Pretenders::default() };
     Ok(candidates
         .iter()
         .map(|candidate| {
@@ -27,24 +32,73 @@ pub fn select(rules: &Rules, candidates: &[Candidate]) -> Result<Vec<Option<Reas
             let destructive = !read_only && annotations.and_then(|hints| hints.destructive).unwrap_or(true);
             let control = candidate.attribution == Attribution::Control;
             let excluded = |globs: &Option<Vec<Glob>>, name: &str| globs.as_ref().is_some_and(|globs| any(globs, name));
-            let missing = |globs: &Option<Vec<Glob>>, name: &str| globs.as_ref().is_some_and(|globs| !any(globs, name));
+            // A glob means names that look as it does; what only looks so has to be spelled out.
+            let missing = |globs: &Option<Vec<Glob>>, patterns: &[String], what: &BTreeSet<&str>, name: &str| {
+                let spelled = || patterns.iter().any(|pattern| pattern == name);
+                globs.as_ref().is_some_and(|globs| !any(globs, name) || (what.contains(name) && !spelled()))
+            };
+            let included =
+                |service: &str| !missing(&include_services, &rules.include_services, &pretenders.services, service);
             let checks = [
                 (control && !rules.control_tools && !named, Reason::ControlTool),
                 (service.is_some_and(|service| excluded(&exclude_services, service)), Reason::ServiceExcluded),
                 // Asking for control tools is asking for them, whatever services are included.
                 (
-                    !control
-                        && service.map_or(include_services.is_some(), |service| missing(&include_services, service)),
+                    !control && service.map_or(include_services.is_some(), |service| !included(service)),
                     Reason::ServiceNotIncluded,
                 ),
+                (
+                    !control
+                        && include_services.is_some()
+                        && !rules.claims
+                        && candidate.confidence != Confidence::Certain,
+                    Reason::ServiceNotCertain,
+                ),
                 (excluded(&exclude_tools, &candidate.name), Reason::ToolExcluded),
-                (missing(&include_tools, &candidate.name), Reason::ToolNotIncluded),
+                (
+                    missing(&include_tools, &rules.include_tools, &pretenders.tools, &candidate.name),
+                    Reason::ToolNotIncluded,
+                ),
                 (rules.read_only && !read_only, Reason::NotReadOnly),
                 (rules.no_destructive && destructive, Reason::Destructive),
             ];
             checks.into_iter().find_map(|(applies, reason)| applies.then_some(reason))
         })
         .collect())
+}
+
+/// Names that pretend to be other ones.
+#[derive(Default)]
+struct Pretenders<'c> {
+    services: BTreeSet<&'c str>,
+    tools: BTreeSet<&'c str>,
+}
+
+impl<'c> Pretenders<'c> {
+    fn among(candidates: &'c [Candidate]) -> Self {
+        let service = |candidate: &'c Candidate| Some((candidate.service.as_deref()?, candidate.confidence));
+        Self {
+            services: pretenders(candidates.iter().filter_map(service)),
+            tools: pretenders(candidates.iter().map(|candidate| (candidate.name.as_str(), candidate.confidence))),
+        }
+    }
+}
+
+/// Those that hide something or are written in letters of another script, and of several names that look alike those which are not plain, or
+/// of which less is known.
+fn pretenders<'c>(names: impl Iterator<Item = (&'c str, Confidence)>) -> BTreeSet<&'c str> {
+    let mut known: BTreeMap<&str, Confidence> = BTreeMap::new();
+    for (name, confidence) in names {
+        let best = known.entry(name).or_insert(confidence);
+        *best = confidence.min(*best);
+    }
+    let mut pretenders: BTreeSet<&str> = known.keys().copied().filter(|name| names::is_disguised(name)).collect();
+    for alike in names::alike(known.keys().copied()) {
+        let rank = |name: &&str| (!name.is_ascii(), known.get(name).copied());
+        let best = alike.iter().map(rank).min();
+        pretenders.extend(alike.iter().filter(|name| Some(rank(name)) != best).copied());
+    }
+    pretenders
 }
 
 /// None for an empty list.
@@ -78,6 +132,7 @@ mod tests {
             name: name.to_owned(),
             service: service.map(str::to_owned),
             attribution: Attribution::Reported,
+            confidence: Confidence::Certain,
             annotations: None,
         }
     }
@@ -117,6 +172,43 @@ mod tests {
         );
         let excluding = Rules { exclude_services: list(&["*"]), ..Rules::default() };
         assert_eq!(verdict(&excluding, candidate("a", None)), None, "no service, nothing to exclude");
+    }
+
+    #[test]
+    fn an_included_service_takes_in_only_what_is_certain_unless_claims_are_believed() {
+        let github = Rules { include_services: list(&["github"]), ..Rules::default() };
+        let claimed = |confidence| Candidate { confidence, ..candidate("a", Some("github")) };
+        assert_eq!(verdict(&github, claimed(Confidence::Certain)), None);
+        for confidence in [Confidence::High, Confidence::Low] {
+            assert_eq!(verdict(&github, claimed(confidence)), Some(Reason::ServiceNotCertain));
+            let believing = Rules { claims: true, ..github.clone() };
+            assert_eq!(verdict(&believing, claimed(confidence)), None);
+            let excluding = Rules { exclude_services: list(&["slack"]), ..Rules::default() };
+            assert_eq!(verdict(&excluding, claimed(confidence)), None, "what is not asked for needs no proof");
+        }
+    }
+
+    #[test]
+    fn a_glob_never_means_a_name_that_only_looks_as_if() {
+        let evil = ["g\u{456}thub", "git\u{200b}hub", "github\u{3164}", "\u{ff47}ithub"];
+        for pattern in ["*", "g*", "g?thub", "git*hub", "github*"] {
+            let services = Rules { include_services: list(&[pattern]), ..Rules::default() };
+            let tools = Rules { include_tools: list(&[pattern]), ..Rules::default() };
+            for name in evil {
+                let candidates = [candidate("github", Some("github")), candidate(name, Some(name))];
+                for rules in [&services, &tools] {
+                    let verdicts = select(rules, &candidates).unwrap();
+                    assert_eq!((verdicts[0], verdicts[1].is_some()), (None, true), "{pattern} {name:?}");
+                }
+            }
+        }
+        let spelled = Rules { include_services: list(&["g\u{456}thub"]), ..Rules::default() };
+        assert_eq!(verdict(&spelled, candidate("a", Some("g\u{456}thub"))), None, "who spells it out means it");
+        // Of two that any keyboard can write, the one that is certain is meant.
+        let rules = Rules { include_services: list(&["git*"]), claims: true, ..Rules::default() };
+        let claimed = Candidate { confidence: Confidence::High, ..candidate("b", Some("gitIab")) };
+        let verdicts = select(&rules, &[candidate("a", Some("gitlab")), claimed]).unwrap();
+        assert_eq!(verdicts, [None, Some(Reason::ServiceNotIncluded)]);
     }
 
     #[test]

@@ -134,17 +134,18 @@ macro_rules! enums {
 enums! {
     wit::Kind = model::Kind { Docker, ContextForge, Generic }
     wit::Era = model::Era { Legacy, Modern }
-    wit::Attribution = model::Attribution { Declared, Reported, Control, Prefix, Inferred, None }
+    wit::Attribution = model::Attribution { Declared, Reported, Control, Claimed, Prefix, Inferred, None }
     wit::Confidence = model::Confidence { Certain, High, Low, None }
     wit::Status = model::Status {
         Ok, Degraded, Offline, Disabled, AuthRequired, Forbidden, RateLimited, Timeout, Unreachable, UpstreamError, Unknown,
     }
     wit::Concern = model::Concern {
-        MalformedTool, DuplicateName, PageLimit, RepeatedCursor, NoTools, RoundNumber, AttributionUnavailable, Endpoint, Other,
+        MalformedTool, DuplicateName, PageLimit, RepeatedCursor, NoTools, RoundNumber, AttributionUnavailable, Endpoint, Claim, LookAlike,
+        HiddenText, Other,
     }
     wit::Delivery = model::Delivery { NotDelivered, MaybeDelivered }
     filter::Reason = model::Reason {
-        ServiceNotIncluded, ServiceExcluded, ToolNotIncluded, ToolExcluded, NotReadOnly, Destructive, ControlTool,
+        ServiceNotIncluded, ServiceNotCertain, ServiceExcluded, ToolNotIncluded, ToolExcluded, NotReadOnly, Destructive, ControlTool,
     }
 }
 
@@ -180,7 +181,7 @@ records! {
     model::RpcError => wit::RpcError { method, code, message, data, delivery }
     model::UpstreamFailure => wit::UpstreamFailure { service, status, message, delivery }
     filter::Rules => model::Rules {
-        include_services, exclude_services, include_tools, exclude_tools, read_only, no_destructive, control_tools,
+        include_services, exclude_services, include_tools, exclude_tools, read_only, no_destructive, control_tools, claims,
     }
 }
 
@@ -206,6 +207,7 @@ impl From<filter::Candidate> for model::Candidate {
             name: value.name,
             service: value.service,
             attribution: value.attribution.into(),
+            confidence: value.confidence.into(),
             annotations: value.annotations.map(Into::into),
         }
     }

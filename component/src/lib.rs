@@ -34,5 +34,8 @@ pub mod health;
 pub mod http;
 pub mod mcp;
 pub mod model;
+pub mod names;
+pub mod own_keys;
+pub mod review;
 pub mod text;
 pub mod time;

@@ -26,6 +26,7 @@ pub enum Attribution {
     Declared,
     Reported,
     Control,
+    Claimed,
     Prefix,
     Inferred,
     None,
@@ -174,6 +175,9 @@ pub enum Concern {
     RoundNumber,
     AttributionUnavailable,
     Endpoint,
+    Claim,
+    LookAlike,
+    HiddenText,
     Other,
 }
 
@@ -334,6 +338,7 @@ pub struct Rules {
     pub read_only: bool,
     pub no_destructive: bool,
     pub control_tools: bool,
+    pub claims: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -341,12 +346,14 @@ pub struct Candidate {
     pub name: String,
     pub service: Option<String>,
     pub attribution: Attribution,
+    pub confidence: Confidence,
     pub annotations: Option<Annotations>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     ServiceNotIncluded,
+    ServiceNotCertain,
     ServiceExcluded,
     ToolNotIncluded,
     ToolExcluded,

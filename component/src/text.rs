@@ -7,11 +7,21 @@ pub const BOUND: usize = 500;
 /// The text in one line: at most [`BOUND`] characters, control characters replaced by a space, runs of white space joined.
 #[must_use]
 pub fn clean(text: &str) -> String {
+    joined(text, is_invisible)
+}
+
+/// The same of a name: what is only not seen stays, since without it the name would be another one's.
+#[must_use]
+pub fn name(text: &str) -> String {
+    joined(text, |c| matches!(c, '\u{2028}' | '\u{2029}'))
+}
+
+fn joined(text: &str, is_gap: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len().min(BOUND));
     let mut kept = 0_usize;
     let mut gap = false;
     for c in text.chars() {
-        if c.is_control() || c.is_whitespace() || is_invisible(c) {
+        if c.is_control() || c.is_whitespace() || is_gap(c) {
             gap = !out.is_empty();
             continue;
         }

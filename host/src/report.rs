@@ -57,6 +57,8 @@ names! {
         Reported = "reported",
         /// One of the gateway's own control tools.
         Control = "control",
+        /// Said by the tool itself.
+        Claimed = "claimed",
         /// Prefix of a known service name.
         Prefix = "prefix",
         /// Inferred from a shared prefix.
@@ -138,6 +140,8 @@ pub struct Test {
     pub filtered_out: Option<usize>,
     /// What was noticed and is no failure.
     pub warnings: Vec<String>,
+    /// What was noticed in the catalogue, by its kind; the words are among `warnings` too.
+    pub findings: Vec<Finding>,
     /// Why it failed.
     pub error: Option<Error>,
 }
@@ -168,6 +172,19 @@ pub struct Services {
     pub unattributed: usize,
     /// What was noticed, in plain sentences.
     pub warnings: Vec<String>,
+    /// What was noticed in the catalogue, by its kind; the words are among `warnings` too.
+    pub findings: Vec<Finding>,
+}
+
+/// Something odd in a catalogue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct Finding {
+    /// A concern of the contract, like `look_alike`, `hidden_text`, `claim`, `duplicate_name` or `malformed_tool`.
+    pub kind: String,
+    /// The tool or service that it is about.
+    pub subject: Option<String>,
+    /// One plain sentence.
+    pub message: String,
 }
 
 /// One service behind a gateway.
@@ -205,6 +222,9 @@ pub struct Tools {
     pub tools: Vec<Tool>,
     /// What was noticed, in plain sentences.
     pub warnings: Vec<String>,
+    /// What was noticed in the catalogue, by its kind; the words are among `warnings` too.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
     /// Why there is nothing behind the gateway, if there is nothing.
     #[serde(skip)]
     pub nothing: Option<Error>,
@@ -317,6 +337,8 @@ pub struct GatewayHealth {
     pub filtered_out: Option<usize>,
     /// What was noticed, in plain sentences.
     pub warnings: Vec<String>,
+    /// What was noticed in the catalogue, by its kind; the words are among `warnings` too.
+    pub findings: Vec<Finding>,
 }
 
 impl GatewayHealth {
@@ -341,6 +363,7 @@ impl GatewayHealth {
             appeared_tools: Vec::new(),
             filtered_out: None,
             warnings: Vec::new(),
+            findings: Vec::new(),
         }
     }
 }

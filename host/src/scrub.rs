@@ -3,74 +3,91 @@
 
 use std::borrow::Cow;
 
+use pflow_gateway_unseen::{Kind, Verdict, unseen, verdicts};
+
 /// Stands for every character that was taken out.
 const MARK: char = '\u{FFFD}';
 
-/// Whether the character moves the cursor, colours, hides or reorders text instead of being seen.
-fn unseen(character: char) -> bool {
-    // C0, DEL and C1; then Unicode's "Bidi_Control", separators of lines, and what is "Default_Ignorable_Code_Point": zero-width
-    // characters, fillers that look like nothing, variation selectors and tags, which carry text that only a machine reads.
-    character.is_control()
-        || matches!(character,
-            '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
-            | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'
-            | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+/// What becomes of a character that is not simply seen.
+enum Fate {
+    Kept,
+    /// Taken out without a trace: nobody misses it, or it is one of many that carry bytes.
+    Dropped,
+    Marked,
 }
 
-/// Characters that are unseen in honest text too, so that taking them out changes nothing that anybody sees.
-fn says_nothing(character: char) -> bool {
-    matches!(character, '\u{00AD}' | '\u{FE00}'..='\u{FE0F}')
+fn fate(verdict: Verdict) -> Fate {
+    match verdict {
+        Verdict::Seen | Verdict::Shaping => Fate::Kept,
+        // Marks of direction work on what stands around the text, too.
+        Verdict::Idle | Verdict::Hidden(Kind::Selector) => Fate::Dropped,
+        Verdict::Hidden(_) => Fate::Marked,
+    }
 }
 
-/// `❤` and U+FE0F are a red heart: one selector behind a character that has a form as an emoji. It tells a machine no more than a person
-/// sees. A second one does, and so does one behind a letter.
-fn is_emoji_form(before: Option<char>, character: char) -> bool {
-    character == '\u{FE0F}'
-        && before.is_some_and(|before| {
-            matches!(before, '\u{00A9}' | '\u{00AE}' | '\u{203C}'..='\u{3299}' | '\u{1F000}'..='\u{1FAFF}')
-                && !unseen(before)
-        })
+/// Whether there is anything to do: most text has none of it.
+fn is_plain(text: &str) -> bool {
+    !text.contains(|character: char| unseen(character).is_some() && !matches!(character, '\n' | '\t'))
 }
 
 /// Several lines stay several lines; tabs stay tabs.
 #[must_use]
 pub(crate) fn text(text: &str) -> Cow<'_, str> {
-    let bad = |character: char| unseen(character) && character != '\n' && character != '\t';
-    if !text.contains(bad) {
+    if is_plain(text) {
         return Cow::Borrowed(text);
     }
+    let text = text.replace("\r\n", "\n");
     let mut clean = String::with_capacity(text.len());
-    let mut before = None;
-    for character in text.replace("\r\n", "\n").chars() {
-        if !bad(character) || is_emoji_form(before, character) {
-            clean.push(character);
-        } else if !says_nothing(character) {
-            clean.push(MARK);
+    for (character, verdict) in verdicts(&text) {
+        match fate(verdict) {
+            // Alone it goes back to the start of the line.
+            Fate::Kept if character == '\r' => clean.push(MARK),
+            Fate::Kept => clean.push(character),
+            Fate::Dropped => {}
+            Fate::Marked => clean.push(MARK),
         }
-        before = Some(character);
     }
     Cow::Owned(clean)
+}
+
+/// Whether a name cannot be shown as it is: it has characters that nobody sees. Who reads it takes it for another one.
+#[must_use]
+pub(crate) fn is_hidden_name(name: &str) -> bool {
+    !is_plain(name) && verdicts(name).any(|(c, verdict)| !matches!(fate(verdict), Fate::Kept) || c.is_control())
+        || name.contains(['\n', '\t'])
+}
+
+/// A name in which what nobody sees is spelled: `a_u200b_b`. Only for names that [`is_hidden_name`].
+#[must_use]
+pub(crate) fn spelled(name: &str) -> String {
+    let mut spelled = String::with_capacity(name.len());
+    for (character, verdict) in verdicts(name) {
+        if matches!(fate(verdict), Fate::Kept) && !character.is_control() {
+            spelled.push(character);
+        } else {
+            spelled.push_str(&format!("_u{:04x}_", u32::from(character)));
+        }
+    }
+    spelled
 }
 
 /// JSON that means the same, with every character that is not seen written as `\\uXXXX`: serializers leave C1 and the
 /// bidirectional controls as they are, and terminals obey them. Such characters are only in strings.
 #[must_use]
 pub(crate) fn json(text: &str) -> Cow<'_, str> {
-    let bad = |character: char| unseen(character) && character != '\n';
+    let bad = |character: char| unseen(character).is_some() && character != '\n';
     if !text.contains(bad) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len());
-    let mut before = None;
-    for character in text.chars() {
-        if bad(character) && !is_emoji_form(before, character) {
+    for (character, verdict) in verdicts(text) {
+        if bad(character) && (verdict != Verdict::Shaping || character.is_control()) {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 escaped.push_str(&format!("\\u{unit:04x}"));
             }
         } else {
             escaped.push(character);
         }
-        before = Some(character);
     }
     Cow::Owned(escaped)
 }
@@ -81,10 +98,9 @@ pub(crate) fn line(text: &str, limit: usize) -> String {
     let mut line = String::with_capacity(text.len().min(limit.saturating_mul(4)));
     let mut count = 0_usize;
     let mut gap = false;
-    let mut before = None;
-    for character in text.trim().chars() {
-        let emoji = is_emoji_form(before.replace(character), character);
-        if says_nothing(character) && !emoji {
+    for (character, verdict) in verdicts(text.trim()) {
+        let fate = fate(verdict);
+        if matches!(fate, Fate::Dropped) {
             continue;
         }
         if matches!(character, '\n' | '\r' | '\t' | ' ') {
@@ -102,7 +118,7 @@ pub(crate) fn line(text: &str, limit: usize) -> String {
             return line;
         }
         count = count.saturating_add(1);
-        line.push(if unseen(character) && !emoji { MARK } else { character });
+        line.push(if matches!(fate, Fate::Marked) { MARK } else { character });
     }
     line
 }
@@ -115,7 +131,7 @@ mod tests {
     fn json_keeps_its_meaning_and_loses_what_a_terminal_obeys() {
         let evil = "{\n  \"a\": \"x\u{9b}31m\u{202e}\u{7f}\u{e0001}y\"\n}";
         let safe = json(evil);
-        assert!(!safe.contains(|c: char| unseen(c) && c != '\n'), "{safe}");
+        assert!(!safe.contains(|c: char| unseen(c).is_some() && c != '\n'), "{safe}");
         let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).map_err(|e| e.to_string());
         assert_eq!(value(&safe), value(evil));
         assert!(matches!(json("{\"a\": \"ü 🙂\"}"), Cow::Borrowed(_)));
@@ -139,12 +155,11 @@ mod tests {
             "a\u{3164}b",
             "a\u{ffa0}b",
             "a\u{fe00}\u{fe0f}b",
-            "❤\u{fe0e}",
             "a\u{e0100}\u{e01ef}b",
             "a\u{e0041}\u{e007f}b",
         ] {
-            assert!(!text(nasty).chars().any(unseen), "{nasty:?} became {:?}", text(nasty));
-            assert!(!line(nasty, 80).chars().any(unseen), "{nasty:?} became {:?}", line(nasty, 80));
+            assert!(!text(nasty).chars().any(|c| unseen(c).is_some()), "{nasty:?} became {:?}", text(nasty));
+            assert!(!line(nasty, 80).chars().any(|c| unseen(c).is_some()), "{nasty:?} became {:?}", line(nasty, 80));
         }
     }
 
@@ -153,13 +168,38 @@ mod tests {
         for plain in ["plain", "größer", "日本語", "❤ ok", "two\nlines\tand a tab"] {
             assert_eq!(text(plain), plain);
         }
-        for heart in ["❤\u{fe0f} ok", "⚠\u{fe0f}"] {
+        for heart in [
+            "❤\u{fe0f} ok",
+            "⚠\u{fe0f}",
+            "👩🏽\u{200d}💻 1\u{fe0f}\u{20e3}",
+            "🏴\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}",
+            "می\u{200c}خواهم",
+            "क्\u{200d}ष",
+        ] {
             assert_eq!((text(heart).as_ref(), line(heart, 80).as_str(), json(heart).as_ref()), (heart, heart, heart));
         }
         assert_eq!(text("❤\u{fe0f}\u{fe0f}\u{fe01}a\u{fe0f}"), "❤\u{fe0f}a", "hidden text is none of an emoji's form");
+        assert_eq!(text("أنشئ \u{200f}issue\u{200e}"), "أنشئ issue", "marks of direction are not missed");
         assert_eq!(line("Donau\u{ad}dampf", 80), "Donaudampf");
         assert_eq!(text("a\r\nb"), "a\r\nb".replace('\r', ""));
         assert_eq!(line("  two\n\n  lines\there ", 80), "two lines here");
+    }
+
+    #[test]
+    fn a_name_that_hides_something_is_spelled() {
+        for (name, shown) in [
+            ("git\u{200b}hub", "git_u200b_hub"),
+            ("\u{202e}x", "_u202e_x"),
+            ("a\u{1b}[m", "a_u001b_[m"),
+            ("a\tb", "a_u0009_b"),
+        ] {
+            assert!(is_hidden_name(name));
+            assert_eq!(spelled(name), shown);
+            assert!(!is_hidden_name(shown));
+        }
+        for honest in ["github", "größe", "می\u{200c}خواهم", "日本語"] {
+            assert!(!is_hidden_name(honest), "{honest}");
+        }
     }
 
     #[test]

@@ -130,6 +130,7 @@ def test_the_registry_says_where_each_tool_is_from(pflow: Pflow) -> None:
         "kind": "context-forge",
         "service": "slack",
         "inferred": False,
+        "claimed": False,
     }
     services = Counter(metadata["gateway"]["service"] for metadata in registered.values())
     assert services == TOOLS

@@ -3,7 +3,7 @@
 //! Never does what no server does: every choice here was seen somewhere (`facts`, issue threads, the specification).
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -101,6 +101,8 @@ pub enum Meta {
     None,
     /// Each tool names its service, as our own `serve` does.
     Tools,
+    /// The list result names the tools of each service, as our own demo does.
+    List,
     /// The list result carries `litellm.ai/server_outcomes`.
     Outcomes,
 }
@@ -299,6 +301,13 @@ impl Generic {
         let object = result.as_object_mut()?;
         if end < tools.len() {
             object.insert("nextCursor".to_owned(), json!(format!("after-{end}")));
+        }
+        if config.meta == Meta::List {
+            let mut services: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+            for tool in &tools[start..end] {
+                services.entry(&tool.service).or_default().push(&tool.definition["name"]);
+            }
+            object.insert("_meta".to_owned(), json!({"pflow.dev/services": services}));
         }
         if config.meta == Meta::Outcomes {
             object.insert("_meta".to_owned(), json!({"litellm.ai/server_outcomes": self.outcomes(&config)}));

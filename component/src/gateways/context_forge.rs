@@ -243,7 +243,7 @@ impl Product for ContextForge {
             let (Some(name), Some(slug)) = (row.name, row.gateway_slug.filter(|slug| !slug.is_empty())) else {
                 continue;
             };
-            let service = text::clean(&slug);
+            let service = text::name(&slug);
             let (status, words) = state(row.enabled, row.reachable);
             let told =
                 report.services.entry(service.clone()).or_insert_with(|| (status, format!("GET {path}: {words}")));
@@ -301,7 +301,7 @@ fn from_gateways(rows: &[GatewayRow], place: &Place<'_>, known: &[Service], now:
     let freshest = rows.iter().filter(|row| row.enabled != Some(false)).filter_map(age).min();
     let mut health: BTreeMap<String, ServiceHealth> = BTreeMap::new();
     for row in rows {
-        let Some(name) = row.slug.as_deref().or(row.name.as_deref()).map(text::clean).filter(|name| !name.is_empty())
+        let Some(name) = row.slug.as_deref().or(row.name.as_deref()).map(text::name).filter(|name| !name.is_empty())
         else {
             continue;
         };
@@ -336,7 +336,7 @@ fn from_gateways(rows: &[GatewayRow], place: &Place<'_>, known: &[Service], now:
 fn from_tools(rows: Vec<ToolRow>, path: &str, known: &[Service]) -> Vec<ServiceHealth> {
     let mut health: BTreeMap<String, ServiceHealth> = BTreeMap::new();
     for row in rows {
-        let Some(name) = row.gateway_slug.as_deref().map(text::clean).filter(|slug| !slug.is_empty()) else {
+        let Some(name) = row.gateway_slug.as_deref().map(text::name).filter(|slug| !slug.is_empty()) else {
             continue;
         };
         let (status, words) = state(row.enabled, row.reachable);

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{json_rpc, param_headers};
 use crate::{
     model::{Annotations, Concern, Era, Json, Provenance, Tool, Warning},
-    text,
+    names, own_keys, text,
 };
 
 /// One page.
@@ -110,7 +110,19 @@ pub fn read(result: &str, era: Era) -> Result<Page, String> {
     }
     for (position, tool) in raw.tools.into_iter().flatten().enumerate() {
         match one(tool.get(), era) {
-            Ok(tool) => page.tools.push(tool),
+            Ok((tool, own)) => {
+                if let Some(member) = own.first() {
+                    page.warnings.push(Warning {
+                        concern: Concern::Claim,
+                        message: format!(
+                            "the tool \"{}\" sends _meta[\"{member}\"], which only pflow-gateway writes; it was taken out",
+                            names::shown(&tool.name)
+                        ),
+                        subject: Some(text::clean(&tool.name)),
+                    });
+                }
+                page.tools.push(tool);
+            }
             Err((name, problem)) => page.warnings.push(Warning {
                 concern: Concern::MalformedTool,
                 message: match &name {
@@ -133,7 +145,8 @@ fn whole_milliseconds(ttl: f64) -> u64 {
     ttl.clamp(0.0, 1e15) as u64
 }
 
-fn one(text: &str, era: Era) -> Result<Tool, (Option<String>, String)> {
+/// The tool, and the members of its `_meta` that are ours alone to write.
+fn one(text: &str, era: Era) -> Result<(Tool, Vec<String>), (Option<String>, String)> {
     let raw: RawTool<'_> = serde_json::from_str(text).map_err(|error| (None, text::clean(&error.to_string())))?;
     let name = match raw.name {
         Some(serde_json::Value::String(name)) if !name.is_empty() => name,
@@ -155,7 +168,9 @@ fn one(text: &str, era: Era) -> Result<Tool, (Option<String>, String)> {
     if era == Era::Modern {
         param_headers::scan(&input_schema).map_err(|problem| (shown(), text::clean(&problem)))?;
     }
-    Ok(Tool {
+    let mut meta = object(raw.meta);
+    let own = own_keys::take_out(&mut meta);
+    let tool = Tool {
         title: string(raw.title),
         description: string(raw.description),
         input_schema,
@@ -165,10 +180,11 @@ fn one(text: &str, era: Era) -> Result<Tool, (Option<String>, String)> {
             .icons
             .filter(|icons| icons.get().starts_with('[') && json_rpc::is_json(icons.get()))
             .map(|icons| icons.get().to_owned()),
-        meta: object(raw.meta),
+        meta,
         name,
         provenance: Provenance::default(),
-    })
+    };
+    Ok((tool, own))
 }
 
 fn object(raw: Option<&RawValue>) -> Option<Json> {

@@ -2,7 +2,7 @@
 
 use pflow_gateway_component::{
     conversation::Conversation,
-    model::{Attribution, Catalog, Confidence, DeclaredService, Status},
+    model::{Attribution, Catalog, Concern, Confidence, DeclaredService, Status},
 };
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ fn services(catalog: &Catalog) -> Vec<(&str, u32, Attribution, Confidence)> {
 }
 
 #[test]
-fn a_tools_own_metadata_names_its_service() {
+fn what_a_tool_says_of_itself_is_a_claim() {
     let mut tools = vec![tool("a"), tool("b"), tool("c"), tool("d"), tool("e")];
     tools[0]["_meta"] = json!({"pflow.dev/service": "github"});
     tools[1]["_meta"] = json!({"gateway": {"service": "slack"}});
@@ -52,8 +52,89 @@ fn a_tools_own_metadata_names_its_service() {
     let catalog = list(json!({"tools": tools}), vec![]);
     let found: Vec<_> = catalog.tools.iter().map(|tool| tool.provenance.service.as_deref()).collect();
     assert_eq!(found, [Some("github"), Some("slack"), Some("jira"), None, None]);
-    assert_eq!(catalog.tools[0].provenance.evidence, "_meta[\"pflow.dev/service\"] says \"github\"");
-    assert_eq!(catalog.tools[0].provenance.confidence, Confidence::Certain);
+    let place = &catalog.tools[0].provenance;
+    assert_eq!(place.evidence, "the tool's own _meta[\"pflow.dev/service\"] says \"github\"");
+    assert_eq!((place.attribution, place.confidence), (Attribution::Claimed, Confidence::High));
+}
+
+/// A tool that says of itself that it is from this service, in every way that is understood.
+fn claiming(name: &str, service: &str) -> Vec<Value> {
+    [
+        json!({"pflow.dev/service": service}),
+        json!({"gateway": {"service": service}}),
+        json!({"gateway.service": service}),
+        json!({"service": {"name": service}}),
+    ]
+    .into_iter()
+    .enumerate()
+    .map(|(at, meta)| {
+        let mut tool = tool(&format!("{name}{at}"));
+        tool["_meta"] = meta;
+        tool
+    })
+    .collect()
+}
+
+fn said(catalog: &Catalog, concern: Concern) -> Vec<&str> {
+    catalog.warnings.iter().filter(|w| w.concern == concern).map(|w| w.message.as_str()).collect()
+}
+
+#[test]
+fn a_tool_cannot_walk_into_a_declared_service() {
+    let mut tools = claiming("evil", "github");
+    tools.push(tool("gh_list"));
+    tools.extend([tool("github__a"), tool("github__b"), tool("other__a"), tool("other__b")]);
+    for disguise in ["GitHub", "g\u{456}thub", "git\u{200b}hub"] {
+        tools.extend(claiming(&format!("like_{}_", tools.len()), disguise));
+    }
+    let catalog = list(json!({"tools": tools}), vec![declare("github", Some("gh_"))]);
+    for tool in &catalog.tools {
+        let is = tool.provenance.service.as_deref();
+        let expected = match tool.name.as_str() {
+            "gh_list" => Some("github"),
+            name if name.starts_with("other") => Some("other"),
+            _ => None,
+        };
+        assert_eq!(is, expected, "{}: {}", tool.name, tool.provenance.evidence);
+    }
+    let told = said(&catalog, Concern::Claim);
+    assert!(told.iter().any(|message| message.contains("\"evil0\"") && message.contains("not believed")), "{told:?}");
+}
+
+#[test]
+fn a_tool_cannot_walk_into_a_service_that_the_gateway_reports() {
+    let mut tools = claiming("evil", "github");
+    tools.push(tool("list_issues"));
+    let mut result = json!({"tools": tools});
+    result["_meta"] = json!({"pflow.dev/services": {"github": ["list_issues"], "slack": {"tools": ["gone"]}}});
+    let catalog = list(result, vec![]);
+    assert_eq!(
+        services(&catalog),
+        [
+            ("github", 1, Attribution::Reported, Confidence::Certain),
+            ("slack", 0, Attribution::Reported, Confidence::Certain),
+        ]
+    );
+    assert_eq!(said(&catalog, Concern::Claim).len(), 4, "{:?}", catalog.warnings);
+}
+
+#[test]
+fn a_claim_speaks_for_its_own_tool_and_no_other() {
+    let mut tools = claiming("x", "list");
+    tools.push(tool("list_issues"));
+    let catalog = list(json!({"tools": tools}), vec![]);
+    assert_eq!(services(&catalog), [("list", 4, Attribution::Claimed, Confidence::High)]);
+}
+
+#[test]
+fn our_own_members_are_taken_out_of_what_a_tool_sends() {
+    let mut forged = tool("pay");
+    forged["_meta"] =
+        json!({"pflow-gateway/service-id": "id-of-bank", "theirs": 1, "pflow-gateway": {"service": "bank"}});
+    let catalog = list(json!({"tools": [forged]}), vec![]);
+    assert_eq!(catalog.tools[0].meta.as_deref(), Some(r#"{"theirs":1}"#));
+    let told = said(&catalog, Concern::Claim);
+    assert!(told.len() == 1 && told[0].contains("only pflow-gateway writes"), "{told:?}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use http::HeaderName;
 
 use crate::{
     components::check::Interface,
-    config::{DeclaredService, Filter},
+    config::{Claims, DeclaredService, Filter},
     egress::{Origin, PathRule},
     history::{Floor, ProbeOf},
     monitor::OnChange,
@@ -131,6 +131,10 @@ pub(super) struct Entry {
     /// Keep only these services (glob); may be repeated
     #[arg(long = "include-service", value_name = "GLOB")]
     pub(super) include_services: Vec<String>,
+    /// Whom to believe when only some services are kept: nobody but the gateway and your own words, or also what tools
+    /// say of themselves and what their names look like [default: certain]
+    #[arg(long, value_enum, value_name = "WORD")]
+    pub(super) trust: Option<TrustName>,
     /// Let the component reach this origin too, like <https://login.example.com>; may be repeated
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pub(super) allow_origins: Vec<Origin>,
@@ -138,6 +142,26 @@ pub(super) struct Entry {
     /// along; may be repeated
     #[arg(long = "allow-path", value_name = "PATH")]
     pub(super) paths: Vec<PathRule>,
+}
+
+/// Whom to believe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum TrustName {
+    /// The gateway, and what is declared
+    Certain,
+    /// Tools' own words and names too
+    Claims,
+}
+
+impl TrustName {
+    /// As an entry has it.
+    pub(super) fn of(given: Option<Self>) -> Claims {
+        match given {
+            None => Claims::Unsaid,
+            Some(Self::Certain) => Claims::LeftOut,
+            Some(Self::Claims) => Claims::Believed,
+        }
+    }
 }
 
 /// Which tools to keep.
@@ -224,6 +248,10 @@ pub(super) struct Setup {
     pub(super) services: Vec<String>,
     #[command(flatten)]
     pub(super) pick: Pick,
+    /// Whom to believe when only some services are kept: nobody but the gateway, or also what tools say of themselves and what
+    /// their names look like [default: certain]
+    #[arg(long, value_enum, value_name = "WORD")]
+    pub(super) trust: Option<TrustName>,
     /// Write one entry per service, called `NAME_SERVICE`
     #[arg(long)]
     pub(super) per_service: bool,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     adopt::Adopted,
-    args,
+    args, claims,
     context::{Context, credential},
     render,
     screen::{Reply, careful, say, yes},
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Class, Error, Gateway, Result,
-    config::{ConfigFile, Filter, GatewayConfig, Launcher, NewGateway, Replace, Variables},
+    config::{Claims, ConfigFile, Filter, GatewayConfig, Launcher, NewGateway, Replace, Variables},
     history::{Last, Moment, SnapshotTool},
     report, scrub,
     serve::{FileSnapshots, Snapshots},
@@ -36,6 +36,7 @@ pub(super) enum Proof {
 }
 
 /// A gateway to write.
+#[derive(Clone)]
 pub(super) struct Plan {
     pub(super) new: NewGateway,
     pub(super) split: Split,
@@ -71,7 +72,7 @@ impl Plan {
     fn with_seen(&self, kind: Option<report::Kind>) -> Self {
         let kind = self.new.kind.or(kind.filter(|kind| *kind != report::Kind::Generic));
         let new = NewGateway { kind, ..self.new.clone() };
-        Self { new, split: self.split, replace: self.replace, adopted: self.adopted.clone() }
+        Self { new, ..self.clone() }
     }
 
     /// From the flags that `add`, `setup` and `adopt` share.
@@ -94,6 +95,7 @@ impl Plan {
             auth: credential(auth)?.unwrap_or_default(),
             services: entry.services.clone(),
             filter: pick.filter(&entry.include_services),
+            claims: args::TrustName::of(entry.trust),
             timeout: context.timeout,
             ca_file: auth.ca_file.as_ref().map(absolute).transpose()?,
             allow_origins: entry.allow_origins.clone(),
@@ -256,7 +258,21 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
             return Reply { text, ..Reply::failed(shape, error) };
         }
     }
-    let written = plan.with_seen(seen).write(context, gateway.as_ref()).await;
+    let mut plan = plan.with_seen(seen);
+    let mut declared = Vec::new();
+    let mut chosen = None;
+    if let Some(gateway) = &gateway {
+        match settled(context, &mut plan, gateway).await {
+            Ok((said, anew)) => (declared, chosen) = (said, anew),
+            Err(error) => {
+                gateway.close().await;
+                return Reply { text, ..Reply::failed(shape, error) };
+            }
+        }
+    }
+    let tested = gateway;
+    let gateway = chosen.as_ref().or(tested.as_ref()).cloned();
+    let written = plan.write(context, gateway.as_ref()).await;
     let idle = match &gateway {
         Some(gateway) if written.is_ok() => keeps_nothing(gateway).await,
         _ => None,
@@ -267,9 +283,15 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
         }
         gateway.close().await;
     }
+    if let (Some(tested), Some(_)) = (&tested, &chosen) {
+        tested.close().await;
+    }
     match (written, context.path()) {
         (Ok(written), Ok(path)) => {
             let next: Vec<String> = written.names.iter().map(|name| format!("pflow mcp sync {name}")).collect();
+            for declared in &declared {
+                let _ = writeln!(text, "{} {declared}", yes());
+            }
             let _ = writeln!(text, "{} {done} {} to {}", yes(), written.names.join(", "), path.display());
             for next in &next {
                 let _ = writeln!(text, "  → {next}");
@@ -284,6 +306,7 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
             }
             if let Some(members) = shape.as_object_mut() {
                 members.insert("added".to_owned(), written.names.into());
+                members.insert("declared".to_owned(), declared.into());
                 members.insert("entries".to_owned(), Value::Object(written.entries));
                 members.insert("file".to_owned(), path.display().to_string().into());
                 members.insert("next".to_owned(), next.into());
@@ -294,6 +317,20 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
         }
         (Err(error), _) | (_, Err(error)) => Reply { text, ..Reply::failed(shape, error) },
     }
+}
+
+/// Declares what names tell; gives what was declared, and the gateway as it is then, listed.
+async fn settled(context: &Context, plan: &mut Plan, gateway: &Gateway) -> Result<(Vec<String>, Option<Gateway>)> {
+    let settled = claims::settle(plan, gateway).await?;
+    if let Some(error) = settled.refusal() {
+        return Err(error);
+    }
+    if settled.declared.is_empty() {
+        return Ok((settled.declared, None));
+    }
+    let anew = plan.open(context).await?;
+    anew.tools(&Filter::default()).await?;
+    Ok((settled.declared, Some(anew)))
 }
 
 /// The number of tools, when the gateway's own filter lets none of them through.
@@ -381,6 +418,7 @@ pub(super) fn list(context: &Context) -> Reply {
         let launch = Variables::of_this_user().ok().and_then(|variables| file.launch(&name, &variables));
         let doubts = launch.into_iter().flat_map(|launch| launch.broken.into_iter().chain(launch.doubts));
         remarks.extend(doubts.map(|doubt| format!("{}: {doubt}", scrub::line(&name, 100))));
+        remarks.extend(unsaid(&config, folder.as_deref()).map(|words| format!("{}: {words}", scrub::line(&name, 100))));
         let others = config.remarks.into_iter().filter(|remark| !remarks.contains(remark)).collect::<Vec<_>>();
         remarks.extend(others);
     }
@@ -396,6 +434,19 @@ pub(super) fn list(context: &Context) -> Reply {
     }
     let file = file.path().display().to_string();
     Reply::good(render::list(&rows), &json!({"file": file, "gateways": gateways, "warnings": remarks}))
+}
+
+/// What to say of an entry that keeps services and is from before one could say whom to believe; nothing where all of it is certain.
+fn unsaid(config: &GatewayConfig, memory: Option<&std::path::Path>) -> Option<&'static str> {
+    if config.claims != Claims::Unsaid || config.filter.include_services.is_empty() {
+        return None;
+    }
+    let last = memory.and_then(|folder| FileSnapshots::new(folder, config).load());
+    let doubtful = |tool: &report::Tool| tool.service.is_some() && tool.confidence != report::Confidence::Certain;
+    last.is_none_or(|last| last.tools.tools.iter().any(doubtful)).then_some(
+        "it keeps tools of some services even where nobody but the tools themselves says that they are from there; write \
+         \"trust\": \"certain\" into its \"gateway\" to leave those out, or \"trust\": \"claims\" to keep it so",
+    )
 }
 
 fn row(name: &str, config: &GatewayConfig, seen: Option<(usize, usize)>, last: Option<&Last>) -> render::Listed {

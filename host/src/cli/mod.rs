@@ -5,6 +5,7 @@ mod adopt;
 mod answers;
 mod args;
 mod check;
+mod claims;
 mod context;
 mod edit;
 mod listener;

@@ -160,6 +160,7 @@ fn kept(report: &Test) -> String {
 fn doubt(attribution: Attribution, confidence: Confidence) -> &'static str {
     match (attribution, confidence) {
         (Attribution::Inferred, _) | (_, Confidence::Low) => "a guess",
+        (Attribution::Claimed, _) => "its own word",
         (_, Confidence::None) => "not known",
         _ => "",
     }
@@ -239,6 +240,7 @@ pub(super) fn tools(report: &Tools) -> String {
 fn left_out(reason: &str, tools: usize) -> String {
     match reason {
         "service_not_included" => format!("{tools} of services that are not included"),
+        "service_not_certain" => format!("{tools} of included services, by their own word or their names alone"),
         "service_excluded" => format!("{tools} of excluded services"),
         "tool_not_included" => format!("{tools} not included by name"),
         "tool_excluded" => format!("{tools} excluded by name"),

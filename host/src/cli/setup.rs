@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::{
     answers::Answers,
-    args,
+    args, claims,
     context::{Context, credential, variable_name},
     edit::{Plan, Split},
     listener, render,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Class, Error, Gateway, Result,
-    config::{Auth, ConfigFile, Launcher, Method, Replace, Template, Variables, check_name},
+    config::{Auth, Claims, ConfigFile, Launcher, Method, Replace, Template, Variables, check_name},
     report, scrub,
 };
 
@@ -81,7 +81,8 @@ async fn go_through(context: &Context, setup: &args::Setup, answers: &mut Answer
     let url = choose_url(setup, product, found, answers).await?;
     let name = choose_name(context, setup, product, answers).await?;
     let auth = choose_credential(context, setup, product, answers).await?;
-    let entry = args::Entry { kind: setup.product, pick: setup.pick.clone(), ..args::Entry::default() };
+    let entry =
+        args::Entry { kind: setup.product, pick: setup.pick.clone(), trust: setup.trust, ..args::Entry::default() };
     let mut plan = Plan::new(
         context,
         &name,
@@ -104,9 +105,15 @@ async fn go_through(context: &Context, setup: &args::Setup, answers: &mut Answer
         // What was chosen is a part of the entry, and per-service entries come from the filtered list.
         Ok(()) => match plan.open(context).await {
             Ok(chosen) => {
-                let written = plan.write(context, Some(&chosen)).await;
-                chosen.close().await;
-                written
+                let settled = choose_trust(context, &mut plan, chosen, answers).await;
+                match settled {
+                    Ok(chosen) => {
+                        let written = plan.write(context, Some(&chosen)).await;
+                        chosen.close().await;
+                        written
+                    }
+                    Err(error) => Err(error),
+                }
             }
             Err(error) => Err(error),
         },
@@ -311,7 +318,7 @@ async fn say_what_goes_where(setup: &args::Setup, plan: &Plan, answers: &mut Ans
 }
 
 enum Proven {
-    Works(Gateway, report::Test),
+    Works(Gateway, Box<report::Test>),
     Fails(Reply),
 }
 
@@ -323,7 +330,7 @@ async fn prove(context: &Context, product: &Product, plan: &mut Plan, answers: &
         let report = steps.test(context, &gateway).await;
         say(&steps.rest(&report));
         if report.ok {
-            return Ok(Proven::Works(gateway, report));
+            return Ok(Proven::Works(gateway, Box::new(report)));
         }
         let waiting = context.waiting.on(&plan.new.name);
         gateway.close().await;
@@ -417,7 +424,11 @@ async fn choose_services(
         }
     } else if setup.services.iter().all(|service| service != "all") {
         let glob = |service: &str| service.contains(['*', '?', '[', '{']);
-        if let Some(unknown) = setup.services.iter().find(|name| !glob(name) && !names.contains(&name.as_str())) {
+        if let Some(unknown) = setup
+            .services
+            .iter()
+            .find(|name| !glob(name) && !names.contains(&name.as_str()) && gateway.prefix_of(name).is_none())
+        {
             let known: Vec<String> = names.iter().map(|name| scrub::line(name, 100)).collect();
             return Err(Error::config(format!(
                 "there is no service {} behind {}",
@@ -433,6 +444,35 @@ async fn choose_services(
     let split = setup.per_service || (kept > 1 && answers.agree("One entry per service", "n").await?);
     plan.split = if split { Split::PerService } else { Split::Whole };
     Ok(())
+}
+
+/// Declares what names tell of the kept services; where only their tools' own word does, that is asked. Gives the gateway as it is then.
+async fn choose_trust(context: &Context, plan: &mut Plan, chosen: Gateway, answers: &mut Answers) -> Result<Gateway> {
+    let settled = match claims::settle(plan, &chosen).await {
+        Ok(settled) => settled,
+        Err(error) => {
+            chosen.close().await;
+            return Err(error);
+        }
+    };
+    for declared in &settled.declared {
+        say(&format!("{} {declared}\n", yes()));
+    }
+    if let Some(error) = settled.refusal() {
+        let believed = answers.can_correct() && {
+            say(&format!("{} {}\n", careful(), error.message));
+            answers.agree("Believe them", "n").await?
+        };
+        if !believed {
+            chosen.close().await;
+            return Err(error);
+        }
+        plan.new.claims = Claims::Believed;
+    } else if settled.declared.is_empty() {
+        return Ok(chosen);
+    }
+    chosen.close().await;
+    plan.open(context).await
 }
 
 /// The names that an answer means; none for all of them.

@@ -313,6 +313,7 @@ fn failed_test() -> report::Test {
         unattributed: None,
         filtered_out: None,
         warnings: Vec::new(),
+        findings: Vec::new(),
         error: Some(Error::new(Class::AuthRequired, "the gateway wants a token").with_hint("give it one")),
     }
 }
@@ -384,6 +385,7 @@ fn a_guess_is_shown_as_one() {
         ],
         unattributed: 1,
         warnings: vec!["the list ends at 100 tools, a round number: it may be cut".to_owned()],
+        findings: Vec::new(),
     };
     insta::assert_snapshot!("services of a custom gateway", text(&render::services(&services)));
 }

@@ -10,6 +10,7 @@
 //!    "headers": {"X-Team": "a"},
 //!    "services": {"include": ["git*"], "exclude": [], "declare": [{"name": "github", "prefix": "gh_"}, {"name": "slack", "tools": ["post_*"]}]},
 //!    "tools": {"include": [], "exclude": ["*_delete*"], "read_only": false, "no_destructive": false, "control": false},
+//!    "trust": "certain",
 //!    "timeout": 30,
 //!    "ca_file": "~/company-ca.pem",
 //!    "proxy": "http://${PROXY_USER}:${PROXY_PASSWORD}@proxy.example:3128",
@@ -31,8 +32,8 @@ use http::HeaderName;
 use serde_json::Value;
 
 use super::{
-    Address, Auth, DEFAULT_REFRESH, DEFAULT_TIMEOUT, DeclaredService, Filter, GatewayConfig, Method, ProxySetting,
-    Template, Variables, foreign, member::Member,
+    Address, Auth, Claims, DEFAULT_REFRESH, DEFAULT_TIMEOUT, DeclaredService, Filter, GatewayConfig, Method,
+    ProxySetting, Template, Variables, foreign, member::Member,
 };
 use crate::{
     Error, Result,
@@ -49,7 +50,7 @@ const MIN_REFRESH: f64 = 1.0;
 const MAX_REFRESH: f64 = 86_400.0;
 const API_KEY_HEADER: &str = "X-API-Key";
 
-const KNOWN: [&str; 17] = [
+const KNOWN: [&str; 18] = [
     "adopted",
     "url",
     "kind",
@@ -58,6 +59,7 @@ const KNOWN: [&str; 17] = [
     "headers",
     "services",
     "tools",
+    "trust",
     "timeout",
     "ca_file",
     "proxy",
@@ -103,6 +105,7 @@ pub(super) fn read(name: &str, entry: &Value) -> Result<GatewayConfig> {
             .transpose()?
             .unwrap_or_default(),
         filter,
+        claims: gateway.get("trust").map_or(Ok(Claims::Unsaid), |trust| read_claims(&trust))?,
         timeout: timeout(&gateway)?,
         timeout_given: gateway.get("timeout").is_some(),
         ca_file: gateway.get("ca_file").map(|file| path(&file)).transpose()?,
@@ -159,6 +162,14 @@ fn read_kind(member: &Member) -> Result<Kind> {
         .copied()
         .find(|kind| kind.as_str() == text)
         .ok_or_else(|| member.wrong("docker, context-forge or generic"))
+}
+
+fn read_claims(member: &Member) -> Result<Claims> {
+    match member.string()? {
+        "certain" => Ok(Claims::LeftOut),
+        "claims" => Ok(Claims::Believed),
+        _ => Err(member.wrong("certain or claims")),
+    }
 }
 
 /// None: find out.

@@ -65,6 +65,8 @@ pub struct GatewayConfig {
     pub services: Vec<DeclaredService>,
     /// What to leave out.
     pub filter: Filter,
+    /// Whether claims count for it.
+    pub claims: Claims,
     /// For one operation: connect, list, call.
     pub timeout: Duration,
     /// The timeout is somebody's choice, and not the usual one.
@@ -121,6 +123,7 @@ impl GatewayConfig {
             auth: Auth::default(),
             services: Vec::new(),
             filter: Filter::default(),
+            claims: Claims::default(),
             timeout: DEFAULT_TIMEOUT,
             timeout_given: false,
             ca_file: None,
@@ -176,6 +179,18 @@ pub enum ProxySetting {
     None,
     /// This one. May hold variables, and a password.
     Url(Template),
+}
+
+/// Whether services are included by what is not certain: what tools say of themselves, and what their names look like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Claims {
+    /// `"trust": "certain"`: what is not certain is left out.
+    LeftOut,
+    /// `"trust": "claims"`.
+    Believed,
+    /// Nothing is said: an entry of before there was a choice. They are believed, and it is said.
+    #[default]
+    Unsaid,
 }
 
 /// A service that the user declared.

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde_json::{Map, Value, json};
 
-use super::{Address, Auth, DeclaredService, Filter, GatewayConfig, Method, variables::NOT_SET};
+use super::{Address, Auth, Claims, DeclaredService, Filter, GatewayConfig, Method, variables::NOT_SET};
 use crate::{
     Error, Result,
     egress::{Origin, PathRule, variables_of_the_way},
@@ -62,6 +62,8 @@ pub struct NewGateway {
     pub services: Vec<DeclaredService>,
     /// What to leave out.
     pub filter: Filter,
+    /// Whether claims count for it. Not said: they do not, where services are included.
+    pub claims: Claims,
     /// For one operation.
     pub timeout: Option<Duration>,
     /// Further roots of trust, PEM.
@@ -209,6 +211,14 @@ impl NewGateway {
                 gateway.insert(name.into(), Value::Object(said));
             }
         }
+        let trust = match self.claims {
+            Claims::Believed => Some("claims"),
+            Claims::LeftOut => Some("certain"),
+            Claims::Unsaid => (!filter.include_services.is_empty()).then_some("certain"),
+        };
+        if let Some(trust) = trust {
+            gateway.insert("trust".into(), json!(trust));
+        }
         if let Some(timeout) = self.timeout {
             let seconds = timeout.as_secs_f64();
             gateway.insert(
@@ -310,6 +320,7 @@ mod tests {
             auth: Auth { method: Method::Bearer { token: Template::variable("GATEWAY_TOKEN") }, headers: Vec::new() },
             services: vec![DeclaredService { name: "github".into(), prefix: Some("gh_".into()), tools: Vec::new() }],
             filter: Filter { exclude_tools: vec!["mcp-*".into()], read_only: true, ..Filter::default() },
+            claims: Claims::Unsaid,
             timeout: Some(Duration::from_millis(2_500)),
             ca_file: None,
             allow_origins: Vec::new(),

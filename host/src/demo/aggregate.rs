@@ -1,7 +1,7 @@
 //! The demo gateway itself: the tools of all services behind one URL, each named after its service.
 //! Takes ways to the services; gives an rmcp handler. Adds nothing to a service's answer.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc};
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -18,6 +18,9 @@ use super::forward::{Forward, ForwardError};
 /// The `_meta` member by which the demo gateway says which service a tool is from.
 const SERVICE: &str = "pflow.dev/service";
 
+/// The member of a page's `_meta` in which it says the same itself: what stands at a tool could be the tool's own word.
+const SERVICES: &str = "pflow.dev/services";
+
 /// The gateway's handler.
 #[derive(Clone)]
 pub(super) struct Aggregate {
@@ -29,6 +32,11 @@ pub(super) struct Aggregate {
 struct Route {
     service: &'static str,
     way: Forward,
+}
+
+/// Whether a tool is named after this service.
+fn is_of(tool: &str, service: &str) -> bool {
+    tool.strip_prefix(service).is_some_and(|rest| rest.starts_with('_'))
 }
 
 impl Aggregate {
@@ -54,10 +62,7 @@ impl Aggregate {
 
     /// How many tools there are of each service.
     pub(super) fn count(&self, service: &str) -> usize {
-        self.tools
-            .iter()
-            .filter(|tool| tool.name.strip_prefix(service).is_some_and(|rest| rest.starts_with('_')))
-            .count()
+        self.tools.iter().filter(|tool| is_of(&tool.name, service)).count()
     }
 
     fn page(&self, cursor: Option<&str>) -> Result<ListToolsResult, ErrorData> {
@@ -72,6 +77,15 @@ impl Aggregate {
         let mut page =
             ListToolsResult::with_all_items(self.tools.iter().skip(from).take(self.page.get()).cloned().collect());
         let next = from.saturating_add(page.tools.len());
+        let mut services: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for tool in &page.tools {
+            if let Some(route) = self.routes.iter().find(|route| is_of(&tool.name, route.service)) {
+                services.entry(route.service).or_default().push(&tool.name);
+            }
+        }
+        let mut meta = MetaObject::new();
+        meta.0.insert(SERVICES.to_owned(), json!(services));
+        page.meta = Some(meta);
         page.next_cursor = (next < self.tools.len()).then(|| format!("from-{next}"));
         Ok(page)
     }

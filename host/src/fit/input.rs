@@ -126,7 +126,10 @@ impl Mender {
             Node::Object(members) => {
                 for (keyword, value) in members {
                     match keyword.as_ref() {
-                        "description" | "title" => self.clean(keyword, value),
+                        "description" | "title" | "$comment" => self.clean(keyword, value),
+                        // Words for people beside the values, as several generators write them.
+                        "markdownDescription" | "errorMessage" | "enumNames" | "enumDescriptions"
+                        | "markdownEnumDescriptions" => self.clean(keyword, value),
                         // Values that are no schemas.
                         "enum" | "const" | "default" | "example" | "examples" => {}
                         // What stands in these is named by people: a name is no keyword.

@@ -48,6 +48,10 @@ pub(crate) fn tool(tool: &Tool) -> Result<Fitted<'_>, String> {
     if tool.name.chars().any(char::is_control) {
         return Err(left_out("its name has control characters".to_owned()));
     }
+    if scrub::is_hidden_name(&tool.name) {
+        let spelled = scrub::line(&scrub::spelled(&tool.name), 128);
+        return Err(left_out(format!("its name has what nobody sees (spelled out: {spelled})")));
+    }
     let text = tool.input_schema.get();
     if text.len() > SCHEMA {
         return Err(left_out(format!("its inputSchema has {} bytes, and at most {SCHEMA} are taken", text.len())));

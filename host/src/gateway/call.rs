@@ -333,6 +333,7 @@ fn refused(pool: &Pool, tool: &str, attribution: types::Attribution, reason: fil
     let gateway = &pool.config().name;
     let (why, setting) = match reason {
         filter::Reason::ServiceNotIncluded | filter::Reason::ServiceExcluded => ("its service is left out", "services"),
+        filter::Reason::ServiceNotCertain => ("that it is from its service is only claimed", "trust"),
         filter::Reason::ToolNotIncluded | filter::Reason::ToolExcluded => ("its name is left out", "tools"),
         filter::Reason::NotReadOnly => ("it is not marked read-only", "tools.read_only"),
         filter::Reason::Destructive => ("it may be destructive", "tools.no_destructive"),

@@ -4,9 +4,9 @@
 use serde_json::Map;
 
 use crate::{
-    config::{Filter, GatewayConfig},
+    config::{Claims, Filter, GatewayConfig},
     json::Json,
-    report::{Attribution, Confidence, Era, Kind, Service, ServiceHealth, Status, Tool},
+    report::{Attribution, Confidence, Era, Finding, Kind, Service, ServiceHealth, Status, Tool},
     runtime::{filter, health, types},
     scrub,
 };
@@ -24,7 +24,9 @@ macro_rules! same_names {
 
 same_names!(kind: types::Kind => Kind { Docker, ContextForge, Generic });
 same_names!(era: types::Era => Era { Legacy, Modern });
-same_names!(attribution: types::Attribution => Attribution { Declared, Reported, Control, Prefix, Inferred, None });
+same_names!(attribution: types::Attribution => Attribution {
+    Declared, Reported, Control, Claimed, Prefix, Inferred, None,
+});
 same_names!(confidence: types::Confidence => Confidence { Certain, High, Low, None });
 same_names!(status: types::Status => Status {
     Ok, Degraded, Offline, Disabled, AuthRequired, Forbidden, RateLimited, Timeout, Unreachable, UpstreamError, Unknown,
@@ -60,7 +62,8 @@ pub(super) fn endpoint(config: &GatewayConfig, first_request_id: u64) -> types::
     }
 }
 
-pub(super) fn rules(filter: &Filter) -> filter::Rules {
+/// A filter as the component has it. What is only claimed counts where `claims` says so.
+pub(super) fn rules(filter: &Filter, claims: Claims) -> filter::Rules {
     filter::Rules {
         include_services: filter.include_services.clone(),
         exclude_services: filter.exclude_services.clone(),
@@ -69,6 +72,7 @@ pub(super) fn rules(filter: &Filter) -> filter::Rules {
         read_only: filter.read_only,
         no_destructive: filter.no_destructive,
         control_tools: filter.control_tools,
+        claims: claims != Claims::LeftOut,
     }
 }
 
@@ -77,6 +81,7 @@ pub(super) fn candidate(tool: &types::Tool) -> filter::Candidate {
         name: tool.name.clone(),
         service: tool.provenance.service.clone(),
         attribution: tool.provenance.attribution,
+        confidence: tool.provenance.confidence,
         annotations: tool.annotations.clone(),
     }
 }
@@ -85,6 +90,7 @@ pub(super) fn candidate(tool: &types::Tool) -> filter::Candidate {
 pub(super) fn reason(reason: filter::Reason) -> &'static str {
     match reason {
         filter::Reason::ServiceNotIncluded => "service_not_included",
+        filter::Reason::ServiceNotCertain => "service_not_certain",
         filter::Reason::ServiceExcluded => "service_excluded",
         filter::Reason::ToolNotIncluded => "tool_not_included",
         filter::Reason::ToolExcluded => "tool_excluded",
@@ -158,6 +164,29 @@ pub(super) fn service_health(service: health::ServiceHealth) -> ServiceHealth {
 
 pub(super) fn warning(warning: &types::Warning) -> String {
     phrase(&warning.message)
+}
+
+/// The same with its kind.
+pub(super) fn finding(warning: &types::Warning) -> Finding {
+    let kind = match warning.concern {
+        types::Concern::MalformedTool => "malformed_tool",
+        types::Concern::DuplicateName => "duplicate_name",
+        types::Concern::PageLimit => "page_limit",
+        types::Concern::RepeatedCursor => "repeated_cursor",
+        types::Concern::NoTools => "no_tools",
+        types::Concern::RoundNumber => "round_number",
+        types::Concern::AttributionUnavailable => "attribution_unavailable",
+        types::Concern::Endpoint => "endpoint",
+        types::Concern::Claim => "claim",
+        types::Concern::LookAlike => "look_alike",
+        types::Concern::HiddenText => "hidden_text",
+        types::Concern::Other => "other",
+    };
+    Finding {
+        kind: kind.to_owned(),
+        subject: warning.subject.as_deref().map(phrase),
+        message: phrase(&warning.message),
+    }
 }
 
 /// A phrase that a component wrote, fit for a terminal.

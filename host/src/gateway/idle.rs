@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Deadline, Result,
-    config::Filter,
+    config::{Claims, Filter},
     runtime::{filter, types},
     scrub, spelling,
 };
@@ -27,6 +27,7 @@ pub(super) async fn idle(pool: &Pool, asked: &Filter, listed: &Listed, by: Deadl
         name: String::new(),
         service: Some(service.name.clone()),
         attribution: types::Attribution::None,
+        confidence: types::Confidence::Certain,
         annotations: None,
     }));
     let names: Vec<&str> = listed.catalog.tools.iter().map(|tool| tool.name.as_str()).collect();
@@ -45,7 +46,8 @@ pub(super) async fn idle(pool: &Pool, asked: &Filter, listed: &Listed, by: Deadl
             } else {
                 Filter { include_tools: alone, ..Filter::default() }
             };
-            let verdicts = pool.judge(&mut instance, &convert::rules(&rules), &candidates, by).await?;
+            let verdicts =
+                pool.judge(&mut instance, &convert::rules(&rules, Claims::Believed), &candidates, by).await?;
             if verdicts.iter().any(Option::is_none) {
                 continue;
             }

@@ -3,6 +3,7 @@
 
 mod call;
 mod checks;
+mod claims;
 mod convert;
 mod current;
 mod delivery;
@@ -25,11 +26,11 @@ mod unknown;
 use std::{future::Future, pin::Pin, sync::Arc};
 
 pub(crate) use self::explain::status_of;
-pub(crate) use self::own::Own;
 pub use self::{
     call::{CallOptions, OnMessage, OnProgress, Unlisted},
     delivery::LeftRunning,
 };
+pub(crate) use self::{claims::Uncertain, own::Own};
 use self::{pool::Pool, steps::Tell};
 use crate::{
     Deadline, Result,
@@ -171,6 +172,22 @@ impl Gateway {
     /// Whether the last listing is only a part: a page of it could not be read.
     pub(crate) fn saw_a_part(&self) -> bool {
         self.pool.listed().is_some_and(|listed| listed.cut)
+    }
+
+    /// Of the last listing, the services of whose tools some are not certain: those that the filter left out for that reason, or, `apart`,
+    /// of all that it keeps.
+    pub(crate) fn uncertain(&self, apart: bool) -> Vec<Uncertain> {
+        use crate::runtime::filter::Reason;
+        let Some(listed) = self.pool.listed() else { return Vec::new() };
+        claims::uncertain(&listed, |_, verdict| {
+            verdict == Some(Reason::ServiceNotCertain) || (apart && verdict.is_none())
+        })
+    }
+
+    /// What the names of tools begin with that may be of this service, of which the gateway says nothing; and how many they are.
+    pub(crate) fn prefix_of(&self, service: &str) -> Option<(String, usize)> {
+        let listed = self.pool.listed()?;
+        claims::by_name(&listed, service)
     }
 
     /// Which of these its own filter leaves to it.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::{convert, pool::Pool};
 use crate::{
     Deadline, Result,
-    config::Filter,
+    config::{Claims, Filter},
     history::SnapshotTool,
     runtime::{filter, types},
 };
@@ -49,11 +49,12 @@ pub(super) async fn own(pool: &Pool, tools: &[SnapshotTool], services: &[String]
         name: name.to_owned(),
         service: service.map(str::to_owned),
         attribution: types::Attribution::None,
+        confidence: types::Confidence::Certain,
         annotations: None,
     };
     let mut instance = pool.instance(by).await.map_err(|failure| pool.explain(failure))?;
     let listed: Vec<_> = tools.iter().map(|tool| candidate(&tool.name, tool.service.as_deref())).collect();
-    let verdicts = pool.judge(&mut instance, &convert::rules(&by_name), &listed, by).await?;
+    let verdicts = pool.judge(&mut instance, &convert::rules(&by_name, Claims::Believed), &listed, by).await?;
     let mut own = Own::default();
     for (tool, verdict) in tools.iter().zip(&verdicts) {
         own.tools.insert(tool.name.clone(), verdict.is_none());
@@ -64,7 +65,7 @@ pub(super) async fn own(pool: &Pool, tools: &[SnapshotTool], services: &[String]
     let of_services = Filter { include_tools: Vec::new(), exclude_tools: Vec::new(), ..by_name };
     let empty: Vec<&String> = services.iter().filter(|service| !own.services.contains_key(*service)).collect();
     let asked: Vec<_> = empty.iter().map(|service| candidate("", Some(service.as_str()))).collect();
-    let verdicts = pool.judge(&mut instance, &convert::rules(&of_services), &asked, by).await?;
+    let verdicts = pool.judge(&mut instance, &convert::rules(&of_services, Claims::Believed), &asked, by).await?;
     own.services.extend(empty.into_iter().cloned().zip(verdicts.iter().map(Option::is_none)));
     Ok(own)
 }

@@ -561,7 +561,7 @@ impl Pool {
         let catalog = lent.conversation.list_tools(self.left_of(by)?).await?;
         let took = started.elapsed();
         self.keep_session_of(lent, by).await?;
-        let rules = convert::rules(&self.config.filter);
+        let rules = convert::rules(&self.config.filter, self.config.claims);
         let candidates: Vec<_> = catalog.tools.iter().map(convert::candidate).collect();
         let verdicts = lent.conversation.select(&rules, &candidates, self.left_of(by)?).await?;
         let mut by_name = HashMap::with_capacity(catalog.tools.len());

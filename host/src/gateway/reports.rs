@@ -11,7 +11,7 @@ use chrono::Datelike as _;
 
 use super::{
     checks::{agreed, checks, made},
-    convert,
+    claims, convert,
     explain::{kind_of, status_of},
     hang,
     idle::idle,
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     Class, Deadline, Error, Result,
-    config::Filter,
+    config::{Claims, Filter},
     egress::Egress,
     fit,
     report::{self, Status},
@@ -38,7 +38,10 @@ pub(super) async fn services(pool: &Pool, by: Deadline) -> Result<report::Servic
     let strays = listed.catalog.tools.iter().filter(|tool| tool.provenance.service.is_none());
     let unattributed = strays.filter(|tool| own.has_tool(&tool.name)).count();
     let mut warnings = idle(pool, &pool.config().filter, &listed, by).await?;
-    warnings.extend(warnings_beside(&listed, None, &own));
+    warnings.extend(claims::notes(pool, &listed));
+    let told = told_beside(&listed, None, &own);
+    let findings = told.iter().copied().map(convert::finding).collect();
+    warnings.extend(told.into_iter().map(convert::warning));
     // Docker's own case is the component's: there it can be helped.
     let told = pool.session().is_some_and(|session| session.kind == types::Kind::Docker);
     if listed.catalog.services.is_empty() && unattributed > 0 && !told {
@@ -56,6 +59,7 @@ pub(super) async fn services(pool: &Pool, by: Deadline) -> Result<report::Servic
         services,
         unattributed,
         warnings,
+        findings,
     })
 }
 
@@ -74,12 +78,14 @@ pub(super) async fn catalog(pool: &Pool, narrow: &Filter, by: Deadline) -> Resul
     let listed = pool.list(by).await?;
     let mut verdicts = listed.verdicts.clone();
     if *narrow != Filter::default() {
-        let mut rules = convert::rules(narrow);
+        // Who looks wants to see what is only claimed, too.
+        let mut rules = convert::rules(narrow, Claims::Believed);
         let mut instance = pool.instance(by).await.map_err(|f| pool.explain(f))?;
         if narrow.control_tools {
             // Shown when asked for; whether they may be called is another question.
             let own = Filter { control_tools: true, ..pool.config().filter.clone() };
-            verdicts = pool.select(&mut instance, &convert::rules(&own), &listed.catalog, by).await?;
+            verdicts =
+                pool.select(&mut instance, &convert::rules(&own, pool.config().claims), &listed.catalog, by).await?;
         }
         // Narrowing leaves the control tools to the gateway's own filter, unless services are named.
         rules.control_tools = narrow.control_tools
@@ -91,7 +97,9 @@ pub(super) async fn catalog(pool: &Pool, narrow: &Filter, by: Deadline) -> Resul
         }
     }
     let mut report = kept(pool, &listed, &verdicts);
-    report.warnings.splice(..0, idle(pool, narrow, &listed, by).await?);
+    let mut notes = idle(pool, narrow, &listed, by).await?;
+    notes.extend(claims::notes(pool, &listed));
+    report.warnings.splice(..0, notes);
     Ok(report)
 }
 
@@ -113,6 +121,7 @@ pub(super) fn kept(pool: &Pool, listed: &Listed, verdicts: &[Option<filter::Reas
         tools,
         warnings: warnings(listed),
         cut: listed.cut,
+        findings: listed.catalog.warnings.iter().map(convert::finding).collect(),
     }
 }
 
@@ -137,7 +146,11 @@ pub(super) async fn health(pool: &Pool, by: Deadline) -> report::GatewayHealth {
     let nothing = without_services(pool, &listed);
     let own = own_of(pool, &listed, by).await;
     health.warnings.extend(idle(pool, &pool.config().filter, &listed, by).await.unwrap_or_default());
-    health.warnings.extend(warnings_beside(&listed, nothing.as_ref(), own.as_ref().unwrap_or(&Own::default())));
+    health.warnings.extend(claims::notes(pool, &listed));
+    for told in told_beside(&listed, nothing.as_ref(), own.as_ref().unwrap_or(&Own::default())) {
+        health.warnings.push(convert::warning(told));
+        health.findings.push(convert::finding(told));
+    }
     health.expires_at = expiry(pool);
     if let Some(session) = pool.session() {
         health.kind = Some(kind_of(&session));
@@ -193,13 +206,16 @@ fn control_tools(listed: &Listed) -> usize {
     listed.catalog.tools.iter().filter(|tool| is_control(tool.provenance.attribution)).count()
 }
 
-/// The warnings that are the entry's, but for the one that is the error.
-fn warnings_beside(listed: &Listed, error: Option<&Error>, own: &Own) -> Vec<String> {
+/// The warnings that are the entry's, but for the one that is the error. Who pretends to be the entry's is its business too.
+fn told_beside<'l>(listed: &'l Listed, error: Option<&Error>, own: &Own) -> Vec<&'l types::Warning> {
+    let pretends =
+        |concern| matches!(concern, types::Concern::Claim | types::Concern::LookAlike | types::Concern::HiddenText);
     let told = |warning: &&types::Warning| {
         (error.is_none() || warning.concern != types::Concern::NoTools)
-            && warning.subject.as_deref().is_none_or(|subject| own.has_service(subject) && own.has_tool(subject))
+            && (pretends(warning.concern)
+                || warning.subject.as_deref().is_none_or(|subject| own.has_service(subject) && own.has_tool(subject)))
     };
-    listed.catalog.warnings.iter().filter(told).map(convert::warning).collect()
+    listed.catalog.warnings.iter().filter(told).collect()
 }
 
 /// How the services are. Tries again when the session or the credential was lost.
@@ -267,6 +283,7 @@ pub(super) async fn test(pool: &Pool, tell: Tell<'_>, by: Deadline) -> report::T
         unattributed: None,
         filtered_out: None,
         warnings: Vec::new(),
+        findings: Vec::new(),
         error: None,
     };
     let started = Instant::now();
@@ -292,7 +309,11 @@ pub(super) async fn test(pool: &Pool, tell: Tell<'_>, by: Deadline) -> report::T
             test.ok = test.error.is_none();
             let own = own_of(pool, &listed, by).await.unwrap_or_default();
             test.warnings = idle(pool, &pool.config().filter, &listed, by).await.unwrap_or_default();
-            test.warnings.extend(warnings_beside(&listed, test.error.as_ref(), &own));
+            test.warnings.extend(claims::notes(pool, &listed));
+            for told in told_beside(&listed, test.error.as_ref(), &own) {
+                test.warnings.push(convert::warning(told));
+                test.findings.push(convert::finding(told));
+            }
         }
         Err(error) => test.error = Some(error),
     }

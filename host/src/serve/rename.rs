@@ -1,8 +1,9 @@
-//! Arguments that pflow keeps for itself, under another name.
+//! Arguments that pflow keeps for itself, or that nobody could read, under another name.
 //! Takes a tool's input schema; gives one that pflow can fill, and the way back. Never touches any other argument.
 //!
 //! pflow adds `timeout` and `result_format` to every tool and does not pass them on; the same goes for names that start
-//! with `__`. A tool that has such an argument could never be given it.
+//! with `__`. A tool that has such an argument could never be given it. A name with characters that nobody sees is shown with their numbers:
+//! a person or a model would take it for another one.
 
 use std::{
     borrow::Cow,
@@ -20,12 +21,23 @@ const EXPLAINED: usize = 20;
 
 /// Whether pflow swallows an argument of this name.
 fn swallowed(name: &str) -> bool {
-    name == "timeout" || name == "result_format" || name.starts_with("__")
+    name == "timeout" || name == "result_format" || name.starts_with("__") || scrub::is_hidden_name(name)
 }
 
 /// Whether a renamed argument could look like this. Most calls have none, and need no look at the catalogue.
 pub(super) fn may_be_renamed(name: &str) -> bool {
-    name.starts_with("timeout_arg") || name.starts_with("result_format_arg") || name.starts_with("arg__")
+    name.starts_with("timeout_arg")
+        || name.starts_with("result_format_arg")
+        || name.starts_with("arg__")
+        || is_spelled(name)
+}
+
+/// Whether a name has a part like `_u200b_`.
+fn is_spelled(name: &str) -> bool {
+    name.match_indices("_u").any(|(at, _)| {
+        let digits = name.get(at.saturating_add(2)..).unwrap_or_default().split('_').next().unwrap_or_default();
+        digits.len() >= 4 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
 }
 
 /// The renamed arguments of one tool.
@@ -51,7 +63,16 @@ impl Renames {
         });
         let mut renames = Self::default();
         for name in wanted {
-            let mut other = if name.starts_with("__") { format!("arg{name}") } else { format!("{name}_arg") };
+            let seen = if scrub::is_hidden_name(&name) {
+                Cow::Owned(scrub::spelled(&name))
+            } else {
+                Cow::Borrowed(name.as_str())
+            };
+            let mut other = match seen {
+                Cow::Owned(seen) if !seen.starts_with("__") => seen,
+                seen if seen.starts_with("__") => format!("arg{seen}"),
+                seen => format!("{seen}_arg"),
+            };
             while names.contains(&other) || renames.back.contains_key(&other) {
                 other.push_str("_arg");
             }
@@ -75,7 +96,8 @@ impl Renames {
         for (at, real) in self.real.iter().take(EXPLAINED).enumerate() {
             let comma = if at > 0 { ", " } else { "" };
             let shown = self.shown(real).unwrap_or(real);
-            let (real, shown) = (scrub::line(real, 100), scrub::line(shown, 100));
+            let real = if scrub::is_hidden_name(real) { Cow::Owned(scrub::spelled(real)) } else { Cow::Borrowed(real) };
+            let (real, shown) = (scrub::line(&real, 100), scrub::line(shown, 100));
             let _ = write!(text, "{comma}the argument \"{real}\" is called \"{shown}\"");
         }
         let more = self.real.len().saturating_sub(EXPLAINED);
@@ -219,6 +241,18 @@ mod tests {
             "In pflow, the argument \"timeout\" is called \"timeout_arg_arg\", the argument \"__dirname\" is called \"arg__dirname\", \
              the argument \"result_format\" is called \"result_format_arg\"."
         );
+    }
+
+    #[test]
+    fn a_name_that_nobody_could_read_is_spelled_and_comes_back() {
+        let schema = json!({"properties": {"pa\u{200b}th": {}, "path": {}, "__a\u{202e}": {}, "می\u{200c}خواهم": {}}, "required": ["pa\u{200b}th"]});
+        let (renames, out) = applied(&schema);
+        assert_eq!(
+            serde_json::from_str::<Value>(&out).unwrap(),
+            json!({"properties": {"pa_u200b_th": {}, "path": {}, "arg__a_u202e_": {}, "می\u{200c}خواهم": {}}, "required": ["pa_u200b_th"]})
+        );
+        assert!(may_be_renamed("pa_u200b_th") && !may_be_renamed("is_user") && !may_be_renamed("a_uploaded_b"));
+        assert_eq!(renames.restore(&json!({"pa_u200b_th": 1}).into()).to_value(), json!({"pa\u{200b}th": 1}));
     }
 
     #[test]

@@ -6,7 +6,10 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::{blocks, catalog::META};
+use super::{
+    blocks,
+    catalog::{META, is_own},
+};
 use crate::{
     Class, Error,
     json::{Json, Node, each_member, elements, pick, quote, unquote},
@@ -77,7 +80,7 @@ impl<'a> Fitted<'a> {
         let content = self.content.is_some_and(|content| {
             elements(content, &mut |block| blocks_fit = blocks_fit && blocks::fit(block.get()).is_none())
         });
-        let meta = self.meta.is_none_or(|meta| meta == "null" || meta.starts_with('{'));
+        let meta = self.meta.is_none_or(|meta| meta == "null" || (meta.starts_with('{') && !has_own(meta)));
         given.starts_with('{') && flag && structured && content && blocks_fit && meta
     }
 
@@ -148,17 +151,24 @@ fn member(name: &str, value: &str, out: &mut String) {
     out.push_str(value);
 }
 
+/// Whether a peer's `_meta` has a member that only this program writes.
+fn has_own(meta: &str) -> bool {
+    let mut own = false;
+    each_member(meta, &mut |name, _| own |= is_own(&name));
+    own
+}
+
 /// `_meta` with our own part added to it; None where there is neither.
 fn noted(meta: Option<&str>, notes: &[(&str, String)]) -> Option<String> {
     let theirs = meta.filter(|meta| meta.starts_with('{'));
-    if notes.is_empty() {
+    if notes.is_empty() && !theirs.is_some_and(has_own) {
         return theirs.map(str::to_owned);
     }
     let mut out = String::from("{");
     let mut ours = String::from("{");
     if let Some(theirs) = theirs {
         each_member(theirs, &mut |name, value| {
-            if name != META {
+            if !is_own(&name) {
                 member(&name, value.get(), &mut out);
             }
         });
@@ -167,7 +177,9 @@ fn noted(meta: Option<&str>, notes: &[(&str, String)]) -> Option<String> {
         member(name, value, &mut ours);
     }
     ours.push('}');
-    member(META, &ours, &mut out);
+    if !notes.is_empty() {
+        member(META, &ours, &mut out);
+    }
     out.push('}');
     Some(out)
 }

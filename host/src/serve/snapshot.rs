@@ -10,7 +10,11 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{config::GatewayConfig, files, report::Tools};
+use crate::{
+    config::{Claims, GatewayConfig},
+    files,
+    report::Tools,
+};
 
 /// A catalogue and when it was read.
 #[derive(Clone, Debug)]
@@ -82,7 +86,11 @@ impl FileSnapshots {
     #[must_use]
     pub fn new(pflow_folder: &Path, config: &GatewayConfig) -> Self {
         let file = pflow_folder.join("gateway").join("snapshots").join(format!("{}.json", file_name(&config.name)));
-        Self { file, made_for: format!("{} {:?} {:?}", identity(config), config.services, config.filter) }
+        let mut made_for = format!("{} {:?} {:?}", identity(config), config.services, config.filter);
+        if config.claims != Claims::default() {
+            made_for.push_str(&format!(" {:?}", config.claims));
+        }
+        Self { file, made_for }
     }
 
     /// Deletes the snapshot, if there is one.

@@ -278,13 +278,20 @@ fn one_rung(
     match attribution {
         Attribution::Reported => {
             let told = report.tools.get(name).map(|reported| reported.service.clone());
-            assert!(told.is_none() || told == *service);
-            assert!(told.is_some() || tool.meta.is_some(), "reported by nobody");
+            assert!(told.is_some() && told == *service, "reported by nobody");
         }
         Attribution::Declared => {}
         _ => assert!(!report.tools.contains_key(name), "the gateway's own word is better than {provenance:?}"),
     }
     match attribution {
+        Attribution::Claimed => {
+            assert_eq!(*confidence, Confidence::High);
+            assert!(tool.meta.is_some(), "claimed by nobody");
+            let service = service.as_deref().expect("a service");
+            let reported = report.services.contains_key(service) || report.tools.values().any(|told| told.service == service);
+            let closed = reported || declared.iter().any(|declared| declared.name == service) || service == GATEWAY;
+            assert!(!closed, "what is declared or reported is closed to claims: {provenance:?}");
+        }
         Attribution::Control => assert!(control && service.as_deref() == Some(GATEWAY)),
         Attribution::Prefix => {
             assert_eq!(*confidence, Confidence::High);

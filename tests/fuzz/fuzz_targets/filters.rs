@@ -8,7 +8,7 @@ use libfuzzer_sys::{
 };
 use pflow_gateway_component::{
     filter::select,
-    model::{Annotations, Attribution, Candidate, Reason, Rules},
+    model::{Annotations, Attribution, Candidate, Confidence, Reason, Rules},
 };
 
 #[derive(Arbitrary, Debug)]
@@ -246,6 +246,8 @@ fuzz_target!(|input: Input| {
         read_only: input.read_only,
         no_destructive: input.no_destructive,
         control_tools: input.control_tools,
+        // What is not certain is the ladder's; here everything is.
+        claims: false,
     };
     let candidates: Vec<Candidate> = input
         .candidates
@@ -255,6 +257,7 @@ fuzz_target!(|input: Input| {
             name: word(&tool.name),
             service: tool.service.as_deref().map(word),
             attribution: if tool.control { Attribution::Control } else { Attribution::Reported },
+            confidence: Confidence::Certain,
             annotations: tool.hints.map(|(read_only, destructive)| Annotations {
                 read_only,
                 destructive,

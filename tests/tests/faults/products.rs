@@ -256,12 +256,15 @@ async fn a_thousand_tools_in_ten_pages_and_ten_thousand_are_all_there() {
 }
 
 #[tokio::test]
-async fn metadata_of_the_gateway_attributes_for_certain() {
-    let config = Config { meta: Meta::Tools, separator: Some("_".to_owned()), ..Config::default() };
-    let fake = serve(Arc::new(Generic::new(config))).await;
-    let tools = good(&home(&fake, None).await, &["tools", "g"]).await;
-    let tool = tools["tools"].as_array().unwrap().iter().find(|t| t["name"] == "github_create_issue").unwrap();
-    assert_eq!((tool["service"].as_str(), tool["attribution"].as_str()), (Some("github"), Some("reported")), "{tool}");
+async fn metadata_of_the_list_attributes_for_certain_and_that_of_a_tool_is_its_claim() {
+    for (meta, attribution, confidence) in [(Meta::List, "reported", "certain"), (Meta::Tools, "claimed", "high")] {
+        let config = Config { meta, separator: Some("_".to_owned()), ..Config::default() };
+        let fake = serve(Arc::new(Generic::new(config))).await;
+        let tools = good(&home(&fake, None).await, &["tools", "g"]).await;
+        let tool = tools["tools"].as_array().unwrap().iter().find(|t| t["name"] == "github_create_issue").unwrap();
+        assert_eq!(tool["service"], "github", "{tool}");
+        assert_eq!((&tool["attribution"], &tool["confidence"]), (&attribution.into(), &confidence.into()), "{tool}");
+    }
 }
 
 /// What `test` asked, in order.

@@ -349,6 +349,7 @@ fn rules(name: &str) -> filter::Rules {
         read_only: false,
         no_destructive: false,
         control_tools: false,
+        claims: false,
     }
 }
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_ORIGIN = re.compile(r"\[(?P<guess>probably )?(?P<service>[^\[\]]+) via [^\[\]]+\]\s*\Z")
+_ORIGIN = re.compile(r"\[(?P<guess>probably |claimed )?(?P<service>[^\[\]]+) via [^\[\]]+\]\s*\Z")
 """How `serve` ends a tool's description; stock pflow keeps nothing else that could tell."""
 
 
@@ -35,14 +35,15 @@ def of_tool(server: str, config: Any, interface: Mapping[str, Any]) -> dict[str,
         "name": server,
         "kind": gateway.get("kind"),
         "service": origin["service"] if origin else None,
-        "inferred": bool(origin and origin["guess"]),
+        "inferred": bool(origin and origin["guess"] == "probably "),
+        "claimed": bool(origin and origin["guess"] == "claimed "),
     }
 
 
 def line(origin: Mapping[str, Any]) -> str:
     """Say where one tool is from; `origin` is what `of_tool` gave."""
     service = f"service {origin['service']}" if origin["service"] else "service unknown"
-    guess = "probably " if origin["inferred"] else ""
+    guess = "probably " if origin["inferred"] else "claimed " if origin.get("claimed") else ""
     return f"{origin['name']} ({origin['kind'] or 'kind unknown'}), {guess}{service}"
 
 

@@ -25,7 +25,7 @@ __all__ = [
 Kind = Literal["docker", "context-forge", "generic"]
 """A gateway product."""
 
-Attribution = Literal["declared", "reported", "control", "prefix", "inferred", "none"]
+Attribution = Literal["declared", "reported", "control", "claimed", "prefix", "inferred", "none"]
 """How a tool's service is known, best first."""
 
 Confidence = Literal["certain", "high", "low", "none"]
@@ -52,6 +52,16 @@ Error = TypedDict(
     {"class": str, "message": str, "hint": str | None, "service": str | None},
 )
 """Why something failed."""
+
+
+class Finding(TypedDict):
+    """Something odd in a catalogue."""
+
+    kind: str
+    """Like `look_alike`, `hidden_text`, `claim`, `duplicate_name` or `malformed_tool`."""
+    subject: str | None
+    """The tool or service that it is about."""
+    message: str
 
 
 class Check(TypedDict):
@@ -84,6 +94,7 @@ class Test(TypedDict):
     filtered_out: int | None
     """Among `tools`: those that the entry's own filter leaves out; control tools are not counted."""
     warnings: list[str]
+    findings: list[Finding]
     error: Error | None
 
 
@@ -110,6 +121,7 @@ class Services(TypedDict):
     left_out: int
     """Services that the entry's own filter leaves out."""
     warnings: list[str]
+    findings: list[Finding]
 
 
 class Tool(TypedDict):
@@ -138,6 +150,7 @@ class Tools(TypedDict):
     filtered_out: int
     tools: list[Tool]
     warnings: list[str]
+    findings: list[Finding]
 
 
 class ServiceHealth(TypedDict):
@@ -177,6 +190,7 @@ class GatewayHealth(TypedDict):
     filtered_out: int | None
     """Among `tools`: those that the entry's own filter leaves out; control tools are not counted."""
     warnings: list[str]
+    findings: list[Finding]
 
 
 class Health(TypedDict):

@@ -51,6 +51,7 @@ pub(super) struct Gateway {
     pages: Vec<Vec<Value>>,
     capabilities: Value,
     ttl_ms: Option<u64>,
+    list_meta: Option<Value>,
     routes: Vec<(&'static str, Value)>,
     acts: Vec<(&'static str, Act)>,
 }
@@ -67,6 +68,7 @@ impl Gateway {
             pages: vec![vec![tool("send_message"), tool("list_messages")]],
             capabilities: json!({"tools": {}}),
             ttl_ms: None,
+            list_meta: None,
             routes: Vec::new(),
             acts: Vec::new(),
         }
@@ -104,6 +106,12 @@ impl Gateway {
 
     pub(super) fn pages(mut self, pages: Vec<Vec<Value>>) -> Self {
         self.pages = pages;
+        self
+    }
+
+    /// With this `_meta` in each page of the list.
+    pub(super) fn list_meta(mut self, meta: Value) -> Self {
+        self.list_meta = Some(meta);
         self
     }
 
@@ -214,6 +222,9 @@ impl Gateway {
         if let Some(members) = page.as_object_mut() {
             if at + 1 < self.pages.len() {
                 members.insert("nextCursor".to_owned(), cursor_of(at + 1).into());
+            }
+            if let Some(meta) = &self.list_meta {
+                members.insert("_meta".to_owned(), meta.clone());
             }
             if let Some(ttl) = self.ttl_ms {
                 members.insert("ttlMs".to_owned(), ttl.into());

@@ -21,15 +21,21 @@ checks! { Discovery:
     knows_the_usual_separators, "types.declared-service.prefix",
         "knows the usual separators after a declared service's name",
         "github_…, github__…, github-… and github.… to github, declared; githubber to nobody";
-    reads_meta, "types.attribution.reported",
-        "believes the service that the gateway reports in _meta",
+    reads_meta_of_the_list, "types.attribution.reported",
+        "believes the services that the gateway reports in _meta of its list",
         "send_message to billing and list_issues to garden, reported";
+    takes_a_tools_word_for_a_claim, "types.attribution.claimed",
+        "takes what a tool says of itself in _meta for a claim",
+        "send_message to billing and list_issues to garden, claimed, and no more than high";
+    closes_declared_services_to_claims, "types.attribution.claimed",
+        "lets no tool claim a service that the user declared",
+        "list_issues, which claims github, is not from it; gh-list is, as declared";
     knows_control_tools, "types.attribution.control",
         "tells the control tools of a gateway by their exact names",
         "mcp-find and mcp-add of Docker MCP Gateway are control, mcp-finder is not";
     knows_prefixes_of_known_services, "types.attribution.prefix",
         "recognises the name of a service that is known to exist",
-        "github__close_issue to github by its prefix, after another tool reported github";
+        "github__close_issue to github by its prefix, after the gateway reported github";
     invents_nothing, "types.attribution.none",
         "leaves a tool unattributed rather than guess",
         "no service for list_issues, list_users, get_issue and get_user: never on _ alone";
@@ -93,8 +99,8 @@ async fn knows_the_usual_separators(stage: Stage) -> Verdict {
     Ok("four of github, and githubber of nobody".to_owned())
 }
 
-/// Every way to say it that gateways were seen to use, at once: which of them a component knows is its own business.
-fn reported(name: &str, service: &str) -> serde_json::Value {
+/// Every way to say it that was seen, at once: which of them a component knows is its own business.
+fn claiming(name: &str, service: &str) -> serde_json::Value {
     let meta = json!({
         "pflow.dev/service": service, "service": service, "gateway.service": service,
         "gateway": {"service": service, "server": service},
@@ -102,16 +108,42 @@ fn reported(name: &str, service: &str) -> serde_json::Value {
     tool_with(name, json!({"_meta": meta}))
 }
 
-async fn reads_meta(stage: Stage) -> Verdict {
-    let tools = vec![reported("send_message", "billing"), reported("list_issues", "garden")];
-    let catalog = catalog(&stage, |_| {}, Gateway::legacy().tools(tools)).await?;
+async fn reads_meta_of_the_list(stage: Stage) -> Verdict {
+    let tools = vec![tool("send_message"), tool("list_issues")];
+    let meta = json!({"pflow.dev/services": {"billing": ["send_message"], "garden": ["list_issues"]}});
+    let catalog = catalog(&stage, |_| {}, Gateway::legacy().tools(tools).list_meta(meta)).await?;
     let found = [origin(&catalog, "send_message")?, origin(&catalog, "list_issues")?];
     if found.iter().all(|(service, _)| service.is_none()) {
-        return Err(Miss::NotOffered("it reads no service from _meta".to_owned()));
+        return Err(Miss::NotOffered("it reads no services from _meta of the list".to_owned()));
     }
     is_from(&catalog, "send_message", Some("billing"), Attribution::Reported)?;
     is_from(&catalog, "list_issues", Some("garden"), Attribution::Reported)?;
     Ok("billing and garden, reported".to_owned())
+}
+
+async fn takes_a_tools_word_for_a_claim(stage: Stage) -> Verdict {
+    let tools = vec![claiming("send_message", "billing"), claiming("list_issues", "garden")];
+    let catalog = catalog(&stage, |_| {}, Gateway::legacy().tools(tools)).await?;
+    let found = [origin(&catalog, "send_message")?, origin(&catalog, "list_issues")?];
+    if found.iter().all(|(service, _)| service.is_none()) {
+        return Err(Miss::NotOffered("it reads no service from a tool's _meta".to_owned()));
+    }
+    is_from(&catalog, "send_message", Some("billing"), Attribution::Claimed)?;
+    is_from(&catalog, "list_issues", Some("garden"), Attribution::Claimed)?;
+    for tool in &catalog.tools {
+        want(tool.provenance.confidence != Confidence::Certain, || "it is certain".to_owned())?;
+    }
+    Ok("billing and garden, claimed".to_owned())
+}
+
+async fn closes_declared_services_to_claims(stage: Stage) -> Verdict {
+    let services = vec![declared("github", Some("gh-"))];
+    let tools = vec![tool("gh-list"), claiming("list_issues", "github")];
+    let catalog = catalog(&stage, |e| e.services = services, Gateway::legacy().tools(tools)).await?;
+    is_from(&catalog, "gh-list", Some("github"), Attribution::Declared)?;
+    let (service, _) = origin(&catalog, "list_issues")?;
+    want(service != Some("github"), || "list_issues is from github, because it says so".to_owned())?;
+    Ok("gh-list alone".to_owned())
 }
 
 async fn knows_control_tools(stage: Stage) -> Verdict {
@@ -129,8 +161,12 @@ async fn knows_control_tools(stage: Stage) -> Verdict {
 }
 
 async fn knows_prefixes_of_known_services(stage: Stage) -> Verdict {
-    let tools = vec![reported("list_issues", "github"), tool("github__close_issue")];
-    let catalog = catalog(&stage, |_| {}, Gateway::legacy().tools(tools)).await?;
+    let tools = vec![tool("list_issues"), tool("github__close_issue")];
+    let meta = json!({
+        "pflow.dev/services": {"github": ["list_issues"]},
+        "litellm.ai/server_outcomes": {"github": {"status": "ok", "tool_count": 2}},
+    });
+    let catalog = catalog(&stage, |_| {}, Gateway::legacy().tools(tools).list_meta(meta)).await?;
     let (service, rung) = origin(&catalog, "github__close_issue")?;
     match (service, rung) {
         (None, _) => Err(Miss::NotOffered("it does not use the names of known services".to_owned())),
@@ -156,7 +192,7 @@ fn mixed() -> (Vec<types::DeclaredService>, Gateway) {
     let tools = vec![
         tool("jira-create"),
         tool("jira-close"),
-        reported("send_message", "slack"),
+        claiming("send_message", "slack"),
         tool("slack__topic"),
         tool("plain_thing"),
     ];

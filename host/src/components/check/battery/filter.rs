@@ -12,7 +12,7 @@ use super::{
 use crate::runtime::{
     Failure,
     filter::{Candidate, Reason, Rules},
-    types::{Annotations, Attribution},
+    types::{Annotations, Attribution, Confidence},
 };
 
 checks! { Filter:
@@ -25,6 +25,12 @@ checks! { Filter:
     includes_services, "filter.rules.include-services",
         "keeps only tools of included services",
         "github and gitlab kept by git*, slack and a tool without a service left out";
+    wants_certainty, "filter.rules.claims",
+        "keeps of an included service only what is certain, unless claims are believed",
+        "a claimed and a guessed tool of github left out, kept with claims, and kept where no service is included";
+    spells_out_pretenders, "filter.rules",
+        "includes a name in disguise only by its exact spelling",
+        "github kept by g*, g\u{456}thub and git\u{200b}hub left out, and kept when spelled out";
     excludes_services, "filter.rules.exclude-services",
         "leaves out tools of excluded services",
         "slack left out, github and a tool without a service kept";
@@ -69,6 +75,7 @@ fn rules() -> Rules {
         read_only: false,
         no_destructive: false,
         control_tools: false,
+        claims: false,
     }
 }
 
@@ -78,7 +85,8 @@ fn list(patterns: &[&str]) -> Vec<String> {
 
 fn tool(name: &str, service: Option<&str>) -> Candidate {
     let attribution = if service.is_some() { Attribution::Reported } else { Attribution::None };
-    Candidate { name: name.to_owned(), service: service.map(str::to_owned), attribution, annotations: None }
+    let confidence = if service.is_some() { Confidence::Certain } else { Confidence::None };
+    Candidate { name: name.to_owned(), service: service.map(str::to_owned), attribution, confidence, annotations: None }
 }
 
 fn hinted(name: &str, read_only: Option<bool>, destructive: Option<bool>) -> Candidate {
@@ -121,6 +129,31 @@ async fn keeps_everything(stage: Stage) -> Verdict {
     let expected =
         [(tool("list_issues", Some("github")), true), (tool("send_message", None), true), (control("mcp-add"), false)];
     keeps(stage, rules(), &expected).await
+}
+
+async fn wants_certainty(stage: Stage) -> Verdict {
+    let unsure =
+        |name: &str, attribution, confidence| Candidate { attribution, confidence, ..tool(name, Some("github")) };
+    let expected = |kept| {
+        [
+            (tool("list", Some("github")), true),
+            (unsure("claimed", Attribution::Claimed, Confidence::High), kept),
+            (unsure("guessed", Attribution::Inferred, Confidence::Low), kept),
+        ]
+    };
+    let github = Rules { include_services: list(&["github"]), ..rules() };
+    keeps(stage.clone(), github.clone(), &expected(false)).await?;
+    keeps(stage.clone(), Rules { claims: true, ..github }, &expected(true)).await?;
+    keeps(stage, rules(), &expected(true)).await
+}
+
+async fn spells_out_pretenders(stage: Stage) -> Verdict {
+    let evil = ["g\u{456}thub", "git\u{200b}hub"];
+    let expected =
+        |kept| [(tool("a", Some("github")), true), (tool("b", Some(evil[0])), kept), (tool("c", Some(evil[1])), kept)];
+    keeps(stage.clone(), Rules { include_services: list(&["g*"]), ..rules() }, &expected(false)).await?;
+    let spelled = list(&["github", evil[0], evil[1]]);
+    keeps(stage, Rules { include_services: spelled, ..rules() }, &expected(true)).await
 }
 
 async fn one_verdict_each(stage: Stage) -> Verdict {
