@@ -8,7 +8,7 @@ use http::HeaderName;
 
 use crate::{
     components::check::Interface,
-    config::{DeclaredService, Filter},
+    config::{Changes, DeclaredService, Filter},
     egress::Origin,
     history::{Floor, ProbeOf},
     monitor::OnChange,
@@ -131,6 +131,9 @@ pub(super) struct Entry {
     /// Keep only these services (glob); may be repeated
     #[arg(long = "include-service", value_name = "GLOB")]
     pub(super) include_services: Vec<String>,
+    /// What becomes of a tool that is not any more as it was accepted: it goes through unsaid, it is told, or it is held until it is accepted
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(super) changes: Option<ChangesName>,
     /// Let the component reach this origin too, like <https://login.example.com>; may be repeated
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pub(super) allow_origins: Vec<Origin>,
@@ -220,6 +223,9 @@ pub(super) struct Setup {
     pub(super) services: Vec<String>,
     #[command(flatten)]
     pub(super) pick: Pick,
+    /// What becomes of a tool that is not any more as it was accepted: it goes through unsaid, it is told, or it is held until it is accepted
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(super) changes: Option<ChangesName>,
     /// Write one entry per service, called `NAME_SERVICE`
     #[arg(long)]
     pub(super) per_service: bool,
@@ -394,15 +400,22 @@ pub(super) enum SnapshotAction {
         /// Name of the entry
         target: String,
     },
-    /// Say how the last listing differs from it
+    /// Say how the last listing differs from it: what is gone, what is new, and what says other things of itself
     Diff {
         /// Name of the entry
         target: String,
+        /// Only these tools
+        tools: Vec<String>,
+        /// Give the exit code 1 when something differs
+        #[arg(long)]
+        exit_code: bool,
     },
-    /// Take the last listing as good: what is gone is meant to be gone
+    /// Take the last listing as good: what is gone is meant to be gone, and what changed is as it should be
     Accept {
         /// Name of the entry
         target: String,
+        /// Only these tools
+        tools: Vec<String>,
     },
 }
 
@@ -548,6 +561,27 @@ impl EraName {
             Self::Auto => None,
             Self::Legacy => Some(Era::Legacy),
             Self::Modern => Some(Era::Modern),
+        }
+    }
+}
+
+/// What becomes of tools that change, as typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ChangesName {
+    /// Compare nothing, say nothing
+    Pass,
+    /// Tell whoever looks, as without the flag
+    Warn,
+    /// Show pflow what was accepted, and refuse calls of what changed
+    Hold,
+}
+
+impl From<ChangesName> for Changes {
+    fn from(name: ChangesName) -> Self {
+        match name {
+            ChangesName::Pass => Self::Pass,
+            ChangesName::Warn => Self::Warn,
+            ChangesName::Hold => Self::Hold,
         }
     }
 }

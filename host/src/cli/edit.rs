@@ -15,6 +15,7 @@ use super::{
 use crate::{
     Class, Error, Gateway, Result,
     config::{ConfigFile, Filter, GatewayConfig, Launcher, NewGateway, Replace, Variables},
+    definitions::Store,
     history::{Last, Moment, SnapshotTool},
     report, scrub,
     serve::{FileSnapshots, Snapshots},
@@ -93,6 +94,7 @@ impl Plan {
             auth: credential(auth)?.unwrap_or_default(),
             services: entry.services.clone(),
             filter: pick.filter(&entry.include_services),
+            changes: entry.changes.map(Into::into),
             timeout: context.timeout,
             ca_file: auth.ca_file.as_ref().map(absolute).transpose()?,
             allow_origins: entry.allow_origins.clone(),
@@ -191,6 +193,13 @@ impl Plan {
         let keep = move || names.iter().for_each(|name| history.listed(name, &url, &tools, Moment::now()));
         // Without it the first look has nothing to compare with; that is all.
         let _ = tokio::task::spawn_blocking(keep).await;
+        // Entries for one service each, and those whose services were chosen afterwards, have other filters than what was tested.
+        let entry = context.file().ok().and_then(|file| file.find(&self.new.name).ok());
+        let same = |entry: &GatewayConfig| self.split == Split::Whole && entry.filter == gateway.config().filter;
+        if let Some(entry) = entry.filter(same) {
+            let gateway = gateway.clone();
+            let _ = tokio::task::spawn_blocking(move || gateway.keep_for(&entry)).await;
+        }
     }
 }
 
@@ -323,6 +332,7 @@ fn take_out(context: &Context, name: &str) -> Result<String> {
     file.save()?;
     if let (Ok(config), Ok(folder)) = (config, context.memory()) {
         FileSnapshots::new(&folder, &config).forget();
+        Store::at(&folder, &config).forget();
     }
     Ok(file.path().display().to_string())
 }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde_json::{Map, Value, json};
 
-use super::{Address, Auth, DeclaredService, Filter, GatewayConfig, Method, variables::NOT_SET};
+use super::{Address, Auth, Changes, DeclaredService, Filter, GatewayConfig, Method, variables::NOT_SET};
 use crate::{
     Error, Result,
     egress::{Origin, PROXY_VARIABLES},
@@ -62,6 +62,8 @@ pub struct NewGateway {
     pub services: Vec<DeclaredService>,
     /// What to leave out.
     pub filter: Filter,
+    /// What becomes of tools that change, when the user said it.
+    pub changes: Option<Changes>,
     /// For one operation.
     pub timeout: Option<Duration>,
     /// Further roots of trust, PEM.
@@ -195,6 +197,9 @@ impl NewGateway {
                 gateway.insert(name.into(), Value::Object(said));
             }
         }
+        if let Some(changes) = self.changes {
+            gateway.insert("changes".into(), json!(changes.as_str()));
+        }
         if let Some(timeout) = self.timeout {
             let seconds = timeout.as_secs_f64();
             gateway.insert(
@@ -292,6 +297,7 @@ mod tests {
             auth: Auth { method: Method::Bearer { token: Template::variable("GATEWAY_TOKEN") }, headers: Vec::new() },
             services: vec![DeclaredService { name: "github".into(), prefix: Some("gh_".into()), tools: Vec::new() }],
             filter: Filter { exclude_tools: vec!["mcp-*".into()], read_only: true, ..Filter::default() },
+            changes: Some(Changes::Hold),
             timeout: Some(Duration::from_millis(2_500)),
             ca_file: None,
             allow_origins: Vec::new(),
@@ -312,7 +318,7 @@ mod tests {
                 "gateway": {"kind": "docker", "era": "legacy", "url": "http://127.0.0.1:8811/mcp",
                     "auth": {"type": "bearer", "token": "${GATEWAY_TOKEN}"},
                     "services": {"declare": [{"name": "github", "prefix": "gh_"}]},
-                    "tools": {"exclude": ["mcp-*"], "read_only": true}, "timeout": 2.5}
+                    "tools": {"exclude": ["mcp-*"], "read_only": true}, "changes": "hold", "timeout": 2.5}
             })
         );
     }
@@ -323,6 +329,7 @@ mod tests {
         let read = new.to_config().unwrap();
         assert_eq!((read.address, read.kind, read.era, read.auth), (new.address, new.kind, new.era, new.auth));
         assert_eq!((read.services, read.filter, Some(read.timeout)), (new.services, new.filter, new.timeout));
+        assert_eq!(Some(read.changes), new.changes);
     }
 
     #[test]

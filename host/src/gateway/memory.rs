@@ -52,7 +52,7 @@ pub(super) fn tools_of(catalog: &types::Catalog) -> Vec<SnapshotTool> {
 }
 
 /// Whether reading went to the end.
-fn is_complete(catalog: &types::Catalog) -> bool {
+pub(super) fn is_complete(catalog: &types::Catalog) -> bool {
     !catalog
         .warnings
         .iter()

@@ -10,7 +10,11 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{config::GatewayConfig, files, report::Tools};
+use crate::{
+    config::{Changes, GatewayConfig},
+    files,
+    report::Tools,
+};
 
 /// A catalogue and when it was read.
 #[derive(Clone, Debug)]
@@ -82,7 +86,9 @@ impl FileSnapshots {
     #[must_use]
     pub fn new(pflow_folder: &Path, config: &GatewayConfig) -> Self {
         let file = pflow_folder.join("gateway").join("snapshots").join(format!("{}.json", file_name(&config.name)));
-        Self { file, made_for: format!("{} {:?} {:?}", identity(config), config.services, config.filter) }
+        // What was shown while changes passed is not shown once they are held.
+        let held = if config.changes == Changes::Hold { " held" } else { "" };
+        Self { file, made_for: format!("{} {:?} {:?}{held}", identity(config), config.services, config.filter) }
     }
 
     /// Deletes the snapshot, if there is one.
@@ -124,7 +130,7 @@ impl Snapshots for FileSnapshots {
 }
 
 /// The URL; with a digest of what is hidden of it, since two URLs that are shown alike can be two gateways.
-fn identity(config: &GatewayConfig) -> String {
+pub(crate) fn identity(config: &GatewayConfig) -> String {
     let written = config.address.written();
     if written == config.url.as_str() {
         return written.to_owned();
@@ -133,7 +139,7 @@ fn identity(config: &GatewayConfig) -> String {
 }
 
 /// A gateway's name as a file name; names of entries may hold anything.
-fn file_name(name: &str) -> String {
+pub(crate) fn file_name(name: &str) -> String {
     use std::fmt::Write as _;
 
     let mut file = String::new();
