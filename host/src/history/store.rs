@@ -380,3 +380,32 @@ fn is_to_move(path: &Path) -> bool {
         Err(trouble) => trouble.moves().is_some(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use super::*;
+
+    #[test]
+    fn a_history_of_the_version_before_is_kept_and_gets_its_new_tables() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gateway/history.db");
+        drop(open(&path).unwrap());
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(
+            "DROP TABLE changed; DROP TABLE alerts_of_tools; PRAGMA user_version = 2;
+             INSERT INTO gateways (gateway, made_for) VALUES ('gw', 'x');",
+        )
+        .unwrap();
+        drop(old);
+        let opened = open(&path).unwrap();
+        assert!(opened.moved.is_none());
+        let count = |of: &str| -> i64 {
+            opened.database.connection.query_row(&format!("SELECT count(*) FROM {of}"), [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!((count("gateways"), count("changed"), count("alerts_of_tools")), (1, 0, 0));
+        drop(opened);
+        assert!(open(&path).unwrap().moved.is_none(), "now it is one of this version, word for word");
+    }
+}
