@@ -144,6 +144,19 @@ pub(crate) fn lock_file(file: &Path) -> io::Result<File> {
     if opened.metadata()?.is_file() { Ok(opened) } else { Err(io::Error::other("it is no regular file")) }
 }
 
+/// Opens a file of ours to be read piece by piece. Follows no link, and waits for no pipe.
+pub(crate) fn open_regular(file: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        flags(rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK),
+    );
+    let opened = options.open(file)?;
+    if opened.metadata()?.is_file() { Ok(opened) } else { Err(io::Error::other("it is no regular file")) }
+}
+
 /// Whether this is the file that is found there now.
 pub(crate) fn is_at(file: &File, path: &Path) -> bool {
     #[cfg(unix)]

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod components;
 pub mod config;
 mod deadline;
+mod definitions;
 pub mod demo;
 pub mod egress;
 mod error;

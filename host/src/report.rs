@@ -300,6 +300,75 @@ pub(crate) fn worst(gateways: &[GatewayHealth]) -> Status {
     gateways.iter().map(|gateway| gateway.status).max_by_key(|status| severity(*status)).unwrap_or(Status::Unknown)
 }
 
+names! {
+    /// What became of a tool that was accepted.
+    Change {
+        /// It says other things of itself.
+        Changed = "changed",
+        /// Another tool has its name now.
+        Replaced = "replaced",
+    }
+}
+
+/// A tool that is not as it was accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChangedTool {
+    /// Its name now.
+    pub tool: String,
+    /// The service it is from, when known.
+    pub service: Option<String>,
+    /// What became of it.
+    pub change: Change,
+    /// The service that it was from when it was accepted, where that is another one.
+    pub was_of: Option<String>,
+    /// What differs: title, description, `input_schema`, `output_schema`, annotations. Empty where that is not known.
+    pub parts: Vec<String>,
+    /// What that means for callers, in sentences.
+    pub means: Vec<String>,
+    /// SHA-256 of the present definition, in hex.
+    pub digest: String,
+    /// Calls of it are refused until it is accepted.
+    pub held: bool,
+}
+
+impl ChangedTool {
+    /// One sentence.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let line = |text: &str| crate::scrub::line(text, 100);
+        let name = line(&self.tool);
+        let parts: Vec<&str> = self
+            .parts
+            .iter()
+            .map(|part| match part.as_str() {
+                "input_schema" => "arguments",
+                "output_schema" => "result",
+                other => other,
+            })
+            .collect();
+        let mut text = match (self.change, &self.was_of) {
+            (Change::Changed, _) => format!("the tool {name} changed since it was accepted"),
+            (Change::Replaced, Some(before)) => {
+                let now = self.service.as_deref().map_or_else(|| "another service".to_owned(), line);
+                format!("{name} is another tool than was accepted: it was of {}, it is of {now}", line(before))
+            }
+            (Change::Replaced, None) => format!("{name} is another tool than was accepted"),
+        };
+        if !parts.is_empty() {
+            text.push_str(if self.change == Change::Changed { ": " } else { "; it differs in " });
+            text.push_str(&parts.join(", "));
+        }
+        if let Some(means) = self.means.first() {
+            text.push_str("; ");
+            text.push_str(means);
+        }
+        if self.held {
+            text.push_str("; calls of it are refused until it is accepted");
+        }
+        text
+    }
+}
+
 /// The state of one gateway.
 #[derive(Clone, Debug, Serialize)]
 pub struct GatewayHealth {
@@ -335,6 +404,10 @@ pub struct GatewayHealth {
     pub appeared_tools: Vec<String>,
     /// Tools that the entry's own filter leaves out, among `tools`; control tools are not counted.
     pub filtered_out: Option<usize>,
+    /// Tools that are not as they were accepted, a hundred at most.
+    pub changed_tools: Vec<ChangedTool>,
+    /// How many more there are.
+    pub more_changed_tools: usize,
     /// What was noticed, in plain sentences.
     pub warnings: Vec<String>,
     /// What was noticed in the catalogue, by its kind; the words are among `warnings` too.
@@ -362,6 +435,8 @@ impl GatewayHealth {
             vanished_tools: Vec::new(),
             appeared_tools: Vec::new(),
             filtered_out: None,
+            changed_tools: Vec::new(),
+            more_changed_tools: 0,
             warnings: Vec::new(),
             findings: Vec::new(),
         }

@@ -8,7 +8,7 @@ use http::HeaderName;
 
 use crate::{
     components::check::Interface,
-    config::{Claims, DeclaredService, Filter},
+    config::{Changes, Claims, DeclaredService, Filter},
     egress::{Origin, PathRule},
     history::{Floor, ProbeOf},
     monitor::OnChange,
@@ -135,6 +135,9 @@ pub(super) struct Entry {
     /// say of themselves and what their names look like [default: certain]
     #[arg(long, value_enum, value_name = "WORD")]
     pub(super) trust: Option<TrustName>,
+    /// What becomes of a tool that is not any more as it was accepted: it goes through unsaid, it is told, or it is held until it is accepted
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(super) changes: Option<ChangesName>,
     /// Let the component reach this origin too, like <https://login.example.com>; may be repeated
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pub(super) allow_origins: Vec<Origin>,
@@ -252,6 +255,9 @@ pub(super) struct Setup {
     /// their names look like [default: certain]
     #[arg(long, value_enum, value_name = "WORD")]
     pub(super) trust: Option<TrustName>,
+    /// What becomes of a tool that is not any more as it was accepted: it goes through unsaid, it is told, or it is held until it is accepted
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(super) changes: Option<ChangesName>,
     /// Write one entry per service, called `NAME_SERVICE`
     #[arg(long)]
     pub(super) per_service: bool,
@@ -426,15 +432,22 @@ pub(super) enum SnapshotAction {
         /// Name of the entry
         target: String,
     },
-    /// Say how the last listing differs from it
+    /// Say how the last listing differs from it: what is gone, what is new, and what says other things of itself
     Diff {
         /// Name of the entry
         target: String,
+        /// Only these tools
+        tools: Vec<String>,
+        /// Give the exit code 1 when something differs
+        #[arg(long)]
+        exit_code: bool,
     },
-    /// Take the last listing as good: what is gone is meant to be gone
+    /// Take the last listing as good: what is gone is meant to be gone, and what changed is as it should be
     Accept {
         /// Name of the entry
         target: String,
+        /// Only these tools
+        tools: Vec<String>,
     },
 }
 
@@ -580,6 +593,27 @@ impl EraName {
             Self::Auto => None,
             Self::Legacy => Some(Era::Legacy),
             Self::Modern => Some(Era::Modern),
+        }
+    }
+}
+
+/// What becomes of tools that change, as typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ChangesName {
+    /// Compare nothing, say nothing
+    Pass,
+    /// Tell whoever looks, as without the flag
+    Warn,
+    /// Show pflow what was accepted, and refuse calls of what changed
+    Hold,
+}
+
+impl From<ChangesName> for Changes {
+    fn from(name: ChangesName) -> Self {
+        match name {
+            ChangesName::Pass => Self::Pass,
+            ChangesName::Warn => Self::Warn,
+            ChangesName::Hold => Self::Hold,
         }
     }
 }

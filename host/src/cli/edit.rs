@@ -16,6 +16,7 @@ use super::{
 use crate::{
     Class, Error, Gateway, Result,
     config::{Claims, ConfigFile, Filter, GatewayConfig, Launcher, NewGateway, Replace, Variables},
+    definitions::Store,
     history::{Last, Moment, SnapshotTool},
     report, scrub,
     serve::{FileSnapshots, Snapshots},
@@ -96,6 +97,7 @@ impl Plan {
             services: entry.services.clone(),
             filter: pick.filter(&entry.include_services),
             claims: args::TrustName::of(entry.trust),
+            changes: entry.changes.map(Into::into),
             timeout: context.timeout,
             ca_file: auth.ca_file.as_ref().map(absolute).transpose()?,
             allow_origins: entry.allow_origins.clone(),
@@ -202,6 +204,13 @@ impl Plan {
         let keep = move || names.iter().for_each(|name| history.listed(name, &url, &tools, Moment::now()));
         // Without it the first look has nothing to compare with; that is all.
         let _ = tokio::task::spawn_blocking(keep).await;
+        // Entries for one service each, and those whose services were chosen afterwards, have other filters than what was tested.
+        let entry = context.file().ok().and_then(|file| file.find(&self.new.name).ok());
+        let same = |entry: &GatewayConfig| self.split == Split::Whole && entry.filter == gateway.config().filter;
+        if let Some(entry) = entry.filter(same) {
+            let gateway = gateway.clone();
+            let _ = tokio::task::spawn_blocking(move || gateway.keep_for(&entry)).await;
+        }
     }
 }
 
@@ -371,6 +380,7 @@ fn take_out(context: &Context, name: &str) -> Result<String> {
     context.save(&file)?;
     if let (Ok(config), Ok(folder)) = (config, context.memory()) {
         FileSnapshots::new(&folder, &config).forget();
+        Store::at(&folder, &config).forget();
     }
     Ok(file.path().display().to_string())
 }

@@ -302,7 +302,13 @@ pub(super) async fn call(context: &Context, call: &args::Call) -> Reply {
         }
         report
     };
-    let mut report = match ask_within(context, &gateway, question).await {
+    let answered = ask_within(context, &gateway, question).await;
+    if let Ok(report) = &answered
+        && let Some(change) = gateway.change_of(&report.tool).filter(|_| report.result.is_some())
+    {
+        say(&format!("{} {change}\n", careful()));
+    }
+    let mut report = match answered {
         Ok(report) => report,
         // It was dropped in the middle: whatever was sent by then may have run.
         Err(error) => {

@@ -10,11 +10,13 @@ use super::{
     context::Context,
     look,
     render::{Table, colour, count, dim, plain},
-    screen::{BOLD, DIM, Reply, careful, styled, yes},
+    screen::{BOLD, DIM, GREEN, RED, Reply, YELLOW, careful, styled, yes},
 };
 use crate::{
     Error, Result,
-    history::{Bar, GatewayHistory, History, Moment, SnapshotTool, span},
+    config::Changes,
+    definitions::{By, Difference as Between, Mark, Owner, Pending, Review, Standing, Store, Taken},
+    history::{Bar, Difference, GatewayHistory, History, Moment, SnapshotTool, span},
     scrub,
 };
 
@@ -22,6 +24,8 @@ use crate::{
 const BARS: usize = 48;
 const NAME: usize = 100;
 const DETAIL: usize = 200;
+/// Names in one list.
+const NAMES: usize = 20;
 
 /// `health --history`.
 pub(super) fn health(context: &Context, health: &args::Health) -> Reply {
@@ -121,13 +125,102 @@ fn latency(bars: &[Bar]) -> Option<(String, f64)> {
 /// `snapshot`.
 pub(super) fn snapshot(context: &Context, action: &args::SnapshotAction) -> Reply {
     let (target, done) = match action {
-        args::SnapshotAction::Show { target } => (target, show(context, target)),
-        args::SnapshotAction::Diff { target } => (target, diff(context, target)),
-        args::SnapshotAction::Accept { target } => (target, accept(context, target)),
+        args::SnapshotAction::Show { target } => {
+            (target, show(context, target).map(|(text, json)| (text, json, false)))
+        }
+        args::SnapshotAction::Diff { target, tools, exit_code } => {
+            let asked = Asked { target, tools };
+            (target, diff(context, &asked).map(|(text, json, differs)| (text, json, *exit_code && differs)))
+        }
+        args::SnapshotAction::Accept { target, tools } => {
+            (target, accept(context, &Asked { target, tools }).map(|(text, json)| (text, json, false)))
+        }
     };
     match done {
-        Ok((text, json)) => Reply::good(text, &json),
+        Ok((text, json, differs)) => {
+            let mut reply = Reply::good(text, &json);
+            if differs {
+                reply.code = 1;
+            }
+            reply
+        }
         Err(error) => Reply::failed(json!({"gateway": target}), error),
+    }
+}
+
+/// A gateway, and the tools that are asked for; none: all.
+struct Asked<'a> {
+    target: &'a str,
+    tools: &'a [String],
+}
+
+impl Asked<'_> {
+    fn wants(&self, tool: &str) -> bool {
+        self.tools.is_empty() || self.tools.iter().any(|wanted| wanted == tool)
+    }
+
+    fn name(&self) -> String {
+        scrub::line(self.target, NAME)
+    }
+
+    /// A tool that was named and of which there is nothing.
+    fn without(&self, known: &[&str]) -> Option<Error> {
+        let missing = self.tools.iter().find(|wanted| !known.contains(&wanted.as_str()))?;
+        let name = self.name();
+        let mut all: Vec<String> = known.iter().take(NAMES).map(|name| scrub::line(name, NAME)).collect();
+        all.sort();
+        all.dedup();
+        let hint = if all.is_empty() {
+            format!("nothing of {name} differs from what was accepted, as far as it was listed last")
+        } else {
+            format!("these differ: {}", all.join(", "))
+        };
+        Some(Error::config(format!("no tool {} of {name} differs", scrub::line(missing, NAME))).with_hint(hint))
+    }
+}
+
+/// What is known of the definitions of an entry's tools.
+struct Known {
+    review: Option<Review>,
+    store: Option<Store>,
+    changes: Changes,
+}
+
+impl Known {
+    /// Only entries have something that was accepted.
+    fn of(context: &Context, target: &str) -> Result<Self> {
+        let config = context.file().ok().and_then(|file| file.find(target).ok());
+        let (Some(config), Ok(folder)) = (config, context.memory()) else {
+            return Ok(Self { review: None, store: None, changes: Changes::default() });
+        };
+        let store = Store::at(&folder, &config);
+        let changes = config.changes;
+        let review = match store.review() {
+            Ok(review) => review,
+            Err(error) => {
+                let name = scrub::line(target, NAME);
+                return Err(Error::config(format!("what was accepted of the tools of {name} cannot be read: {error}"))
+                    .with_hint(format!(
+                        "look at its tools, then accept what is listed: {} snapshot accept {name}",
+                        context.program
+                    )));
+            }
+        };
+        Ok(Self { review, store: Some(store), changes })
+    }
+
+    /// Why there is nothing to compare.
+    fn lacking(&self, context: &Context, name: &str) -> Option<String> {
+        match (&self.review, self.changes) {
+            (Some(_), _) => None,
+            (None, Changes::Pass) => {
+                Some(format!("descriptions and schemas are not compared: \"changes\" of {name} is \"pass\""))
+            }
+            (None, Changes::Warn | Changes::Hold) => Some(format!(
+                "descriptions and schemas are not known yet: they are taken at the next look, like {} tools {name}",
+                context.program
+            )),
+        }
     }
 }
 
@@ -154,46 +247,233 @@ fn list(tools: &[SnapshotTool], mark: &str, text: &mut String) {
 fn show(context: &Context, target: &str) -> Result<(String, Value)> {
     let history = context.history();
     let snapshot = history.snapshot(target).ok_or_else(|| nothing(context, &history, target))?;
+    let known = Known::of(context, target)?;
     let accepted = if snapshot.accepted { ", accepted" } else { "" };
+    let name = scrub::line(target, NAME);
     let mut text = format!(
         "{} {}{}\n",
-        styled(BOLD, &scrub::line(target, NAME)),
+        styled(BOLD, &name),
         count(snapshot.tools.len(), "tool"),
         styled(DIM, &format!(", seen {} ago{accepted}", span(snapshot.seen_at.age(Moment::now()))))
     );
     list(&snapshot.tools, "•", &mut text);
+    let definitions = known.review.as_ref().map(|review| {
+        let who = if review.by == By::First { "the first that were seen" } else { "accepted by you" };
+        let at = Moment::from_millis(i64::try_from(review.at).unwrap_or_default().saturating_mul(1_000));
+        let waiting = if review.pending.is_empty() { String::new() } else { format!("; {} not as accepted", review.pending.len()) };
+        let _ = writeln!(
+            text,
+            "  {}",
+            styled(DIM, &format!("definitions of {}: {who}, {} ago{waiting}", count(review.tools, "tool"), span(at.age(Moment::now()))))
+        );
+        json!({"tools": review.tools, "accepted_at": at, "accepted_by": review.by, "not_accepted": review.pending.len()})
+    });
+    if let Some(why) = known.lacking(context, &name) {
+        let _ = writeln!(text, "  {}", styled(DIM, &why));
+    }
     Ok((
         text,
-        json!({"gateway": target, "seen_at": snapshot.seen_at, "accepted": snapshot.accepted, "tools": snapshot.tools, "error": null}),
+        json!({
+            "gateway": target, "seen_at": snapshot.seen_at, "accepted": snapshot.accepted, "tools": snapshot.tools,
+            "definitions": definitions, "error": null,
+        }),
     ))
 }
 
-fn diff(context: &Context, target: &str) -> Result<(String, Value)> {
+fn diff(context: &Context, asked: &Asked<'_>) -> Result<(String, Value, bool)> {
     let history = context.history();
-    let difference = history.difference(target).ok_or_else(|| nothing(context, &history, target))?;
+    let known = Known::of(context, asked.target)?;
+    let difference = match history.difference(asked.target) {
+        Some(difference) => difference,
+        None if known.review.is_some() => Difference::default(),
+        None => return Err(nothing(context, &history, asked.target)),
+    };
+    let (mut gone, mut new) = (difference.gone.clone(), difference.new.clone());
+    let review = known.review.as_ref();
+    let pending: Vec<&Pending> = review.iter().flat_map(|review| &review.pending).collect();
+    // A renamed service renames its tools: they are neither gone nor new.
+    new.retain(|tool| !pending.iter().any(|pending| pending.name == tool.name));
+    gone.retain(|tool| {
+        !pending.iter().any(|pending| pending.before.as_ref().is_some_and(|before| before.name == tool.name))
+    });
+    let all: Vec<&str> = pending
+        .iter()
+        .map(|pending| pending.name.as_str())
+        .chain(gone.iter().chain(&new).map(|tool| tool.name.as_str()))
+        .collect();
+    if let Some(error) = asked.without(&all) {
+        return Err(error);
+    }
+    gone.retain(|tool| asked.wants(&tool.name));
+    new.retain(|tool| asked.wants(&tool.name));
+    let pending: Vec<&Pending> = pending.into_iter().filter(|pending| asked.wants(&pending.name)).collect();
+    let name = asked.name();
     let mut text = String::new();
-    if difference.gone.is_empty() && difference.new.is_empty() {
-        let _ = writeln!(text, "{} {} is as in its snapshot", yes(), scrub::line(target, NAME));
+    let differs = !(gone.is_empty() && new.is_empty() && pending.is_empty());
+    if !differs {
+        let _ = writeln!(text, "{} {name} is as in its snapshot", yes());
     }
-    list(&difference.gone, "-", &mut text);
-    list(&difference.new, "+", &mut text);
-    if !difference.gone.is_empty() {
-        let _ =
-            writeln!(text, "  → if that is meant: {} snapshot accept {}", context.program, scrub::line(target, NAME));
+    list(&gone, "-", &mut text);
+    list(&new, "+", &mut text);
+    let mut told = Vec::new();
+    for pending in &pending {
+        let between = between(pending);
+        draw_change(pending, between.as_ref(), &mut text);
+        told.push(as_json(pending, between.as_ref()));
     }
-    let mut json = serde_json::to_value(&difference).unwrap_or_default();
+    if let Some(why) = known.lacking(context, &name) {
+        let _ = writeln!(text, "  {}", styled(DIM, &why));
+    }
+    if !gone.is_empty() || !pending.is_empty() {
+        let _ = writeln!(text, "  → if that is meant: {} snapshot accept {name}", context.program);
+        if pending.len() + gone.len() > 1 {
+            let _ = writeln!(text, "    one of them: {} snapshot accept {name} TOOL", context.program);
+        }
+    }
+    let mut json = serde_json::to_value(Difference { gone, new, ..difference }).unwrap_or_default();
     if let Some(members) = json.as_object_mut() {
-        members.insert("gateway".to_owned(), target.into());
+        members.insert("gateway".to_owned(), asked.target.into());
+        members.insert("changes".to_owned(), known.changes.as_str().into());
+        members.insert("changed".to_owned(), told.into());
+        members.insert("definitions_known".to_owned(), known.review.is_some().into());
         members.insert("error".to_owned(), Value::Null);
     }
-    Ok((text, json))
+    Ok((text, json, differs))
 }
 
-fn accept(context: &Context, target: &str) -> Result<(String, Value)> {
+fn between(pending: &Pending) -> Option<Between> {
+    let before = pending.before.as_ref()?.definition.as_ref()?;
+    Some(Between::between(before, pending.now.as_ref()?))
+}
+
+/// A tool that is not as it was accepted, for people.
+fn draw_change(pending: &Pending, between: Option<&Between>, text: &mut String) {
+    let name = scrub::line(&pending.name, NAME);
+    let service =
+        |owner: &Owner| owner.service.as_deref().map_or_else(|| "?".to_owned(), |name| scrub::line(name, NAME));
+    let what = match (pending.standing, &pending.before) {
+        (Standing::New, _) => "new, not accepted yet".to_owned(),
+        (Standing::Replaced, Some(before)) => {
+            format!("another tool: it was of {}, it is of {}", service(&before.owner), service(&pending.owner))
+        }
+        (_, Some(before)) if before.name != pending.name => {
+            format!("it was called {}", scrub::line(&before.name, NAME))
+        }
+        _ => String::new(),
+    };
+    let mark = if pending.standing == Standing::New { "+" } else { "~" };
+    let _ = writeln!(
+        text,
+        "  {mark} {}  {}{}",
+        styled(BOLD, &name),
+        styled(DIM, &service(&pending.owner)),
+        if what.is_empty() { String::new() } else { format!("  {}", styled(YELLOW, &what)) }
+    );
+    match between {
+        Some(between) => {
+            for (mark, line) in between.lines() {
+                let line = match mark {
+                    Mark::Title => format!("      {}", styled(DIM, &line)),
+                    Mark::Old => format!("        {}", styled(RED, &format!("- {line}"))),
+                    Mark::New => format!("        {}", styled(GREEN, &format!("+ {line}"))),
+                    Mark::Other => format!("        ~ {line}"),
+                    Mark::Means => format!("      → {line}"),
+                };
+                let _ = writeln!(text, "{line}");
+            }
+            if between.parts.is_empty() {
+                let _ = writeln!(text, "      it says the same of itself, word for word");
+            }
+        }
+        None if pending.standing == Standing::New => {
+            if let Some(description) = pending.now.as_ref().and_then(|now| now.description.as_deref()) {
+                let _ = writeln!(text, "      {}", styled(DIM, &scrub::line(description, DETAIL)));
+            }
+        }
+        None => {
+            let _ = writeln!(text, "      its definition is too large to be kept: look at it with `tools --json`");
+        }
+    }
+}
+
+/// The same, as data.
+fn as_json(pending: &Pending, between: Option<&Between>) -> Value {
+    let before = pending.before.as_ref();
+    let mut json = json!({
+        "name": pending.name, "service": pending.owner.service, "change": pending.standing, "digest": pending.digest,
+        "was_called": before.map(|before| &before.name).filter(|name| **name != pending.name),
+        "was_of": before.and_then(|before| before.owner.service.as_ref()).filter(|service| Some(*service) != pending.owner.service.as_ref()),
+        "old": before.and_then(|before| before.definition.as_ref()), "new": pending.now,
+        "parts": [], "arguments": [], "result": [], "annotations": [], "means": [],
+    });
+    if let (Some(members), Some(Value::Object(told))) =
+        (json.as_object_mut(), between.map(|between| serde_json::to_value(between).unwrap_or_default()))
+    {
+        members.extend(told.into_iter().filter(|(name, _)| !matches!(name.as_str(), "title" | "description")));
+    }
+    json
+}
+
+fn accept(context: &Context, asked: &Asked<'_>) -> Result<(String, Value)> {
     let history = context.history();
-    let tools = history.accept(target, Moment::now()).ok_or_else(|| nothing(context, &history, target))?;
+    // A file that cannot be read is written anew by what is listed next.
+    let known = match Known::of(context, asked.target) {
+        Err(_) if asked.tools.is_empty() => {
+            let config = context.file()?.find(asked.target)?;
+            Store::at(&context.memory()?, &config).forget();
+            Known { review: None, store: None, changes: config.changes }
+        }
+        known => known?,
+    };
+    let pending: Vec<&str> =
+        known.review.iter().flat_map(|review| &review.pending).map(|pending| pending.name.as_str()).collect();
+    let difference = history.difference(asked.target);
+    let gone: Vec<&str> = difference
+        .iter()
+        .flat_map(|difference| &difference.gone)
+        .map(|tool| tool.name.as_str())
+        .chain(known.review.iter().flat_map(|review| &review.gone).map(String::as_str))
+        .collect();
+    let all: Vec<&str> = pending.iter().chain(&gone).copied().collect();
+    if let Some(error) = asked.without(&all) {
+        return Err(error);
+    }
+    let taken = match &known.store {
+        Some(store) if known.review.is_some() => store.accept(asked.tools)?.map_err(|error| {
+            Error::config(format!("what was accepted of {} cannot be written: {error}", asked.name()))
+                .with_hint("nothing was changed; look at the folder ~/.pflow/gateway/definitions")
+        })?,
+        _ => Taken::default(),
+    };
+    let tools = if asked.tools.is_empty() {
+        history.accept(asked.target, Moment::now())
+    } else {
+        history.accept_gone(asked.target, asked.tools, Moment::now())
+    };
+    if tools.is_none() && known.review.is_none() {
+        return Err(nothing(context, &history, asked.target));
+    }
+    let name = asked.name();
+    let mut text = String::new();
+    if asked.tools.is_empty() {
+        let tools = tools.or(known.review.as_ref().map(|review| review.tools)).unwrap_or_default();
+        let _ = writeln!(text, "{} {name} with {} is the good catalogue now", yes(), count(tools, "tool"));
+    }
+    for (what, tools) in [("accepted as it is now", &taken.tools), ("gone on purpose", &taken.gone)] {
+        for tool in tools.iter().take(NAMES) {
+            let _ = writeln!(text, "{} {}: {what}", yes(), scrub::line(tool, NAME));
+        }
+        if tools.len() > NAMES {
+            let _ = writeln!(text, "  and {} more", tools.len() - NAMES);
+        }
+    }
+    if text.is_empty() {
+        asked.tools.iter().for_each(|tool| {
+            let _ = writeln!(text, "{} {}: gone on purpose", yes(), scrub::line(tool, NAME));
+        });
+    }
     Ok((
-        format!("{} {} with {} is the good catalogue now\n", yes(), scrub::line(target, NAME), count(tools, "tool")),
-        json!({"gateway": target, "tools": tools, "error": null}),
+        text,
+        json!({"gateway": asked.target, "tools": tools, "accepted": taken.tools, "gone": taken.gone, "error": null}),
     ))
 }

@@ -15,6 +15,8 @@ use crate::{
 /// Names, details and warnings on the screen, in characters.
 const NAME: usize = 100;
 pub(super) const DETAIL: usize = 300;
+/// Changed tools of a gateway that are told one by one.
+const CHANGED: usize = 5;
 /// Further lines of evidence for a service that is not well.
 const EVIDENCE: usize = 3;
 
@@ -247,6 +249,7 @@ fn left_out(reason: &str, tools: usize) -> String {
         "not_read_only" => format!("{tools} not read-only"),
         "destructive" => format!("{tools} that may destroy something"),
         "control_tool" => count(tools, "control tool"),
+        "not_accepted" => format!("{tools} not accepted yet"),
         other => format!("{tools} {}", other.replace('_', " ")),
     }
 }
@@ -314,6 +317,15 @@ fn one_health(gateway: &GatewayHealth, text: &mut String) {
     let gone: Vec<String> = gateway.vanished.iter().filter(rowless).map(|name| scrub::line(name, NAME)).collect();
     if !gone.is_empty() {
         let _ = writeln!(text, "  {} gone since the last good snapshot: {}", careful(), gone.join(", "));
+    }
+    for changed in gateway.changed_tools.iter().take(CHANGED) {
+        let _ = writeln!(text, "  {} {}", careful(), scrub::line(&changed.words(), DETAIL));
+    }
+    let changed = gateway.changed_tools.len().saturating_add(gateway.more_changed_tools);
+    if changed > 0 {
+        let more = if changed > CHANGED { format!("{} more; ", changed - CHANGED) } else { String::new() };
+        let name = scrub::line(&gateway.gateway, NAME);
+        let _ = writeln!(text, "  → {more}`snapshot diff {name}` shows how, `snapshot accept {name}` accepts it");
     }
     let what = "new since the last good snapshot";
     let tools = count(gateway.appeared_tools.len(), "tool");

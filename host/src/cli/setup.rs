@@ -82,7 +82,13 @@ async fn go_through(context: &Context, setup: &args::Setup, answers: &mut Answer
     let name = choose_name(context, setup, product, answers).await?;
     let auth = choose_credential(context, setup, product, answers).await?;
     let entry =
-        args::Entry { kind: setup.product, pick: setup.pick.clone(), trust: setup.trust, ..args::Entry::default() };
+        args::Entry {
+            kind: setup.product,
+            pick: setup.pick.clone(),
+            trust: setup.trust,
+            changes: setup.changes,
+            ..args::Entry::default()
+        };
     let mut plan = Plan::new(
         context,
         &name,

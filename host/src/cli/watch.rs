@@ -271,6 +271,10 @@ fn differences(before: &BTreeMap<String, Value>, now: &BTreeMap<String, Value>) 
 }
 
 fn announcement(transition: &Transition) -> String {
+    if transition.change.is_some() {
+        let (at, gateway) = (transition.at.rfc3339(), scrub::line(&transition.gateway, 100));
+        return format!("{} {at} {gateway} {}\n", careful(), scrub::line(&transition.reason, 500));
+    }
     let mark = if is_well(transition.to) { yes() } else { no() };
     let of =
         transition.service.as_deref().map_or_else(String::new, |service| format!(" {}", scrub::line(service, 100)));

@@ -19,12 +19,14 @@
 //!    "addresses": "public",
 //!    "component": "~/our-rules.wasm",
 //!    "limits": {"memory_bytes": 536870912},
-//!    "refresh": 60}}
+//!    "refresh": 60,
+//!    "changes": "warn"}}
 //! ```
 //!
 //! `auth.type` is `bearer` (`token`), `api_key` (`key`, `header`), `basic` (`username`, `password`) or `command` (`command`, an array: the
 //! program and its arguments). `proxy` is a URL, or `false` for none whatever the environment says. `limits` are those of [`Limits::SETTINGS`] and [`EgressLimits::SETTINGS`]. `refresh` is how often `serve` looks
-//! whether the tools changed, in seconds; `false` for never. Only `url` is required.
+//! whether the tools changed, in seconds; `false` for never. `changes` is what becomes of tools that changed: `pass`, `warn` or `hold`. Only
+//! `url` is required.
 
 use std::{path::PathBuf, str::FromStr as _, time::Duration};
 
@@ -32,7 +34,7 @@ use http::HeaderName;
 use serde_json::Value;
 
 use super::{
-    Address, Auth, Claims, DEFAULT_REFRESH, DEFAULT_TIMEOUT, DeclaredService, Filter, GatewayConfig, Method,
+    Address, Auth, Changes, Claims, DEFAULT_REFRESH, DEFAULT_TIMEOUT, DeclaredService, Filter, GatewayConfig, Method,
     ProxySetting, Template, Variables, foreign, member::Member,
 };
 use crate::{
@@ -50,7 +52,7 @@ const MIN_REFRESH: f64 = 1.0;
 const MAX_REFRESH: f64 = 86_400.0;
 const API_KEY_HEADER: &str = "X-API-Key";
 
-const KNOWN: [&str; 18] = [
+const KNOWN: [&str; 19] = [
     "adopted",
     "url",
     "kind",
@@ -69,6 +71,7 @@ const KNOWN: [&str; 18] = [
     "component",
     "limits",
     "refresh",
+    "changes",
 ];
 
 /// Whether an entry is a gateway at all.
@@ -120,6 +123,7 @@ pub(super) fn read(name: &str, entry: &Value) -> Result<GatewayConfig> {
         limits,
         egress_limits,
         refresh: refresh(&gateway)?,
+        changes: gateway.get("changes").map(|changes| read_changes(&changes)).transpose()?.unwrap_or_default(),
         plain: false,
         remarks: Vec::new(),
     })
@@ -170,6 +174,12 @@ fn read_claims(member: &Member) -> Result<Claims> {
         "claims" => Ok(Claims::Believed),
         _ => Err(member.wrong("certain or claims")),
     }
+}
+
+fn read_changes(member: &Member) -> Result<Changes> {
+    let text = member.string()?;
+    let found = Changes::ALL.into_iter().find(|changes| changes.as_str() == text);
+    found.ok_or_else(|| member.wrong("pass, warn or hold"))
 }
 
 /// None: find out.

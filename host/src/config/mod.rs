@@ -96,6 +96,8 @@ pub struct GatewayConfig {
     pub egress_limits: EgressLimits,
     /// How often `serve` looks whether the tools changed. None: only when the gateway says so.
     pub refresh: Option<Duration>,
+    /// What becomes of a tool that is not as it was accepted.
+    pub changes: Changes,
     /// The entry is pflow's own plain `"type": "http"`: pflow talks to the gateway itself. `adopt` changes that.
     pub plain: bool,
     /// What is odd about the entry, in sentences.
@@ -138,6 +140,7 @@ impl GatewayConfig {
             limits: Limits::default(),
             egress_limits: EgressLimits::default(),
             refresh: Some(DEFAULT_REFRESH),
+            changes: Changes::default(),
             plain: false,
             remarks: Vec::new(),
         }
@@ -166,6 +169,33 @@ impl GatewayConfig {
             ProxySetting::Environment | ProxySetting::None => None,
         };
         self.address.variables().chain(self.auth.variables()).chain(proxy.into_iter().flatten())
+    }
+}
+
+/// What becomes of a tool whose definition is another one than was accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Changes {
+    /// Nothing is compared, and nothing said.
+    Pass,
+    /// It goes through, and whoever looks is told.
+    #[default]
+    Warn,
+    /// pflow is shown the accepted one, and calls are refused until the new one is accepted. New tools wait, too.
+    Hold,
+}
+
+impl Changes {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Pass, Self::Warn, Self::Hold];
+
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Hold => "hold",
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde_json::{Map, Value, json};
 
-use super::{Address, Auth, Claims, DeclaredService, Filter, GatewayConfig, Method, variables::NOT_SET};
+use super::{Address, Auth, Changes, Claims, DeclaredService, Filter, GatewayConfig, Method, variables::NOT_SET};
 use crate::{
     Error, Result,
     egress::{Origin, PathRule, variables_of_the_way},
@@ -64,6 +64,8 @@ pub struct NewGateway {
     pub filter: Filter,
     /// Whether claims count for it. Not said: they do not, where services are included.
     pub claims: Claims,
+    /// What becomes of tools that change, when the user said it.
+    pub changes: Option<Changes>,
     /// For one operation.
     pub timeout: Option<Duration>,
     /// Further roots of trust, PEM.
@@ -219,6 +221,9 @@ impl NewGateway {
         if let Some(trust) = trust {
             gateway.insert("trust".into(), json!(trust));
         }
+        if let Some(changes) = self.changes {
+            gateway.insert("changes".into(), json!(changes.as_str()));
+        }
         if let Some(timeout) = self.timeout {
             let seconds = timeout.as_secs_f64();
             gateway.insert(
@@ -321,6 +326,7 @@ mod tests {
             services: vec![DeclaredService { name: "github".into(), prefix: Some("gh_".into()), tools: Vec::new() }],
             filter: Filter { exclude_tools: vec!["mcp-*".into()], read_only: true, ..Filter::default() },
             claims: Claims::Unsaid,
+            changes: Some(Changes::Hold),
             timeout: Some(Duration::from_millis(2_500)),
             ca_file: None,
             allow_origins: Vec::new(),
@@ -342,7 +348,7 @@ mod tests {
                 "gateway": {"kind": "docker", "era": "legacy", "url": "http://127.0.0.1:8811/mcp",
                     "auth": {"type": "bearer", "token": "${GATEWAY_TOKEN}"},
                     "services": {"declare": [{"name": "github", "prefix": "gh_"}]},
-                    "tools": {"exclude": ["mcp-*"], "read_only": true}, "timeout": 2.5, "paths": ["/status.json"]}
+                    "tools": {"exclude": ["mcp-*"], "read_only": true}, "changes": "hold", "timeout": 2.5, "paths": ["/status.json"]}
             })
         );
     }
@@ -385,6 +391,7 @@ mod tests {
         let read = new.to_config().unwrap();
         assert_eq!((read.address, read.kind, read.era, read.auth), (new.address, new.kind, new.era, new.auth));
         assert_eq!((read.services, read.filter, Some(read.timeout)), (new.services, new.filter, new.timeout));
+        assert_eq!(Some(read.changes), new.changes);
     }
 
     #[test]

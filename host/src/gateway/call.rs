@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Class, Deadline, Error, Result,
-    config::{Filter, GatewayConfig},
+    config::{Changes, Filter, GatewayConfig},
     egress::{EgressFailure, Phase},
     json::{Json, elements, pick, unquote},
     report::{self, Status},
@@ -122,6 +122,10 @@ pub(super) async fn call(
     if name_is_gone(&answered)
         && let Some((now, new)) = renamed(pool, &name, by).await
     {
+        if let Some(held) = now.held(pool.config(), &new) {
+            report.error = Some(held);
+            return report;
+        }
         attempt.tell_rename(&pool.config().name, &name, &new);
         (listed, name) = (now, new);
         answered = answer(pool, &listed, &name, &attempt).await;
@@ -280,7 +284,7 @@ async fn known(pool: &Pool, tool: &str, attempt: &Attempt) -> Result<(Arc<Listed
         _ => pool.list_once(attempt.by).await?,
     };
     let new = match listed.tool(tool) {
-        Some((_, None)) => return Ok((listed, tool.to_owned())),
+        Some((_, None)) => return unless_held(pool, listed, tool.to_owned(), attempt.by).await,
         Some((found, Some(reason))) => {
             return Err(refused(pool, &found.name, found.provenance.attribution, reason));
         }
@@ -288,7 +292,9 @@ async fn known(pool: &Pool, tool: &str, attempt: &Attempt) -> Result<(Arc<Listed
             let renamed = pool.identities().renamed(tool, &listed.catalog).map(|new| new.name.clone());
             let Some(new) = renamed else {
                 pool.misses(tool);
-                if attempt.unlisted == Unlisted::Refused && !listed.cut {
+                // What cannot be compared with what was accepted is not let through where changes are held.
+                let held = pool.config().changes == Changes::Hold;
+                if held || attempt.unlisted == Unlisted::Refused && !listed.cut {
                     return Err(unknown(pool, &listed, tool).await);
                 }
                 admitted(pool, &listed, tool, attempt.by).await?;
@@ -301,6 +307,7 @@ async fn known(pool: &Pool, tool: &str, attempt: &Attempt) -> Result<(Arc<Listed
     if let Some((found, Some(reason))) = listed.tool(&new) {
         return Err(refused(pool, &found.name, found.provenance.attribution, reason));
     }
+    let (listed, new) = unless_held(pool, listed, new, attempt.by).await?;
     attempt.tell_rename(&pool.config().name, tool, &new);
     Ok((listed, new))
 }
@@ -326,6 +333,22 @@ async fn admitted(pool: &Pool, listed: &Listed, tool: &str, by: Deadline) -> Res
         }
         // What the filter wants to know is not known of what is not listed.
         Some(_) => Err(unknown(pool, listed, tool).await),
+    }
+}
+
+/// The same tool, unless it has to be accepted first. It may have been since it was listed.
+async fn unless_held(pool: &Pool, listed: Arc<Listed>, name: String, by: Deadline) -> Result<(Arc<Listed>, String)> {
+    let Some(held) = listed.held(pool.config(), &name) else { return Ok((listed, name)) };
+    if !pool.accepted.is_newer_than(&listed.standings).await {
+        return Err(held);
+    }
+    let listed = pool.list_once(by).await?;
+    if !matches!(listed.tool(&name), Some((_, None))) {
+        return Err(unknown(pool, &listed, &name).await);
+    }
+    match listed.held(pool.config(), &name) {
+        Some(held) => Err(held),
+        None => Ok((listed, name)),
     }
 }
 

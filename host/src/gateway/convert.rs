@@ -119,7 +119,7 @@ pub(super) fn tool(tool: &types::Tool) -> Tool {
 }
 
 /// MCP's spelling of the hints.
-fn annotations(hints: &types::Annotations) -> Json {
+pub(super) fn annotations(hints: &types::Annotations) -> Json {
     let mut map = Map::new();
     if let Some(title) = &hints.title {
         map.insert("title".into(), title.clone().into());

@@ -9,22 +9,15 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{report, runtime::types};
+use crate::{definitions::Identity, report, runtime::types};
 
 /// The member of a tool's `_meta` in which the component tells the id of its service.
 const SERVICE_ID: &str = "pflow-gateway/service-id";
 /// Names remembered at most: a gateway that renames for ever shall not fill memory.
 const NAMES: usize = 50_000;
 
-/// A tool, whatever it is called at the moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
-    service: String,
-    original: String,
-}
-
 impl Identity {
-    fn new(meta: Option<&str>, original: Option<&str>) -> Option<Self> {
+    fn told(meta: Option<&str>, original: Option<&str>) -> Option<Self> {
         #[derive(Deserialize)]
         struct Meta {
             #[serde(rename = "pflow-gateway/service-id")]
@@ -37,12 +30,12 @@ impl Identity {
 
     /// Of a tool as the component lists it.
     pub(super) fn of(tool: &types::Tool) -> Option<Self> {
-        Self::new(tool.meta.as_deref(), tool.provenance.original_name.as_deref())
+        Self::told(tool.meta.as_deref(), tool.provenance.original_name.as_deref())
     }
 
     /// Of a tool as it was reported, in this process or in another one.
     fn of_reported(tool: &report::Tool) -> Option<Self> {
-        Self::new(tool.meta.as_ref().map(crate::json::Json::get), tool.original_name.as_deref())
+        Self::told(tool.meta.as_ref().map(crate::json::Json::get), tool.original_name.as_deref())
     }
 }
 

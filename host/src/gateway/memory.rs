@@ -61,7 +61,7 @@ pub(super) fn is_cut(catalog: &types::Catalog) -> bool {
 }
 
 /// Whether reading went to the end.
-fn is_complete(catalog: &types::Catalog) -> bool {
+pub(super) fn is_complete(catalog: &types::Catalog) -> bool {
     !catalog
         .warnings
         .iter()

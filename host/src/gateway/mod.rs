@@ -6,6 +6,7 @@ mod checks;
 mod claims;
 mod convert;
 mod current;
+mod definitions;
 mod delivery;
 mod era;
 mod explain;
@@ -193,6 +194,18 @@ impl Gateway {
     /// Which of these its own filter leaves to it.
     pub(crate) fn own<'a>(&'a self, tools: &'a [SnapshotTool], services: &'a [String]) -> Operation<'a, Result<Own>> {
         Box::pin(own::own(&self.pool, tools, services, self.deadline()))
+    }
+
+    /// Accepts the last listing for an entry that was just written with what this gateway was tested with.
+    pub(crate) fn keep_for(&self, config: &GatewayConfig) {
+        if let Some(listed) = self.pool.listed() {
+            listed.keep_for(config);
+        }
+    }
+
+    /// That a tool is not as it was accepted, in a sentence. Of the last listing.
+    pub(crate) fn change_of(&self, tool: &str) -> Option<String> {
+        self.pool.listed()?.standings.change_of(tool)
     }
 
     /// Remembers what the tools of an older catalogue were, so that a name that has changed since is still understood.

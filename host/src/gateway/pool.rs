@@ -20,6 +20,7 @@ use super::{
     call::Listener,
     convert,
     current::{Current, Serving},
+    definitions::{AcceptedTools, Standings},
     delivery::{LeftRunning, Marked},
     explain::{Known, MORE_TIME, Renewed, explain, who},
     identity::Identities,
@@ -85,6 +86,8 @@ pub(super) struct Pool {
     goodbyes: Mutex<Vec<JoinHandle<()>>>,
     /// Digest of the listing that was remembered last.
     pub(super) remembered: AtomicU64,
+    /// What was accepted of the tools.
+    pub(super) accepted: AcceptedTools,
 }
 
 /// A call on its way.
@@ -123,6 +126,8 @@ pub(super) struct Listed {
     pub(super) took: Duration,
     /// A page of it could not be read: what it lacks may be there all the same.
     pub(super) cut: bool,
+    /// How its tools stand to what was accepted.
+    pub(super) standings: Standings,
 }
 
 impl Listed {
@@ -194,6 +199,7 @@ impl Events for Inbox {
 
 impl Pool {
     pub(super) fn new(runtime: Arc<Runtime>, config: GatewayConfig) -> Arc<Self> {
+        let accepted = AcceptedTools::of(&config);
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             current: Current::new(runtime),
@@ -212,6 +218,7 @@ impl Pool {
             left: Mutex::default(),
             goodbyes: Mutex::default(),
             remembered: AtomicU64::new(0),
+            accepted,
         })
     }
 
@@ -506,6 +513,9 @@ impl Pool {
     pub(super) async fn list_to_judge(&self, by: Deadline) -> Result<Arc<Listed>> {
         let changes = self.inbox.changes.load(Ordering::Relaxed);
         let outcome = self.list_anew(by).await;
+        if let Ok(listed) = &outcome {
+            self.keep_definitions(listed);
+        }
         let mut last = self.last_listing();
         last.number += 1;
         last.outcome = Some(outcome.clone());
@@ -570,7 +580,8 @@ impl Pool {
         }
         self.identities.learn(&catalog);
         let cut = is_cut(&catalog);
-        Ok(Listed { catalog, verdicts, by_name, took, cut })
+        let (catalog, verdicts, standings) = self.weigh(catalog, verdicts).await.map_err(Failure::Host)?;
+        Ok(Listed { catalog, verdicts, by_name, took, cut, standings })
     }
 
     /// While it lists, a component may find that the gateway speaks the other era: then everybody goes on in the new session.

@@ -109,8 +109,14 @@ pub(super) fn kept(pool: &Pool, listed: &Listed, verdicts: &[Option<filter::Reas
     for reason in verdicts.iter().flatten() {
         *filtered_because.entry(convert::reason(*reason).to_owned()).or_insert(0) += 1;
     }
-    let kept = listed.catalog.tools.iter().zip(verdicts).filter(|(_, verdict)| verdict.is_none());
-    let tools: Vec<_> = kept.map(|(tool, _)| convert::tool(tool)).collect();
+    let kept = listed.catalog.tools.iter().enumerate().zip(verdicts).filter(|(_, verdict)| verdict.is_none());
+    let mut tools = Vec::with_capacity(listed.catalog.tools.len());
+    for ((at, tool), _) in kept {
+        match listed.standings.shown(at, tool) {
+            Some(tool) => tools.push(tool),
+            None => *filtered_because.entry("not_accepted".to_owned()).or_insert(0) += 1,
+        }
+    }
     report::Tools {
         gateway: pool.config().name.clone(),
         total: listed.catalog.tools.len(),
@@ -119,7 +125,7 @@ pub(super) fn kept(pool: &Pool, listed: &Listed, verdicts: &[Option<filter::Reas
         filtered_because,
         nothing: without_services(pool, listed),
         tools,
-        warnings: warnings(listed),
+        warnings: warnings(listed).into_iter().chain(listed.warnings_of_changes(&pool.config().name)).collect(),
         cut: listed.cut,
         findings: listed.catalog.warnings.iter().map(convert::finding).collect(),
     }
@@ -151,6 +157,9 @@ pub(super) async fn health(pool: &Pool, by: Deadline) -> report::GatewayHealth {
         health.warnings.push(convert::warning(told));
         health.findings.push(convert::finding(told));
     }
+    health.changed_tools = listed.standings.changed().to_vec();
+    health.more_changed_tools = listed.standings.more_changed();
+    health.warnings.extend(listed.notes_of_changes(&pool.config().name));
     health.expires_at = expiry(pool);
     if let Some(session) = pool.session() {
         health.kind = Some(kind_of(&session));

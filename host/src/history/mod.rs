@@ -3,6 +3,7 @@
 //! is off and says why. Holds no credential.
 
 mod baseline;
+mod changes;
 mod clock;
 mod judge;
 mod look;

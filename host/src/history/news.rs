@@ -80,6 +80,45 @@ pub(super) struct Told {
     pub(super) lately: Vec<Moment>,
 }
 
+/// What a watcher knows of a tool that is not as it was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ToldChange {
+    /// Of the definition that it saw last.
+    pub(super) digest: String,
+    /// It was told of that one.
+    pub(super) told: bool,
+    /// Since when it sees that one.
+    pub(super) since: Moment,
+    /// When it was told something of this tool lately.
+    pub(super) lately: Vec<Moment>,
+}
+
+impl ToldChange {
+    /// The next look. True: it is to be told now. Each definition is told once; one that is another at every look, less and less often.
+    pub(super) fn see(before: Option<Self>, digest: &str, now: Moment) -> (Self, bool) {
+        let mut state =
+            before.unwrap_or_else(|| Self { digest: String::new(), told: true, since: now, lately: Vec::new() });
+        if state.digest != digest {
+            digest.clone_into(&mut state.digest);
+            state.told = false;
+            state.since = now;
+        }
+        state.since = state.since.min(now);
+        state.lately.retain(|at| at.age(now) < MEMORY);
+        if state.told || state.since.age(now) < hold(state.lately.len()) {
+            return (state, false);
+        }
+        state.told = true;
+        state.lately.push(now);
+        (state, true)
+    }
+
+    /// Whether it is remembered though it is over: what comes back soon is no news.
+    pub(super) fn is_recent(&self, now: Moment) -> bool {
+        self.lately.last().is_some_and(|at| at.age(now) < MEMORY)
+    }
+}
+
 /// Something to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct News {
@@ -189,6 +228,26 @@ mod tests {
                 (180, Status::Ok, true, 2)
             ]
         );
+    }
+
+    #[test]
+    fn a_definition_is_told_once_and_ever_new_ones_less_and_less_often() {
+        let mut before = None;
+        let mut told = Vec::new();
+        // The same one for an hour, then another one at each look of a day.
+        let looks =
+            (0..120).map(|n| (n * 30, "a".to_owned())).chain((0..2_400).map(|n| (7_200 + n * 30, format!("{n}"))));
+        for (second, digest) in looks {
+            let (state, tell) = ToldChange::see(before, &digest, at(second));
+            before = Some(state);
+            if tell {
+                told.push(second);
+            }
+        }
+        assert_eq!(told, [0, 7_200, 7_230], "what does not stay is not told");
+        let (state, tell) = ToldChange::see(before, "last", at(80_000));
+        assert!(!tell && state.is_recent(at(90_000)) && !state.is_recent(at(200_000)));
+        assert!(ToldChange::see(Some(state), "last", at(80_121)).1, "what stays is");
     }
 
     #[test]

@@ -354,6 +354,8 @@ fn transition(row: &Row<'_>) -> rusqlite::Result<Transition> {
         announced: row.get(7)?,
         settled: false,
         held_back: 0,
+        tool: None,
+        change: None,
     })
 }
 

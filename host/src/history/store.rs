@@ -20,7 +20,7 @@ use crate::files;
 /// In the file's header: "pflg". Tells our database from any other.
 const APPLICATION: i64 = 0x7066_6c67;
 /// Grows with every change of [`SCHEMA`].
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// Others write for milliseconds; somebody who holds the lock for longer is stuck.
 const BUSY: Duration = Duration::from_secs(2);
 /// The longest question takes milliseconds; a file that was made to take longer gets no answer. The same for one piece of work.
@@ -135,7 +135,25 @@ CREATE TABLE alerts (               -- told, and not handed over yet
     held_back INTEGER NOT NULL
 );
 CREATE INDEX alerts_by_watcher ON alerts (watcher, id);
+CREATE TABLE changed (              -- tools that are not as they were accepted, as each watcher knows them
+    watcher TEXT NOT NULL,
+    gateway TEXT NOT NULL,
+    tool TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    told INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    lately TEXT NOT NULL,           -- when it was told, with blanks between
+    PRIMARY KEY (watcher, gateway, tool)
+) WITHOUT ROWID;
+CREATE TABLE alerts_of_tools (      -- which tools waiting alerts are about
+    id INTEGER PRIMARY KEY,
+    tool TEXT NOT NULL,
+    change TEXT NOT NULL
+);
 ";
+
+/// What version 3 has and version 2 had not, as it stands in [`SCHEMA`].
+const SINCE_2: &str = "CREATE TABLE changed";
 
 /// Why there is no history.
 #[derive(Debug, thiserror::Error)]
@@ -274,6 +292,13 @@ fn connect(path: &Path) -> Result<Database, Trouble> {
             transaction.commit().map_err(failed)?;
         }
         VERSION => drop(transaction),
+        2 => {
+            let (before, since) = SCHEMA.split_at(SCHEMA.find(SINCE_2).unwrap_or(SCHEMA.len()));
+            is_made_by(&transaction, before, path)?;
+            transaction.execute_batch(since).map_err(failed)?;
+            transaction.pragma_update(None, "user_version", VERSION).map_err(failed)?;
+            transaction.commit().map_err(failed)?;
+        }
         found if found > VERSION => return Err(Trouble::Newer { path: path.to_owned(), found }),
         _ => {
             let why = "was written by an earlier pflow-gateway";
@@ -285,10 +310,14 @@ fn connect(path: &Path) -> Result<Database, Trouble> {
 
 /// The schema is ours word for word: no view that never ends, no column that is another.
 fn is_ours(connection: &Connection, path: &Path) -> Result<(), Trouble> {
+    is_made_by(connection, SCHEMA, path)
+}
+
+fn is_made_by(connection: &Connection, text: &str, path: &Path) -> Result<(), Trouble> {
     let failed = |source| Trouble::Database { path: path.to_owned(), source };
     let expected = Connection::open_in_memory()
         .and_then(|ours| {
-            ours.execute_batch(SCHEMA)?;
+            ours.execute_batch(text)?;
             schema(&ours)
         })
         .map_err(failed)?;
@@ -359,5 +388,34 @@ fn is_to_move(path: &Path) -> bool {
         Ok(Ok(verdict)) => verdict != "ok",
         Ok(Err(error)) => is_broken(&error),
         Err(trouble) => trouble.moves().is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use super::*;
+
+    #[test]
+    fn a_history_of_the_version_before_is_kept_and_gets_its_new_tables() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gateway/history.db");
+        drop(open(&path).unwrap());
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(
+            "DROP TABLE changed; DROP TABLE alerts_of_tools; PRAGMA user_version = 2;
+             INSERT INTO gateways (gateway, made_for) VALUES ('gw', 'x');",
+        )
+        .unwrap();
+        drop(old);
+        let opened = open(&path).unwrap();
+        assert!(opened.moved.is_none());
+        let count = |of: &str| -> i64 {
+            opened.database.connection.query_row(&format!("SELECT count(*) FROM {of}"), [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!((count("gateways"), count("changed"), count("alerts_of_tools")), (1, 0, 0));
+        drop(opened);
+        assert!(open(&path).unwrap().moved.is_none(), "now it is one of this version, word for word");
     }
 }

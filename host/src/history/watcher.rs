@@ -14,17 +14,17 @@ use std::{
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 
 use super::{
-    History,
+    History, changes,
     clock::Moment,
     judge::is_well,
     masked::masked,
-    news::{Floor, Told},
+    news::{Floor, Told, ToldChange},
     read::status_at,
     write::Transition,
 };
 use crate::{
     files,
-    report::{GatewayHealth, Status},
+    report::{Change, GatewayHealth, Status},
     runtime::sha256,
 };
 
@@ -56,6 +56,8 @@ pub struct Watcher {
 struct State {
     /// By gateway and service, as far as asked for.
     told: BTreeMap<String, BTreeMap<String, Told>>,
+    /// By gateway and tool, as far as asked for.
+    changed: BTreeMap<String, BTreeMap<String, ToldChange>>,
     /// When it was last written down that it is there.
     alive: Option<Moment>,
     /// The id of the last alert that could not be written down. No other has it, neither in the file nor in another process.
@@ -90,6 +92,7 @@ impl Watcher {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let gateway = health.gateway.as_str();
         let remembered = state.told.get(gateway).cloned();
+        let changed = state.changed.get(gateway).cloned();
         let alive = state.alive.is_some_and(|at| at.age(now) < SIGN_OF_LIFE);
         let written = self.history.with(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -107,6 +110,21 @@ impl Watcher {
             for (service, told) in after.iter().filter(|(service, told)| before.get(*service) != Some(*told)) {
                 self.keep(&transaction, gateway, service, told)?;
             }
+            let before = match &changed {
+                Some(changed) => changed.clone(),
+                None => self.load_changed(&transaction, gateway)?,
+            };
+            let (changed, of_tools) = changes::news(&before, health, now);
+            for tool in before.keys().filter(|tool| !changed.contains_key(*tool)) {
+                transaction.execute(
+                    "DELETE FROM changed WHERE watcher = ?1 AND gateway = ?2 AND tool = ?3",
+                    params![self.name, gateway, tool],
+                )?;
+            }
+            for (tool, told) in changed.iter().filter(|(tool, told)| before.get(*tool) != Some(*told)) {
+                self.keep_changed(&transaction, gateway, tool, told)?;
+            }
+            news.extend(of_tools);
             for change in &mut news {
                 change.id = self.wait(&transaction, change)?;
             }
@@ -114,18 +132,21 @@ impl Watcher {
                 self.sign_of_life(&transaction, now)?;
             }
             transaction.commit()?;
-            Ok((after, news))
+            Ok((after, changed, news))
         });
-        let (after, news) = written.unwrap_or_else(|| {
+        let (after, changed, news) = written.unwrap_or_else(|| {
             let (after, mut news) = self.news(&remembered.unwrap_or_default(), health, now);
+            let (changed, of_tools) = changes::news(&changed.unwrap_or_default(), health, now);
+            news.extend(of_tools);
             for change in &mut news {
                 state.unwritten = now.millis().saturating_mul(1_000).max(state.unwritten.saturating_add(1));
                 change.id = state.unwritten;
             }
-            (after, news)
+            (after, changed, news)
         });
         state.alive = Some(now);
         state.told.insert(gateway.to_owned(), after);
+        state.changed.insert(gateway.to_owned(), changed);
         news
     }
 
@@ -139,8 +160,9 @@ impl Watcher {
         let found = self.history.ask(|connection| {
             connection
                 .prepare(
-                    "SELECT id, at, gateway, service, came_from, went_to, reason, settled, held_back FROM alerts
-                     WHERE watcher = ?1 ORDER BY id",
+                    "SELECT alerts.id, at, gateway, service, came_from, went_to, reason, settled, held_back, tool, change
+                     FROM alerts LEFT JOIN alerts_of_tools ON alerts_of_tools.id = alerts.id
+                     WHERE watcher = ?1 ORDER BY alerts.id",
                 )?
                 .query_map([&self.name], alert)?
                 .collect()
@@ -157,6 +179,10 @@ impl Watcher {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             for id in &state.through {
                 transaction.execute("DELETE FROM alerts WHERE id = ?1 AND watcher = ?2", params![id, self.name])?;
+                transaction.execute(
+                    "DELETE FROM alerts_of_tools WHERE id = ?1 AND id NOT IN (SELECT id FROM alerts)",
+                    params![id],
+                )?;
             }
             transaction.commit()
         });
@@ -189,6 +215,8 @@ impl Watcher {
                 announced: true,
                 settled: news.settled,
                 held_back: news.held_back,
+                tool: None,
+                change: None,
             }));
         }
         // Names can be made up anew each time.
@@ -208,7 +236,7 @@ impl Watcher {
                     seen: status_at(row, 2)?,
                     since: Moment::from_millis(row.get(3)?),
                     held: row.get(4)?,
-                    lately: lately.split(' ').filter_map(|at| at.parse().ok()).map(Moment::from_millis).collect(),
+                    lately: moments(&lately),
                 };
                 Ok((row.get(0)?, told))
             })?
@@ -216,7 +244,6 @@ impl Watcher {
     }
 
     fn keep(&self, connection: &Connection, gateway: &str, service: &str, told: &Told) -> rusqlite::Result<()> {
-        let lately: Vec<String> = told.lately.iter().map(|at| at.millis().to_string()).collect();
         connection
             .execute(
                 "INSERT INTO told (watcher, gateway, service, told, seen, since, held, lately) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -229,8 +256,39 @@ impl Watcher {
                     told.seen.as_str(),
                     told.since.millis(),
                     told.held,
-                    lately.join(" ")
+                    written(&told.lately)
                 ],
+            )
+            .map(drop)
+    }
+
+    fn load_changed(&self, connection: &Connection, gateway: &str) -> rusqlite::Result<BTreeMap<String, ToldChange>> {
+        connection
+            .prepare("SELECT tool, digest, told, since, lately FROM changed WHERE watcher = ?1 AND gateway = ?2")?
+            .query_map(params![self.name, gateway], |row| {
+                let told = ToldChange {
+                    digest: row.get(1)?,
+                    told: row.get(2)?,
+                    since: Moment::from_millis(row.get(3)?),
+                    lately: moments(&row.get::<_, String>(4)?),
+                };
+                Ok((row.get(0)?, told))
+            })?
+            .collect()
+    }
+
+    fn keep_changed(
+        &self,
+        connection: &Connection,
+        gateway: &str,
+        tool: &str,
+        told: &ToldChange,
+    ) -> rusqlite::Result<()> {
+        connection
+            .execute(
+                "INSERT INTO changed (watcher, gateway, tool, digest, told, since, lately) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 ON CONFLICT DO UPDATE SET digest = ?4, told = ?5, since = ?6, lately = ?7",
+                params![self.name, gateway, tool, told.digest, told.told, told.since.millis(), written(&told.lately)],
             )
             .map(drop)
     }
@@ -253,11 +311,18 @@ impl Watcher {
             ],
         )?;
         let id = connection.last_insert_rowid();
+        if let Some(change) = alert.change {
+            connection.execute(
+                "INSERT OR REPLACE INTO alerts_of_tools (id, tool, change) VALUES (?1, ?2, ?3)",
+                params![id, alert.tool.as_deref().unwrap_or_default(), change.as_str()],
+            )?;
+        }
         connection.execute(
             "DELETE FROM alerts WHERE watcher = ?1 AND id NOT IN
                  (SELECT id FROM alerts WHERE watcher = ?1 ORDER BY id DESC LIMIT ?2)",
             params![self.name, WAITING],
         )?;
+        connection.execute("DELETE FROM alerts_of_tools WHERE id NOT IN (SELECT id FROM alerts)", [])?;
         Ok(id)
     }
 
@@ -273,7 +338,7 @@ impl Watcher {
             .optional()?;
         if gone.is_some() {
             connection.execute("DELETE FROM watchers WHERE at < ?1", [before])?;
-            for table in ["told", "alerts"] {
+            for table in ["told", "alerts", "changed"] {
                 connection
                     .execute(&format!("DELETE FROM {table} WHERE watcher NOT IN (SELECT watcher FROM watchers)"), [])?;
             }
@@ -300,6 +365,19 @@ pub(super) fn observations(health: &GatewayHealth) -> impl Iterator<Item = (&str
     }))
 }
 
+/// Moments as they are kept.
+fn written(moments: &[Moment]) -> String {
+    moments.iter().map(|at| at.millis().to_string()).collect::<Vec<_>>().join(" ")
+}
+
+fn moments(text: &str) -> Vec<Moment> {
+    text.split(' ').filter_map(|at| at.parse().ok()).map(Moment::from_millis).collect()
+}
+
+fn change_of(name: &str) -> Option<Change> {
+    Change::ALL.iter().copied().find(|change| change.as_str() == name)
+}
+
 fn alert(row: &Row<'_>) -> rusqlite::Result<Transition> {
     let service: String = row.get(3)?;
     let from: Option<Status> = match row.get_ref(4)? {
@@ -317,6 +395,8 @@ fn alert(row: &Row<'_>) -> rusqlite::Result<Transition> {
         announced: true,
         settled: row.get(7)?,
         held_back: row.get(8)?,
+        tool: row.get::<_, Option<String>>(9)?.filter(|tool| !tool.is_empty()),
+        change: row.get::<_, Option<String>>(10)?.as_deref().and_then(change_of),
     })
 }
 

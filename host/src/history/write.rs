@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Class,
-    report::{Call, GatewayHealth, Status},
+    report::{Call, Change, GatewayHealth, Status},
     runtime::sha256,
     scrub,
 };
@@ -73,6 +73,12 @@ pub struct Transition {
     /// Changes before this one that were not told, since it went to and fro.
     #[serde(skip_serializing_if = "is_zero")]
     pub held_back: u32,
+    /// The tool that is not as it was accepted, where this tells of one: then the state stays as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// What became of that tool, or of several, where no tool is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's interface")]
@@ -300,6 +306,31 @@ impl History {
             }
             transaction.commit()?;
             Ok(Some(listed.len()))
+        })
+        .flatten()
+    }
+}
+
+impl History {
+    /// Takes it as good that these tools are gone, and nothing else. The number of tools that are good now; none when there is no listing
+    /// or no history.
+    #[must_use]
+    pub fn accept_gone(&self, gateway: &str, tools: &[String], now: Moment) -> Option<usize> {
+        self.with(|connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let (good, _) = baseline::of(&transaction, gateway)?;
+            let (Some(good), Some(latest)) = (good, super::read::snapshot(&transaction, gateway, "latest")?) else {
+                return Ok(None);
+            };
+            let listed = |name: &str| latest.tools.iter().any(|tool| tool.name == name);
+            let keep = |tool: &&SnapshotTool| listed(&tool.name) || !tools.contains(&tool.name);
+            let kept: Vec<&SnapshotTool> = good.tools.iter().filter(keep).collect();
+            if kept.len() < good.tools.len() {
+                let text = serde_json::to_string(&kept).unwrap_or_default();
+                Write { transaction: &transaction, gateway, now }.snapshot("good", &text, Accepted::Yes)?;
+                transaction.commit()?;
+            }
+            Ok(Some(kept.len()))
         })
         .flatten()
     }

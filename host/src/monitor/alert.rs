@@ -109,6 +109,8 @@ impl OnChange {
             announced: true,
             settled: false,
             held_back: 0,
+            tool: None,
+            change: None,
         };
         let mut change = serde_json::to_value(made_up).unwrap_or_default();
         if let Some(members) = change.as_object_mut() {
@@ -241,6 +243,8 @@ mod tests {
             announced: true,
             settled: false,
             held_back: 0,
+            tool: None,
+            change: None,
         }
     }
 

@@ -138,7 +138,8 @@ fn clean(health: &GatewayHealth) -> GatewayHealth {
         error.hint = error.hint.as_deref().map(masked);
     }
     let words = health.services.iter_mut().flat_map(|service| &mut service.evidence);
-    for words in words.chain(&mut health.warnings) {
+    let means = health.changed_tools.iter_mut().flat_map(|changed| &mut changed.means);
+    for words in words.chain(&mut health.warnings).chain(means) {
         *words = masked(words);
     }
     health

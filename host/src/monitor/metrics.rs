@@ -85,6 +85,10 @@ pub(super) fn metrics(reports: &[GatewayHealth], counts: &BTreeMap<String, Count
     gauge("pflow_gateway_vanished_tools", None, "Tools of the last good snapshot that are gone.", &|report| {
         u32::try_from(report.vanished_tools.len()).ok().map(f64::from)
     });
+    gauge("pflow_gateway_changed_tools", None, "Tools that are not as they were accepted.", &|report| {
+        let changed = report.tools.map(|_| report.changed_tools.len().saturating_add(report.more_changed_tools))?;
+        u32::try_from(changed).ok().map(f64::from)
+    });
     gauge(
         "pflow_gateway_checked_timestamp_seconds",
         Some("seconds"),

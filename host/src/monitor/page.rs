@@ -19,6 +19,9 @@ const SCRIPT: &str = include_str!("page.js");
 /// Bars of a day: half an hour each.
 pub(super) const BARS: usize = 48;
 
+/// Changed tools of a gateway that are shown one by one.
+const CHANGED: usize = 10;
+
 /// What the page may do: its own style and script, by digest, and its own server. Nothing else.
 pub(super) fn policy() -> String {
     let digest = |text: &str| STANDARD.encode(Sha256::digest(text.as_bytes()));
@@ -143,6 +146,13 @@ fn gateway(text: &mut String, report: &GatewayHealth, history: Option<&GatewayHi
     }
     for warning in &report.warnings {
         let _ = write!(text, "<p class=\"warning\">{}</p>", escaped(warning));
+    }
+    for changed in report.changed_tools.iter().take(CHANGED) {
+        let _ = write!(text, "<p class=\"warning\">{}</p>", escaped(&changed.words()));
+    }
+    let more = report.changed_tools.len().saturating_sub(CHANGED).saturating_add(report.more_changed_tools);
+    if more > 0 {
+        let _ = write!(text, "<p class=\"warning\">{more} more tools are not as they were accepted</p>");
     }
     if let Some(history) = history {
         bars(text, &history.bars, Size::Large);

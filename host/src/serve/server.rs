@@ -290,6 +290,7 @@ impl<U: Upstream> Inner<U> {
         while let Ok(event) = waiting.try_recv() {
             events::forward(event, client, token.as_deref(), least()).await;
         }
+        self.say(self.upstream.change_of(&report.tool).as_slice());
         Ok(call_result(report))
     }
 }

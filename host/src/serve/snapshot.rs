@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    config::{Claims, GatewayConfig},
+    config::{Changes, Claims, GatewayConfig},
     files,
     report::Tools,
 };
@@ -90,6 +90,10 @@ impl FileSnapshots {
         if config.claims != Claims::default() {
             made_for.push_str(&format!(" {:?}", config.claims));
         }
+        // What was shown while changes passed is not shown once they are held.
+        if config.changes == Changes::Hold {
+            made_for.push_str(" held");
+        }
         Self { file, made_for }
     }
 
@@ -132,7 +136,7 @@ impl Snapshots for FileSnapshots {
 }
 
 /// The URL; with a digest of what is hidden of it, since two URLs that are shown alike can be two gateways.
-fn identity(config: &GatewayConfig) -> String {
+pub(crate) fn identity(config: &GatewayConfig) -> String {
     let written = config.address.written();
     if written == config.url.as_str() {
         return written.to_owned();
@@ -141,7 +145,7 @@ fn identity(config: &GatewayConfig) -> String {
 }
 
 /// A gateway's name as a file name; names of entries may hold anything.
-fn file_name(name: &str) -> String {
+pub(crate) fn file_name(name: &str) -> String {
     use std::fmt::Write as _;
 
     let mut file = String::new();

@@ -34,6 +34,11 @@ pub(super) trait Upstream: Clone + Send + Sync + 'static {
     fn shown_stale(&self, taken: SystemTime, tools: usize, error: &Error) {
         let _ = (taken, tools, error);
     }
+    /// That a tool is not as it was accepted, in a sentence.
+    fn change_of(&self, tool: &str) -> Option<String> {
+        let _ = tool;
+        None
+    }
     fn close(&self) -> impl Future<Output = ()> + Send;
     /// The calls that were given up since this was asked last, and may still run.
     fn left_running(&self) -> Vec<LeftRunning>;
@@ -71,6 +76,10 @@ impl Upstream for Gateway {
 
     fn timeout(&self) -> Duration {
         self.config().timeout
+    }
+
+    fn change_of(&self, tool: &str) -> Option<String> {
+        Self::change_of(self, tool)
     }
 
     fn request_limit(&self) -> u64 {
@@ -112,6 +121,10 @@ impl<U: Upstream> Upstream for Remembered<U> {
 
     fn timeout(&self) -> Duration {
         self.upstream.timeout()
+    }
+
+    fn change_of(&self, tool: &str) -> Option<String> {
+        self.upstream.change_of(tool)
     }
 
     fn request_limit(&self) -> u64 {

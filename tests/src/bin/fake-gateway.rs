@@ -35,7 +35,8 @@ struct Command {
 #[derive(Subcommand)]
 enum What {
     /// Any MCP server. On stdin: {"do":"lose-sessions"}, {"do":"service","name":"github","state":"gone"},
-    /// {"do":"rotate","token":"new"}, {"do":"separator","value":"-"}, {"do":"services","value":["github","x:20"]}, {"do":"list-changed"}.
+    /// {"do":"rotate","token":"new"}, {"do":"separator","value":"-"}, {"do":"services","value":["github","x:20"]}, {"do":"list-changed"},
+    /// {"do":"define","service":"github","tool":"create_issue","set":{"description":"other","annotations":null}}.
     Generic(GenericArgs),
     /// Docker MCP Gateway. On stdin: {"do":"backend","name":"slack","state":"down"}, {"do":"restart-backend","name":"slack"},
     /// {"do":"restart","token":"new"}, {"do":"wake"}.
@@ -335,6 +336,26 @@ fn obey_generic(generic: &Generic, order: &Value) -> Result<(), String> {
         "latency" => {
             let latency = order.get("ms").and_then(Value::as_u64).ok_or("ms is missing")?;
             generic.change(|config| config.latency = Duration::from_millis(latency));
+        }
+        "define" => {
+            let (service, tool) = (word(order, "service")?, word(order, "tool")?);
+            let set = order.get("set").and_then(Value::as_object).ok_or("set is missing")?;
+            let mut found = false;
+            generic.change(|config| {
+                let services = config.services.iter_mut().filter(|known| known.name == service);
+                for known in services.flat_map(|known| &mut known.tools).filter(|known| known.name == tool) {
+                    found = true;
+                    for (name, value) in set {
+                        match value {
+                            Value::Null => drop(known.rest.remove(name)),
+                            value => drop(known.rest.insert(name.clone(), value.clone())),
+                        }
+                    }
+                }
+            });
+            if !found {
+                return Err(format!("{service} has no tool {tool}"));
+            }
         }
         "list-changed" => generic.notify(&json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})),
         other => return Err(format!("no order is called {other:?}")),

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypedDict
 __all__ = [
     "Attribution",
     "Call",
+    "ChangedTool",
     "Check",
     "Confidence",
     "Error",
@@ -166,6 +167,25 @@ class ServiceHealth(TypedDict):
     """When it was last seen well, RFC 3339, UTC."""
 
 
+class ChangedTool(TypedDict):
+    """A tool that is not as it was accepted."""
+
+    tool: str
+    service: str | None
+    change: Literal["changed", "replaced"]
+    """Whether it says other things of itself, or is another tool under the same name."""
+    was_of: str | None
+    """The service that it was from when it was accepted, where that is another one."""
+    parts: list[str]
+    """What differs: title, description, input_schema, output_schema, annotations."""
+    means: list[str]
+    """What that means for callers, in sentences."""
+    digest: str
+    """SHA-256 of the present definition."""
+    held: bool
+    """Calls of it are refused until it is accepted."""
+
+
 class GatewayHealth(TypedDict):
     """The state of one gateway."""
 
@@ -189,6 +209,10 @@ class GatewayHealth(TypedDict):
     appeared_tools: list[str]
     filtered_out: int | None
     """Among `tools`: those that the entry's own filter leaves out; control tools are not counted."""
+    changed_tools: list[ChangedTool]
+    """Tools that are not as they were accepted, a hundred at most."""
+    more_changed_tools: int
+    """How many more there are."""
     warnings: list[str]
     findings: list[Finding]
 
