@@ -246,6 +246,8 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
         }
     }
     let written = plan.with_seen(seen).write(context, gateway.as_ref()).await;
+    // The test said so already.
+    let exposed = if gateway.is_none() { plan.new.to_config().ok().and_then(|config| config.exposed()) } else { None };
     let idle = match &gateway {
         Some(gateway) if written.is_ok() => keeps_nothing(gateway).await,
         _ => None,
@@ -263,7 +265,7 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
             for next in &next {
                 let _ = writeln!(text, "  → {next}");
             }
-            let warnings = written.warnings();
+            let warnings: Vec<_> = written.warnings().into_iter().chain(exposed).collect();
             for warning in &warnings {
                 let _ = writeln!(text, "{} {warning}", careful());
             }

@@ -261,7 +261,7 @@ pub(super) async fn test(pool: &Pool, by: Deadline) -> report::Test {
         services: None,
         control_tools: None,
         unattributed: None,
-        warnings: Vec::new(),
+        warnings: pool.config().exposed().into_iter().collect(),
         error: None,
     };
     let started = Instant::now();
@@ -286,7 +286,7 @@ pub(super) async fn test(pool: &Pool, by: Deadline) -> report::Test {
             test.error = without_services(pool, &listed);
             test.ok = test.error.is_none();
             let own = own_of(pool, &listed, by).await.unwrap_or_default();
-            test.warnings = idle(pool, &pool.config().filter, &listed, by).await.unwrap_or_default();
+            test.warnings.extend(idle(pool, &pool.config().filter, &listed, by).await.unwrap_or_default());
             test.warnings.extend(warnings_beside(&listed, test.error.as_ref(), &own));
         }
         Err(error) => test.error = Some(error),
