@@ -58,6 +58,7 @@ mod cookies;
 mod credentials;
 mod exchange;
 mod failure;
+pub(crate) mod fuzzing;
 mod hooks;
 mod limits;
 mod origin;
@@ -155,6 +156,8 @@ impl Egress {
         let own = Origin::of_url(&config.url).map_err(|error| Error::config(format!("{}: {error}", config.name)))?;
         let policy = Policy::new(own.clone(), config.allow_origins.clone());
         let tls = tls::Tls::new(config.ca_file.as_deref())?;
+        let secrets = Secrets::default();
+        secrets.learn_proxies(&proxies.given());
         let connect = limits.connect.min(config.timeout);
         let connector = Connector::new(policy.clone(), resolver, tls, proxies, connect, limits.addresses);
         let client = Client::builder(TokioExecutor::new())
@@ -172,7 +175,7 @@ impl Egress {
             policy,
             credentials: RwLock::new(Credentials::none()),
             cookies: Jar::default(),
-            secrets: Secrets::default(),
+            secrets,
             limits: limits.clone(),
             timeout: config.timeout,
             connector,
