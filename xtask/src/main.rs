@@ -9,7 +9,9 @@ mod conformance;
 mod demo;
 mod fuzz;
 mod guests;
+mod neutral;
 mod python;
+mod sbom;
 mod shell;
 mod test;
 mod tools;
@@ -35,7 +37,7 @@ enum Task {
     Test(test::Options),
     /// Licences, crates and sources of what we take from others, by deny.toml
     Deny,
-    /// Random input for what reads a peer's bytes, a few seconds each
+    /// Random input for what reads the bytes of others, some seconds each
     Fuzz(fuzz::Options),
     /// Put the components of docs/components, each with the built-in one behind it, into target/components
     Components,
@@ -50,8 +52,10 @@ fn main() -> ExitCode {
         Task::Build => build::dist().map(drop),
         Task::Demo => demo::demo(),
         Task::Test(options) => test::test(&options),
-        Task::Deny => audit::deny(),
-        Task::Fuzz(options) => fuzz::fuzz(&options),
+        Task::Deny => audit::deny().map(drop),
+        Task::Fuzz(options) => build::rust_target()
+            .and_then(|()| build::component())
+            .and_then(|component| fuzz::fuzz(&options, &component)),
         Task::Conformance(options) => conformance::conformance(&options),
         Task::Components => build::rust_target().and_then(|()| guests::guests(&build::component()?)).map(drop),
         Task::Bench(options) => bench::bench(&options),
