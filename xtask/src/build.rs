@@ -61,7 +61,7 @@ pub(crate) fn release(subcommand: &str, component: &Path) -> Command {
     cargo
         .args([subcommand, "--release", "--locked"])
         .env("PFLOW_GATEWAY_COMPONENT", component)
-        .env(neutral::FLAGS, neutral::flags(&target()));
+        .envs(neutral::of_this_build());
     cargo
 }
 
@@ -90,10 +90,12 @@ pub(crate) fn dist() -> Result<Dist> {
 
     say("The wheel");
     let wheel = wheel(&component, &code, &folder)?;
-    // The wheel is packed: its module is looked at where it was linked.
-    let module =
-        target().join("release").join(if cfg!(target_os = "macos") { "lib_native.dylib" } else { "lib_native.so" });
-    neutral::check(&[&program, &component, &bom, &module, &wheel, &code.file])?;
+    neutral::check(&[&component, &bom])?;
+    if neutral::is_shipped() {
+        // The wheel is packed: its module is looked at where it was linked.
+        let name = if cfg!(target_os = "macos") { "lib_native.dylib" } else { "lib_native.so" };
+        neutral::check(&[&program, &code.file, &target().join("release").join(name), &wheel])?;
+    }
     say(format!(
         "target/dist: pflow-gateway, gateway.wasm, gateway.cwasm, sbom.cdx.json, {}",
         wheel.file_name().unwrap_or_default().display()
@@ -137,7 +139,7 @@ fn wheel(component: &Path, code: &Code, folder: &Path) -> Result<PathBuf> {
         .arg("--interpreter")
         .arg(tools.bin("python"))
         .env("PFLOW_GATEWAY_COMPONENT", component)
-        .env(neutral::FLAGS, neutral::flags(&target()))
+        .envs(neutral::of_this_build())
         .env(Code::VARIABLE, &code.sha256))?;
     let built = fs::read_dir(&out)
         .doing(format!("cannot read {}", out.display()))?

@@ -29,8 +29,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Put pflow-gateway, gateway.wasm and the wheel into target/dist
-    Build,
+    /// Put pflow-gateway, gateway.wasm, the list of their crates and the wheel into target/dist
+    Build {
+        /// Without paths of this machine in them; compiles everything once more
+        #[arg(long)]
+        shipped: bool,
+    },
     /// Build, then run a workflow of stock pflow through a gateway of three services
     Demo,
     /// Everything that CI runs: format, lints, Rust tests, Python tests, end to end
@@ -49,7 +53,12 @@ enum Task {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
-        Task::Build => build::dist().map(drop),
+        Task::Build { shipped } => {
+            if shipped {
+                neutral::ship();
+            }
+            build::dist().map(drop)
+        }
         Task::Demo => demo::demo(),
         Task::Test(options) => test::test(&options),
         Task::Deny => audit::deny().map(drop),
