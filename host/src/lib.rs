@@ -18,6 +18,8 @@ mod error;
 mod files;
 mod fit;
 mod folder;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gateway;
 pub mod history;
 pub mod json;

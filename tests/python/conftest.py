@@ -127,7 +127,7 @@ def pflow(tmp_path: Path, pflow_binary: Path, shared_cache: Path) -> Pflow:
     return Pflow(pflow_binary, home, shared_cache)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def python(pflow_binary: Path) -> Path:
     """The interpreter that pflow runs in."""
     return pflow_binary.parent / "python"

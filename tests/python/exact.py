@@ -5,6 +5,7 @@ Takes tools and results as JSON text; gives a URL, and the bodies that it was se
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,8 @@ class Exact:
         self.results = results
         self.tools = tools or ",".join(tool(name) for name in results)
         self.calls: list[bytes] = []
+        # By tool: what its stream holds before the answer. Without, the answer is no stream.
+        self.events: dict[str, bytes] = {}
         exact = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -25,12 +28,17 @@ class Exact:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
-                answer = exact.answer(body)
+                answer, kind = exact.answer(body), "application/json"
+                events = exact.events.get((json.loads(body).get("params") or {}).get("name"))
+                if events is not None:
+                    answer, kind = events + b"data: " + answer + b"\n\n", "text/event-stream"
                 self.send_response(200 if answer else 202)
-                self.send_header("content-type", "application/json")
+                self.send_header("content-type", kind)
                 self.send_header("content-length", str(len(answer)))
                 self.end_headers()
-                self.wfile.write(answer)
+                # Whoever has had enough hangs up.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    self.wfile.write(answer)
 
             def do_GET(self) -> None:
                 self.send_response(405)

@@ -18,12 +18,21 @@ from conftest import needed
 class Serve:
     """A running `serve`."""
 
-    def __init__(self, home: Path, entry: dict[str, Any], cache: Path, begin: bool = True) -> None:
-        folder = home / ".pflow"
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(
+        self,
+        home: Path,
+        entry: dict[str, Any] | None,
+        cache: Path,
+        begin: bool = True,
+        env: dict[str, str] | None = None,
+    ) -> None:
         binary = needed("PFLOW_GATEWAY_BIN")
-        whole = {"command": str(binary), "args": ["serve", "g"], "gateway": entry}
-        (folder / "mcp-servers.json").write_text(json.dumps({"mcpServers": {"g": whole}}), encoding="utf-8")
+        # Without one, the home has it.
+        if entry is not None:
+            folder = home / ".pflow"
+            folder.mkdir(parents=True, exist_ok=True)
+            whole = {"command": str(binary), "args": ["serve", "g"], "gateway": entry}
+            (folder / "mcp-servers.json").write_text(json.dumps({"mcpServers": {"g": whole}}), encoding="utf-8")
         self._errors = home / "serve.stderr"
         with self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
@@ -31,7 +40,7 @@ class Serve:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env={"PATH": "/usr/bin:/bin", "HOME": str(home), "XDG_CACHE_HOME": str(cache)},
+                env={"PATH": "/usr/bin:/bin", "HOME": str(home), "XDG_CACHE_HOME": str(cache), **(env or {})},
                 cwd=home,
             )
         # Answers by their id as JSON; what has no id, in the order in which it came.

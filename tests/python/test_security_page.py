@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "security.md"
-NAMED = re.compile(r"`((?:host|component|tests)/[\w/.-]+\.(?:rs|py))::([\w*]+)`")
+NAMED = re.compile(r"`((?:host|component|tests|xtask)/[\w/.-]+\.(?:rs|py))::([\w*]+)`")
 
 
 def test_every_test_that_the_page_names_exists() -> None:
@@ -17,6 +17,8 @@ def test_every_test_that_the_page_names_exists() -> None:
     for file, name in named:
         path = ROOT / file
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        if path.suffix == ".py" and not path.name.startswith("test_"):
+            missing.append(f"{file} is not collected")
         tests = re.findall(r"#\[(?:tokio::)?test[^\]]*\]\s*(?:#\[[^\]]*\]\s*)*(?:async )?fn (\w+)|def (test_\w+)", text)
         if not tests or (name != "*" and not any(name in pair for pair in tests)):
             missing.append(f"{file}::{name}")

@@ -8,7 +8,9 @@ use std::{
 };
 
 use crate::{
+    neutral,
     python::{Venv, Version},
+    sbom::Crates,
     shell::{Doing as _, Failure, Result, cargo, command, output, root, run, say, target},
 };
 
@@ -29,18 +31,37 @@ pub(crate) fn rust_target() -> Result {
 
 /// The component's file.
 pub(crate) fn component() -> Result<PathBuf> {
-    let folder = target().join("component");
+    component_in(&target().join("component"))
+}
+
+fn component_in(folder: &Path) -> Result<PathBuf> {
     run(cargo()
         .args(["build", "--locked", "--package", "pflow-gateway-component", "--lib"])
         .args(["--profile", "component", "--target", "wasm32-wasip2", "--target-dir"])
-        .arg(&folder))?;
+        .arg(folder)
+        .env(neutral::FLAGS, neutral::flags(folder)))?;
     Ok(folder.join("wasm32-wasip2/component/pflow_gateway_component.wasm"))
+}
+
+/// Builds the component once more, in another place, and fails unless the bytes are the same: whoever has the sources can see that what is
+/// shipped was made of them.
+pub(crate) fn reproducible(component: &Path) -> Result {
+    say("The component once more, in another place");
+    let again = component_in(&target().join("component-again"))?;
+    let read = |file: &Path| fs::read(file).doing(format!("cannot read {}", file.display()));
+    if read(component)? == read(&again)? {
+        return Ok(());
+    }
+    Err(Failure(format!("{} and {} differ: something of the place is in them", component.display(), again.display())))
 }
 
 /// Cargo in the one profile, with the component ready, so that no build script builds it again.
 pub(crate) fn release(subcommand: &str, component: &Path) -> Command {
     let mut cargo = cargo();
-    cargo.args([subcommand, "--release", "--locked"]).env("PFLOW_GATEWAY_COMPONENT", component);
+    cargo
+        .args([subcommand, "--release", "--locked"])
+        .env("PFLOW_GATEWAY_COMPONENT", component)
+        .envs(neutral::of_this_build());
     cargo
 }
 
@@ -62,11 +83,21 @@ pub(crate) fn dist() -> Result<Dist> {
         .args(["--package", "pflow-gateway", "--bin", "pflow-gateway"])
         .env(Code::VARIABLE, &code.sha256))?;
     copy(&target().join("release/pflow-gateway"), &program)?;
+    let crates = Crates::read()?;
+    crates.put_into(&program)?;
+    let bom = folder.join("sbom.cdx.json");
+    fs::write(&bom, format!("{:#}\n", crates.cyclonedx())).doing(format!("cannot write {}", bom.display()))?;
 
     say("The wheel");
     let wheel = wheel(&component, &code, &folder)?;
+    neutral::check(&[&component, &bom])?;
+    if neutral::is_shipped() {
+        // The wheel is packed: its module is looked at where it was linked.
+        let name = if cfg!(target_os = "macos") { "lib_native.dylib" } else { "lib_native.so" };
+        neutral::check(&[&program, &code.file, &target().join("release").join(name), &wheel])?;
+    }
     say(format!(
-        "target/dist: pflow-gateway, gateway.wasm, gateway.cwasm, {}",
+        "target/dist: pflow-gateway, gateway.wasm, gateway.cwasm, sbom.cdx.json, {}",
         wheel.file_name().unwrap_or_default().display()
     ));
     Ok(Dist { folder, wheel })
@@ -108,6 +139,7 @@ fn wheel(component: &Path, code: &Code, folder: &Path) -> Result<PathBuf> {
         .arg("--interpreter")
         .arg(tools.bin("python"))
         .env("PFLOW_GATEWAY_COMPONENT", component)
+        .envs(neutral::of_this_build())
         .env(Code::VARIABLE, &code.sha256))?;
     let built = fs::read_dir(&out)
         .doing(format!("cannot read {}", out.display()))?

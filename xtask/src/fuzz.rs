@@ -1,24 +1,23 @@
-//! `cargo xtask fuzz`: random bytes against what reads a peer's bytes, each target for a few seconds.
+//! `cargo xtask fuzz`: random bytes against what reads the bytes of others, each target for some seconds.
 //! Takes seconds and names; fails with the input that broke a target. Writes below the target folder alone: the seeds stay as they are.
 
 use std::{
     fs,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Mutex,
+    thread,
 };
 
 use clap::Args;
 
 use crate::{
+    build::release,
     shell::{Doing as _, Failure, Result, cargo, command, line, root, run, say, target},
-    tools,
 };
 
-/// A minute in all.
-const SECONDS: u32 = 12;
-
-/// The targets, by their names in `tests/fuzz/Cargo.toml`.
-const TARGETS: [&str; 5] = ["sse", "json_rpc", "paging", "attribution", "filters"];
+/// For each target: what CI has time for. Before a release it is an hour (docs/decisions/0010-fuzzing.md).
+const SECONDS: u32 = 15;
 
 /// At once: as many as the smallest machine has cores.
 const TOGETHER: usize = 2;
@@ -26,80 +25,86 @@ const TOGETHER: usize = 2;
 #[derive(Args)]
 pub(crate) struct Options {
     /// Seconds for each target
-    #[arg(long, default_value_t = SECONDS)]
+    #[arg(long, env = "FUZZ_SECONDS", default_value_t = SECONDS)]
     seconds: u32,
     /// Only these; none: all of them
-    #[arg(value_parser = TARGETS)]
     targets: Vec<String>,
 }
 
-/// Builds all targets, and runs those that are asked for.
-pub(crate) fn fuzz(options: &Options) -> Result {
-    lint()?;
-    let programs = build()?;
-    let targets: Vec<&str> = if options.targets.is_empty() {
-        TARGETS.to_vec()
-    } else {
-        options.targets.iter().map(String::as_str).collect()
-    };
-    for some in targets.chunks(TOGETHER) {
-        let done = std::thread::scope(|scope| {
-            let running: Vec<_> = some
-                .iter()
-                .map(|name| scope.spawn(|| Target { name, programs: &programs }.run(options.seconds)))
-                .collect();
-            running
-                .into_iter()
-                .map(|thread| thread.join().unwrap_or_else(|_| Err(Failure("a fuzz target's thread panicked".into()))))
-                .collect::<Vec<_>>()
-        });
-        done.into_iter().collect::<Result<Vec<()>>>()?;
+/// The targets: each has a folder of seeds.
+fn targets() -> Result<Vec<String>> {
+    let corpus = root().join("tests/fuzz/corpus");
+    let unreadable = || format!("cannot read {}", corpus.display());
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&corpus).doing(unreadable())? {
+        names.push(entry.doing(unreadable())?.file_name().to_string_lossy().into_owned());
     }
-    Ok(())
+    names.sort();
+    Ok(names)
+}
+
+/// Builds the program, and runs those targets that are asked for, some of them at once.
+pub(crate) fn fuzz(options: &Options, component: &Path) -> Result {
+    let known = targets()?;
+    if let Some(unknown) = options.targets.iter().find(|name| !known.contains(name)) {
+        return Err(Failure(format!("{unknown} is no target; there are {}", known.join(", "))));
+    }
+    let program = build(component)?;
+    let waiting = Mutex::new(if options.targets.is_empty() { known } else { options.targets.clone() });
+    let next = || waiting.lock().map_or(None, |mut waiting| waiting.pop());
+    let work = || -> Result {
+        while let Some(name) = next() {
+            Target { name: &name, program: &program }.run(options.seconds)?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..TOGETHER).map(|_| scope.spawn(work)).collect();
+        let ended = workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|_| Err(Failure("a fuzz target's thread panicked".into()))));
+        ended.collect::<Vec<_>>().into_iter().collect()
+    })
 }
 
 /// As CI runs it, within `cargo xtask test`.
-pub(crate) fn a_minute() -> Result {
-    fuzz(&Options { seconds: SECONDS, targets: Vec::new() })
-}
-
-const MANIFEST: [&str; 2] = ["--manifest-path", "tests/fuzz/Cargo.toml"];
-
-fn lint() -> Result {
-    run(cargo().arg("fmt").args(MANIFEST).arg("--check"))?;
-    run(cargo()
-        .args(["clippy", "--release", "--locked"])
-        .args(MANIFEST)
-        .arg("--target-dir")
-        .arg(folder().join("lint"))
-        // Nothing is linked: libFuzzer need not be compiled for this.
-        .env("CUSTOM_LIBFUZZER_PATH", "/none/libnone.a")
-        .args(["--", "-D", "warnings"]))
+pub(crate) fn some_seconds(component: &Path) -> Result {
+    let seconds = std::env::var("FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(SECONDS);
+    fuzz(&Options { seconds, targets: Vec::new() }, component)
 }
 
 fn folder() -> PathBuf {
     target().join("fuzz")
 }
 
-/// The folder of the programs.
-fn build() -> Result<PathBuf> {
+/// The program. Only our own crates are compiled with what guides the search: the others are those of the ordinary build.
+fn build(component: &Path) -> Result<PathBuf> {
     say("Fuzz targets");
-    let built = folder().join("build");
-    // Sanitizers need a nightly compiler, and find little in code without `unsafe`; coverage, which guides the search, does not.
-    run(command(tools::FUZZ.program()?)
-        .args(["build", "--fuzz-dir", "tests/fuzz", "--sanitizer", "none", "--target-dir"])
+    let engine = engine()?;
+    run(release("build", component)
+        .args(["--package", "pflow-gateway-fuzz", "--features", "libfuzzer", "--bin", "fuzz"])
+        .env("FUZZ_ENGINE", engine)
+        .env("RUSTC_WORKSPACE_WRAPPER", root().join("tests/fuzz/instrument")))?;
+    Ok(target().join("release/fuzz"))
+}
+
+/// libFuzzer's archive, where its crate's build script left it.
+fn engine() -> Result<PathBuf> {
+    let built = folder().join("engine");
+    run(cargo()
+        .args(["build", "--release", "--locked", "--manifest-path", "tests/fuzz/engine/Cargo.toml", "--target-dir"])
         .arg(&built))?;
-    let host = fs::read_dir(&built)
+    fs::read_dir(built.join("release/build"))
         .doing(format!("cannot read {}", built.display()))?
         .filter_map(std::result::Result::ok)
-        .map(|entry| entry.path().join("release"))
-        .find(|folder| folder.join(TARGETS[0]).exists());
-    host.ok_or_else(|| Failure(format!("no fuzz target was built in {}", built.display())))
+        .map(|entry| entry.path().join("out/libfuzzer.a"))
+        .find(|archive| archive.exists())
+        .ok_or_else(|| Failure(format!("libfuzzer-sys left no archive in {}", built.display())))
 }
 
 struct Target<'a> {
     name: &'a str,
-    programs: &'a Path,
+    program: &'a Path,
 }
 
 impl Target<'_> {
@@ -111,8 +116,9 @@ impl Target<'_> {
         }
         let log = folder().join(format!("{name}.log"));
         let output = fs::File::create(&log).doing(format!("cannot write {}", log.display()))?;
-        let mut fuzz = command(self.programs.join(name));
-        fuzz.arg(format!("-max_total_time={seconds}"))
+        let mut fuzz = command(self.program);
+        fuzz.env("FUZZ_TARGET", name)
+            .arg(format!("-max_total_time={seconds}"))
             // One input: seconds, and memory of all and of one allocation in MiB.
             .args(["-timeout=10", "-rss_limit_mb=1024", "-malloc_limit_mb=256"])
             .arg(format!("-artifact_prefix={}/", broken.display()))

@@ -9,7 +9,9 @@ mod conformance;
 mod demo;
 mod fuzz;
 mod guests;
+mod neutral;
 mod python;
+mod sbom;
 mod shell;
 mod test;
 mod tools;
@@ -27,15 +29,19 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Put pflow-gateway, gateway.wasm and the wheel into target/dist
-    Build,
+    /// Put pflow-gateway, gateway.wasm, the list of their crates and the wheel into target/dist
+    Build {
+        /// Without paths of this machine in them; compiles everything once more
+        #[arg(long)]
+        shipped: bool,
+    },
     /// Build, then run a workflow of stock pflow through a gateway of three services
     Demo,
     /// Everything that CI runs: format, lints, Rust tests, Python tests, end to end
     Test(test::Options),
     /// Licences, crates and sources of what we take from others, by deny.toml
     Deny,
-    /// Random input for what reads a peer's bytes, a few seconds each
+    /// Random input for what reads the bytes of others, some seconds each
     Fuzz(fuzz::Options),
     /// Put the components of docs/components, each with the built-in one behind it, into target/components
     Components,
@@ -47,11 +53,18 @@ enum Task {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
-        Task::Build => build::dist().map(drop),
+        Task::Build { shipped } => {
+            if shipped {
+                neutral::ship();
+            }
+            build::dist().map(drop)
+        }
         Task::Demo => demo::demo(),
         Task::Test(options) => test::test(&options),
-        Task::Deny => audit::deny(),
-        Task::Fuzz(options) => fuzz::fuzz(&options),
+        Task::Deny => audit::deny().map(drop),
+        Task::Fuzz(options) => build::rust_target()
+            .and_then(|()| build::component())
+            .and_then(|component| fuzz::fuzz(&options, &component)),
         Task::Conformance(options) => conformance::conformance(&options),
         Task::Components => build::rust_target().and_then(|()| guests::guests(&build::component()?)).map(drop),
         Task::Bench(options) => bench::bench(&options),

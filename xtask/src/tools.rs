@@ -13,8 +13,6 @@ pub(crate) struct Tool {
 
 /// Looks at dependencies: licences, bans, sources, advisories.
 pub(crate) const DENY: Tool = Tool { package: "cargo-deny", version: "0.20.2" };
-/// Builds fuzz targets.
-pub(crate) const FUZZ: Tool = Tool { package: "cargo-fuzz", version: "0.13.2" };
 
 impl Tool {
     /// The program, built if it is not there yet.

@@ -282,6 +282,8 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
     let tested = gateway;
     let gateway = chosen.as_ref().or(tested.as_ref()).cloned();
     let written = plan.write(context, gateway.as_ref()).await;
+    // The test said so already.
+    let exposed = if gateway.is_none() { plan.new.to_config().ok().and_then(|config| config.exposed()) } else { None };
     let idle = match &gateway {
         Some(gateway) if written.is_ok() => keeps_nothing(gateway).await,
         _ => None,
@@ -305,7 +307,7 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
             for next in &next {
                 let _ = writeln!(text, "  → {next}");
             }
-            let warnings = written.warnings();
+            let warnings: Vec<_> = written.warnings().into_iter().chain(exposed).collect();
             for warning in &warnings {
                 let _ = writeln!(text, "{} {warning}", careful());
             }

@@ -105,6 +105,12 @@ impl Address {
         in_query.map(named).or_else(in_path)
     }
 
+    /// A credential is in it, in plain text or in a variable that is not the host's.
+    pub(super) fn holds_a_secret(&self) -> bool {
+        let (_, rest) = split(self.written());
+        Template::new(rest).names().next().is_some() || self.literal_key().is_some()
+    }
+
     /// What egress puts in place of what the component knows. None: nothing is hidden.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ mod address;
 mod auth;
 mod document;
 mod entry;
+mod exposed;
 mod file;
 mod foreign;
 mod launch;

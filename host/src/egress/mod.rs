@@ -63,6 +63,7 @@ mod cookies;
 mod credentials;
 mod exchange;
 mod failure;
+pub(crate) mod fuzzing;
 mod habit;
 mod hooks;
 mod limits;
@@ -172,6 +173,8 @@ impl Egress {
         let policy = Policy::new(own.clone(), config.addresses, config.allow_origins.clone());
         let paths = Paths::new(&config.url, config.kind, &config.paths);
         let tls = tls::Tls::new(config.ca_file.as_deref())?;
+        let secrets = Secrets::default();
+        secrets.learn_proxies(&proxies.given());
         let connect = limits.connect.min(config.timeout);
         let habit = Arc::<Habit>::default();
         let connector =
@@ -194,7 +197,7 @@ impl Egress {
             paths,
             credentials: RwLock::new(Credentials::none()),
             cookies: Jar::default(),
-            secrets: Secrets::default(),
+            secrets,
             limits: limits.clone(),
             timeout: config.timeout,
             client: client(limits.idle_connections),

@@ -4,6 +4,7 @@
 
 use std::{fmt, future, io, task};
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::BytesMut;
 use http::HeaderValue;
 use hyper_util::client::{
@@ -101,6 +102,17 @@ impl Proxies {
         }
     }
 
+    /// User and password of each, as `Basic`.
+    pub(super) fn given(&self) -> Vec<HeaderValue> {
+        let anywhere = http::Uri::from_static("http://anywhere.invalid/");
+        let of = |named: &Named| {
+            let found = Matcher::builder().all(named.url.expose_secret()).build().intercept(&anywhere)?;
+            let socks = found.raw_auth().and_then(|(user, password)| basic(user, password));
+            found.basic_auth().cloned().or(socks)
+        };
+        [&self.http, &self.https].into_iter().flatten().filter_map(of).collect()
+    }
+
     /// The proxy of an origin.
     pub(super) fn of(&self, origin: &Origin) -> std::result::Result<Option<Proxy>, EgressFailure> {
         let named = match origin.scheme() {
@@ -139,6 +151,10 @@ pub fn leads_elsewhere(
     let with_all = proxy(Proxies::of_environment(&variable));
     let with_these = proxy(Proxies::of_environment(|name| variable(name).filter(|_| handed_on(name))));
     with_all != with_these
+}
+
+fn basic(user: &str, password: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(&format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")))).ok()
 }
 
 fn wrong(named: &Named, origin: &Origin, why: &'static str) -> EgressFailure {

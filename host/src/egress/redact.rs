@@ -35,6 +35,8 @@ pub(super) struct Secrets(Arc<RwLock<State>>);
 
 #[derive(Default)]
 struct State {
+    /// What proxies were given; it stays.
+    proxies: Vec<Secret>,
     generations: VecDeque<Vec<Secret>>,
     cookies: Vec<Secret>,
     all: Arc<Now>,
@@ -59,6 +61,13 @@ impl Secrets {
         });
     }
 
+    /// Hides what proxies are given as `Basic`: one that forwards may show it as a gateway does.
+    pub(super) fn learn_proxies(&self, given: &[HeaderValue]) {
+        let hidden: Vec<Secret> =
+            given.iter().flat_map(|value| spellings(&header::PROXY_AUTHORIZATION, value)).collect();
+        self.change(|state| state.proxies = hidden);
+    }
+
     /// Hides these values of cookies, in place of those before.
     pub(super) fn learn_cookies<'a>(&self, values: impl Iterator<Item = &'a str>) {
         let cookies = values.filter(|value| is_token(value)).map(|value| Zeroizing::new(value.into())).collect();
@@ -68,8 +77,9 @@ impl Secrets {
     fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
         change(&mut state);
-        let credentials = Now::of(state.generations.iter().flatten());
-        let all = Now::of(state.generations.iter().flatten().chain(&state.cookies));
+        let lasting = || state.generations.iter().flatten().chain(&state.proxies);
+        let credentials = Now::of(lasting());
+        let all = Now::of(lasting().chain(&state.cookies));
         (state.credentials, state.all) = (Arc::new(credentials), Arc::new(all));
     }
 
@@ -98,7 +108,7 @@ impl Secrets {
             let secrets = if name.as_str() == "mcp-session-id" { &credentials } else { &all };
             if secrets.found(value.as_bytes()) {
                 let mut bytes = value.as_bytes().to_vec();
-                secrets.mask(&mut bytes);
+                secrets.mask(&mut bytes, Behind::Nothing);
                 *value = HeaderValue::from_bytes(&bytes).unwrap_or(HeaderValue::from_static("*"));
             }
         }
@@ -162,14 +172,35 @@ impl Now {
         self.0.iter().any(|secret| memmem::find(text, secret).is_some())
     }
 
-    fn mask(&self, text: &mut [u8]) {
-        for secret in &self.0 {
-            let mut rest = &mut *text;
-            // On behind what was masked: nothing is looked at twice.
-            while let Some(at) = memmem::find(rest, secret) {
-                let (place, after) = rest.get_mut(at..).unwrap_or_default().split_at_mut(secret.len());
-                place.fill(b'*');
-                rest = after;
+    /// Masks from left to right, at each place the longest that stands there, so that it does not matter how a body was cut. Gives how much
+    /// of the text is done: behind that may stand the beginning of one.
+    fn mask(&self, text: &mut [u8], behind: Behind) -> usize {
+        let mut next: Vec<Option<usize>> = self.0.iter().map(|_| Some(0)).collect();
+        let mut places: Vec<Option<usize>> = vec![None; self.0.len()];
+        let (mut at, mut held) = (0, None);
+        loop {
+            for ((secret, from), place) in self.0.iter().zip(&mut next).zip(&mut places) {
+                // Looked for again only when the last place is passed, so that all of it is looked at once.
+                if place.is_none_or(|place| place < at)
+                    && let Some(start) = from.map(|from| from.max(at))
+                {
+                    *place = text.get(start..).and_then(|rest| memmem::find(rest, secret)).map(|found| start + found);
+                    *from = *place;
+                }
+            }
+            // The longest come first, and the first of the least is taken.
+            let found = places.iter().zip(&self.0).filter_map(|(place, secret)| Some(((*place)?, secret.len())));
+            let found = found.filter(|(place, _)| *place >= at).min_by_key(|(place, _)| *place);
+            if behind == Behind::More && held.is_none_or(|held| held < at) {
+                held = Some(text.len() - self.begun(text.get(at..).unwrap_or_default()));
+            }
+            let end = held.unwrap_or(text.len());
+            match found {
+                Some((place, length)) if place < end => {
+                    text.get_mut(place..place + length).unwrap_or_default().fill(b'*');
+                    at = place + length;
+                }
+                _ => return end.max(at),
             }
         }
     }
@@ -182,6 +213,14 @@ impl Now {
         };
         self.0.iter().map(begun).max().unwrap_or(0)
     }
+}
+
+/// What comes behind a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Behind {
+    /// Perhaps more of it.
+    More,
+    Nothing,
 }
 
 /// A body without the secrets.
@@ -205,8 +244,7 @@ impl<B> Masked<B> {
         }
         let mut text = std::mem::take(&mut self.held);
         text.extend_from_slice(&bytes);
-        secrets.mask(&mut text);
-        let now = text.len() - secrets.begun(&text);
+        let now = secrets.mask(&mut text, Behind::More);
         self.held = Zeroizing::new(text.split_off(now));
         Bytes::copy_from_slice(&text)
     }
@@ -223,7 +261,9 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Masked<B> {
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None if self.held.is_empty() => return Poll::Ready(None),
                 None => {
-                    let held = std::mem::take(&mut self.held);
+                    let mut held = std::mem::take(&mut self.held);
+                    // A short one may stand in what looked like the beginning of a long one.
+                    self.secrets.now().mask(&mut held, Behind::Nothing);
                     return Poll::Ready(Some(Ok(Frame::data(Bytes::copy_from_slice(&held)))));
                 }
             };
@@ -321,6 +361,33 @@ mod tests {
     fn an_unfinished_secret_at_the_end_comes_through() {
         let pieces = [b"data: tok".as_slice(), b"en-1"].map(Bytes::from_static);
         assert_eq!(through(secrets("Bearer token-12345"), pieces.into_iter()), "data: token-1");
+    }
+
+    #[test]
+    fn a_secret_within_the_beginning_of_another_is_masked_wherever_the_text_is_cut() {
+        let secrets = Secrets::default();
+        let both = credentials(HeaderName::from_static("x-long"), "abcdefgh12345678")
+            .with(HeaderName::from_static("x-short"), &"efgh1234".into())
+            .unwrap();
+        secrets.learn(&both);
+        let text = "abcdefgh12345678 abcdefgh1234 efgh12345678 abcdefgh1234";
+        let expected = "**************** abcd******** ********5678 abcd********";
+        for size in 1..=text.len() {
+            let pieces = text.as_bytes().chunks(size).map(Bytes::copy_from_slice);
+            assert_eq!(through(secrets.clone(), pieces), expected, "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn what_a_proxy_was_given_is_masked_and_stays_so_over_rotations() {
+        let secrets = Secrets::default();
+        let given = format!("Basic {}", BASE64_STANDARD.encode("me:pass-w0rd"));
+        secrets.learn_proxies(&[HeaderValue::from_str(&given).unwrap()]);
+        for _ in 0..GENERATIONS * 2 {
+            secrets.learn(&credentials(header::AUTHORIZATION, "Bearer 0123456789"));
+        }
+        let seen = shown(&secrets, &format!("{given} me:pass-w0rd pass-w0rd 0123456789"));
+        assert!(!seen.contains("pass-w0rd") && !seen.contains(given.get(6..).unwrap()), "{seen}");
     }
 
     #[test]

@@ -7,7 +7,10 @@ use std::borrow::Cow;
 
 use crate::{json::Node, scrub};
 
-/// Mends a schema in place; gives what was changed, a phrase each.
+/// Changes of one schema that have words.
+const WORDED: usize = 50;
+
+/// Mends a schema in place; gives what was changed, a phrase each for the first of them.
 pub(crate) fn input(schema: &mut Node<'_>) -> Vec<String> {
     let mut mender = Mender::default();
     if schema.get("type").and_then(Node::as_str).as_deref() == Some("object") {
@@ -49,7 +52,13 @@ fn empty<'a>() -> Node<'a> {
 
 impl Mender {
     fn tell(&mut self, what: &str, was: &Node<'_>, now: &str) {
-        self.changes.push(format!("\"{}\" was {}, {now}", scrub::line(what, 60), kind(was)));
+        // A schema may need hundreds of thousands; the first are told, the others counted.
+        let words = if self.changes.len() < WORDED {
+            format!("\"{}\" was {}, {now}", scrub::line(what, 60), kind(was))
+        } else {
+            String::new()
+        };
+        self.changes.push(words);
     }
 
     /// What pflow makes parameters of.

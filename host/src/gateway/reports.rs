@@ -291,7 +291,7 @@ pub(super) async fn test(pool: &Pool, tell: Tell<'_>, by: Deadline) -> report::T
         control_tools: None,
         unattributed: None,
         filtered_out: None,
-        warnings: Vec::new(),
+        warnings: pool.config().exposed().into_iter().collect(),
         findings: Vec::new(),
         error: None,
     };
@@ -317,7 +317,7 @@ pub(super) async fn test(pool: &Pool, tell: Tell<'_>, by: Deadline) -> report::T
             test.error = without_services(pool, &listed);
             test.ok = test.error.is_none();
             let own = own_of(pool, &listed, by).await.unwrap_or_default();
-            test.warnings = idle(pool, &pool.config().filter, &listed, by).await.unwrap_or_default();
+            test.warnings.extend(idle(pool, &pool.config().filter, &listed, by).await.unwrap_or_default());
             test.warnings.extend(claims::notes(pool, &listed));
             for told in told_beside(&listed, test.error.as_ref(), &own) {
                 test.warnings.push(convert::warning(told));

@@ -25,7 +25,7 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode};
 
-pub(crate) use self::masked::masked;
+pub(crate) use self::masked::{masked, masked as masked_text};
 pub use self::{
     baseline::Gone,
     clock::{Moment, span},

@@ -7,6 +7,7 @@ mod catalog;
 mod client;
 mod conversation;
 mod events;
+pub(crate) mod fuzzing;
 mod lines;
 mod rename;
 mod results;

@@ -19,6 +19,9 @@ use crate::{
 /// A text above this is not compared with structured content, in bytes.
 const COMPARED: usize = 1024 * 1024;
 
+/// Blocks that are mended one by one. Real results have a few; ten million of them would be ten times as large afterwards.
+const MENDED: usize = 10_000;
+
 /// The gateway's result. What is known of a failure stands before the gateway's own words: pflow shows the first text of
 /// a result that is an error, and no more.
 pub(super) fn call_result(report: Call) -> Json {
@@ -93,10 +96,10 @@ impl<'a> Fitted<'a> {
         }
         match self.content {
             None | Some("null") => {}
-            Some(list) if list.starts_with('[') => {
-                elements(list, &mut |block| content.push(block.get()));
+            Some(list) if list.starts_with('[') => content.all_of(list),
+            Some(one) => {
+                content.push(one);
             }
-            Some(one) => content.push(one),
         }
         let mut out = String::with_capacity(given.len().saturating_add(512));
         out.push('{');
@@ -198,13 +201,27 @@ impl Blocks {
         self.out.len() == 1
     }
 
-    fn push(&mut self, block: &str) {
+    /// Whether it had to be mended.
+    fn push(&mut self, block: &str) -> bool {
         if !self.is_empty() {
             self.out.push(',');
         }
-        match blocks::fit(block) {
-            None => self.out.push_str(block),
-            Some(fitted) => self.out.push_str(&fitted),
+        let fitted = blocks::fit(block);
+        self.out.push_str(fitted.as_deref().unwrap_or(block));
+        fitted.is_some()
+    }
+
+    /// Every block of a list; as one text, when too many of them are none.
+    fn all_of(&mut self, list: &str) {
+        let (before, mut mended) = (self.out.len(), 0_usize);
+        elements(list, &mut |block| {
+            if mended <= MENDED {
+                mended = mended.saturating_add(usize::from(self.push(block.get())));
+            }
+        });
+        if mended > MENDED {
+            self.out.truncate(before);
+            self.text(list);
         }
     }
 
@@ -310,6 +327,21 @@ mod tests {
             let result: Value = serde_json::from_str(&given(odd)).unwrap_or_default();
             assert_eq!((&result["content"], &result["isError"]), (&content, &json!(false)), "{odd}");
         }
+    }
+
+    #[test]
+    fn a_flood_of_blocks_that_are_none_becomes_one_text() {
+        for (count, expected) in [(MENDED, MENDED), (MENDED + 1, 1)] {
+            let list = format!("[{}]", vec!["{}"; count].join(","));
+            let result: Value = serde_json::from_str(&given(&format!(r#"{{"content":{list}}}"#))).unwrap_or_default();
+            assert_eq!(result["content"].as_array().map(Vec::len), Some(expected));
+            assert!(expected > 1 || result["content"][0]["text"] == list.as_str());
+        }
+        // Those that fit are as many as there are.
+        let block = r#"{"type":"text","text":"x"}"#;
+        let list = format!(r#"{{"content":[{}],"isError":"no"}}"#, vec![block; 2 * MENDED].join(","));
+        let result: Value = serde_json::from_str(&given(&list)).unwrap_or_default();
+        assert_eq!(result["content"].as_array().map(Vec::len), Some(2 * MENDED));
     }
 
     #[test]

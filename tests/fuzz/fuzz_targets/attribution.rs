@@ -1,13 +1,9 @@
 //! Attribution: every tool gets one place on the ladder, the best that applies, whatever the order in which tools are listed.
 
-#![no_main]
-
 use std::collections::BTreeMap;
 
-use libfuzzer_sys::{
-    arbitrary::{self, Arbitrary},
-    fuzz_target,
-};
+use crate::arbitrary;
+use derive_arbitrary::Arbitrary;
 use pflow_gateway_component::{
     attribution::{GATEWAY, Ladder},
     catalog,
@@ -17,8 +13,9 @@ use pflow_gateway_component::{
 };
 use serde_json::json;
 
+/// What is tried.
 #[derive(Arbitrary, Debug)]
-struct Input {
+pub struct Input {
     kind: Product,
     tools: Vec<Tool>,
     declared: Vec<(Name, Option<Name>)>,
@@ -164,7 +161,8 @@ fn product(kind: Product) -> &'static dyn gateways::Product {
     })
 }
 
-fuzz_target!(|input: Input| {
+/// One input.
+pub fn run(input: &Input) {
     let tools: Vec<model::Tool> = input
         .tools
         .iter()
@@ -207,9 +205,9 @@ fuzz_target!(|input: Input| {
         report.services.insert(service.text(), (Status::Ok, "told".to_owned()));
     }
 
-    let climbed = ladder_of(&input, &report, &declared, &tools);
+    let climbed = ladder_of(input, &report, &declared, &tools);
     for (tool, (name, provenance)) in tools.iter().zip(&climbed) {
-        one_rung(tool, name, provenance, &input, &report, &declared);
+        one_rung(tool, name, provenance, input, &report, &declared);
     }
 
     // The order of the list changes nothing but words.
@@ -226,7 +224,7 @@ fuzz_target!(|input: Input| {
         essence.sort();
         essence
     };
-    assert_eq!(essence(&climbed), essence(&ladder_of(&input, &report, &declared, &turned)));
+    assert_eq!(essence(&climbed), essence(&ladder_of(input, &report, &declared, &turned)));
 
     // A catalogue of them counts every tool once.
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
@@ -246,7 +244,7 @@ fuzz_target!(|input: Input| {
         seen.push(&service.name);
     }
     assert!(counts.keys().all(|name| catalog.services.iter().any(|service| service.name == *name)));
-});
+}
 
 fn one_rung(
     tool: &model::Tool,

@@ -1,18 +1,15 @@
 //! Filters: the verdicts are those of a plain matcher that tries every way, and of the rules read one after the other.
 
-#![no_main]
-
-use libfuzzer_sys::{
-    arbitrary::{self, Arbitrary},
-    fuzz_target,
-};
+use crate::arbitrary;
+use derive_arbitrary::Arbitrary;
 use pflow_gateway_component::{
     filter::select,
     model::{Annotations, Attribution, Candidate, Confidence, Reason, Rules},
 };
 
+/// What is tried.
 #[derive(Arbitrary, Debug)]
-struct Input {
+pub struct Input {
     include_services: Vec<Glob>,
     exclude_services: Vec<Glob>,
     include_tools: Vec<Glob>,
@@ -235,7 +232,8 @@ impl Globs {
     }
 }
 
-fuzz_target!(|input: Input| {
+/// One input.
+pub fn run(input: &Input) {
     let (services, no_services) = (Globs::of(&input.include_services), Globs::of(&input.exclude_services));
     let (tools, no_tools) = (Globs::of(&input.include_tools), Globs::of(&input.exclude_tools));
     let rules = Rules {
@@ -299,4 +297,4 @@ fuzz_target!(|input: Input| {
         Ok(verdicts) => assert_eq!(verdicts.len(), candidates.len()),
         Err(error) => assert!(error.pattern == input.wild && !error.problem.is_empty(), "{error:?}"),
     }
-});
+}

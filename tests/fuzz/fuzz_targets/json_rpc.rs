@@ -1,8 +1,6 @@
 //! JSON-RPC: what is read is what was written, what is written can be read, and one question gets one answer, its own.
 
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
+use crate::{Peer, Scripted};
 use pflow_gateway_component::{
     http::Method,
     mcp::{
@@ -11,13 +9,13 @@ use pflow_gateway_component::{
         json_rpc::{self, Answer, Incoming},
     },
 };
-use pflow_gateway_fuzz::{Peer, Scripted};
 use serde_json::Value;
 
 /// The id of our question.
 const OURS: u64 = 7;
 
-fuzz_target!(|text: &str| {
+/// One input.
+pub fn run(text: &str) {
     // serde_json gives keys of this name a meaning of its own, in `Value` alone: the second judge would be wrong.
     if text.contains("$serde_json::private") {
         return;
@@ -41,7 +39,7 @@ fuzz_target!(|text: &str| {
         }
     }
     one_answer(text);
-});
+}
 
 /// The message against an independent reading of the same text.
 fn says_what_is_written(message: &Incoming<'_>, value: &Value) {

@@ -1,24 +1,21 @@
 //! Paging through a whole conversation: whatever pages a peer serves, reading ends, asks for nothing twice without a reason, neither loses
 //! nor doubles a tool, and says when there may be more.
 
-#![no_main]
-
 use std::{collections::BTreeMap, rc::Rc};
 
-use libfuzzer_sys::{
-    arbitrary::{self, Arbitrary},
-    fuzz_target,
-};
+use crate::arbitrary;
+use crate::{Peer, Scripted};
+use derive_arbitrary::Arbitrary;
 use pflow_gateway_component::{
     conversation::Conversation,
     http::Request,
     model::{Concern, Endpoint, Era, Implementation, Kind, Session},
 };
-use pflow_gateway_fuzz::{Peer, Scripted};
 use serde_json::{Value, json};
 
+/// What is tried.
 #[derive(Arbitrary, Debug)]
-struct Input {
+pub struct Input {
     pages: Vec<Page>,
     max_pages: u8,
     modern: bool,
@@ -106,7 +103,8 @@ fn message(request: &Request) -> Value {
     serde_json::from_slice(&request.body).expect("we send JSON")
 }
 
-fuzz_target!(|input: Input| {
+/// One input.
+pub fn run(input: &Input) {
     if input.pages.is_empty() {
         return;
     }
@@ -228,4 +226,4 @@ fuzz_target!(|input: Input| {
         }
         Err(error) => assert!(unread, "failed without a reason: {error}"),
     }
-});
+}

@@ -1,10 +1,7 @@
 //! Server-sent events: wherever the bytes are cut, the events are the same, and they are those of a plain reading of the standard.
 
-#![no_main]
-
 use std::time::Duration;
 
-use libfuzzer_sys::fuzz_target;
 use pflow_gateway_component::mcp::sse::{Event, Parser};
 
 /// Everything that a stream gave.
@@ -78,7 +75,8 @@ fn reference(bytes: &[u8]) -> Read {
     read
 }
 
-fuzz_target!(|bytes: &[u8]| {
+/// One input.
+pub fn run(bytes: &[u8]) {
     let whole = read([bytes]);
     assert_eq!(whole, reference(bytes), "as the standard has it");
     // Every place, while there are few; then chunks of every small size.
@@ -93,4 +91,4 @@ fuzz_target!(|bytes: &[u8]| {
     let held: usize = whole.events.iter().map(|event| event.data.len() + event.kind.len()).sum();
     // A byte that is not UTF-8 becomes three.
     assert!(held <= bytes.len() * 3, "no more than came");
-});
+}
