@@ -209,13 +209,14 @@ fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(&file)).find(|file| file.is_file())
 }
 
-/// The program pflow: on PATH, or beside this one.
+/// The program pflow: the one beside this program, as `setup` runs it, or on PATH.
 fn find_pflow() -> Option<PathBuf> {
-    on_path("pflow").or_else(|| {
+    let beside = || {
         let launcher = Launcher::current().ok()?;
-        let beside = Path::new(&launcher.command).parent()?.join(format!("pflow{}", std::env::consts::EXE_SUFFIX));
+        let beside = Path::new(&launcher.command).with_file_name(format!("pflow{}", std::env::consts::EXE_SUFFIX));
         beside.is_file().then_some(beside)
-    })
+    };
+    beside().or_else(|| on_path("pflow"))
 }
 
 /// The Python that a script is run by: `#!/venv/bin/python`, or for long paths `#!/bin/sh` and `'''exec' /venv/bin/python "$0" "$@"`.
