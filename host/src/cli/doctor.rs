@@ -270,18 +270,16 @@ async fn pflow(found: &mut Findings) {
     let hook = said.get("hook").and_then(Value::as_bool).unwrap_or_default();
     let off = std::env::var("PFLOW_GATEWAY_DISABLE").is_ok_and(|value| !value.is_empty() && value != "0");
     match version("gateway") {
-        None => found.doubt(
+        None if !hook => found.doubt(
             "hook",
             "the wheel pflow_gateway is not installed where pflow is, so there is no `pflow mcp gateway`",
             "install the wheel there; entries that say serve work without it",
         ),
-        Some(_) if off => {
-            found.doubt(
-                "hook",
-                "PFLOW_GATEWAY_DISABLE is set, so there is no `pflow mcp gateway`",
-                "unset PFLOW_GATEWAY_DISABLE",
-            );
-        }
+        _ if off => found.doubt(
+            "hook",
+            "PFLOW_GATEWAY_DISABLE is set, so there is no `pflow mcp gateway`",
+            "unset PFLOW_GATEWAY_DISABLE",
+        ),
         Some(version) if !hook => found.bad(
             "hook",
             format!("the wheel {version} is installed where pflow is, and its start-up hook did not run"),
@@ -292,7 +290,9 @@ async fn pflow(found: &mut Findings) {
             format!("the wheel where pflow is has version {version}, and this program {own}"),
             "install both of one version",
         ),
-        Some(version) => found.good("hook", format!("`pflow mcp gateway` is there, wheel {version}")),
+        version => {
+            found.good("hook", format!("`pflow mcp gateway` is there, wheel {}", version.unwrap_or("of no version")));
+        }
     }
 }
 
