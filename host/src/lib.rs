@@ -7,6 +7,8 @@
 //! One direction, no back and forth: [`cli`], [`serve`](mod@serve) and the Python module know [`Gateway`]; it knows the contract;
 //! the component knows MCP; and only [`egress`] touches the network.
 
+mod arguments;
+mod catalogue;
 pub mod cli;
 pub mod components;
 pub mod config;

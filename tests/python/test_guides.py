@@ -223,6 +223,13 @@ def test_the_guide_to_custom_gateways(reader: Callable[[dict[str, str]], Reader]
     assert not found, "\n".join(found)
 
 
+def test_the_page_on_commands(reader: Callable[[dict[str, str]], Reader]) -> None:
+    page = GUIDES.parent / "reference" / "commands.md"
+    assert sum(len(block.commands) for block in blocks(page)) > 10
+    found = reader({"8900": str(free_port())}).read(page)
+    assert not found, "\n".join(found)
+
+
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The three services that the guide registers: their ports for the guide's."""

@@ -87,6 +87,7 @@ pub(crate) fn dist() -> Result<Dist> {
     crates.put_into(&program)?;
     let bom = folder.join("sbom.cdx.json");
     fs::write(&bom, format!("{:#}\n", crates.cyclonedx())).doing(format!("cannot write {}", bom.display()))?;
+    words(&program, &folder)?;
 
     say("The wheel");
     let wheel = wheel(&component, &code, &folder)?;
@@ -97,10 +98,28 @@ pub(crate) fn dist() -> Result<Dist> {
         neutral::check(&[&program, &code.file, &target().join("release").join(name), &wheel])?;
     }
     say(format!(
-        "target/dist: pflow-gateway, gateway.wasm, gateway.cwasm, sbom.cdx.json, {}",
+        "target/dist: pflow-gateway, gateway.wasm, gateway.cwasm, sbom.cdx.json, man, completions, {}",
         wheel.file_name().unwrap_or_default().display()
     ));
     Ok(Dist { folder, wheel })
+}
+
+/// Manual pages, and what shells complete: the program knows both.
+fn words(program: &Path, folder: &Path) -> Result {
+    run(command(program).arg("man").arg(folder.join("man")))?;
+    let completions = folder.join("completions");
+    fs::create_dir_all(&completions).doing(format!("cannot make {}", completions.display()))?;
+    for (shell, name) in [
+        ("bash", "pflow-gateway.bash"),
+        ("zsh", "_pflow-gateway"),
+        ("fish", "pflow-gateway.fish"),
+        ("powershell", "pflow-gateway.ps1"),
+    ] {
+        let script = output(command(program).args(["completions", shell]))?;
+        let file = completions.join(name);
+        fs::write(&file, script).doing(format!("cannot write {}", file.display()))?;
+    }
+    Ok(())
 }
 
 /// The component's machine code, made by the program itself: a build script that did would compile wasmtime twice.

@@ -17,13 +17,7 @@ use crate::{
 
 /// MCP gateways for pflow: add them, see what is behind them, run workflows through them.
 #[derive(Debug, Parser)]
-#[command(
-    version,
-    no_binary_name = true,
-    disable_help_subcommand = true,
-    subcommand_required = true,
-    arg_required_else_help = true
-)]
+#[command(version, no_binary_name = true, subcommand_required = true, arg_required_else_help = true)]
 #[command(after_help = "TARGET is a name in pflow's mcp-servers.json, or a URL.\n\
     Exit codes: 0 good, 1 failed or unhealthy, 2 usage or configuration, 130 interrupted.")]
 pub(super) struct Cli {
@@ -55,6 +49,9 @@ pub(super) struct Global {
     /// Say more on stderr; -vv and -vvv say still more
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(super) verbose: u8,
+    /// Print no result and no warning: errors, and the exit code, tell
+    #[arg(short, long, global = true, conflicts_with_all = ["verbose", "json"])]
+    pub(super) quiet: bool,
 }
 
 /// The commands.
@@ -66,6 +63,8 @@ pub(super) enum Command {
     Setup(Setup),
     /// Turn a plain HTTP entry into a gateway entry
     Adopt(Adopt),
+    /// Change one thing of a gateway's filter, and say what pflow gains and loses
+    Set(Set),
     /// Take a gateway out of pflow's mcp-servers.json
     Remove(Remove),
     /// List the gateways
@@ -92,6 +91,21 @@ pub(super) enum Command {
     Trust(Trust),
     /// Run a gateway of three made-up services on this machine
     Demo(Demo),
+    /// Look at what has to be right on this machine: pflow, versions, entries, variables, permissions, clock
+    Doctor(Doctor),
+    /// Print a script that completes commands and flags of pflow-gateway in a shell
+    Completions {
+        /// Which shell
+        #[arg(value_enum)]
+        shell: ShellName,
+    },
+    /// Write manual pages, one per command
+    #[command(hide = true)]
+    Man {
+        /// Where to
+        #[arg(value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
+    },
 }
 
 /// `add`.
@@ -304,6 +318,61 @@ pub(super) struct Trust {
     pub(super) revoke: bool,
 }
 
+/// `set`.
+#[derive(Args, Debug)]
+pub(super) struct Set {
+    /// Name of the entry
+    pub(super) name: String,
+    #[command(flatten)]
+    pub(super) pick: Pick,
+    /// Keep only these services (glob); may be repeated
+    #[arg(long = "include-service", value_name = "GLOB")]
+    pub(super) include_services: Vec<String>,
+    /// Take this out of the filter; may be repeated
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(super) unset: Vec<Unset>,
+    /// Say what would change, and write nothing
+    #[arg(long, conflicts_with = "no_test")]
+    pub(super) dry_run: bool,
+    /// Write it without asking the gateway what it changes for pflow
+    #[arg(long)]
+    pub(super) no_test: bool,
+}
+
+/// A part of a filter, by the name of its flag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Unset {
+    /// Tools to keep
+    Include,
+    /// Tools to leave out
+    Exclude,
+    /// Services to keep
+    IncludeService,
+    /// Services to leave out
+    ExcludeService,
+    /// Only tools that are marked as read-only
+    ReadOnly,
+    /// No tools that may destroy something
+    NoDestructive,
+    /// The gateway's own control tools
+    ControlTools,
+}
+
+impl Unset {
+    /// Where it stands in an entry's `gateway`.
+    pub(super) fn place(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Include => ("tools", "include"),
+            Self::Exclude => ("tools", "exclude"),
+            Self::IncludeService => ("services", "include"),
+            Self::ExcludeService => ("services", "exclude"),
+            Self::ReadOnly => ("tools", "read_only"),
+            Self::NoDestructive => ("tools", "no_destructive"),
+            Self::ControlTools => ("tools", "control"),
+        }
+    }
+}
+
 /// `remove`.
 #[derive(Args, Debug)]
 pub(super) struct Remove {
@@ -323,8 +392,18 @@ pub(super) struct Look {
 /// `tools`.
 #[derive(Args, Debug)]
 pub(super) struct Tools {
-    /// A name, or a URL
-    pub(super) target: String,
+    /// A name, or a URL; all gateways when --search is given without it
+    #[arg(required_unless_present = "search")]
+    pub(super) target: Option<String>,
+    /// Show this tool alone: what it takes and returns, and how to call it
+    #[arg(conflicts_with_all = ["search", "tokens"])]
+    pub(super) tool: Option<String>,
+    /// Rank the tools by these words, in names, descriptions and arguments
+    #[arg(long, value_name = "WORDS", conflicts_with = "tokens")]
+    pub(super) search: Option<String>,
+    /// Estimate what each tool costs a model that is shown it, in tokens
+    #[arg(long)]
+    pub(super) tokens: bool,
     /// Only tools of these services (glob); may be repeated
     #[arg(long = "service", visible_alias = "include-service", value_name = "GLOB")]
     pub(super) services: Vec<String>,
@@ -400,7 +479,7 @@ pub(super) struct Monitor {
     /// Names or URLs; all gateways when none is given
     pub(super) targets: Vec<String>,
     /// Where to serve the status page; port 0 takes any free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464", value_parser = address)]
     pub(super) listen: SocketAddr,
     /// Want the token in this environment variable, instead of one made up at each start
     #[arg(long, value_name = "VAR")]
@@ -458,9 +537,15 @@ pub(super) struct Call {
     pub(super) target: String,
     /// The tool's exact name at the gateway
     pub(super) tool: String,
-    /// The arguments, a JSON object; - reads them from stdin
-    #[arg(long, value_name = "JSON", default_value = "{}", allow_hyphen_values = true)]
-    pub(super) args: String,
+    /// The tool's arguments: city=Lisbon, days:=3 (JSON), body=@letter.txt (a file; @@ is an @), or - for all of them as JSON from stdin
+    #[arg(value_name = "ARGUMENT")]
+    pub(super) words: Vec<String>,
+    /// All arguments, a JSON object; - reads them from stdin
+    #[arg(long, value_name = "JSON", allow_hyphen_values = true, conflicts_with = "words")]
+    pub(super) args: Option<String>,
+    /// Send the arguments without checking them against the tool's input schema
+    #[arg(long)]
+    pub(super) no_check: bool,
     #[command(flatten)]
     pub(super) auth: Auth,
 }
@@ -558,11 +643,19 @@ impl From<InterfaceName> for Interface {
     }
 }
 
+/// `doctor`.
+#[derive(Args, Debug)]
+pub(super) struct Doctor {
+    /// Test each gateway, too
+    #[arg(long)]
+    pub(super) contact: bool,
+}
+
 /// `demo`.
 #[derive(Args, Debug)]
 pub(super) struct Demo {
     /// Loopback address; port 0 takes any free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", value_parser = address)]
     pub(super) listen: SocketAddr,
     /// Want the token in this environment variable, instead of one made up
     #[arg(long, value_name = "VAR")]
@@ -573,6 +666,19 @@ pub(super) struct Demo {
     /// Write URL and token to this file, as JSON, once it listens
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) ready_file: Option<PathBuf>,
+}
+
+/// A shell, as typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ShellName {
+    /// Into ~/.local/share/bash-completion/completions/pflow-gateway
+    Bash,
+    /// Into _pflow-gateway, in a folder of $fpath
+    Zsh,
+    /// Into ~/.config/fish/completions/pflow-gateway.fish
+    Fish,
+    /// Into $PROFILE
+    Powershell,
 }
 
 /// An era, as typed.
@@ -646,6 +752,10 @@ fn seconds(text: &str) -> Result<Duration, String> {
         return Err("a number of seconds from 0.001 to 86400".to_owned());
     }
     Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "an address with its port, like 127.0.0.1:9464 or [::1]:9464".to_owned())
 }
 
 fn stretch(text: &str) -> Result<Duration, String> {

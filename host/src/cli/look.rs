@@ -1,23 +1,25 @@
 //! `test`, `services`, `tools`, `health` and `call`: one question to a gateway.
 //! Takes a target; gives a [`Reply`]. Ends the session that it opened.
 
-use std::{io::Read as _, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 
 use super::{
     args::{self, FailOn},
     context::Context,
-    render, result,
+    given, render, result,
     screen::{Reply, careful, say},
+    search,
     steps::{Steps, To},
-    watch,
+    tool, watch,
 };
 use crate::{
-    CallOptions, Class, Error, Gateway, Result,
+    CallOptions, Class, Deadline, Error, Gateway, Result,
+    arguments::{Given, fitting},
     config::{Launch, Variables, shown_target},
     history::{CallResult, History, Looker, Moment, Watcher},
-    json::{Json, NotJson},
+    json::Json,
     monitor::Alerts,
     report::{self, Health, Status},
     serve::{FileSnapshots, Snapshots as _},
@@ -42,9 +44,18 @@ async fn farewell(gateway: &Gateway) {
 }
 
 /// The same, with `--timeout` for all of it: every step has it for itself, and several of them add up. None: it was not enough.
-async fn ask_within<T>(context: &Context, gateway: &Gateway, question: impl Future<Output = T>) -> Result<T> {
+pub(super) async fn ask_within<T>(context: &Context, gateway: &Gateway, question: impl Future<Output = T>) -> Result<T> {
     let _waiting = context.waiting.on(&gateway.config().name);
-    let answer = match context.deadline {
+    within(context.deadline, gateway, question).await
+}
+
+/// The same, for whoever shows by himself that he waits.
+pub(super) async fn within<T>(
+    deadline: Option<Deadline>,
+    gateway: &Gateway,
+    question: impl Future<Output = T>,
+) -> Result<T> {
+    let answer = match deadline {
         None => Ok(question.await),
         // A step that takes too long says so better than this does: it knows what it waited for.
         Some(by) => tokio::time::timeout(by.left().saturating_add(GRACE), question).await.map_err(|_| {
@@ -139,15 +150,35 @@ pub(super) async fn services(context: &Context, look: &args::Look) -> Reply {
 
 /// `tools`.
 pub(super) async fn tools(context: &Context, tools: &args::Tools) -> Reply {
-    let shape = json!({"gateway": shown_target(&tools.target), "total": 0, "pages": 0, "filtered_out": 0, "tools": [], "warnings": []});
+    if let Some(question) = &tools.search {
+        return search::search(context, tools, question).await;
+    }
+    let target = tools.target.as_deref().unwrap_or_default();
+    if let Some(name) = &tools.tool {
+        return one_tool(context, target, name, &tools.auth).await;
+    }
+    let shape = json!({"gateway": shown_target(target), "total": 0, "pages": 0, "filtered_out": 0, "tools": [], "warnings": []});
     let narrow = tools.pick.filter(&tools.services);
-    let answer = match context.asked(&tools.target, &tools.auth).await {
+    let answer = match context.asked(target, &tools.auth).await {
         Ok(gateway) => ask_within(context, &gateway, gateway.tools(&narrow)).await.and_then(|answer| answer),
         Err(error) => Err(error),
     };
     match answer {
+        Ok(report) if tools.tokens => search::prices(&report),
         Ok(report) => Reply::good(render::tools(&report), &report),
         Err(error) => Reply::failed(shape, error),
+    }
+}
+
+/// `tools TARGET TOOL`.
+async fn one_tool(context: &Context, target: &str, name: &str, auth: &args::Auth) -> Reply {
+    let found = match context.asked(target, auth).await {
+        Ok(gateway) => ask_within(context, &gateway, gateway.find(name)).await.and_then(|answer| answer),
+        Err(error) => Err(error),
+    };
+    match found {
+        Ok((found, refused)) => tool::describe(&context.program, target, &found, refused.as_ref()),
+        Err(error) => Reply::failed(tool::shape(target), error),
     }
 }
 
@@ -288,28 +319,28 @@ fn unreadable(target: &str, error: Error) -> report::GatewayHealth {
 pub(super) async fn call(context: &Context, call: &args::Call) -> Reply {
     let shape =
         json!({"gateway": shown_target(&call.target), "tool": call.tool, "service": null, "ok": false, "result": null});
-    let ready = async { Ok((arguments(&call.args)?, context.asked(&call.target, &call.auth).await?)) };
-    let (arguments, gateway) = match ready.await {
+    let ready = async { Ok((given::given(call)?, context.asked(&call.target, &call.auth).await?)) };
+    let (given, gateway) = match ready.await {
         Ok(ready) => ready,
         Err(error) => return Reply::failed(shape, error),
     };
     let question = async {
-        let report = gateway.call(&call.tool, arguments.clone(), CallOptions::default()).await;
-        if report.error.as_ref().is_some_and(|error| error.class == Class::Config) && remembers(context, &gateway, call)
-        {
-            // Nothing was sent: the name is not in the list. It may be known by the name that it has now.
-            return gateway.call(&call.tool, arguments, CallOptions::default()).await;
-        }
-        report
+        let arguments = match ready_arguments(context, &gateway, call, given).await {
+            Ok(arguments) => arguments,
+            Err(error) => return Err(error),
+        };
+        Ok(gateway.call(&call.tool, arguments, CallOptions::default()).await)
     };
     let answered = ask_within(context, &gateway, question).await;
-    if let Ok(report) = &answered
+    if let Ok(Ok(report)) = &answered
         && let Some(change) = gateway.change_of(&report.tool).filter(|_| report.result.is_some())
     {
         say(&format!("{} {change}\n", careful()));
     }
     let mut report = match answered {
-        Ok(report) => report,
+        Ok(Ok(report)) => report,
+        // Nothing was sent.
+        Ok(Err(error)) => return Reply::failed(shape, error),
         // It was dropped in the middle: whatever was sent by then may have run.
         Err(error) => {
             let error = match gateway.left_running().pop() {
@@ -330,6 +361,21 @@ pub(super) async fn call(context: &Context, call: &args::Call) -> Reply {
     Reply::judged(text, &report, error)
 }
 
+/// What to send, once it fits the tool. Looks for the tool as the call will.
+async fn ready_arguments(context: &Context, gateway: &Gateway, call: &args::Call, given: Given) -> Result<Json> {
+    let mut found = gateway.find(&call.tool).await;
+    if found.as_ref().is_err_and(|error| error.class == Class::Config) && remembers(context, gateway, call) {
+        // Nothing was sent: the name is not in the list. It may be known by the name that it has now.
+        found = gateway.find(&call.tool).await;
+    }
+    let (tool, refused) = found?;
+    match refused {
+        Some(refused) => Err(refused),
+        None if call.no_check => Ok(given.unchecked()),
+        None => fitting(&tool, given),
+    }
+}
+
 /// Whether the tool is not listed now, and was when pflow last read the catalogue; then the gateway knows what it was.
 fn remembers(context: &Context, gateway: &Gateway, call: &args::Call) -> bool {
     let listed = gateway.seen_tools();
@@ -344,39 +390,9 @@ fn remembers(context: &Context, gateway: &Gateway, call: &args::Call) -> bool {
     true
 }
 
-/// A JSON object, as typed or from stdin.
-fn arguments(text: &str) -> Result<Json> {
-    let wrong = |why: String| {
-        Error::config(format!("--args {why}"))
-            .with_hint("give a JSON object in single quotes, like --args '{\"city\": \"Lisbon\"}'")
-    };
-    let mut text = text.to_owned();
-    if text == "-" {
-        text.clear();
-        let read = std::io::stdin().lock().read_to_string(&mut text);
-        read.map_err(|error| wrong(format!("cannot be read from stdin: {error}")))?;
-    }
-    Json::object(text).map_err(|error| match error {
-        NotJson::Syntax(error) => wrong(format!("is no JSON: {error}")),
-        NotJson::Unsound(why) => wrong(format!("is no JSON that everybody can read: {why}")),
-        NotJson::NoObject => wrong("is no JSON object".to_owned()),
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
-
     use super::*;
-
-    #[test]
-    fn arguments_are_one_json_object() {
-        assert_eq!(arguments("{\"a\": 1.0}").unwrap().get(), "{\"a\": 1.0}");
-        for wrong in ["", "[1]", "{\"a\": }", "7"] {
-            let error = arguments(wrong).unwrap_err();
-            assert_eq!((error.class, error.hint.is_some()), (Class::Config, true), "{wrong}");
-        }
-    }
 
     #[test]
     fn a_state_in_part_fails_only_when_that_is_asked() {

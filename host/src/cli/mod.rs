@@ -7,7 +7,9 @@ mod args;
 mod check;
 mod claims;
 mod context;
+mod doctor;
 mod edit;
+mod given;
 mod listener;
 mod look;
 mod past;
@@ -16,8 +18,13 @@ mod render;
 mod result;
 mod run;
 mod screen;
+mod search;
+mod set;
 mod setup;
+mod shell;
+mod slips;
 mod steps;
+mod tool;
 mod trust;
 mod waiting;
 mod watch;
@@ -35,7 +42,7 @@ use self::{
     answers::Answers,
     args::{Cli, Command},
     context::Context,
-    screen::{Format, Reply, after_ctrl_c, careful, explain, finish, say},
+    screen::{Format, Reply, after_ctrl_c, careful, explain, finish, insist, say},
 };
 use crate::{Class, Error, Result};
 
@@ -68,9 +75,10 @@ fn run_all(program: &str, args: Vec<OsString>) -> u8 {
             return if error.use_stderr() { USAGE } else { 0 };
         }
     };
-    log(cli.global.verbose);
+    log(cli.global.verbose, cli.global.quiet);
     no_dumps();
     crate::runtime::on_compiling(screen::compiling);
+    screen::quiet(cli.global.quiet);
     let format = if cli.global.json { Format::Json } else { Format::Text };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
@@ -88,7 +96,8 @@ fn run_all(program: &str, args: Vec<OsString>) -> u8 {
 fn parse(program: &str, args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let command = Cli::command().name(program.to_owned()).bin_name(program).display_name(program);
     let mut command = if std::io::stdout().is_terminal() { command } else { command.term_width(100) };
-    let matches = command.try_get_matches_from_mut(args)?;
+    let args: Vec<OsString> = args.into_iter().collect();
+    let matches = command.try_get_matches_from_mut(&args).map_err(|error| slips::suggest(error, &args))?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
@@ -111,10 +120,11 @@ fn no_dumps() {
 }
 
 /// The log, on stderr. A second command in one process keeps the first one's.
-fn log(verbose: u8) {
+fn log(verbose: u8, quiet: bool) {
     use tracing::level_filters::LevelFilter;
 
     let (ours, others) = match verbose {
+        _ if quiet => (LevelFilter::ERROR, LevelFilter::OFF),
         0 => (LevelFilter::WARN, LevelFilter::OFF),
         1 => (LevelFilter::INFO, LevelFilter::OFF),
         2 => (LevelFilter::DEBUG, LevelFilter::WARN),
@@ -179,7 +189,7 @@ async fn carry_out(program: &str, cli: Cli, format: Format) -> u8 {
         say(&format!("{words}\n"));
     }
     for left in context.left_running() {
-        say(&format!("{} {left}\n", careful()));
+        insist(&format!("{} {left}\n", careful()));
     }
     tokio::select! {
         () = context.hang_up() => {}
@@ -222,9 +232,13 @@ impl Signal {
 async fn once(context: &Context, command: &Command) -> Reply {
     match command {
         Command::Add(add) => edit::add(context, add).await,
+        Command::Set(what) => set::set(context, what).await,
         Command::Remove(remove) => edit::remove(context, remove),
         Command::List => edit::list(context),
         Command::Trust(flags) => trust::trust(flags),
+        Command::Doctor(flags) => doctor::doctor(context, flags).await,
+        Command::Completions { shell } => shell::completions(*shell),
+        Command::Man { folder } => shell::man(folder),
         Command::Test(look) => look::test(context, look).await,
         Command::Services(look) => look::services(context, look).await,
         Command::Tools(tools) => look::tools(context, tools).await,

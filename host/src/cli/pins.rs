@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     context::Context,
-    screen::{Reply, yes},
+    screen::{Reply, careful, say, yes},
 };
 use crate::{
     Error, Result,
@@ -42,8 +42,10 @@ pub(super) fn install(context: &Context, file: &Path, gateway: Option<&str>) -> 
             if let Some(members) = json.as_object_mut() {
                 members.insert("error".to_owned(), Value::Null);
             }
+            doubt(context, gateway);
+            let of = gateway.map_or_else(String::new, |name| format!(" --gateway {}", scrub::line(name, 100)));
             let text = format!(
-                "{} {scope}: {} runs from now on\n  sha256 {}\n  → {} component reset goes back\n",
+                "{} {scope}: {} runs from now on\n  sha256 {}\n  → {} component reset{of} goes back\n",
                 yes(),
                 scrub::line(&file.display().to_string(), 300),
                 pin.sha256,
@@ -53,6 +55,16 @@ pub(super) fn install(context: &Context, file: &Path, gateway: Option<&str>) -> 
         }
         Err(error) => Reply::failed(json!({"source": file}), error),
     }
+}
+
+/// Says that there is no gateway of this name, and which are near: a component for none never runs.
+fn doubt(context: &Context, gateway: Option<&str>) {
+    let Some((name, file)) = gateway.zip(context.file().ok()).filter(|(name, file)| !file.contains(name)) else {
+        return;
+    };
+    let hint = file.find(name).err().and_then(|error| error.hint).map_or_else(String::new, |hint| format!("; {hint}"));
+    let (name, hint) = (scrub::line(name, 100), scrub::line(&hint, 300));
+    say(&format!("{} no gateway is called {name} in {}{hint}\n", careful(), file.path().display()));
 }
 
 /// `component export FILE`.

@@ -109,7 +109,7 @@ fn introduction(context: &Context, demo: &args::Demo, running: &Demo, token: Opt
     format!(
         "{} Demo gateway at {url}\n  Behind it: {}\n\n  Now, in another terminal:\n{export}    \
          {gateway} add demo {url} --bearer-env {variable}\n    {gateway} services demo\n    \
-         {gateway} call demo weather_get_current --args '{{\"city\": \"Lisbon\"}}'\n    pflow mcp sync demo\n    \
+         {gateway} tools demo weather_get_current\n    {gateway} call demo weather_get_current city=Lisbon\n    pflow mcp sync demo\n    \
          pflow mcp list demo\n\n  Ctrl-C ends it.\n",
         yes(),
         services.join(", "),

@@ -4,6 +4,7 @@
 use std::{
     fmt::Write as _,
     io::{self, IsTerminal as _, Write},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use serde::Serialize;
@@ -115,8 +116,23 @@ pub(super) fn finish(reply: &Reply, format: Format) -> u8 {
     }
 }
 
+/// Whether nothing but errors is to be said, in this process.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Says no result and no warning from now on, or says them again.
+pub(super) fn quiet(on: bool) {
+    QUIET.store(on, Ordering::Relaxed);
+}
+
+fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
 /// To stdout, at once. A reader that has gone is fine.
 pub(super) fn print(text: &str) -> io::Result<()> {
+    if is_quiet() {
+        return Ok(());
+    }
     let _screen = io::stdout().is_terminal().then(screen);
     let mut out = anstream::stdout().lock();
     forgive(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
@@ -131,6 +147,13 @@ fn print_json(json: &Json) -> io::Result<()> {
 
 /// To stderr, at once; there is nobody to tell when that fails.
 pub(super) fn say(text: &str) {
+    if !(is_quiet() && text.starts_with(&careful())) {
+        insist(text);
+    }
+}
+
+/// The same, even to somebody who wants to hear of nothing but errors: what may have run is one.
+pub(super) fn insist(text: &str) {
     let _screen = screen();
     let mut err = anstream::stderr().lock();
     let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on shall stop")]
 
+mod everyday;
+
 use std::{collections::VecDeque, ffi::OsString, num::NonZeroUsize, path::Path};
 
 use serde_json::{Value, json};

@@ -294,6 +294,10 @@ impl ConfigFile {
             self.servers().filter(|(_, server)| entry::is_gateway(server)).map(|(name, _)| name.as_str()).collect();
         let hint = match spelling::nearest(target, &known) {
             _ if self.elsewhere.is_some() => "rename it to \"mcpServers\"".into(),
+            // `localhost:8811/mcp` is meant as a URL.
+            _ if is_address(target) => {
+                format!("write it as a URL: http://{}", scrub::line(&super::shown_target(target), 100))
+            }
             Some(near) => format!("did you mean {}?", scrub::line(near, 100)),
             None if known.is_empty() => "there are no gateways yet; `add NAME URL` makes one".into(),
             None => format!("there are {}", scrub::line(&known.join(", "), 300)),
@@ -390,6 +394,13 @@ impl ConfigFile {
         }
         Ok(())
     }
+}
+
+/// Whether a target is a host with a port, and what follows it.
+fn is_address(target: &str) -> bool {
+    let host = target.split('/').next().unwrap_or(target);
+    let port = host.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
+    port.is_some_and(|port| port.parse::<u16>().is_ok())
 }
 
 /// The target of a link, as pflow resolves it: renaming over the link would cut it. The target need not exist.

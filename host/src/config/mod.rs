@@ -36,6 +36,11 @@ use crate::{
     runtime::Limits,
 };
 
+/// An entry, read as a gateway of this name; nothing beside it counts.
+pub(crate) fn read_entry(name: &str, server: &serde_json::Value) -> crate::Result<GatewayConfig> {
+    entry::read(name, server)
+}
+
 /// How long one operation may take when nothing else is said: what pflow gives an MCP tool call.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -162,6 +162,22 @@ pub(super) async fn call(
     report
 }
 
+/// One tool by its name, as [`call`] finds it; and why it would refuse to call it. Sends no call.
+pub(super) async fn find(pool: &Pool, tool: &str, by: Deadline) -> Result<(report::Tool, Option<Error>)> {
+    let attempt = Attempt::new(&Json::from(serde_json::Map::new()), CallOptions::default(), by);
+    match known(pool, tool, &attempt).await {
+        Ok((listed, name)) => match listed.tool(&name) {
+            Some((found, _)) => Ok((convert::tool(found), None)),
+            None => Err(unknown(pool, &listed, tool).await),
+        },
+        Err(error) => match pool.listed().as_ref().and_then(|listed| listed.tool(tool)) {
+            // Left out by the filter: it is there all the same.
+            Some((found, Some(_))) => Ok((convert::tool(found), Some(error))),
+            _ => Err(error),
+        },
+    }
+}
+
 /// What every attempt of one call shares.
 struct Attempt {
     arguments: String,

@@ -213,6 +213,11 @@ impl Gateway {
         self.pool.identities().recall(tools);
     }
 
+    /// One tool by its name, as a call would find it, and why a call would be refused. Reads the catalogue when it was not read yet.
+    pub(crate) fn find<'a>(&'a self, tool: &'a str) -> Operation<'a, Result<(report::Tool, Option<crate::Error>)>> {
+        Box::pin(call::find(&self.pool, tool, self.deadline()))
+    }
+
     /// Calls one tool with these arguments, an object. A tool that the gateway's filter leaves out is refused. A failure is in the report, with its class.
     ///
     /// Dropping the future cancels the call, at the gateway too.

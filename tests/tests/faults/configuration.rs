@@ -88,6 +88,25 @@ async fn arguments_that_are_no_object_are_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
+async fn arguments_that_do_not_fit_the_tool_are_refused_before_it_is_called() {
+    let fake = Fake::start(std::sync::Arc::new(Generic::new(Config::default()))).await.unwrap();
+    let home = home(json!({"g": entry(&fake.url(), Value::Null)})).await;
+    for (words, says) in [
+        (&[][..], "missing arguments: repo, title"),
+        (&["repo=a/b", "titel=x"], "missing argument: title; unknown argument: titel (did you mean title?)"),
+        (&["--args", r#"{"repo": 7, "title": "x"}"#], "repo must be a string, and is 7"),
+    ] {
+        let run = home.run(&[&["call", "g", "github__create_issue"], words].concat(), WAIT).await.unwrap();
+        assert_eq!(run.code, Some(2), "{words:?}: {run:?}");
+        assert!(run.stderr.contains(says), "{words:?}: {run:?}");
+        assert!(run.stderr.contains("→ github__create_issue(repo: string, title: string, body?: string)"), "{run:?}");
+    }
+    assert_eq!(fake.log().count("tools/call"), 0);
+    let good = home.run(&["call", "g", "github__create_issue", "repo=a/b", "title=x"], WAIT).await.unwrap();
+    assert_eq!((good.code, fake.log().count("tools/call")), (Some(0), 1), "{good:?}");
+}
+
+#[tokio::test]
 async fn adding_a_gateway_that_fails_its_test_leaves_the_file_alone() {
     let home = home(json!({})).await;
     let before = home.files().unwrap();

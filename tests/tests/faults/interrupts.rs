@@ -65,7 +65,7 @@ fn told(log: &WireLog) {
 async fn a_call_that_is_interrupted_is_cancelled_at_the_gateway_and_may_still_run() {
     for (name, code) in [("-INT", 130), ("-TERM", 143)] {
         let (faulty, home) = never_answers().await;
-        let child = home.start(&["call", "g", "github__create_issue", "--timeout", "60"]).unwrap();
+        let child = home.start(&["call", "g", "github__create_issue", "--no-check", "--timeout", "60"]).unwrap();
         seen(&faulty.log, |log| log.count("tools/call") == 1).await;
         signal(&child, name);
         let started = Instant::now();
@@ -80,7 +80,7 @@ async fn a_call_that_is_interrupted_is_cancelled_at_the_gateway_and_may_still_ru
 #[tokio::test]
 async fn whoever_interrupts_twice_does_not_wait_for_goodbyes() {
     let (faulty, home) = never_answers().await;
-    let child = home.start(&["call", "g", "github__create_issue", "--timeout", "60"]).unwrap();
+    let child = home.start(&["call", "g", "github__create_issue", "--no-check", "--timeout", "60"]).unwrap();
     seen(&faulty.log, |log| log.count("tools/call") == 1).await;
     signal(&child, "-INT");
     signal(&child, "-INT");

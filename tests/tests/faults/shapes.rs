@@ -111,8 +111,8 @@ async fn nothing_that_a_gateway_sends_controls_the_terminal() {
         ("mcp-escape-sequences", &["tools", "g", "--json"]),
         ("mcp-escape-sequences", &["services", "g"]),
         ("mcp-escape-sequences", &["test", "g"]),
-        ("call-escape-sequences", &["call", "g", "github__create_issue"]),
-        ("call-escape-sequences", &["call", "g", "github__create_issue", "--json"]),
+        ("call-escape-sequences", &["call", "g", "github__create_issue", "--no-check"]),
+        ("call-escape-sequences", &["call", "g", "github__create_issue", "--no-check", "--json"]),
     ] {
         let faulty = Fault::named(fault).unwrap().start().await.unwrap();
         let home = Home::new(&program().await, &json!({"g": entry(&faulty.url, Value::Null)})).unwrap();

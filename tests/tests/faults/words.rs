@@ -67,7 +67,7 @@ async fn a_token_that_may_not_call_is_to_blame_and_not_the_service() {
     let (forge, fake, _) = forge(|_| {}).await;
     forge.grant("reader", Grant::new(Some(SERVER), &["tools.read", "servers.read"]));
     let home = home(&fake.url(), Some("reader")).await;
-    let called = run(&home, &["call", "g", "slack-post-message", "--json"]).await;
+    let called = run(&home, &["call", "g", "slack-post-message", "--no-check", "--json"]).await;
     let error = &called.json()["error"];
     assert_eq!((&error["class"], &error["service"]), (&json!("forbidden"), &Value::Null), "{called:?}");
     assert!(error["message"].as_str().unwrap().contains("does not let this credential call tools"), "{error}");
@@ -188,7 +188,7 @@ async fn a_service_that_was_taken_away_is_no_rename() {
     let (forge, fake, token) = forge(|_| {}).await;
     let home = home(&fake.url(), Some(&token)).await;
     forge.backend("slack", |backend| backend.enabled = Enabled::No);
-    let called = run(&home, &["call", "g", "slack-post-message", "--json"]).await;
+    let called = run(&home, &["call", "g", "slack-post-message", "--no-check", "--json"]).await;
     assert_eq!(called.json()["error"]["class"], "config", "{called:?}");
     assert_eq!(fake.log().count("tools/call"), 0);
 }
