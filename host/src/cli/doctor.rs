@@ -3,6 +3,7 @@
 //! nothing.
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
@@ -22,7 +23,7 @@ use super::{
 use crate::{
     Class, Error,
     config::{ConfigFile, GatewayConfig, Launcher, Template, Variables},
-    egress::PROXY_VARIABLES,
+    egress::{Scheme, variables_of_the_way},
     history::Moment,
     runtime::{CodeStore, Runtime},
     scrub,
@@ -114,7 +115,7 @@ pub(super) async fn doctor(context: &Context, flags: &args::Doctor) -> Reply {
     if let Some(file) = &file {
         entries(context, file, &mut found);
     }
-    proxies(file.as_ref(), &mut found);
+    proxies(&mut found);
     certificates(&mut found);
     clock(context, &mut found);
     caches(context, &mut found);
@@ -426,31 +427,17 @@ fn entry(
     }
 }
 
-fn proxies(file: Option<&ConfigFile>, found: &mut Findings) {
-    let set: Vec<&str> = PROXY_VARIABLES
-        .into_iter()
+/// Which entries of it are started without them is told of each entry.
+fn proxies(found: &mut Findings) {
+    let of = [Scheme::Https, Scheme::Http].into_iter().flat_map(variables_of_the_way);
+    let set: BTreeSet<&str> = of
+        .filter(|name| name.to_ascii_lowercase().ends_with("_proxy"))
         .filter(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
         .collect();
     if set.is_empty() {
         return found.good("proxy", "no proxy variable is set");
     }
-    found.good("proxy", format!("{} set, and obeyed", set.join(", ")));
-    let Some(file) = file else { return };
-    for (name, _) in file.gateways() {
-        // Those that pflow reaches by itself need none of it.
-        let Some(entry) = file.entry(&name).filter(|entry| entry.get("gateway").is_some()) else { continue };
-        let carries = |variable: &&&str| entry.get("env").and_then(|env| env.get(**variable)).is_some();
-        let lacks: Vec<&str> = set.iter().filter(|variable| !carries(variable)).copied().collect();
-        if let Some(first) = lacks.first() {
-            let since = found.0.len();
-            found.doubt(
-                "entry",
-                format!("pflow starts it without {}", lacks.join(", ")),
-                format!("add \"{first}\": \"${{{first}:-}}\" to its \"env\", and so for the others, if it is behind the proxy"),
-            );
-            found.about(since, &name);
-        }
-    }
+    found.good("proxy", format!("{} set, and obeyed", set.into_iter().collect::<Vec<_>>().join(", ")));
 }
 
 fn certificates(found: &mut Findings) {

@@ -44,7 +44,11 @@ async fn farewell(gateway: &Gateway) {
 }
 
 /// The same, with `--timeout` for all of it: every step has it for itself, and several of them add up. None: it was not enough.
-pub(super) async fn ask_within<T>(context: &Context, gateway: &Gateway, question: impl Future<Output = T>) -> Result<T> {
+pub(super) async fn ask_within<T>(
+    context: &Context,
+    gateway: &Gateway,
+    question: impl Future<Output = T>,
+) -> Result<T> {
     let _waiting = context.waiting.on(&gateway.config().name);
     within(context.deadline, gateway, question).await
 }
@@ -111,7 +115,7 @@ fn launch_step(launch: &Launch) -> report::Check {
     let (ok, detail) = match &launch.broken {
         Some(why) => (Some(false), why.clone()),
         None if launch.doubts.is_empty() => {
-            let unhooked = launch.unhooked.iter().map(|why| format!("; {why}")).collect::<String>();
+            let unhooked = launch.unhooked.as_ref().map_or_else(String::new, |why| format!("; {why}"));
             (Some(true), format!("starts {}{unhooked}", launch.command))
         }
         None => (None, launch.doubts.join("; ")),

@@ -113,9 +113,9 @@ async fn read(context: &Context, asked: &args::Tools, all: &[String], narrow: &F
         match context.asked(target, &asked.auth).await {
             Ok(gateway) => {
                 let (narrow, by) = (narrow.clone(), context.deadline);
-                looks.spawn(async move {
-                    (at, within(by, &gateway, gateway.tools(&narrow)).await.and_then(|tools| tools))
-                });
+                looks.spawn(
+                    async move { (at, within(by, &gateway, gateway.tools(&narrow)).await.and_then(|tools| tools)) },
+                );
             }
             Err(error) => {
                 if let Some(answer) = answers.get_mut(at) {

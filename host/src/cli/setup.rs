@@ -81,14 +81,13 @@ async fn go_through(context: &Context, setup: &args::Setup, answers: &mut Answer
     let url = choose_url(setup, product, found, answers).await?;
     let name = choose_name(context, setup, product, answers).await?;
     let auth = choose_credential(context, setup, product, answers).await?;
-    let entry =
-        args::Entry {
-            kind: setup.product,
-            pick: setup.pick.clone(),
-            trust: setup.trust,
-            changes: setup.changes,
-            ..args::Entry::default()
-        };
+    let entry = args::Entry {
+        kind: setup.product,
+        pick: setup.pick.clone(),
+        trust: setup.trust,
+        changes: setup.changes,
+        ..args::Entry::default()
+    };
     let mut plan = Plan::new(
         context,
         &name,

@@ -134,8 +134,8 @@ impl Connector {
 
     /// The failure of an attempt that was given up meanwhile: what it was doing then. The trace says so too.
     pub(super) fn given_up(&self, origin: &Origin, after: Duration) -> EgressFailure {
-        fn gave_up<T>(failure: EgressFailure, took: Duration) -> Option<Step<T>> {
-            Some(Step { took, outcome: Err(failure) })
+        fn gave_up<T>(failure: EgressFailure, took: Duration) -> Step<T> {
+            Step { took, outcome: Err(failure) }
         }
         let failed = |phase| EgressFailure::Timeout { origin: origin.clone(), phase, after };
         let direct = matches!(self.proxy(origin), Ok(None));
@@ -146,12 +146,12 @@ impl Connector {
             };
             if trace.resolve.is_none() {
                 phase = Phase::Resolve;
-                trace.resolve = gave_up(failed(phase), after);
+                trace.resolve = Some(gave_up(failed(phase), after));
             } else if trace.connect.is_none() {
-                trace.connect = gave_up(failed(phase), after);
+                trace.connect = Some(gave_up(failed(phase), after));
             } else if trace.tls.is_none() && origin.scheme() == Scheme::Https {
                 phase = Phase::Tls;
-                trace.tls = gave_up(failed(phase), after);
+                trace.tls = Some(gave_up(failed(phase), after));
             } else {
                 return false;
             }

@@ -13,7 +13,7 @@ use http_body::{Body, Frame};
 
 use super::{
     Credentials, Origin, Target,
-    coding::{Decoder, codings},
+    coding::{Decoder, Packed, codings},
     cookies::Jar,
     proxy::Proxies,
     redact::{Masked, Secrets},
@@ -83,7 +83,7 @@ impl Cookies {
 pub fn decoded(coding: &str, body: &[u8], size: usize, most: usize) -> Option<(Vec<u8>, usize)> {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_ENCODING, HeaderValue::from_str(coding).ok()?);
-    let mut decoder = Decoder::new(&codings(&headers).ok()?);
+    let mut decoder = Decoder::new(codings(&headers).ok()?, Packed::Fails);
     let (mut all, mut largest) = (Vec::new(), 0);
     for piece in crate::fuzzing::pieces(body, size) {
         decoder.push(piece);

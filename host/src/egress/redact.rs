@@ -94,7 +94,7 @@ impl Secrets {
     /// The text without them.
     pub(super) fn masked(&self, text: &str) -> String {
         let mut bytes = text.as_bytes().to_vec();
-        self.now().mask(&mut bytes);
+        self.now().mask(&mut bytes, Behind::Nothing);
         String::from_utf8_lossy(&bytes).into_owned()
     }
 

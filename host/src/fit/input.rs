@@ -135,9 +135,14 @@ impl Mender {
             Node::Object(members) => {
                 for (keyword, value) in members {
                     match keyword.as_ref() {
-                        "description" | "title" | "$comment" => self.clean(keyword, value),
-                        // Words for people beside the values, as several generators write them.
-                        "markdownDescription" | "errorMessage" | "enumNames" | "enumDescriptions"
+                        // Some are words for people beside the values, as several generators write them.
+                        "description"
+                        | "title"
+                        | "$comment"
+                        | "markdownDescription"
+                        | "errorMessage"
+                        | "enumNames"
+                        | "enumDescriptions"
                         | "markdownEnumDescriptions" => self.clean(keyword, value),
                         // Values that are no schemas.
                         "enum" | "const" | "default" | "example" | "examples" => {}

@@ -335,18 +335,25 @@ async fn admitted(pool: &Pool, listed: &Listed, tool: &str, by: Deadline) -> Res
     }
     let service = service_of(pool, tool).await;
     let attribution = types::Attribution::None;
-    let candidate =
-        filter::Candidate { name: tool.to_owned(), service: service.clone(), attribution, annotations: None };
+    let candidate = filter::Candidate {
+        name: tool.to_owned(),
+        service: service.clone(),
+        attribution,
+        confidence: types::Confidence::None,
+        annotations: None,
+    };
     let mut instance = pool.instance(by).await.map_err(|failure| pool.explain(failure))?;
-    let rules = convert::rules(&pool.config().filter);
+    let rules = convert::rules(&pool.config().filter, pool.config().claims);
     match pool.judge(&mut instance, &rules, &[candidate], by).await?.first().copied().flatten() {
         None => Ok(()),
         Some(reason @ (filter::Reason::ToolNotIncluded | filter::Reason::ToolExcluded)) => {
             Err(refused(pool, tool, attribution, reason))
         }
-        Some(reason @ (filter::Reason::ServiceNotIncluded | filter::Reason::ServiceExcluded)) if service.is_some() => {
-            Err(refused(pool, tool, attribution, reason))
-        }
+        Some(
+            reason @ (filter::Reason::ServiceNotIncluded
+            | filter::Reason::ServiceNotCertain
+            | filter::Reason::ServiceExcluded),
+        ) if service.is_some() => Err(refused(pool, tool, attribution, reason)),
         // What the filter wants to know is not known of what is not listed.
         Some(_) => Err(unknown(pool, listed, tool).await),
     }

@@ -286,7 +286,8 @@ fn one_rung(
             assert_eq!(*confidence, Confidence::High);
             assert!(tool.meta.is_some(), "claimed by nobody");
             let service = service.as_deref().expect("a service");
-            let reported = report.services.contains_key(service) || report.tools.values().any(|told| told.service == service);
+            let reported =
+                report.services.contains_key(service) || report.tools.values().any(|told| told.service == service);
             let closed = reported || declared.iter().any(|declared| declared.name == service) || service == GATEWAY;
             assert!(!closed, "what is declared or reported is closed to claims: {provenance:?}");
         }
