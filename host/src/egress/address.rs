@@ -85,11 +85,13 @@ fn of_v4(address: Ipv4Addr) -> AddressClass {
 }
 
 fn of_v6(address: Ipv6Addr) -> AddressClass {
-    // Google, Oracle, Scaleway.
-    const METADATA: [Ipv6Addr; 3] = [
+    // Google, Oracle, Scaleway, Akamai (Linode), Alibaba: as their documents and cloud-init's data sources have them.
+    const METADATA: [Ipv6Addr; 5] = [
         Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
         Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe),
         Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42),
+        Ipv6Addr::new(0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1),
+        Ipv6Addr::new(0xfd00, 0x100, 0, 0, 0, 0, 0x100, 0x200),
     ];
     if METADATA.contains(&address) {
         return AddressClass::Metadata;
@@ -243,6 +245,11 @@ mod tests {
             ("fd00:c1::a9fe:a9fe", Metadata),
             ("fd00:42::42", Metadata),
             ("fd20:ce::254", Metadata),
+            ("fd00:a9fe:a9fe::1", Metadata),
+            ("fd00:100::100:200", Metadata),
+            ("fd00:100::100:201", Private),
+            // Teredo, with a server and a client on the internet.
+            ("2001:0:4136:e378:8000:63bf:3fff:fdd2", Reserved),
             ("ff02::1", Multicast),
             ("100::1", Reserved),
             ("4000::1", Reserved),

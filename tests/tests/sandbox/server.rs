@@ -184,7 +184,7 @@ async fn serve(mut stream: TcpStream, seen: &Seen, elsewhere: Option<SocketAddr>
                     "odd-6" => format!("https://{own}/"),
                     "odd-7" => "javascript:alert(1)".to_owned(),
                     "odd-8" => format!("http://user:pass@{own}/"),
-                    _ => format!("http:{other}/"),
+                    _ => format!("http:///{other}/"),
                 };
                 stream.write_all(&moved(308, &location)).await?;
             }
