@@ -234,7 +234,7 @@ def test_a_tool_that_is_gone_is_told_alike_wherever_it_is_called(pflow: Pflow, f
 
 
 def test_an_entry_of_one_service_is_judged_by_that_service_alone(pflow: Pflow, fake_gateway: Start) -> None:
-    gateway = docker(fake_gateway, services="github,slack", *("--down", "weird"))
+    gateway = docker(fake_gateway, "--down", "weird", services="github,slack")
     add(pflow, gateway.url, "--per-service")
     assert [one["name"] for one in report(pflow, "services", "docker_github")["services"]] == ["github"]
     gateway.order(do="backend", name="slack", state="down")
@@ -248,12 +248,13 @@ def test_an_entry_of_one_service_is_judged_by_that_service_alone(pflow: Pflow, f
 
 def test_a_declared_service_that_is_absent_is_told(pflow: Pflow, fake_gateway: Start) -> None:
     gateway = docker(fake_gateway, "--down", "slack", services="github,slack")
-    done = run(pflow, "add", "x", gateway.url, "--bearer-env", VARIABLE, "--service", "github", "--service", "slack", "--per-service")
+    services = ("--service", "github", "--service", "slack", "--per-service")
+    done = run(pflow, "add", "x", gateway.url, "--bearer-env", VARIABLE, *services)
     assert done[0] == 0, done
     assert "slack has no entry: the gateway lists no tool of it now" in done[1]
     assert 'the declared service "slack" has no tools' in done[1]
     add(pflow, gateway.url)
-    code, shown, _ = run(pflow, "test", "docker")
+    _, shown, _ = run(pflow, "test", "docker")
     assert 'the declared service "slack" has no tools' in shown
     assert "works: 6 tools of 1 service" in shown
 
