@@ -1,4 +1,4 @@
-"""What a person sees at a terminal while a command runs: steps as they are done, what is waited for, and what an interruption left."""
+"""What a person sees at a terminal: steps as they are done, what is waited for, and what an interruption left."""
 
 from __future__ import annotations
 
@@ -161,7 +161,9 @@ def test_serve_at_a_terminal_says_what_it_is_and_elsewhere_nothing(
     gateway: Gateway, start: Start, tmp_path: Path
 ) -> None:
     terminal = start("serve", "gw")
-    terminal.wait("this is an MCP server on stdin and stdout for gw; pflow and other MCP clients start it by themselves")
+    terminal.wait(
+        "this is an MCP server on stdin and stdout for gw; pflow and other MCP clients start it by themselves"
+    )
     terminal.wait("pflow-gateway test gw")
     terminal.type('{"jsonrpc": "2.0", "id": 7, "method": "ping"}')
     terminal.wait('"result":{}')

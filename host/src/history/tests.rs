@@ -134,8 +134,7 @@ fn a_week_of_flapping_makes_a_bounded_number_of_alerts_though_the_monitor_is_sta
     assert!(told.len() > 7 && told.len() <= 7 * 32, "{}", told.len());
     let first = told.first().unwrap();
     assert_eq!((first.at, first.from, first.to, first.settled), (at(EVERY), Some(Status::Ok), Status::Offline, false));
-    let last = told.last().unwrap();
-    assert_eq!((last.to, last.settled), (Status::Offline, true), "{last:?}");
+    assert_eq!(told.last().map(|change| change.to), Some(Status::Offline), "it stays down");
     assert!(told.windows(2).all(|pair| pair[1].from == Some(pair[0].to)), "each from what was told before");
     assert!(watcher.undelivered().is_empty());
 }

@@ -436,31 +436,28 @@ mod tests {
             config::GatewayConfig,
             history::{History, Looker},
             monitor::Update,
-            report::{GatewayHealth, Status},
+            report::Status,
             runtime::{Limits, Runtime},
         };
 
         let folder = tempfile::tempdir().unwrap();
         let history = History::new(folder.path());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let board = Arc::new(Board::new(history.clone(), vec!["gw".to_owned()]));
-        let seen = GatewayHealth::new("gw", Status::Ok, "2026-11-27T19:00:00Z");
-        board.post(&Update { health: seen, transitions: Vec::new(), next: Duration::ZERO });
-        let server = tokio::spawn(serve(listener, Door::Open, Arc::clone(&board)));
-        let (go_on, wait) = std::sync::mpsc::channel::<()>();
-        let (held, is_held) = tokio::sync::oneshot::channel();
-        let holder = std::thread::spawn({
-            let history = history.clone();
-            move || history.hold_until(|| held.send(()).unwrap(), &wait)
-        });
-        is_held.await.unwrap();
-        let page = tokio::spawn(get(address, "/"));
         let looker = Looker::new(history.clone(), Vec::new());
         let gateway = Gateway::new(
             Runtime::shared(None, &Limits::default()).unwrap(),
             GatewayConfig::for_url("http://127.0.0.1:9/mcp").unwrap(),
         );
+        let (health, _) = looker.look(&gateway).await;
+        let board = Arc::new(Board::new(history.clone(), vec![health.gateway.clone()]));
+        board.post(&Update { health, transitions: Vec::new(), next: Duration::ZERO });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(serve(listener, Door::Open, Arc::clone(&board)));
+        let (go_on, wait) = std::sync::mpsc::channel::<()>();
+        let (held, is_held) = tokio::sync::oneshot::channel();
+        let holder = std::thread::spawn(move || history.hold_until(|| held.send(()).unwrap(), &wait));
+        is_held.await.unwrap();
+        let page = tokio::spawn(get(address, "/"));
         let look = tokio::spawn(async move { looker.look(&gateway).await });
         for path in ["/metrics", "/health.json", "/metrics"] {
             let answer = tokio::time::timeout(Duration::from_secs(60), get(address, path)).await.unwrap();
