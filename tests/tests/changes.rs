@@ -29,6 +29,7 @@ async fn stand(changes: Option<&str>) -> Stand {
     }));
     let fake = Fake::start(server.clone()).await.unwrap();
     let home = Home::new(&Program::find().unwrap(), &json!({"gw": entry(&fake.url(), changes)})).unwrap();
+    let home = home.with("PATH", &std::env::var("PATH").unwrap());
     Stand { server, fake, home }
 }
 
@@ -257,6 +258,10 @@ async fn order_white_space_and_meta_are_no_change() {
         }),
     );
     assert_eq!(warnings(&stand.json(&["tools", "gw"]).await), "");
+    // A number that is written otherwise is one.
+    stand.define("github", "create_issue", json!({"inputSchema": {"type": "object", "maxProperties": 4}}));
+    stand.run(&["snapshot", "accept", "gw"]).await;
+    assert!(warnings(&stand.json(&["tools", "gw"]).await).contains("github__create_issue changed"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

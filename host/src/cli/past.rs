@@ -416,13 +416,8 @@ fn as_json(pending: &Pending, between: Option<&Between>) -> Value {
 
 fn accept(context: &Context, asked: &Asked<'_>) -> Result<(String, Value)> {
     let history = context.history();
-    // A file that cannot be read is written anew by what is listed next.
     let known = match Known::of(context, asked.target) {
-        Err(_) if asked.tools.is_empty() => {
-            let config = context.file()?.find(asked.target)?;
-            Store::at(&context.memory()?, &config).forget();
-            Known { review: None, store: None, changes: config.changes }
-        }
+        Err(_) if asked.tools.is_empty() => return accept_anew(context, &history, asked),
         known => known?,
     };
     let pending: Vec<&str> =
@@ -476,4 +471,18 @@ fn accept(context: &Context, asked: &Asked<'_>) -> Result<(String, Value)> {
         text,
         json!({"gateway": asked.target, "tools": tools, "accepted": taken.tools, "gone": taken.gone, "error": null}),
     ))
+}
+
+/// What was accepted cannot be read: what is listed next is accepted in its place.
+fn accept_anew(context: &Context, history: &History, asked: &Asked<'_>) -> Result<(String, Value)> {
+    let config = context.file()?.find(asked.target)?;
+    Store::at(&context.memory()?, &config).forget();
+    let tools = history.accept(asked.target, Moment::now());
+    let name = asked.name();
+    let text = format!(
+        "{} what was accepted of {name} could not be read and is deleted; the tools that it lists next are accepted\n  → {} tools {name}\n",
+        yes(),
+        context.program
+    );
+    Ok((text, json!({"gateway": asked.target, "tools": tools, "accepted": [], "gone": [], "error": null})))
 }

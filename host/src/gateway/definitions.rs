@@ -397,9 +397,10 @@ impl Listed {
         let count = changed.len() + self.standings.more_changed();
         if count > 0 {
             let gateway = scrub::line(gateway, 100);
-            let (what, it) = if count == 1 { ("1 tool".to_owned(), "it") } else { (format!("{count} tools"), "them") };
+            let (what, is, it) =
+                if count == 1 { ("1 tool".to_owned(), "is", "it") } else { (format!("{count} tools"), "are", "them") };
             all.push(format!(
-                "{what} of {gateway} not as accepted: `snapshot diff {gateway}` shows how, `snapshot accept {gateway}` accepts {it}"
+                "{what} of {gateway} {is} not as accepted: `snapshot diff {gateway}` shows how, `snapshot accept {gateway}` accepts {it}"
             ));
         }
         all.extend(self.notes_of_changes(gateway));
