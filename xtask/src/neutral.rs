@@ -7,9 +7,8 @@ use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
 };
-
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::shell::{Doing as _, Failure, Result, root, target};
 

@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 
 use crate::shell::{Doing as _, Failure, Result, cargo, command, output, root, run, say, succeeds};
 
-/// What is shipped, and for what it is compiled.
-const SHIPPED: [&str; 3] = ["pflow-gateway", "pflow-gateway-python", "pflow-gateway-component"];
+/// What is shipped.
+const SHIPPED: [&str; 3] = [PROGRAM, "pflow-gateway-python", "pflow-gateway-component"];
+const PROGRAM: &str = "pflow-gateway";
 /// Where `cargo auditable` puts its list, and where its readers look.
 const SECTION: &str = ".dep-v0";
 
@@ -37,20 +38,20 @@ impl Crates {
     fn of(metadata: &str, lock: &str) -> Result<Self> {
         let unexpected = || Failure("cargo metadata said something else than it used to".into());
         let metadata: Value = serde_json::from_str(metadata).map_err(|_| unexpected())?;
-        let text = |value: &Value, name: &str| value[name].as_str().map(str::to_owned);
-        let all: BTreeMap<String, &Value> = metadata["packages"]
+        let text = |value: &Value, name: &str| member(value, name).as_str().map(str::to_owned);
+        let all: BTreeMap<String, &Value> = member(&metadata, "packages")
             .as_array()
             .ok_or_else(unexpected)?
             .iter()
             .filter_map(|package| Some((text(package, "id")?, package)))
             .collect();
-        let nodes: BTreeMap<String, &Value> = metadata["resolve"]["nodes"]
+        let nodes: BTreeMap<String, &Value> = member(member(&metadata, "resolve"), "nodes")
             .as_array()
             .ok_or_else(unexpected)?
             .iter()
             .filter_map(|node| Some((text(node, "id")?, node)))
             .collect();
-        let shipped = all.iter().filter(|(_, package)| SHIPPED.iter().any(|name| package["name"] == *name));
+        let shipped = all.iter().filter(|(_, package)| SHIPPED.iter().any(|name| is_called(package, name)));
         let mut open: Vec<String> = shipped.map(|(id, _)| id.clone()).collect();
         let mut crates = Self { packages: BTreeMap::new(), edges: BTreeMap::new(), checksums: checksums(lock) };
         while let Some(id) = open.pop() {
@@ -61,9 +62,11 @@ impl Crates {
             crates.packages.insert(id.clone(), (*package).clone());
             let linked = |dep: &&Value| {
                 // What only builds or tests it is not in it.
-                dep["dep_kinds"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind["kind"].is_null()))
+                member(dep, "dep_kinds")
+                    .as_array()
+                    .is_some_and(|kinds| kinds.iter().any(|kind| member(kind, "kind").is_null()))
             };
-            let parts = node["deps"].as_array().map(Vec::as_slice).unwrap_or_default().iter().filter(linked);
+            let parts = member(node, "deps").as_array().map(Vec::as_slice).unwrap_or_default().iter().filter(linked);
             let parts: BTreeSet<String> = parts.filter_map(|dep| text(dep, "pkg")).collect();
             open.extend(parts.iter().cloned());
             crates.edges.insert(id, parts);
@@ -77,11 +80,11 @@ impl Crates {
         let mut components: Vec<Value> = self
             .packages
             .values()
-            .filter(|package| package["name"] != SHIPPED[0])
+            .filter(|package| !is_called(package, PROGRAM))
             .map(|package| self.component(package, "library"))
             .collect();
-        components.sort_by_key(|component| component["bom-ref"].as_str().map(str::to_owned));
-        let program = self.packages.values().find(|package| package["name"] == SHIPPED[0]);
+        components.sort_by_key(|component| member(component, "bom-ref").as_str().map(str::to_owned));
+        let program = self.packages.values().find(|package| is_called(package, PROGRAM));
         let mut dependencies: Vec<Value> = self
             .edges
             .iter()
@@ -91,7 +94,7 @@ impl Crates {
                 json!({"ref": reference(id), "dependsOn": parts})
             })
             .collect();
-        dependencies.sort_by_key(|dependency| dependency["ref"].as_str().map(str::to_owned));
+        dependencies.sort_by_key(|dependency| member(dependency, "ref").as_str().map(str::to_owned));
         json!({
             "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
             "bomFormat": "CycloneDX",
@@ -105,10 +108,10 @@ impl Crates {
 
     fn component(&self, package: &Value, kind: &str) -> Value {
         let mut component = json!({
-            "type": kind, "bom-ref": purl(package), "name": package["name"], "version": package["version"], "purl": purl(package),
+            "type": kind, "bom-ref": purl(package), "name": member(package, "name"), "version": member(package, "version"), "purl": purl(package),
         });
         let Some(members) = component.as_object_mut() else { return component };
-        if let Some(licence) = package["license"].as_str() {
+        if let Some(licence) = member(package, "license").as_str() {
             // Some still write a slash where SPDX has a word.
             let licence = licence.replace('/', " OR ").replace("  ", " ");
             members.insert("licenses".into(), json!([{"expression": licence}]));
@@ -116,22 +119,23 @@ impl Crates {
         if let Some(checksum) = self.checksum(package) {
             members.insert("hashes".into(), json!([{"alg": "SHA-256", "content": checksum}]));
         }
-        if let Some(repository) = package["repository"].as_str() {
+        if let Some(repository) = member(package, "repository").as_str() {
             members.insert("externalReferences".into(), json!([{"type": "vcs", "url": repository}]));
         }
         component
     }
 
     fn checksum(&self, package: &Value) -> Option<&String> {
-        let word = |name: &str| package[name].as_str().unwrap_or_default().to_owned();
+        let word = |name: &str| member(package, name).as_str().unwrap_or_default().to_owned();
         self.checksums.get(&(word("name"), word("version")))
     }
 
     /// The list as `cargo auditable` writes it (its PARSING.md): packages in order, each with the places of what it is made of.
     fn auditable(&self) -> Value {
         let mut ids: Vec<&String> = self.packages.keys().collect();
-        let key =
-            |id: &String| self.packages.get(id).map(|p| (p["name"].to_string(), p["version"].to_string(), id.clone()));
+        let key = |id: &String| {
+            self.packages.get(id).map(|p| (member(p, "name").to_string(), member(p, "version").to_string(), id.clone()))
+        };
         ids.sort_by_key(|id| key(id));
         let place = |id: &String| ids.iter().position(|known| *known == id);
         let packages: Vec<Value> = ids
@@ -140,13 +144,14 @@ impl Crates {
                 let package = self.packages.get(*id)?;
                 let mut parts: Vec<usize> = self.edges.get(*id)?.iter().filter_map(place).collect();
                 parts.sort_unstable();
-                let source = if package["source"].is_null() { "local" } else { "crates.io" };
-                let mut entry = json!({"name": package["name"], "version": package["version"], "source": source});
+                let source = if member(package, "source").is_null() { "local" } else { "crates.io" };
+                let mut entry =
+                    json!({"name": member(package, "name"), "version": member(package, "version"), "source": source});
                 let members = entry.as_object_mut()?;
                 if !parts.is_empty() {
                     members.insert("dependencies".into(), parts.into());
                 }
-                if package["name"] == SHIPPED[0] {
+                if is_called(package, PROGRAM) {
                     members.insert("root".into(), true.into());
                 }
                 Some(entry)
@@ -177,9 +182,18 @@ impl Crates {
     }
 }
 
+/// A member, or null.
+fn member<'a>(value: &'a Value, name: &str) -> &'a Value {
+    value.get(name).unwrap_or(&Value::Null)
+}
+
+fn is_called(package: &Value, name: &str) -> bool {
+    member(package, "name") == name
+}
+
 /// A package's name for everybody (package-url's `cargo` type).
 fn purl(package: &Value) -> String {
-    let word = |name: &str| package[name].as_str().unwrap_or_default();
+    let word = |name: &str| member(package, name).as_str().unwrap_or_default();
     format!("pkg:cargo/{}@{}", word("name"), word("version").replace('+', "%2B"))
 }
 
@@ -200,7 +214,12 @@ fn checksums(lock: &str) -> BTreeMap<(String, String), String> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on shall stop")]
+    #![expect(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        reason = "a test that cannot go on shall stop"
+    )]
 
     use std::io::Read as _;
 
