@@ -1,4 +1,4 @@
-//! What the program and the component are made of: a CycloneDX list of their crates, and the same in the program itself.
+//! What the program and the component are made of: a `CycloneDX` list of their crates, and the same in the program itself.
 //! Takes cargo's own word (`cargo metadata`, `Cargo.lock`); gives JSON that is the same for the same sources. Names no path of this machine.
 
 use std::{
@@ -74,7 +74,7 @@ impl Crates {
         Ok(crates)
     }
 
-    /// The list as CycloneDX 1.6 (ECMA-424). No date and no serial number: the same sources give the same bytes.
+    /// The list as `CycloneDX` 1.6 (ECMA-424). No date and no serial number: the same sources give the same bytes.
     pub(crate) fn cyclonedx(&self) -> Value {
         let reference = |id: &String| self.packages.get(id).map(purl).unwrap_or_default();
         let mut components: Vec<Value> = self

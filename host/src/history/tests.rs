@@ -128,7 +128,9 @@ fn a_week_of_flapping_makes_a_bounded_number_of_alerts_though_the_monitor_is_sta
         }
         let down = n >= week || (n / (1 + n / 700)) % 2 == 1;
         let news = watcher.tell(&look(if down { Status::Offline } else { Status::Ok }), at(n * EVERY));
-        news.iter().for_each(|change| watcher.delivered(change.id));
+        for change in &news {
+            watcher.delivered(change.id);
+        }
         told.extend(news.into_iter().filter(|change| change.service.is_some()));
     }
     assert!(told.len() > 7 && told.len() <= 7 * 32, "{}", told.len());
@@ -223,7 +225,9 @@ fn a_change_is_told_once_though_others_write_for_longer_than_a_look_waits() {
         let told = one.tell(&look(status), at(second));
         release.join().unwrap();
         assert_eq!(told.len(), 2, "{told:?}");
-        told.iter().for_each(|change| one.delivered(change.id));
+        for change in &told {
+            one.delivered(change.id);
+        }
         drop(one);
         let next = watcher();
         assert!(next.tell(&look(status), at(second + 1)).is_empty(), "the next one knows that it was told");

@@ -83,6 +83,7 @@ impl Drop for Server {
     }
 }
 
+#[allow(clippy::too_many_lines)] // one answer for each attack
 async fn serve(mut stream: TcpStream, seen: &Seen, elsewhere: Option<SocketAddr>) -> std::io::Result<()> {
     let mut buffer = Vec::new();
     loop {
@@ -156,13 +157,15 @@ async fn serve(mut stream: TcpStream, seen: &Seen, elsewhere: Option<SocketAddr>
             "cookies-of-others" => {
                 let others =
                     ["Domain=example.com", "Domain=com", "Domain=.1", "Domain=0.0.1", "Path=/elsewhere", "Max-Age=0"];
-                let lines: String = others.iter().map(|more| format!("set-cookie: other=forged; {more}\r\n")).collect();
+                let lines = others.map(|more| format!("set-cookie: other=forged; {more}\r\n")).concat();
                 stream.write_all(format!("HTTP/1.1 200 OK\r\n{lines}content-length: 2\r\n\r\nok").as_bytes()).await?;
             }
             "more-cookies" => {
                 let nth = seen.requests.lock().unwrap().len();
-                let lines: String =
-                    (0..12).map(|n| format!("set-cookie: c{nth}-{n}={}; Path=/\r\n", "x".repeat(3_000))).collect();
+                let lines: String = (0..12)
+                    .map(|n| format!("set-cookie: c{nth}-{n}={}; Path=/\r\n", "x".repeat(3_000)))
+                    .collect::<Vec<_>>()
+                    .concat();
                 stream.write_all(format!("HTTP/1.1 200 OK\r\n{lines}content-length: 2\r\n\r\nok").as_bytes()).await?;
             }
             "round" => stream.write_all(&moved(307, path)).await?,
@@ -198,7 +201,7 @@ async fn serve(mut stream: TcpStream, seen: &Seen, elsewhere: Option<SocketAddr>
                     .write_all(b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n\x1f\x8b\x08\x08\0\0\0\0\0\x03")
                     .await?;
                 loop {
-                    stream.write_all(&[b'x'; 0x1_0000]).await?;
+                    stream.write_all(&vec![b'x'; 0x1_0000]).await?;
                 }
             }
             "gzip-members" => {
@@ -230,7 +233,7 @@ async fn serve(mut stream: TcpStream, seen: &Seen, elsewhere: Option<SocketAddr>
             "extension" => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2;").await?;
                 loop {
-                    stream.write_all(&[b'x'; 0x1_0000]).await?;
+                    stream.write_all(&vec![b'x'; 0x1_0000]).await?;
                 }
             }
             "two-lengths" => {

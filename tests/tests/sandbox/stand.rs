@@ -354,5 +354,11 @@ fn rules(name: &str) -> filter::Rules {
 }
 
 fn candidate() -> filter::Candidate {
-    filter::Candidate { name: "attack".into(), service: None, attribution: types::Attribution::None, annotations: None }
+    filter::Candidate {
+        name: "attack".into(),
+        service: None,
+        attribution: types::Attribution::None,
+        confidence: types::Confidence::None,
+        annotations: None,
+    }
 }
