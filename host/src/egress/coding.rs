@@ -14,6 +14,8 @@ pub(super) const ACCEPTED: HeaderValue = HeaderValue::from_static("gzip, deflate
 
 /// Bytes that one step makes.
 const PIECE: usize = 32 * 1024;
+/// Members of one gzipped answer. Each costs a decoder, whatever is in it: forty megabytes of empty ones would be two million.
+const MEMBERS: usize = 10_000;
 /// Codings on top of each other; two are somebody's mistake already.
 const DEEPEST: usize = 3;
 
@@ -127,7 +129,10 @@ impl Decoder {
     pub(super) fn pull(&mut self) -> Result<Option<Bytes>, NotCoded> {
         let piece = match pull(&mut self.stages) {
             Ok(piece) => piece.or_else(|| self.plain.take().filter(|bytes| !bytes.is_empty())),
-            Err(coding) => return self.packed(NotCoded::Known(coding)),
+            Err((coding, NotDecoded::Broken)) => return self.packed(NotCoded::Known(coding)),
+            Err((coding, NotDecoded::Members)) => {
+                return Err(NotCoded::Unknown(format!("{coding} in more than {MEMBERS} parts")));
+            }
         };
         let (Some(bytes), true) = (&piece, self.unseen > 0) else { return Ok(piece) };
         let beginning = bytes.get(..self.unseen.min(bytes.len())).unwrap_or_default();
@@ -157,10 +162,10 @@ fn is_of_text(byte: u8) -> bool {
     byte.is_ascii_graphic() || byte.is_ascii_whitespace() || [0xef, 0xbb, 0xbf].contains(&byte)
 }
 
-fn pull(stages: &mut [Stage]) -> Result<Option<Bytes>, Coding> {
+fn pull(stages: &mut [Stage]) -> Result<Option<Bytes>, (Coding, NotDecoded)> {
     let Some((last, before)) = stages.split_last_mut() else { return Ok(None) };
     loop {
-        let piece = last.step().map_err(|NotDecoded| last.coding)?;
+        let piece = last.step().map_err(|why| (last.coding, why))?;
         if !piece.is_empty() {
             return Ok(Some(piece));
         }
@@ -178,6 +183,8 @@ struct Stage {
     coding: Coding,
     input: Bytes,
     machine: Machine,
+    /// How often it began.
+    members: usize,
 }
 
 enum Machine {
@@ -191,11 +198,16 @@ enum Machine {
     Ended,
 }
 
-struct NotDecoded;
+enum NotDecoded {
+    /// It is not what its coding says.
+    Broken,
+    /// There are more members than anybody needs.
+    Members,
+}
 
 impl Stage {
     fn new(coding: Coding) -> Self {
-        Self { coding, input: Bytes::new(), machine: Machine::Begin(None) }
+        Self { coding, input: Bytes::new(), machine: Machine::Begin(None), members: 0 }
     }
 
     /// One step: takes some input, gives at most about one [`PIECE`].
@@ -207,6 +219,10 @@ impl Stage {
         match &mut self.machine {
             Machine::Begin(held) => {
                 let Some(machine) = begin(self.coding, held, input) else { return Ok(Bytes::new()) };
+                self.members += 1;
+                if self.members > MEMBERS {
+                    return Err(NotDecoded::Members);
+                }
                 self.machine = machine?;
                 Ok(Bytes::new())
             }
@@ -242,7 +258,7 @@ impl Stage {
                 out.truncate(made);
                 match result {
                     BrotliResult::ResultSuccess => self.machine = Machine::Ended,
-                    BrotliResult::ResultFailure => return Err(NotDecoded),
+                    BrotliResult::ResultFailure => return Err(NotDecoded::Broken),
                     BrotliResult::NeedsMoreInput | BrotliResult::NeedsMoreOutput => {}
                 }
                 Ok(out.into())
@@ -279,10 +295,10 @@ fn begin(coding: Coding, held: &mut Option<u8>, input: &mut Bytes) -> Option<Res
             let is_zlib = first & 0x0f == 8 && (u16::from(first) << 8 | u16::from(second)).is_multiple_of(31);
             Some(if is_zlib {
                 let mut decoder = ZlibDecoder::new(Vec::new());
-                decoder.write_all(&[first]).map(|()| Machine::Zlib(decoder)).map_err(|_| NotDecoded)
+                decoder.write_all(&[first]).map(|()| Machine::Zlib(decoder)).map_err(|_| NotDecoded::Broken)
             } else {
                 let mut decoder = DeflateDecoder::new(Vec::new());
-                decoder.write_all(&[first]).map(|()| Machine::Deflate(decoder)).map_err(|_| NotDecoded)
+                decoder.write_all(&[first]).map(|()| Machine::Deflate(decoder)).map_err(|_| NotDecoded::Broken)
             })
         }
     }
@@ -294,11 +310,11 @@ fn written<W: std::io::Write>(
     input: &mut Bytes,
     made: fn(&mut W) -> &mut Vec<u8>,
 ) -> Result<(usize, Bytes), NotDecoded> {
-    let taken = decoder.write(input).map_err(|_| NotDecoded)?;
+    let taken = decoder.write(input).map_err(|_| NotDecoded::Broken)?;
     input.advance(taken.min(input.len()));
     if input.is_empty() {
         // What it holds is whole events, which wait for nobody.
-        decoder.flush().map_err(|_| NotDecoded)?;
+        decoder.flush().map_err(|_| NotDecoded::Broken)?;
     }
     Ok((taken, std::mem::take(made(decoder)).into()))
 }
@@ -409,6 +425,14 @@ mod tests {
         for size in [1, 7, bytes.len()] {
             assert_eq!(decoded(&[Coding::Gzip], &bytes, size).unwrap(), b"one two");
         }
+    }
+
+    #[test]
+    fn more_members_than_anybody_needs_are_an_error() {
+        let members = |count: usize| coded(Coding::Gzip, b"").repeat(count);
+        assert_eq!(decoded(&[Coding::Gzip], &members(MEMBERS), 4096), Ok(Vec::new()));
+        let refused = Err(NotCoded::Unknown("gzip in more than 10000 parts".to_owned()));
+        assert_eq!(decoded(&[Coding::Gzip], &members(MEMBERS + 1), 4096), refused);
     }
 
     #[test]
