@@ -100,7 +100,7 @@ fn launch_step(launch: &Launch) -> report::Check {
     let (ok, detail) = match &launch.broken {
         Some(why) => (Some(false), why.clone()),
         None if launch.doubts.is_empty() => {
-            let unhooked = launch.unhooked.iter().map(|why| format!("; {why}")).collect::<String>();
+            let unhooked = launch.unhooked.as_ref().map_or_else(String::new, |why| format!("; {why}"));
             (Some(true), format!("starts {}{unhooked}", launch.command))
         }
         None => (None, launch.doubts.join("; ")),
