@@ -272,7 +272,17 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
     let mut chosen = None;
     if let Some(gateway) = &gateway {
         match settled(context, &mut plan, gateway).await {
-            Ok((said, anew)) => (declared, chosen) = (said, anew),
+            Ok((said, anew)) => {
+                declared = said;
+                if let Some((anew, report)) = anew {
+                    // What the first test found to be wanting was just added.
+                    text = render::test(&report);
+                    if let Some(members) = shape.as_object_mut() {
+                        members.insert("test".to_owned(), serde_json::to_value(&report).unwrap_or_default());
+                    }
+                    chosen = Some(anew);
+                }
+            }
             Err(error) => {
                 gateway.close().await;
                 return Reply { text, ..Reply::failed(shape, error) };
@@ -330,8 +340,12 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
     }
 }
 
-/// Declares what names tell; gives what was declared, and the gateway as it is then, listed.
-async fn settled(context: &Context, plan: &mut Plan, gateway: &Gateway) -> Result<(Vec<String>, Option<Gateway>)> {
+/// Declares what names tell; gives what was declared, and the gateway as it is then, tested.
+async fn settled(
+    context: &Context,
+    plan: &mut Plan,
+    gateway: &Gateway,
+) -> Result<(Vec<String>, Option<(Gateway, report::Test)>)> {
     let settled = claims::settle(plan, gateway).await?;
     if let Some(error) = settled.refusal() {
         return Err(error);
@@ -340,8 +354,8 @@ async fn settled(context: &Context, plan: &mut Plan, gateway: &Gateway) -> Resul
         return Ok((settled.declared, None));
     }
     let anew = plan.open(context).await?;
-    anew.tools(&Filter::default()).await?;
-    Ok((settled.declared, Some(anew)))
+    let report = anew.test().await;
+    Ok((settled.declared, Some((anew, report))))
 }
 
 /// The number of tools, when the gateway's own filter lets none of them through.

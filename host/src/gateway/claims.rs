@@ -33,8 +33,8 @@ impl Uncertain {
         scrub::line(&self.service, 100)
     }
 
-    /// What would make it certain, or let it in.
-    fn remedy(&self) -> String {
+    /// How it becomes certain.
+    fn declaration(&self) -> String {
         let name = self.name();
         match &self.prefix {
             Some(prefix) => {
@@ -44,7 +44,7 @@ impl Uncertain {
                 )
             }
             None => format!(
-                "say which they are, {{\"name\": \"{name}\", \"tools\": [\"…\"]}} in \"declare\" of \"services\", or believe them with \"trust\": \"claims\""
+                "say which they are, {{\"name\": \"{name}\", \"tools\": [\"…\"]}} in \"declare\" of \"services\""
             ),
         }
     }
@@ -129,13 +129,16 @@ pub(super) fn notes(pool: &Pool, listed: &Listed) -> Vec<String> {
     let found = uncertain(listed, |_, verdict| wanted(verdict));
     let words = |found: &Uncertain| {
         let tools = if found.tools == 1 { "1 tool".to_owned() } else { format!("{} tools", found.tools) };
-        let (name, remedy) = (found.name(), found.remedy());
+        let (name, declare) = (found.name(), found.declaration());
+        let word = "only names, or the tools themselves, say that they are from it";
         if left_out {
-            format!("{tools} of {name} left out, since nobody but their names or their own word says that; {remedy}")
+            format!("{tools} of {name} left out: {word}; {declare}, or believe them with \"trust\": \"claims\"")
         } else {
+            // What makes it certain is said where it is simple: the line has an end.
+            let declare = if found.prefix.is_some() { format!("; {declare}") } else { String::new() };
             format!(
-                "{tools} of {name} kept though nobody but their names or their own word says that, since the entry is from before \
-                 and says nothing of \"trust\"; {remedy}, and then write \"trust\": \"certain\""
+                "{tools} of {name} kept, though {word}, since the entry does not say whom to trust; write \"trust\": \"claims\" to keep \
+                 them, or \"trust\": \"certain\" to leave them out{declare}"
             )
         }
     };

@@ -53,6 +53,7 @@ async fn one_flag_is_enough_where_names_tell_and_what_was_declared_is_said() {
             "{}",
             added.stdout
         );
+        assert!(!added.stdout.contains("left out"), "what was just settled is no warning: {}", added.stdout);
         let adopted = home.run(&["adopt", "plain", "--include-service", "github"], WAIT).await.unwrap();
         assert_eq!(adopted.code, Some(0), "{}{}", adopted.stdout, adopted.stderr);
         for name in ["gw", "plain"] {
