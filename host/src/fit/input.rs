@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use pflow_gateway_unseen::hides;
+
 use crate::{json::Node, scrub};
 
 /// Mends a schema in place; gives what was changed, a phrase each.
@@ -66,7 +68,9 @@ impl Mender {
     /// Takes out of a text what nobody sees.
     fn clean(&mut self, keyword: &str, text: &mut Node<'_>) {
         let words = text.as_str().map(|words| words.replace("\r\n", "\n"));
+        // Marks of direction in a text that needs them stay.
         if let Some(words) = words
+            && (hides(&words) || words.contains('\r'))
             && let Cow::Owned(clean) = scrub::text(&words)
             && clean != words
         {
@@ -216,6 +220,7 @@ mod tests {
                 r#"{"properties":{"a":{"description":"x\u001b[2J"}}}"#,
                 "{\"properties\":{\"a\":{\"description\":\"x\u{fffd}[2J\"}}}",
             ),
+            (r#"{"enum":["a"],"enumNames":["A\u200b"]}"#, "{\"enum\":[\"a\"],\"enumNames\":[\"A\u{fffd}\"]}"),
             (r#"{"description":7.0,"title":{"en":"x"}}"#, r#"{"description":"7.0","title":"{\"en\":\"x\"}"}"#),
         ] {
             let (out, changes) = mended(odd);
@@ -233,6 +238,7 @@ mod tests {
             r#"{"type":"object","properties":{"a":{},"b":{"type":[]},"c":{"enum":["x",1,null,true]},"d":{"default":25000000000000000001}}}"#,
             r#"{"properties":{"required":{"type":"string"},"properties":{"type":"object"},"type":{"type":"string"}},"required":[]}"#,
             r##"{"$defs":{"Q":{"properties":{}}},"properties":{"q":{"$ref":"#/$defs/Q"}},"const":null,"default":null,"examples":[true,null]}"##,
+            r#"{"description":"\u0627\u0633\u0645\u200f","properties":{"a":{"title":"\u2764\ufe0f","enumNames":["\u0645\u06cc\u200c\u062e"]}}}"#,
             r#"{"$schema":"http://json-schema.org/draft-07/schema#","definitions":{"x":{"type":"string"}},"items":[{"type":"string"}]}"#,
         ] {
             assert_eq!(mended(good), (good.to_owned(), 0), "{good}");
