@@ -181,8 +181,9 @@ fn description(gateway: &str, tool: &Tool, renames: &Renames) -> String {
         }
         text.push_str(words);
     };
-    if !renames.is_empty() {
-        add(&renames.explain());
+    let renamed = renames.explain();
+    if !renamed.is_empty() {
+        add(&renamed);
     }
     let gateway = scrub::line(gateway, 128);
     match (tool.service.as_deref().map(|service| scrub::line(service, 128)), tool.confidence) {

@@ -90,17 +90,21 @@ impl Renames {
         self.real.is_empty()
     }
 
-    /// A sentence for the tool's description. The names are a gateway's words.
+    /// A sentence for the tool's description; empty where there is nothing to say. The names are a gateway's words. What is only spelled out
+    /// cannot be called otherwise, so nothing is said of it.
     pub(super) fn explain(&self) -> String {
+        let told: Vec<_> = self.real.iter().filter(|real| !scrub::is_hidden_name(real)).collect();
+        if told.is_empty() {
+            return String::new();
+        }
         let mut text = String::from("In pflow, ");
-        for (at, real) in self.real.iter().take(EXPLAINED).enumerate() {
+        for (at, real) in told.iter().take(EXPLAINED).enumerate() {
             let comma = if at > 0 { ", " } else { "" };
             let shown = self.shown(real).unwrap_or(real);
-            let real = if scrub::is_hidden_name(real) { Cow::Owned(scrub::spelled(real)) } else { Cow::Borrowed(real) };
-            let (real, shown) = (scrub::line(&real, 100), scrub::line(shown, 100));
+            let (real, shown) = (scrub::line(real, 100), scrub::line(shown, 100));
             let _ = write!(text, "{comma}the argument \"{real}\" is called \"{shown}\"");
         }
-        let more = self.real.len().saturating_sub(EXPLAINED);
+        let more = told.len().saturating_sub(EXPLAINED);
         if more > 0 {
             let _ = write!(text, ", and {more} more alike");
         }

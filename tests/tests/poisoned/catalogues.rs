@@ -122,7 +122,10 @@ async fn no_honest_catalogue_is_accused() {
     let health = of_each(&health);
     for (name, read) in &corpus {
         assert!(read.finding.is_none(), "{name} is honest");
-        for report in [&run(&home, &["tools", name, "--json"]).await, health[name]] {
+        let tools = run(&home, &["tools", name, "--json"]).await;
+        let harmed = tools["warnings"].as_array().unwrap().iter().any(|w| w.as_str().unwrap().contains("nobody sees"));
+        assert!(!harmed, "{name}: {tools}");
+        for report in [&tools, health[name]] {
             let accused = accusations(report);
             assert!(accused.is_empty(), "{name} ({}): {accused:?}", read.what);
         }
