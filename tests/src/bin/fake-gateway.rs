@@ -36,7 +36,7 @@ struct Command {
 enum What {
     /// Any MCP server. On stdin: {"do":"lose-sessions"}, {"do":"service","name":"github","state":"gone"},
     /// {"do":"rotate","token":"new"}, {"do":"separator","value":"-"}, {"do":"services","value":["github","x:20"]}, {"do":"list-changed"},
-    /// {"do":"define","service":"github","tool":"create_issue","set":{"description":"other","annotations":null}}.
+    /// `{"do":"define","service":"github","tool":"create_issue","set":{"description":"other","annotations":null}}`.
     Generic(GenericArgs),
     /// Docker MCP Gateway. On stdin: {"do":"backend","name":"slack","state":"down"}, {"do":"restart-backend","name":"slack"},
     /// {"do":"restart","token":"new"}, {"do":"wake"}.
