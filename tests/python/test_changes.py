@@ -9,11 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pflow_gateway
 import pytest
 from conftest import FakeGateway, Pflow
 from gateway import Gateway
-
-import pflow_gateway
 from pflow_gateway import errors
 
 Start = Callable[..., FakeGateway]
