@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pflow_gateway
 import pytest
 from conftest import FakeGateway, Pflow
+from gateway import Gateway
+from pflow_gateway import errors
 
 Start = Callable[..., FakeGateway]
 
@@ -167,9 +171,6 @@ def test_a_refused_call_is_an_error_that_says_what_to_do(stand: Callable[[str | 
 def test_python_is_refused_too(
     fake_gateway: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_cache: Path
 ) -> None:
-    import pflow_gateway  # noqa: PLC0415
-    from pflow_gateway import errors  # noqa: PLC0415
-
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(shared_cache))
     server = fake_gateway("generic", "--services", "github")
@@ -192,10 +193,6 @@ def test_python_is_refused_too(
 def test_the_monitor_tells_of_it_on_its_page_in_metrics_and_json(
     fake_gateway: Start, tmp_path: Path, shared_cache: Path
 ) -> None:
-    import urllib.request  # noqa: PLC0415
-
-    from gateway import Gateway  # noqa: PLC0415
-
     server = fake_gateway("generic", "--services", "github")
     gateway = Gateway(tmp_path / "home", shared_cache, server.url)
     gateway.health()
@@ -205,7 +202,7 @@ def test_the_monitor_tells_of_it_on_its_page_in_metrics_and_json(
     try:
 
         def get(path: str) -> str:
-            with urllib.request.urlopen(url.rstrip("/") + path, timeout=60) as answer:  # noqa: S310
+            with urllib.request.urlopen(url.rstrip("/") + path, timeout=60) as answer:
                 return str(answer.read().decode())
 
         def told() -> str | None:
