@@ -88,7 +88,6 @@ fn milliseconds(ms: Option<f64>) -> String {
 }
 
 /// `test`.
-#[cfg(test)]
 pub(super) fn test(report: &Test) -> String {
     test_of(&report.gateway, &report.url) + &rest_of_test(report, &[])
 }
