@@ -30,7 +30,7 @@ checks! { Filter:
         "a claimed and a guessed tool of github left out, kept with claims, and kept where no service is included";
     spells_out_pretenders, "filter.rules",
         "includes a name in disguise only by its exact spelling",
-        "github kept by g*, g\u{456}thub and git\u{200b}hub left out, and kept when spelled out";
+        "github kept by g*; with a Cyrillic letter or a zero-width space in it left out, and kept when spelled out";
     excludes_services, "filter.rules.exclude-services",
         "leaves out tools of excluded services",
         "slack left out, github and a tool without a service kept";
