@@ -20,8 +20,12 @@ pub fn run(text: &str) {
     if text.contains("$serde_json::private") {
         return;
     }
-    assert_eq!(json_rpc::is_json(text), serde_json::from_str::<Value>(text).is_ok(), "two judges, one judgement");
-    assert_eq!(json_rpc::is_object(text), serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_object()));
+    let second = serde_json::from_str::<Value>(text);
+    // A number that no double holds is JSON, and is carried as it was written; `Value` cannot have it.
+    if !second.as_ref().is_err_and(|error| error.to_string().starts_with("number out of range")) {
+        assert_eq!(json_rpc::is_json(text), second.is_ok(), "two judges, one judgement");
+        assert_eq!(json_rpc::is_object(text), second.is_ok_and(|value| value.is_object()));
+    }
     if let Ok(messages) = json_rpc::read(text) {
         assert!(messages.len() <= text.len(), "bounded by what came");
         if let Ok(value) = serde_json::from_str::<Value>(text) {
