@@ -41,7 +41,9 @@ pub(crate) fn test(options: &Options) -> Result {
     let dist = build::dist()?;
     build::reproducible(&component)?;
     say("Rust tests");
-    run(release("test", &component).arg("--workspace").env("PFLOW_GATEWAY_BIN", dist.folder.join("pflow-gateway")))?;
+    run(release("test", &component)
+        .args(["--workspace", "--no-fail-fast"])
+        .env("PFLOW_GATEWAY_BIN", dist.folder.join("pflow-gateway")))?;
     // Most targets are new and were not searched for a minute yet (docs/decisions/0010-fuzzing.md): until then only who asks for it gets it.
     if std::env::var_os("FUZZ_SECONDS").is_some() {
         fuzz::some_seconds(&component)?;
