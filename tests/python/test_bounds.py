@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -96,6 +99,16 @@ OF_LISTS = ("tools --json", "health", "serve")
 OF_CALLS = ("call", "serve")
 
 
+# The system counts what a process had before its exec too: forked from here, a child would begin with all that the shapes take.
+LAUNCHER = """
+import json, os, sys
+pid = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+with open(sys.argv[1], "w") as file:
+    json.dump([os.waitstatus_to_exitcode(status), usage.ru_maxrss, usage.ru_utime + usage.ru_stime], file)
+"""
+
+
 class Measured:
     """A child, ended by itself or after its time; what the system counted."""
 
@@ -104,13 +117,17 @@ class Measured:
     ) -> None:
         started = time.monotonic()
         out = subprocess.PIPE if messages else subprocess.DEVNULL
-        child = subprocess.Popen(argv, env=env, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE)
+        counted = tempfile.NamedTemporaryFile("r", suffix=".json")
+        launched = [sys.executable, "-ISc", LAUNCHER, counted.name, *argv]
+        child = subprocess.Popen(
+            launched, env=env, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE, start_new_session=True
+        )
         errors: list[bytes] = []
         assert child.stderr
         reader = threading.Thread(target=lambda stream=child.stderr: errors.append(stream.read()))
         reader.start()
         self.answers: list[bytes] = []
-        alarm = threading.Timer(3 * (TIMEOUT + LATE), child.kill)
+        alarm = threading.Timer(3 * (TIMEOUT + LATE), os.killpg, (child.pid, signal.SIGKILL))
         alarm.start()
         assert child.stdin
         if messages:
@@ -123,14 +140,15 @@ class Measured:
         child.stdin.close()
         if child.stdout:
             child.stdout.close()
-        _, status, usage = os.wait4(child.pid, 0)
+        launcher = child.wait()
         self.took = time.monotonic() - started
         alarm.cancel()
         reader.join()
         child.stderr.close()
-        self.code = child.returncode = os.waitstatus_to_exitcode(status)
-        self.peak = usage.ru_maxrss * 1024
-        self.cpu = usage.ru_utime + usage.ru_stime
+        assert launcher == 0, f"ended after {self.took:.0f} s: {errors[0].decode(errors='replace')[-2000:]}"
+        with counted:
+            self.code, peak, self.cpu = json.load(counted)
+        self.peak = peak * 1024
         self.said = errors[0].decode(errors="replace")
 
     def within(self, operations: int) -> None:
