@@ -25,7 +25,7 @@ fn runtime(limits: Limits) -> Arc<Runtime> {
 
 async fn converse(stand: &Stand, attack: &str, targets: &str) -> Result<String, Failure> {
     let mut conversation =
-        Conversation::start(&stand.runtime, stand.egress(&[], &[]), Arc::new(Heard::default()), PATIENCE).await?;
+        Conversation::start(&stand.runtime, stand.egress(&[], &["/x"]), Arc::new(Heard::default()), PATIENCE).await?;
     conversation.open(&endpoint(format!("{}?attack={attack}", stand.server.url())), None, PATIENCE).await?;
     conversation.call_tool(&call(targets.into()), PATIENCE).await.map(|outcome| outcome.result)
 }

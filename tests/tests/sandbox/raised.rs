@@ -84,7 +84,14 @@ async fn too_small_headers_name_their_setting() {
 
 #[tokio::test]
 async fn too_small_an_operation_names_its_setting() {
-    refused("operation_body_bytes", 1_000).await;
+    refused("operation_body_bytes", 200).await;
+}
+
+/// Where it lasts for some pages, those are kept, and the list is known not to be whole.
+#[tokio::test]
+async fn an_operation_that_ends_within_the_list_leaves_a_part_of_it() {
+    let some = listing(json!({"operation_body_bytes": 1_000})).await.unwrap();
+    assert!((1..10).contains(&some), "{some}");
 }
 
 #[tokio::test]
