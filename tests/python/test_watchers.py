@@ -5,7 +5,9 @@ Two monitors that are killed at any moment, `health --watch`, `health` by hand, 
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import random
 import subprocess
 import threading
@@ -37,7 +39,12 @@ class Told:
 
     def alerts(self) -> list[dict[str, Any]]:
         text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
-        return [json.loads(line) for line in text.splitlines() if line]
+        alerts = []
+        # One that was cut, by the end of its watcher or by this look, is none: it is told again, perhaps on the same line.
+        for piece in re.split(r'(?=\{"id":)', text):
+            with contextlib.suppress(json.JSONDecodeError):
+                alerts.append(json.loads(piece))
+        return alerts
 
     def changes(self) -> dict[str, list[str]]:
         """The states that each service was told to have, in order; an alert that came twice is one."""
