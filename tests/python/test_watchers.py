@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import random
+import re
 import subprocess
 import threading
 import time
