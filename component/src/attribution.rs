@@ -198,6 +198,10 @@ impl<'a> Ladder<'a> {
     }
 
     fn reported(&self, tool: &Tool) -> Option<Provenance> {
+        // Control tools stay the gateway's, whoever lists them.
+        if self.product.is_control_tool(&tool.name) {
+            return None;
+        }
         let Reported { service, original_name, evidence, .. } = self.report.tools.get(&tool.name)?.clone();
         Some(Provenance {
             service: Some(service),
@@ -227,14 +231,15 @@ impl<'a> Ladder<'a> {
     #[must_use]
     pub fn refused(&self, tool: &Tool, known: &Provenance) -> Option<String> {
         let Said { service, member, .. } = said(tool)?;
-        if known.service.as_deref() == Some(&service) {
+        // However it is written: it is the same word.
+        if known.service.as_deref().is_some_and(|known| known.to_lowercase() == service.to_lowercase()) {
             return None;
         }
         let shown = names::shown(&service);
         let why = match self.closed.get(&names::look(&service))? {
             Closed::Declared => format!("what is from \"{shown}\" is declared, and this tool is not"),
             Closed::Reported => {
-                format!("the gateway itself says what is from \"{shown}\", and does not name this tool")
+                format!("the gateway itself tells of \"{shown}\", and does not say that this tool is from there")
             }
             Closed::Own => "that is the gateway itself".to_owned(),
         };

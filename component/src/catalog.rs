@@ -84,6 +84,9 @@ fn outcomes(meta: &str, report: &mut Report) {
         return;
     };
     for (name, outcome) in meta.outcomes {
+        if text::name(&name).is_empty() {
+            continue;
+        }
         let words =
             outcome.get("status").and_then(serde_json::Value::as_str).or_else(|| outcome.as_str()).unwrap_or_default();
         let status = match words {
@@ -124,6 +127,9 @@ fn assigned(meta: &str, report: &mut Report) {
     };
     for (name, tools) in meta.services {
         let service = text::name(&name);
+        if service.is_empty() {
+            continue;
+        }
         let evidence = format!("{SOURCE} says \"{service}\"");
         let tools = tools.get("tools").unwrap_or(&tools).as_array();
         for tool in tools.into_iter().flatten().filter_map(serde_json::Value::as_str) {

@@ -251,6 +251,7 @@ pub fn by_fault(fault: &RpcFault, status: u16, context: &Context<'_>) -> Error {
     }
     if let Some(words) = words_of_failure(fault) {
         return match words {
+            _ if calling && context.product.may_be_of_the_tool(fault) => upstream(words, Delivery::MaybeDelivered),
             _ if calling => upstream(words, delivery_of(words, &message)),
             Status::AuthRequired => Error::AuthRequired(refusal(Delivery::NotDelivered)),
             Status::Forbidden => Error::Forbidden(refusal(Delivery::NotDelivered)),

@@ -199,7 +199,11 @@ impl Conversation {
             }
             // A limit is the user's own: who set it wants to hear of it, and can raise it.
             let limited = matches!(error, Error::Limit(_));
-            if limited || before == Before::Nothing || (may_be_mended(&error) && self.read_page(None).is_err()) {
+            // Who says when to ask again is not asked for anything else before.
+            let waits =
+                matches!(&error, Error::RateLimited(limit) if limit.retry_after.is_some_and(|seconds| seconds > 0));
+            if limited || waits || before == Before::Nothing || (may_be_mended(&error) && self.read_page(None).is_err())
+            {
                 return Err(error);
             }
             Ok(Fetched::Unread(classify::in_short(&error)))

@@ -154,6 +154,8 @@ pub trait Outside {
     fn listen(&self, request: Request) -> bool;
     /// Closes that stream.
     fn stop_listening(&self);
+    /// The stream itself, which is not listened to beside others any more.
+    fn take_listening(&self) -> Option<Response>;
     /// Waits.
     fn sleep(&self, duration: Duration);
     /// Seconds since 1970-01-01 UTC.

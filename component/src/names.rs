@@ -2,7 +2,10 @@
 //! Takes names of services and tools; gives their look (UTS 39), and what is odd about one. Must never change a name: what is sent and
 //! compared stays as it came.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use pflow_gateway_unseen::{Verdict, verdicts};
 use unicode_normalization::UnicodeNormalization as _;
@@ -83,10 +86,10 @@ pub fn intruder(name: &str) -> Option<(char, String)> {
         if !latin || word.is_single_script() {
             return None;
         }
-        let mut foreign = word.chars().filter(|c| !c.is_ascii()).peekable();
-        let first = *foreign.peek()?;
+        let first = word.chars().find(|c| !c.is_ascii())?;
+        let foreign: BTreeSet<char> = word.chars().filter(|c| !c.is_ascii()).take(LOOKED_AT).collect();
         let twin = |c: char| Some(look(&c.to_string())).filter(|twin| twin.is_ascii() && !twin.is_empty());
-        foreign.all(|c| twin(c).is_some()).then(|| Some((first, twin(first)?)))?
+        foreign.iter().all(|c| twin(*c).is_some()).then(|| Some((first, twin(first)?)))?
     })
 }
 
@@ -102,15 +105,12 @@ pub fn is_disguised(name: &str) -> bool {
     !name.is_ascii() && (!unseen(name).is_empty() || intruder(name).is_some())
 }
 
-/// Names that look alike, those of one look together; only looks that several names have.
+/// Names that look alike, those of one look together; only looks that several names have. Takes each name once.
 #[must_use]
 pub fn alike<'n>(names: impl Iterator<Item = &'n str>) -> Vec<Vec<&'n str>> {
-    let mut looks: BTreeMap<Cow<'n, str>, Vec<&'n str>> = BTreeMap::new();
+    let mut looks: BTreeMap<String, Vec<&'n str>> = BTreeMap::new();
     for name in names {
-        let same = looks.entry(look(name).into()).or_default();
-        if !same.contains(&name) {
-            same.push(name);
-        }
+        looks.entry(look(name)).or_default().push(name);
     }
     looks.into_values().filter(|names| names.len() > 1).collect()
 }

@@ -9,8 +9,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +19,7 @@ from typing import Any
 import pytest
 from conftest import Pflow, needed
 from exact import Exact, tool
+from measured import Launched
 
 MIB = 1024 * 1024
 # Promised by docs/security.md.
@@ -99,16 +98,6 @@ OF_LISTS = ("tools --json", "health", "serve")
 OF_CALLS = ("call", "serve")
 
 
-# The system counts what a process had before its exec too: forked from here, a child would begin with all that the shapes take.
-LAUNCHER = """
-import json, os, sys
-pid = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
-_, status, usage = os.wait4(pid, 0)
-with open(sys.argv[1], "w") as file:
-    json.dump([os.waitstatus_to_exitcode(status), usage.ru_maxrss, usage.ru_utime + usage.ru_stime], file)
-"""
-
-
 class Measured:
     """A child, ended by itself or after its time; what the system counted."""
 
@@ -117,11 +106,8 @@ class Measured:
     ) -> None:
         started = time.monotonic()
         out = subprocess.PIPE if messages else subprocess.DEVNULL
-        counted = tempfile.NamedTemporaryFile("r", suffix=".json")
-        launched = [sys.executable, "-ISc", LAUNCHER, counted.name, *argv]
-        child = subprocess.Popen(
-            launched, env=env, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE, start_new_session=True
-        )
+        launched = Launched(argv, env, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE)
+        child = launched.process
         errors: list[bytes] = []
         assert child.stderr
         reader = threading.Thread(target=lambda stream=child.stderr: errors.append(stream.read()))
@@ -140,15 +126,13 @@ class Measured:
         child.stdin.close()
         if child.stdout:
             child.stdout.close()
-        launcher = child.wait()
+        usage = launched.usage()
         self.took = time.monotonic() - started
         alarm.cancel()
         reader.join()
         child.stderr.close()
-        assert launcher == 0, f"ended after {self.took:.0f} s: {errors[0].decode(errors='replace')[-2000:]}"
-        with counted:
-            self.code, peak, self.cpu = json.load(counted)
-        self.peak = peak * 1024
+        assert usage, f"ended after {self.took:.0f} s: {errors[0].decode(errors='replace')[-2000:]}"
+        self.code, self.peak, self.cpu = usage
         self.said = errors[0].decode(errors="replace")
 
     def within(self, operations: int) -> None:

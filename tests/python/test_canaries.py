@@ -180,7 +180,8 @@ class Played:
     def arguments(self, pid: int) -> None:
         """What every user of the machine sees of a process and its children."""
         for one in [pid, *children(pid)]:
-            self.places["arguments"].append(Path(f"/proc/{one}/cmdline").read_text(encoding="utf-8"))
+            with contextlib.suppress(OSError):
+                self.places["arguments"].append(Path(f"/proc/{one}/cmdline").read_text(encoding="utf-8"))
 
     def monitor(self) -> None:
         """What the monitor serves, and what it prints."""
@@ -231,7 +232,9 @@ def children(pid: int) -> list[int]:
     """The processes that this one started and that still run."""
     found = []
     for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
-        found += [int(child) for child in tasks.read_text(encoding="ascii").split()]
+        # Threads end at any time.
+        with contextlib.suppress(OSError):
+            found += [int(child) for child in tasks.read_text(encoding="ascii").split()]
     return found
 
 

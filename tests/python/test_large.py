@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Callable
 
 import pytest
 from conftest import FakeGateway, Pflow, needed
 from exact import Exact, tool
+from measured import Launched
 
 MIB = 1024 * 1024
 
@@ -17,12 +17,12 @@ MIB = 1024 * 1024
 DENSE = 10_000_000
 
 
-def used(child: subprocess.Popen[bytes]) -> tuple[int, float]:
+def used(child: Launched) -> tuple[int, float]:
     """Bytes at the peak, and seconds of CPU, of a child that ended well."""
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    assert child.returncode == 0
-    return usage.ru_maxrss * 1024, usage.ru_utime + usage.ru_stime
+    usage = child.usage()
+    assert usage
+    assert usage.code == 0
+    return usage.peak, usage.cpu
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +34,8 @@ def dense() -> str:
 def test_a_call_of_thirty_megabytes_of_small_values(pflow: Pflow, dense: str, flags: list[str]) -> None:
     result = f'{{"content":[{{"type":"text","text":"x"}}],"structuredContent":{{"rows":[{dense}]}}}}'
     with Exact({"big": result}) as exact:
-        child = subprocess.Popen(
-            [needed("PFLOW_GATEWAY_BIN"), "call", exact.url, "big", *flags], env=pflow.env, stdout=subprocess.DEVNULL
-        )
-        peak, cpu = used(child)
+        argv = [needed("PFLOW_GATEWAY_BIN"), "call", exact.url, "big", *flags]
+        peak, cpu = used(Launched(argv, pflow.env, stdout=subprocess.DEVNULL))
     assert peak < 512 * MIB, f"{peak // MIB} MiB"
     # Most of it is the sandbox's; a minute and more is what a bound that is missing looks like.
     assert cpu < 30, f"{cpu} s"
@@ -56,13 +54,11 @@ def test_serve_passes_thirty_megabytes_of_small_values_on(pflow: Pflow, dense: s
     result = f'{{"content":[{{"type":"text","text":"x"}}],"structuredContent":[{dense}]}}' if what == "result" else "{}"
     with Exact({"big": result}, tools) as exact:
         pflow.configure({"gw": {"command": "pflow-gateway", "args": ["serve", "gw"], "gateway": {"url": exact.url}}})
-        child = subprocess.Popen(
-            [needed("PFLOW_GATEWAY_BIN"), "serve", "gw"],
-            env=pflow.env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+        argv = [needed("PFLOW_GATEWAY_BIN"), "serve", "gw"]
+        serve = Launched(
+            argv, pflow.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
+        child = serve.process
         assert child.stdin
         assert child.stdout
         asked = "tools/call" if what == "result" else "tools/list"
@@ -76,7 +72,7 @@ def test_serve_passes_thirty_megabytes_of_small_values_on(pflow: Pflow, dense: s
             assert b'"result"' in answer[:60], answer[:500]
         child.stdin.close()
         child.stdout.close()
-        peak, cpu = used(child)
+        peak, cpu = used(serve)
     if what == "schema":
         assert b'"big"' in answer, "the other tool is shown"
         assert len(answer) < MIB, "the one that is too large is not"
@@ -91,14 +87,11 @@ def test_a_result_of_sixteen_mebibytes_sent_twice_costs_a_few_times_its_size(
 ) -> None:
     gateway = fake_gateway("generic")
     arguments = json.dumps({"bytes": 16 * MIB, "structured": True})
-    child = subprocess.Popen(
-        [pflow.binary.parent / "pflow-gateway", "call", gateway.url, "lab__big", "--args", arguments],
-        env=pflow.env,
-        stdout=subprocess.PIPE,
-    )
-    assert child.stdout is not None
-    assert len(child.stdout.read()) == 16 * MIB + 1
-    child.stdout.close()
+    argv = [pflow.binary.parent / "pflow-gateway", "call", gateway.url, "lab__big", "--args", arguments]
+    child = Launched(argv, pflow.env, stdout=subprocess.PIPE)
+    assert child.process.stdout is not None
+    assert len(child.process.stdout.read()) == 16 * MIB + 1
+    child.process.stdout.close()
     peak, _ = used(child)
     # 32 MiB come over the wire; Python and the compiled component take 60 MiB by themselves. Seen: 327 MiB.
     assert peak < 400 * MIB, f"{peak // MIB} MiB"

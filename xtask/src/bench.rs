@@ -8,7 +8,7 @@ use clap::Args;
 use crate::{
     build,
     python::{Venv, Version},
-    shell::{Doing as _, Result, cargo, command, output, root, run, say, target},
+    shell::{Doing as _, Result, cargo, command, output, root, run, say, succeeds, target},
 };
 
 #[derive(Args)]
@@ -64,6 +64,8 @@ impl Other {
         let sources = folder.join(format!("{}-sources", self.commit));
         fs::create_dir_all(&folder).doing(format!("cannot make {}", folder.display()))?;
         say(format!("The program of {}, built in {}", self.commit, folder.display()));
+        // Of a run that was interrupted.
+        succeeds(command("git").args(["worktree", "remove", "--force"]).arg(&sources));
         run(command("git").args(["worktree", "add", "--force", "--detach"]).arg(&sources).arg(&self.commit))?;
         let built = run(cargo()
             .args(["xtask", "build"])

@@ -25,7 +25,8 @@ const TOGETHER: usize = 2;
 #[derive(Args)]
 pub(crate) struct Options {
     /// Seconds for each target
-    #[arg(long, env = "FUZZ_SECONDS", default_value_t = SECONDS)]
+    // To libFuzzer 0 is no limit at all.
+    #[arg(long, env = "FUZZ_SECONDS", default_value_t = SECONDS, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
     /// Only these; none: all of them
     targets: Vec<String>,
@@ -69,7 +70,11 @@ pub(crate) fn fuzz(options: &Options, component: &Path) -> Result {
 
 /// As CI runs it, within `cargo xtask test`.
 pub(crate) fn some_seconds(component: &Path) -> Result {
-    let seconds = std::env::var("FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(SECONDS);
+    let seconds = std::env::var("FUZZ_SECONDS")
+        .ok()
+        .and_then(|seconds| seconds.parse().ok())
+        .filter(|seconds| *seconds > 0)
+        .unwrap_or(SECONDS);
     fuzz(&Options { seconds, targets: Vec::new() }, component)
 }
 

@@ -30,7 +30,12 @@ pub(crate) struct Crates {
 impl Crates {
     /// As cargo resolves them.
     pub(crate) fn read() -> Result<Self> {
-        let said = output(cargo().args(["metadata", "--locked", "--format-version", "1"]))?;
+        let about = output(command("rustc").arg("-vV"))?;
+        let host = about.lines().find_map(|line| line.strip_prefix("host: "));
+        let host = host.ok_or_else(|| Failure("rustc -vV does not say for which host it is".into()))?;
+        // The program's platform and the component's: what only others need is not in them.
+        let platforms = ["--filter-platform", host, "--filter-platform", "wasm32-wasip2"];
+        let said = output(cargo().args(["metadata", "--locked", "--format-version", "1"]).args(platforms))?;
         let lock = fs::read_to_string(root().join("Cargo.lock")).doing("cannot read Cargo.lock")?;
         Self::of(&said, &lock)
     }
@@ -67,7 +72,13 @@ impl Crates {
                     .is_some_and(|kinds| kinds.iter().any(|kind| member(kind, "kind").is_null()))
             };
             let parts = member(node, "deps").as_array().map(Vec::as_slice).unwrap_or_default().iter().filter(linked);
-            let parts: BTreeSet<String> = parts.filter_map(|dep| text(dep, "pkg")).collect();
+            // A macro runs in the compiler.
+            let is_macro = |id: &String| {
+                let targets = all.get(id).and_then(|package| member(package, "targets").as_array());
+                let kinds = targets.into_iter().flatten().filter_map(|target| member(target, "kind").as_array());
+                kinds.flatten().any(|kind| kind == "proc-macro")
+            };
+            let parts: BTreeSet<String> = parts.filter_map(|dep| text(dep, "pkg")).filter(|id| !is_macro(id)).collect();
             open.extend(parts.iter().cloned());
             crates.edges.insert(id, parts);
         }
@@ -229,9 +240,7 @@ mod tests {
     use crate::shell::target;
 
     fn crates() -> Crates {
-        // What is built is here already.
-        let said = output(cargo().args(["metadata", "--locked", "--offline", "--format-version", "1"])).unwrap();
-        Crates::of(&said, &fs::read_to_string(root().join("Cargo.lock")).unwrap()).unwrap()
+        Crates::read().unwrap()
     }
 
     fn references(bom: &Value) -> BTreeSet<String> {
@@ -257,6 +266,8 @@ mod tests {
         let named = |name: &str| references.iter().any(|one| one.starts_with(&format!("pkg:cargo/{name}@")));
         assert!(named("wasmtime") && named("rustls") && named("wit-bindgen") && named("pyo3"));
         assert!(!named("insta") && !named("proptest") && !named("xtask"), "what only tests it is not in it");
+        assert!(!named("serde_derive") && !named("syn"), "macros run in the compiler");
+        assert_eq!(named("schannel"), cfg!(windows), "what another system needs is not in it");
         let dependencies = bom["dependencies"].as_array().unwrap();
         assert_eq!(dependencies.len(), references.len());
         for dependency in dependencies {

@@ -41,6 +41,47 @@ pub(super) fn recognise(seen: &Seen<'_>) -> Option<String> {
     (seen.server.name == SERVER_NAME).then(|| format!("serverInfo.name is \"{SERVER_NAME}\""))
 }
 
+/// `calling "tools/call": …` is a service's own error, whatever it says there, unless the gateway could not send it.
+fn is_of_the_service(text: &str) -> bool {
+    text.strip_prefix("calling \"tools/call\": ").is_some_and(|rest| !rest.starts_with("sending \""))
+}
+
+/// What the gateway's own words come to. Most are said before anything was sent.
+fn of_the_gateway(text: &str) -> Option<Judgement> {
+    if contains(text, "a secret is being passed") {
+        return Some(Judgement::Refused(Delivery::NotDelivered));
+    }
+    if contains(text, "a secret is being returned") {
+        return Some(Judgement::Refused(Delivery::MaybeDelivered));
+    }
+    if contains(text, "invalid during session initialization") {
+        return Some(Judgement::Session(Delivery::NotDelivered));
+    }
+    // A restarted service poisons this gateway session for good; a new one works at once. The first text is the service's
+    // own 404 to this very POST (go-sdk streamable.go), the second comes before anything is written (jsonrpc2/wire.go).
+    let refused_by_service = contains(text, "failed to connect (session id") && contains(text, "session not found");
+    if refused_by_service || contains(text, "client is closing") {
+        return Some(Judgement::Session(Delivery::NotDelivered));
+    }
+    if contains(text, POLICY_DENIED) || contains(text, POLICY_UNKNOWN) {
+        return Some(Judgement::Service(Status::Forbidden, Delivery::NotDelivered));
+    }
+    if contains(text, NOT_CONFIGURED) {
+        return Some(Judgement::Service(Status::Disabled, Delivery::NotDelivered));
+    }
+    // A container is started for each call; without the daemon there is none.
+    if contains(text, "cannot connect to the docker daemon") {
+        return Some(Judgement::Service(Status::Unreachable, Delivery::NotDelivered));
+    }
+    // Where the way to it failed the gateway says `sending`, `rejected by transport` or `failed to connect`.
+    let on_the_way = ["rejected by transport", "failed to connect", "dial tcp", "sending \""];
+    if on_the_way.iter().any(|words| contains(text, words)) {
+        let status = classify::words(text).unwrap_or(Status::Unreachable);
+        return Some(Judgement::Service(status, classify::delivery_of(status, text)));
+    }
+    None
+}
+
 impl Product for Docker {
     fn is_control_tool(&self, name: &str) -> bool {
         CONTROL_TOOLS.contains(&name) || name.starts_with("code-mode-")
@@ -52,37 +93,10 @@ impl Product for Docker {
 
     fn judge_fault(&self, fault: &RpcFault) -> Option<Judgement> {
         let text = fault.message.as_str();
-        if contains(text, "a secret is being passed") {
-            return Some(Judgement::Refused(Delivery::NotDelivered));
-        }
-        if contains(text, "a secret is being returned") {
-            return Some(Judgement::Refused(Delivery::MaybeDelivered));
-        }
-        if contains(text, "invalid during session initialization") {
-            return Some(Judgement::Session(Delivery::NotDelivered));
-        }
-        // A restarted service poisons this gateway session for good; a new one works at once. The first text is the service's
-        // own 404 to this very POST (go-sdk streamable.go), the second comes before anything is written (jsonrpc2/wire.go).
-        let refused_by_service = contains(text, "failed to connect (session id") && contains(text, "session not found");
-        if refused_by_service || contains(text, "client is closing") {
-            return Some(Judgement::Session(Delivery::NotDelivered));
-        }
-        if contains(text, POLICY_DENIED) || contains(text, POLICY_UNKNOWN) {
-            return Some(Judgement::Service(Status::Forbidden, Delivery::NotDelivered));
-        }
-        if contains(text, NOT_CONFIGURED) {
-            return Some(Judgement::Service(Status::Disabled, Delivery::NotDelivered));
-        }
-        // A container is started for each call; without the daemon there is none.
-        if contains(text, "cannot connect to the docker daemon") {
-            return Some(Judgement::Service(Status::Unreachable, Delivery::NotDelivered));
-        }
-        // `calling "tools/call": …` is a service's own error; the gateway adds `sending`, `rejected by transport`
-        // or `failed to connect` where the way to it failed.
-        let on_the_way = ["rejected by transport", "failed to connect", "dial tcp", "sending \""];
-        if on_the_way.iter().any(|words| contains(text, words)) {
-            let status = classify::words(text).unwrap_or(Status::Unreachable);
-            return Some(Judgement::Service(status, classify::delivery_of(status, text)));
+        if !is_of_the_service(text)
+            && let Some(judgement) = of_the_gateway(text)
+        {
+            return Some(judgement);
         }
         // The service's process ended during the call.
         if text.ends_with("EOF") {
@@ -93,6 +107,10 @@ impl Product for Docker {
             let status = classify::words(text).unwrap_or(Status::UpstreamError);
             Judgement::Service(status, Delivery::MaybeDelivered)
         })
+    }
+
+    fn may_be_of_the_tool(&self, fault: &RpcFault) -> bool {
+        is_of_the_service(&fault.message)
     }
 
     fn service_in_fault(&self, fault: &RpcFault) -> Option<String> {

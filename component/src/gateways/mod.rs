@@ -31,6 +31,11 @@ pub trait Product {
         None
     }
 
+    /// Whether the tool itself may have written a JSON-RPC error: then its words say nothing of what ran before.
+    fn may_be_of_the_tool(&self, _fault: &RpcFault) -> bool {
+        false
+    }
+
     /// The service that a JSON-RPC error of this product names.
     fn service_in_fault(&self, _fault: &RpcFault) -> Option<String> {
         None

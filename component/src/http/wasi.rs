@@ -72,6 +72,12 @@ impl Outside for Host {
         *self.beside.borrow_mut() = None;
     }
 
+    fn take_listening(&self) -> Option<Response> {
+        let body = self.beside.borrow_mut().take()?;
+        let headers = Headers::new(vec![("content-type".to_owned(), "text/event-stream".to_owned())]);
+        Some(Response { status: 200, headers, body: Box::new(Here { body, beside: Rc::clone(&self.beside) }) })
+    }
+
     fn sleep(&self, duration: Duration) {
         wasi::clocks::monotonic_clock::subscribe_duration(nanoseconds(duration)).block();
     }

@@ -92,6 +92,7 @@ pub fn read_all(max_pages: u32, mut fetch: impl FnMut(Option<&str>, Before) -> R
             // A server that knows no cursors answers with its first page for ever. With an empty one it means that there is no more.
             if cursor.as_deref() != Some("") {
                 let number = text::count(pages(listing.pages), "page");
+                listing.cut = true;
                 listing.warnings.push(Warning {
                     concern: Concern::RepeatedCursor,
                     subject: None,
@@ -114,6 +115,7 @@ pub fn read_all(max_pages: u32, mut fetch: impl FnMut(Option<&str>, Before) -> R
             return Ok(listing);
         };
         if !seen.insert(next.clone()) {
+            listing.cut = true;
             listing.warnings.push(Warning {
                 concern: Concern::RepeatedCursor,
                 subject: None,
@@ -126,6 +128,7 @@ pub fn read_all(max_pages: u32, mut fetch: impl FnMut(Option<&str>, Before) -> R
             return Ok(listing);
         }
         if listing.pages >= max_pages.max(1) {
+            listing.cut = true;
             listing.warnings.push(Warning {
                 concern: Concern::PageLimit,
                 subject: None,

@@ -253,8 +253,10 @@ pub(super) fn standing(outside: &dyn Outside, ask: &Ask<'_>) -> Option<Response>
     if ask.dialogue == Dialogue::AnswersOnly || !has_session {
         return None;
     }
-    // A session has one such stream at most.
-    outside.stop_listening();
+    // A session has one such stream at most, and what is open may have the answer already.
+    if let Some(open) = outside.take_listening() {
+        return Some(open);
+    }
     outside.log(Level::Debug, "sse", "accepted without an answer; asking for the stream on which it may come");
     let response = outside.send(Request { within: ask.within, ..listening(ask.url, &ask.headers) }).ok()?;
     let is_stream = response.headers.media_type().as_deref() == Some("text/event-stream");

@@ -33,6 +33,8 @@ enum Backend {
 struct Docker {
     tools: Vec<Value>,
     backend: Backend,
+    /// Code and text of the answer to every call, in the place of the backend's.
+    says: Option<(i64, String)>,
     sessions: Vec<String>,
     opened: usize,
 }
@@ -42,6 +44,7 @@ impl Docker {
         Self {
             tools: names.iter().map(|name| tool(name)).collect(),
             backend: Backend::Well,
+            says: None,
             sessions: vec![],
             opened: 0,
         }
@@ -129,6 +132,9 @@ impl Docker {
         let name = seen.body["params"]["name"].as_str().unwrap();
         if !self.tools.iter().any(|tool| tool["name"] == name) {
             return Self::fail(seen, -32_602, &format!("unknown tool \"{name}\""));
+        }
+        if let Some((code, text)) = &self.says {
+            return Self::fail(seen, *code, text);
         }
         match self.backend {
             Backend::Well => Self::say(seen, &json!({"content": [{"type": "text", "text": "sent"}]})),
@@ -333,6 +339,33 @@ fn the_secret_blocker_is_a_refusal_and_says_whether_the_tool_ran() {
     assert_eq!((refusal.http_status, refusal.delivery), (200, Delivery::NotDelivered));
     let Error::Forbidden(refusal) = error(Backend::SecretOut) else { panic!() };
     assert_eq!(refusal.delivery, Delivery::MaybeDelivered);
+}
+
+/// A service behind says what the gateway says too, in an error of its own: it ran.
+#[test]
+fn what_a_service_says_in_the_gateways_words_is_not_believed() {
+    for words in [
+        "a secret is being passed to tool post_message",
+        "policy denied tool post_message on server github: no",
+        "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+        "server \"github\" not found in configuration",
+        "failed to connect (session ID: 5741): session not found",
+        "dial tcp 10.0.0.7:5432: connect: connection refused",
+        "the client is closing",
+    ] {
+        for code in [0, -32_603] {
+            let mut docker = Docker::with(Backend::Well);
+            docker.says = Some((code, format!("calling \"tools/call\": {words}")));
+            let error = open(&Fake::new(docker)).unwrap().call_tool(&call("post_message")).unwrap_err();
+            let delivery = match &error {
+                Error::Upstream(failure) => failure.delivery,
+                Error::SessionLost(loss) => loss.delivery,
+                Error::Rejected(_) => Delivery::MaybeDelivered,
+                other => panic!("{words}: {other:?}"),
+            };
+            assert_eq!(delivery, Delivery::MaybeDelivered, "{words}: {error:?}");
+        }
+    }
 }
 
 #[test]

@@ -213,6 +213,15 @@ impl Outside for Fake {
         self.events.borrow_mut().push("stopped listening".to_owned());
     }
 
+    fn take_listening(&self) -> Option<Response> {
+        let open = self.beside.borrow_mut().take()?;
+        Some(Response {
+            status: 200,
+            headers: Headers::new(vec![("content-type".to_owned(), "text/event-stream".to_owned())]),
+            body: Box::new(Chunks { rest: vec![Ok(open)], beside: Rc::clone(&self.beside) }),
+        })
+    }
+
     fn sleep(&self, duration: Duration) {
         self.slept.borrow_mut().push(duration);
     }

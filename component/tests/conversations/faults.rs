@@ -127,7 +127,8 @@ fn delivery_is_honest() {
     else {
         panic!()
     };
-    assert_eq!((refused.status, refused.delivery), (Status::Unreachable, Delivery::NotDelivered));
+    // A tool that could not connect to what it needs may have done something before.
+    assert_eq!((refused.status, refused.delivery), (Status::Unreachable, Delivery::MaybeDelivered));
     let Error::Upstream(reset) = calling(|seen| Canned::error(200, seen, -32_603, "connection reset by peer")) else {
         panic!()
     };

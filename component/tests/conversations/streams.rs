@@ -1,14 +1,15 @@
 //! Answers in odd forms: what is no message in a stream, streams and JSON under the wrong name, ids and results as peers write them.
 
-use std::rc::Rc;
+use std::{cell::RefCell, rc::Rc};
 
 use pflow_gateway_component::{
+    conversation::Conversation,
     http::Method,
-    model::{Delivery, Error, Outcome, Result},
+    model::{Delivery, Endpoint, Error, Kind, Outcome, Result},
 };
 use serde_json::{Value, json};
 
-use crate::fake::{Canned, Fake, Seen, call, open, tool};
+use crate::fake::{Canned, Fake, Seen, URL, call, endpoint, open, tool};
 
 fn hello(seen: &Seen) -> Option<Canned> {
     let result =
@@ -206,6 +207,18 @@ fn an_answer_that_comes_on_the_standing_stream_is_heard_there() {
     assert_eq!((get.method, get.header("mcp-session-id")), (Method::Get, Some("s")));
     assert_eq!(get.header("accept"), Some("text/event-stream"));
     assert_eq!(fake.count("POST tools/call"), 1);
+}
+
+#[test]
+fn an_answer_that_came_on_the_stream_that_was_open_already_is_heard_there() {
+    // What it says once, it says no second time.
+    let mut said = Some(format!("data: {ANSWER}\n\n"));
+    let said = RefCell::new(move || said.take().map_or_else(|| Canned::empty(409), Canned::stream));
+    let fake = accepting(true, move || (said.borrow_mut())());
+    let asking = Endpoint { kind: Some(Kind::Generic), ..endpoint(URL) };
+    let outcome = Conversation::open(fake.clone(), asking, None).unwrap().call_tool(&call("a")).unwrap();
+    assert_eq!(outcome.result, r#"{"content":[]}"#);
+    assert_eq!(fake.count("GET /mcp"), 1, "a session has one stream");
 }
 
 #[test]

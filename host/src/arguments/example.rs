@@ -3,20 +3,23 @@
 
 use super::{
     Names, Words,
-    schema::{Argument, Schema, names, plain, text},
+    schema::{Argument, Schema, plain, text},
 };
 use crate::json::{Json, Node, quote};
 
 /// Objects inside of objects.
 const DEEPEST: usize = 4;
+/// Values of one example: a schema may name itself a hundred times.
+const VALUES: usize = 1_000;
 
 impl Schema<'_> {
     /// Words for the arguments that are needed, not quoted for a shell yet.
     pub(crate) fn example(&self) -> Option<Vec<String>> {
         let mut typed = Vec::new();
         let mut words = Words::default();
+        let left = &mut { VALUES };
         for argument in self.arguments().iter().filter(|argument| argument.required) {
-            let json = value(self, argument.schema, argument.name, 0);
+            let json = value(self, argument.schema, argument.name, 0, left);
             let shown = plain(&json).into_owned();
             let is_text = json.starts_with('"') && !shown.contains(['\n', '\r']) && !shown.starts_with('@');
             let bare = !json.starts_with(['[', '{', '"']);
@@ -48,7 +51,9 @@ fn single(argument: &Argument<'_>, json: &str) -> String {
 }
 
 /// A value that fits, as well as that is easily found.
-fn value<'s>(schema: &'s Schema<'_>, node: &'s Node<'s>, name: &str, depth: usize) -> String {
+fn value<'s>(schema: &'s Schema<'_>, node: &'s Node<'s>, name: &str, depth: usize, left: &mut usize) -> String {
+    let Some(less) = left.checked_sub(1) else { return "null".to_owned() };
+    *left = less;
     let node = schema.follow(node);
     if let Some(one) = node.get("const") {
         return text(one);
@@ -74,25 +79,24 @@ fn value<'s>(schema: &'s Schema<'_>, node: &'s Node<'s>, name: &str, depth: usiz
             let inner = node.get("items").filter(|_| depth < DEEPEST);
             let item = inner.map_or_else(
                 || "\"…\"".to_owned(),
-                |items| value(schema, items, name.strip_suffix('s').unwrap_or(name), depth.saturating_add(1)),
+                |items| value(schema, items, name.strip_suffix('s').unwrap_or(name), depth.saturating_add(1), left),
             );
             format!("[{}]", vec![item; least.max(1)].join(","))
         }
-        Some("object") => object(schema, node, depth),
+        Some("object") => object(schema, node, depth, left),
         Some("string") => word(node, name),
         _ => match schema.choices(node).first() {
-            Some(choice) if depth < DEEPEST => value(schema, choice, name, depth.saturating_add(1)),
-            _ if node.get("properties").is_some() => object(schema, node, depth),
+            Some(choice) if depth < DEEPEST => value(schema, choice, name, depth.saturating_add(1), left),
+            _ if node.get("properties").is_some() => object(schema, node, depth, left),
             _ => word(node, name),
         },
     }
 }
 
-fn object<'s>(schema: &'s Schema<'_>, node: &'s Node<'s>, depth: usize) -> String {
+fn object<'s>(schema: &'s Schema<'_>, node: &'s Node<'s>, depth: usize, left: &mut usize) -> String {
     let mut object = String::from("{");
-    let needed = names(node);
-    for member in schema.members(node).iter().filter(|member| needed.iter().any(|name| name == member.name)) {
-        if depth >= DEEPEST {
+    for member in schema.members(node).iter().filter(|member| member.required) {
+        if depth >= DEEPEST || *left == 0 {
             break;
         }
         if object.len() > 1 {
@@ -100,7 +104,7 @@ fn object<'s>(schema: &'s Schema<'_>, node: &'s Node<'s>, depth: usize) -> Strin
         }
         quote(member.name, &mut object);
         object.push(':');
-        object.push_str(&value(schema, member.schema, member.name, depth.saturating_add(1)));
+        object.push_str(&value(schema, member.schema, member.name, depth.saturating_add(1), left));
     }
     object.push('}');
     object

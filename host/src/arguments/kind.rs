@@ -8,13 +8,15 @@ use crate::{json::Node, scrub};
 const DEEPEST: usize = 4;
 /// Values of an enum, and choices, that are shown.
 const VALUES: usize = 8;
+/// Schemas that are looked at for one argument.
+const LOOKS: usize = 200;
 /// One value, in characters.
 const VALUE: usize = 40;
 
 /// `string`, `"a" | "b"`, `(integer | null)[]`, `any`.
 pub(super) fn words<'s>(schema: &'s Schema<'_>, node: &'s Node<'s>) -> String {
     let mut choices = Vec::new();
-    collect(schema, node, 0, &mut choices);
+    collect(schema, node, 0, &mut choices, &mut { LOOKS });
     joined(&choices)
 }
 
@@ -29,13 +31,14 @@ fn joined(choices: &[String]) -> String {
     words
 }
 
-fn collect<'s>(schema: &'s Schema<'_>, node: &'s Node<'s>, depth: usize, choices: &mut Vec<String>) {
+fn collect<'s>(schema: &'s Schema<'_>, node: &'s Node<'s>, depth: usize, choices: &mut Vec<String>, left: &mut usize) {
     let mut add = |words: String| {
         if !choices.contains(&words) && choices.len() <= VALUES {
             choices.push(words);
         }
     };
-    if depth > DEEPEST {
+    *left = left.saturating_sub(1);
+    if depth > DEEPEST || *left == 0 {
         return add("any".to_owned());
     }
     let node = schema.follow(node);
@@ -54,7 +57,7 @@ fn collect<'s>(schema: &'s Schema<'_>, node: &'s Node<'s>, depth: usize, choices
                 || "any".to_owned(),
                 |items| {
                     let mut inner = Vec::new();
-                    collect(schema, items, depth.saturating_add(1), &mut inner);
+                    collect(schema, items, depth.saturating_add(1), &mut inner, left);
                     if inner.len() > 1 { format!("({})", joined(&inner)) } else { joined(&inner) }
                 },
             );
@@ -69,7 +72,7 @@ fn collect<'s>(schema: &'s Schema<'_>, node: &'s Node<'s>, depth: usize, choices
             add(if node.get("properties").is_some() { "object" } else { "any" }.to_owned());
         }
         for one in alternatives.iter().take(VALUES.saturating_add(1)) {
-            collect(schema, one, depth.saturating_add(1), choices);
+            collect(schema, one, depth.saturating_add(1), choices, left);
         }
     }
 }

@@ -2,7 +2,10 @@
 //! Takes JSON Schema as it was listed, mended where pflow's client would need that too; gives arguments. Follows references inside of
 //! the schema, and none that lead out of it.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use super::kind;
 use crate::{
@@ -123,16 +126,21 @@ impl<'a> Schema<'a> {
     /// The members that an object of this schema has: required ones first, each in the order of the schema.
     pub(crate) fn members<'s>(&'s self, node: &'s Node<'s>) -> Vec<Argument<'s>> {
         let node = self.follow(node);
-        let required = names(node);
-        let mut members: Vec<Argument<'s>> = Vec::new();
-        if let Some(Node::Object(named)) = node.get("properties") {
-            for (name, schema) in named {
-                let required = required.iter().any(|needed| needed == name);
-                // Of two of one name the last counts, as everywhere.
-                members.retain(|known| known.name != name);
-                members.push(Argument { name, required, schema: self.follow(schema) });
-            }
-        }
+        let Some(Node::Object(named)) = node.get("properties") else { return Vec::new() };
+        let required: HashSet<Cow<'_, str>> = names(node).into_iter().collect();
+        // Of two of one name the last counts, as everywhere.
+        let last: HashMap<&str, usize> = named.iter().enumerate().map(|(at, (name, _))| (name.as_ref(), at)).collect();
+        let counts = |(at, (name, _)): &(usize, &(Cow<'_, str>, Node<'_>))| last.get(name.as_ref()) == Some(at);
+        let mut members: Vec<Argument<'s>> = named
+            .iter()
+            .enumerate()
+            .filter(counts)
+            .map(|(_, (name, schema))| Argument {
+                name,
+                required: required.contains(name),
+                schema: self.follow(schema),
+            })
+            .collect();
         members.sort_by_key(|member| !member.required);
         members
     }

@@ -173,6 +173,31 @@ fn a_schema_that_leads_into_itself_ends() {
     Schema::of(&endless).unwrap().signature("f");
 }
 
+/// Each object has two arguments of the kind of the next one: twice as many with every step.
+#[test]
+fn a_schema_that_doubles_with_every_step_is_shown_within_a_bound() {
+    let step = |keyword: &str| -> Value {
+        let mut defs = serde_json::Map::new();
+        for at in 0..60 {
+            let next = json!({"$ref": format!("#/$defs/s{}", at + 1)});
+            let twice: Value = match keyword {
+                "properties" => json!({"type": "object", "required": ["a", "b"], "properties": {"a": next, "b": next}}),
+                _ => json!({keyword: vec![next; 40]}),
+            };
+            defs.insert(format!("s{at}"), twice);
+        }
+        defs.insert("s60".to_owned(), json!({"type": "string"}));
+        json!({"type": "object", "properties": {"x": {"$ref": "#/$defs/s0"}}, "required": ["x"], "$defs": defs})
+    };
+    for keyword in ["properties", "anyOf"] {
+        let tool = tool(step(keyword));
+        let schema = Schema::of(&tool).unwrap();
+        let [argument] = &*schema.arguments() else { panic!() };
+        assert!(schema.kind(argument.schema).len() < 1_000);
+        assert!(schema.example().is_none_or(|typed| typed.join(" ").len() < 100_000));
+    }
+}
+
 #[test]
 fn an_example_passes_the_check_that_it_is_an_example_of() {
     for (schema, words) in [

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     Class, Error,
     config::{ConfigFile, GatewayConfig, Launcher, Template, Variables},
-    egress::{Scheme, variables_of_the_way},
+    egress::{Scheme, usual_root_count, variables_of_the_way},
     history::Moment,
     runtime::{CodeStore, Runtime},
     scrub,
@@ -442,7 +442,11 @@ fn proxies(found: &mut Findings) {
 
 fn certificates(found: &mut Findings) {
     for variable in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
-        if let Some(place) = std::env::var_os(variable).map(PathBuf::from).filter(|place| !place.exists()) {
+        // An empty one is none, and the folders may be several.
+        let named = std::env::var_os(variable).filter(|value| !value.is_empty()).unwrap_or_default();
+        let places: Vec<PathBuf> =
+            if variable == "SSL_CERT_DIR" { std::env::split_paths(&named).collect() } else { vec![named.into()] };
+        for place in places.iter().filter(|place| !place.as_os_str().is_empty() && !place.exists()) {
             let place = place.display();
             found.bad(
                 "certificates",
@@ -451,13 +455,13 @@ fn certificates(found: &mut Findings) {
             );
         }
     }
-    match rustls_native_certs::load_native_certs().certs.len() {
+    match usual_root_count() {
         0 => found.bad(
             "certificates",
-            "the system has no root certificates, so no https gateway is believed",
+            "there are no root certificates, so no https gateway is believed",
             "install the package ca-certificates, or name a PEM file with --ca-file",
         ),
-        many => found.good("certificates", format!("{many} root certificates of the system")),
+        many => found.good("certificates", format!("{many} root certificates")),
     }
 }
 

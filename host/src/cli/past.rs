@@ -1,7 +1,7 @@
 //! `health --history` and `snapshot`: what is remembered.
 //! Takes names; gives a [`Reply`]. Contacts nothing.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, io};
 
 use serde_json::{Value, json};
 
@@ -417,7 +417,7 @@ fn as_json(pending: &Pending, between: Option<&Between>) -> Value {
 fn accept(context: &Context, asked: &Asked<'_>) -> Result<(String, Value)> {
     let history = context.history();
     let known = match Known::of(context, asked.target) {
-        Err(_) if asked.tools.is_empty() => return accept_anew(context, &history, asked),
+        Err(error) if asked.tools.is_empty() => return accept_anew(context, &history, asked, error),
         known => known?,
     };
     let pending: Vec<&str> =
@@ -473,10 +473,27 @@ fn accept(context: &Context, asked: &Asked<'_>) -> Result<(String, Value)> {
     ))
 }
 
-/// What was accepted cannot be read: what is listed next is accepted in its place.
-fn accept_anew(context: &Context, history: &History, asked: &Asked<'_>) -> Result<(String, Value)> {
+/// What was accepted is broken: what is listed next is accepted in its place. Anything else that cannot be read is left as it is.
+fn accept_anew(context: &Context, history: &History, asked: &Asked<'_>, error: Error) -> Result<(String, Value)> {
     let config = context.file()?.find(asked.target)?;
-    Store::at(&context.memory()?, &config).forget();
+    let store = Store::at(&context.memory()?, &config);
+    match store.accepted() {
+        Err(broken) if broken.kind() == io::ErrorKind::InvalidData => {}
+        Err(_) => return Err(error),
+        // Only the list of what differs is broken.
+        Ok(_) => {
+            let hint = match store.forget_pending() {
+                Ok(()) => format!(
+                    "nothing was accepted; `{} tools {}` finds out anew what differs",
+                    context.program,
+                    asked.name()
+                ),
+                Err(why) => format!("nothing was accepted, and what differs cannot be deleted: {why}"),
+            };
+            return Err(error.with_hint(hint));
+        }
+    }
+    store.forget();
     let tools = history.accept(asked.target, Moment::now());
     let name = asked.name();
     let text = format!(

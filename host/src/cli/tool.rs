@@ -25,6 +25,8 @@ const DETAIL: usize = 300;
 const SIGNATURE: usize = 1_000;
 /// A description on a screen, in characters.
 const DESCRIPTION: usize = 4_000;
+/// Arguments, and those inside of them, that are collected: a schema may name itself a hundred times.
+const COLLECTED: usize = 2_000;
 /// Objects inside of objects that are listed.
 const DEEPEST: usize = 3;
 /// Arguments that are listed on a screen.
@@ -121,6 +123,9 @@ fn rows(schema: &Schema<'_>) -> Vec<Row> {
 
 fn add_rows<'s>(schema: &'s Schema<'_>, members: &[Argument<'s>], before: &str, depth: usize, all: &mut Vec<Row>) {
     for member in members {
+        if all.len() >= COLLECTED {
+            return;
+        }
         let name = format!("{before}{}", member.name);
         all.push(Row {
             kind: schema.kind(member.schema),

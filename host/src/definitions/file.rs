@@ -259,13 +259,29 @@ impl Store {
     }
 
     /// What the file is now, if there is one.
-    pub(crate) fn stamp(&self) -> Option<Stamp> {
-        let about = std::fs::symlink_metadata(&self.file).ok()?;
+    ///
+    /// # Errors
+    ///
+    /// Nobody can say whether there is one.
+    pub(crate) fn stamp(&self) -> io::Result<Option<Stamp>> {
+        let about = match std::fs::symlink_metadata(&self.file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            about => about?,
+        };
         #[cfg(unix)]
         let number = std::os::unix::fs::MetadataExt::ino(&about);
         #[cfg(not(unix))]
         let number = 0;
-        Some(Stamp(about.len(), about.modified().ok(), number))
+        Ok(Some(Stamp(about.len(), about.modified().ok(), number)))
+    }
+
+    /// Whether something can be written down.
+    ///
+    /// # Errors
+    ///
+    /// Why not, in words.
+    pub(crate) fn can_keep(&self) -> Result<(), String> {
+        files::Lock::of(&self.file).map(drop).map_err(|error| error.message)
     }
 
     /// How each of these stands.
@@ -358,9 +374,7 @@ impl Store {
         };
         let found = self.compare(&accepted, tools);
         self.refresh(&accepted, tools, &found, changes)?;
-        if complete == Complete::Yes {
-            self.keep_pending(&accepted, tools, &found, changes)?;
-        }
+        self.keep_pending(&accepted, tools, &found, changes, complete)?;
         Ok(Kept::Compared)
     }
 
@@ -444,6 +458,7 @@ impl Store {
         tools: &[(Listing<'_>, Digest)],
         found: &[Comparison],
         changes: Changes,
+        complete: Complete,
     ) -> io::Result<()> {
         let pending: Vec<_> = tools
             .iter()
@@ -455,12 +470,22 @@ impl Store {
             })
             .take(TOOLS)
             .collect();
-        let mut here = vec![false; accepted.tools.len()];
-        for at in found.iter().filter_map(|found| found.with) {
-            here.get_mut(at).into_iter().for_each(|here| *here = true);
-        }
-        let gone: Vec<String> =
-            accepted.tools.iter().zip(&here).filter(|(_, here)| !**here).map(|(known, _)| known.name.clone()).collect();
+        let before = Lines::open(&self.pending).ok().flatten();
+        let before = before.and_then(|mut lines| lines.header::<PendingHeader>().ok());
+        let before = before.filter(|before| before.made_for == self.made_for && before.format == FORMAT);
+        let gone: Vec<String> = if complete == Complete::Yes {
+            let mut here = vec![false; accepted.tools.len()];
+            for at in found.iter().filter_map(|found| found.with) {
+                here.get_mut(at).into_iter().for_each(|here| *here = true);
+            }
+            let all = accepted.tools.iter().zip(&here).filter(|(_, here)| !**here);
+            all.map(|(known, _)| known.name.clone()).collect()
+        } else if pending.is_empty() {
+            // What a part of a list does not have may stand in the rest.
+            return Ok(());
+        } else {
+            before.as_ref().map(|before| before.gone.clone()).unwrap_or_default()
+        };
         if pending.is_empty() && gone.is_empty() {
             return remove(&self.pending);
         }
@@ -472,9 +497,7 @@ impl Store {
             hash.update(format!("{name:?}\n"));
         }
         let of = Digest(hash.finalize().into());
-        let before =
-            Lines::open(&self.pending).ok().flatten().and_then(|mut lines| lines.header::<PendingHeader>().ok());
-        if before.is_some_and(|before| before.of == of && before.made_for == self.made_for && before.format == FORMAT) {
+        if before.is_some_and(|before| before.of == of) {
             return Ok(());
         }
         let header = PendingHeader { format: FORMAT, made_for: self.made_for.clone(), at: now(), of, gone };
@@ -610,6 +633,15 @@ impl Store {
         Ok(taken)
     }
 
+    /// Deletes what differs: the next listing tells it again.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be deleted.
+    pub(crate) fn forget_pending(&self) -> io::Result<()> {
+        remove(&self.pending)
+    }
+
     /// Deletes what is known of the tools.
     pub(crate) fn forget(&self) {
         for file in [&self.file, &self.pending] {
@@ -731,7 +763,8 @@ fn definition(parts: &Parts<'_>, left: &mut usize) -> io::Result<Option<Box<RawV
         annotations: Option<Box<RawValue>>,
     }
 
-    let size = [parts.description, Some(parts.input_schema), parts.output_schema];
+    let annotations = parts.annotations.as_deref();
+    let size = [parts.title, parts.description, Some(parts.input_schema), parts.output_schema, annotations];
     let size: usize = size.iter().flatten().map(|text| text.len()).sum();
     if size > ONE || !spend(left, size) {
         return Ok(None);
@@ -878,6 +911,43 @@ mod tests {
         let mut other = GatewayConfig::for_url("http://127.0.0.1:9/mcp").unwrap();
         "docker".clone_into(&mut other.name);
         assert!(Store::at(folder.path(), &other).review().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_part_of_a_list_tells_what_changed_and_says_nothing_of_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        keep(&store, Changes::Warn, &[("a", "A"), ("b", "B"), ("c", "C")]);
+        keep(&store, Changes::Warn, &[("a", "A"), ("b", "B")]);
+        let part = |tools: &[(&'static str, &'static str)]| {
+            let tools: Vec<_> = tools.iter().map(|(name, description)| listing(name, description)).collect();
+            let tools: Vec<_> = tools.into_iter().map(|tool| (tool.clone(), tool.parts.digest())).collect();
+            store.keep(&tools, Changes::Warn, Complete::No).unwrap().unwrap()
+        };
+        part(&[("a", "A")]);
+        assert_eq!(store.review().unwrap().unwrap().gone, ["c"], "b may stand in the rest");
+        part(&[("a", "evil")]);
+        assert_eq!(pending(&store), [("a".to_owned(), Standing::Changed, Some("A".to_owned()))]);
+        assert_eq!(store.review().unwrap().unwrap().gone, ["c"]);
+    }
+
+    #[test]
+    fn what_is_too_large_in_any_part_is_known_by_its_digest() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        let large = "x".repeat(ONE + 1);
+        let annotations = format!(r#"{{"title":"{large}"}}"#);
+        let plain = crate::definitions::parts("A", "{}");
+        for parts in [
+            Parts { title: Some(&large), ..plain.clone() },
+            Parts { annotations: Some((&*annotations).into()), ..plain.clone() },
+            Parts { output_schema: Some(&annotations), ..plain },
+        ] {
+            store.forget();
+            keep_all(&store, Changes::Hold, &[Listing { name: "a", owner: Owner::default(), parts }]).unwrap();
+            assert!(std::fs::metadata(&store.file).unwrap().len() < 1_000);
+            assert!(store.accepted().unwrap().is_some(), "what was written can be read again");
+        }
     }
 
     #[test]

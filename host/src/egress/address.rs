@@ -69,17 +69,17 @@ fn of_v4(address: Ipv4Addr) -> AddressClass {
         | (192, 0, 0, 192) => AddressClass::Metadata,
         (0, 0, 0, 0) => AddressClass::Unspecified,
         (127, ..) => AddressClass::Loopback,
-        (10, ..) | (172, 16..=31, ..) | (192, 168, ..) | (100, 64..=127, ..) => AddressClass::Private,
+        // The last is for benchmarks (RFC 2544), and what proxies that take every connection (Clash and others) answer for every name.
+        (10, ..) | (172, 16..=31, ..) | (192, 168, ..) | (100, 64..=127, ..) | (198, 18 | 19, ..) => {
+            AddressClass::Private
+        }
         (169, 254, ..) => AddressClass::LinkLocal,
         (224..=239, ..) | (255, 255, 255, 255) => AddressClass::Multicast,
         // "This network" (RFC 791), protocol assignments (RFC 6890), documentation (RFC 5737), 6to4 relays (RFC 7526),
-        // benchmarks (RFC 2544), the future (RFC 1112).
-        (0 | 240..=255, ..)
-        | (192, 0, 0 | 2, _)
-        | (192, 88, 99, _)
-        | (198, 18 | 19, ..)
-        | (198, 51, 100, _)
-        | (203, 0, 113, _) => AddressClass::Reserved,
+        // the future (RFC 1112).
+        (0 | 240..=255, ..) | (192, 0, 0 | 2, _) | (192, 88, 99, _) | (198, 51, 100, _) | (203, 0, 113, _) => {
+            AddressClass::Reserved
+        }
         _ => AddressClass::Public,
     }
 }
@@ -196,7 +196,7 @@ mod tests {
             ("192.0.0.192", Metadata),
             ("192.0.2.1", Reserved),
             ("192.0.1.1", Public),
-            ("198.18.0.1", Reserved),
+            ("198.18.0.1", Private),
             ("198.20.0.1", Public),
             ("203.0.113.9", Reserved),
             ("::", Unspecified),

@@ -183,7 +183,9 @@ impl Service<http::Uri> for Connector {
             let mut trace = ConnectionTrace { origin, proxy: None, resolve: None, connect: None, tls: None };
             let stream = shared.connect(&mut trace).await;
             shared.tell(&trace);
-            stream.map(|wire| wire.watched(&shared.habit))
+            // What is known of the gateway's connections is of no other's.
+            let own = shared.policy.is_of_gateway(&trace.origin);
+            stream.map(|wire| if own { wire.watched(&shared.habit) } else { wire })
         })
     }
 }
@@ -197,7 +199,6 @@ impl Shared {
             Some(proxy) => self.through(&proxy, deadline, trace).await?,
             None => self.directly(deadline, trace).await?,
         };
-        self.tell(trace);
         if origin.scheme() == Scheme::Http {
             return Ok(wire);
         }

@@ -179,7 +179,7 @@ impl Egress {
 
         notice_closed_connections().await;
         let connection = capture_connection(&mut outgoing);
-        let client = if prepared.only_asks() || inner.habit.keeps() { &inner.client } else { &inner.unpooled };
+        let client = if inner.habit.keeps() || prepared.only_asks() { &inner.client } else { &inner.unpooled };
         let answered = tokio::time::timeout_at(patience.until, client.request(outgoing)).await;
         let used =
             connection.connection_metadata().as_ref().map(|connected| (Uses::of(connected), connected.is_proxied()));
@@ -193,9 +193,6 @@ impl Egress {
                 })
             }
             Ok(Ok(response)) => {
-                if reused && prepared.standing == Standing::Own {
-                    inner.habit.kept();
-                }
                 if let Some((uses, _)) = &used {
                     uses.answered();
                 }

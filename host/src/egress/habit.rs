@@ -5,10 +5,7 @@
 use std::{
     io,
     pin::Pin,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -19,36 +16,50 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const AT_ONCE: Duration = Duration::from_millis(250);
 /// For how long one that had ended when it was used again is remembered: a gateway that restarts, or a balancer, ends them too.
 const REMEMBERED: Duration = Duration::from_mins(1);
+/// So much longer than it was seen to last is a connection trusted: what a call takes more than the question before it.
+const MOMENT: Duration = Duration::from_millis(2);
 
 /// What is known of a peer's connections.
 #[derive(Debug, Default)]
-pub(super) struct Habit {
-    kept: AtomicBool,
-    closes_at_once: AtomicBool,
-    lost: Mutex<Option<Instant>>,
+pub(super) struct Habit(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// The longest that one lay idle and answered again.
+    kept: Option<Duration>,
+    /// When something last came.
+    came: Option<Instant>,
+    /// When one was closed at once after an answer, or had ended when it was used again.
+    lost: Option<Instant>,
 }
 
 impl Habit {
-    /// It answered on a connection that had been used before.
-    pub(super) fn kept(&self) {
-        self.kept.store(true, Ordering::Relaxed);
+    /// Something came, on a connection that had lain idle so long before; `None`: on a new one, or more of the same answer.
+    fn came(&self, idle: Option<Duration>) {
+        let mut seen = self.seen();
+        seen.came = Some(Instant::now());
+        seen.kept = seen.kept.max(idle);
     }
 
     /// A connection had ended when it was used again.
     pub(super) fn lost(&self) {
-        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.seen().lost = Some(Instant::now());
     }
 
-    /// Whether its connections can be trusted.
+    /// Whether a connection that lies idle since the last answer can be trusted.
     pub(super) fn keeps(&self) -> bool {
-        let lost = *self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        self.kept.load(Ordering::Relaxed)
-            && !self.closes_at_once.load(Ordering::Relaxed)
-            && lost.is_none_or(|at| at.elapsed() > REMEMBERED)
+        let seen = self.seen();
+        let idle = seen.came.map_or(Duration::MAX, |at| at.elapsed());
+        seen.kept.is_some_and(|kept| idle <= kept.saturating_add(MOMENT))
+            && seen.lost.is_none_or(|at| at.elapsed() > REMEMBERED)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A connection whose end is told.
+/// A connection of which is told how long it lasts.
 pub(super) struct Watched<S> {
     stream: S,
     end: End,
@@ -56,23 +67,33 @@ pub(super) struct Watched<S> {
 
 impl<S> Watched<S> {
     pub(super) fn new(stream: S, habit: &Arc<Habit>) -> Self {
-        Self { stream, end: End { habit: Arc::clone(habit), last: None } }
+        Self { stream, end: End { habit: Arc::clone(habit), last: None, idle: None } }
     }
 }
 
-/// When the last bytes came, and whom the end is told to.
+/// When the last bytes came, and whom that and the end are told to.
 struct End {
     habit: Arc<Habit>,
     last: Option<Instant>,
+    /// How long it had lain idle when the request that waits for its answer was written.
+    idle: Option<Duration>,
 }
 
 impl End {
+    /// A request, or a part of one, is written.
+    fn write(&mut self) {
+        if self.idle.is_none() {
+            self.idle = self.last.map(|last| last.elapsed());
+        }
+    }
+
     /// So many bytes came; none: it has ended.
     fn read(&mut self, bytes: usize) {
         if bytes > 0 {
             self.last = Some(Instant::now());
+            self.habit.came(self.idle.take());
         } else if self.last.take().is_some_and(|last| last.elapsed() < AT_ONCE) {
-            self.habit.closes_at_once.store(true, Ordering::Relaxed);
+            self.habit.lost();
         }
     }
 }
@@ -82,7 +103,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let this = self.get_mut();
         let before = into.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, into);
-        if read.is_ready() {
+        // One that breaks was not closed.
+        if matches!(read, Poll::Ready(Ok(()))) {
             this.end.read(into.filled().len().saturating_sub(before));
         }
         read
@@ -91,7 +113,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+        let this = self.get_mut();
+        this.end.write();
+        Pin::new(&mut this.stream).poll_write(cx, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -111,7 +135,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, pieces)
+        let this = self.get_mut();
+        this.end.write();
+        Pin::new(&mut this.stream).poll_write_vectored(cx, pieces)
     }
 }
 
@@ -119,32 +145,71 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 mod tests {
     use super::*;
 
+    const KEPT: Option<Duration> = Some(Duration::from_secs(5));
+
+    fn ago(duration: Duration) -> Option<Instant> {
+        Instant::now().checked_sub(duration)
+    }
+
     #[test]
     fn trust_comes_with_an_answer_on_a_used_connection_and_goes_with_one_that_had_ended() {
         let habit = Habit::default();
         assert!(!habit.keeps(), "nothing is known of it");
-        habit.kept();
+        habit.came(None);
+        assert!(!habit.keeps(), "it answered on new ones only");
+        habit.came(KEPT);
         assert!(habit.keeps());
         habit.lost();
-        habit.kept();
+        habit.came(KEPT);
         assert!(!habit.keeps(), "a minute has not passed");
-        *habit.lost.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_sub(REMEMBERED * 2);
+        habit.seen().lost = ago(REMEMBERED * 2);
         assert!(habit.keeps());
+    }
+
+    #[test]
+    fn a_connection_is_trusted_for_as_long_as_one_was_seen_to_last() {
+        let habit = Habit::default();
+        habit.came(KEPT);
+        habit.seen().came = ago(Duration::from_secs(4));
+        assert!(habit.keeps());
+        habit.seen().came = ago(Duration::from_secs(6));
+        assert!(!habit.keeps(), "the peer may close it just now");
+        habit.came(Some(Duration::from_secs(1)));
+        habit.seen().came = ago(Duration::from_secs(4));
+        assert!(habit.keeps(), "the longest counts");
+    }
+
+    #[test]
+    fn what_counts_is_how_long_a_connection_lay_idle_before_the_request_that_it_answered() {
+        let habit = Arc::new(Habit::default());
+        let mut end = End { habit: Arc::clone(&habit), last: None, idle: None };
+        end.write();
+        end.read(17);
+        assert_eq!(habit.seen().kept, None, "a new one");
+        end.last = ago(Duration::from_secs(3));
+        end.write();
+        end.last = ago(Duration::from_secs(9));
+        end.write();
+        assert_eq!(habit.seen().kept, None, "not yet answered");
+        end.read(17);
+        end.read(17);
+        let kept = habit.seen().kept.unwrap_or_default();
+        assert!((Duration::from_secs(3)..Duration::from_secs(9)).contains(&kept), "{kept:?}");
     }
 
     #[test]
     fn who_closes_at_once_is_not_trusted_any_more_and_who_closes_later_is() {
         let habit = Arc::new(Habit::default());
-        habit.kept();
-        let end = |last: Option<Instant>| End { habit: Arc::clone(&habit), last }.read(0);
+        habit.came(KEPT);
+        let end = |last: Option<Instant>| End { habit: Arc::clone(&habit), last, idle: None }.read(0);
         end(None);
-        end(Instant::now().checked_sub(AT_ONCE));
+        end(ago(AT_ONCE));
         assert!(habit.keeps());
-        let mut end = End { habit: Arc::clone(&habit), last: None };
+        let mut end = End { habit: Arc::clone(&habit), last: None, idle: None };
         end.read(17);
         end.read(0);
         assert!(!habit.keeps());
-        habit.kept();
-        assert!(!habit.keeps(), "that it does once is enough");
+        habit.came(KEPT);
+        assert!(!habit.keeps(), "that it does once is enough for a minute");
     }
 }

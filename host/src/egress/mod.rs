@@ -104,7 +104,7 @@ pub use paths::{PathError, PathRule};
 pub use policy::Addresses;
 pub use proxy::{leads_elsewhere, variables_of_the_way};
 pub use target::Target;
-pub use tls::TlsInfo;
+pub use tls::{TlsInfo, usual_root_count};
 pub use visit::{RequestTrace, Visit};
 
 use crate::{Error, Result, config::GatewayConfig};

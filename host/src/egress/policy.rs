@@ -83,6 +83,11 @@ impl Policy {
         }
     }
 
+    /// Whether it is the configured gateway, under its own scheme or secured.
+    pub(super) fn is_of_gateway(&self, origin: &Origin) -> bool {
+        self.standing(origin) == Some(Standing::Own) || self.secured.as_ref() == Some(origin)
+    }
+
     /// Whether a connection for this origin may be made to this address.
     ///
     /// An address that the user wrote down is the address that the user means, so a literal may be anything that a connection
@@ -90,7 +95,7 @@ impl Policy {
     /// configured gateway, and to link-local or metadata addresses never.
     pub(super) fn admits(&self, origin: &Origin, address: IpAddr) -> Result<(), EgressFailure> {
         let class = AddressClass::of(address);
-        let of_gateway = self.standing(origin) == Some(Standing::Own) || self.secured.as_ref() == Some(origin);
+        let of_gateway = self.is_of_gateway(origin);
         let admitted = match class {
             AddressClass::Public => true,
             AddressClass::Multicast => false,

@@ -87,6 +87,12 @@ fn no_roots(variable: impl Fn(&str) -> Option<OsString>) -> String {
     }
 }
 
+/// How many roots there are that nobody named in an entry.
+#[must_use]
+pub fn usual_root_count() -> usize {
+    usual_roots().len()
+}
+
 /// The platform's roots, or those that the environment names in their place.
 fn usual_roots() -> &'static RootCertStore {
     static ROOTS: OnceLock<RootCertStore> = OnceLock::new();

@@ -130,11 +130,11 @@ pub(super) async fn call(
         (listed, name) = (now, new);
         answered = answer(pool, &listed, &name, &attempt).await;
     } else if listed.tool(&name).is_none() {
-        if says_unknown(&answered) || is_told_unknown(&answered) {
+        if says_unknown(&answered, &name) || is_told_unknown(&answered, &name) {
             let error = denied(pool, &listed, &name).await;
             answered = Err(Unanswered { error, rejected: true });
         }
-    } else if says_unknown(&answered)
+    } else if says_unknown(&answered, &name)
         && let Ok(now) = pool.list_once(by).await
         && now.tool(&name).is_none()
     {
@@ -244,31 +244,38 @@ fn name_is_gone(answered: &Result<calls::Outcome, Unanswered>) -> bool {
 }
 
 /// Whether the gateway says in words that it has no such tool.
-fn says_unknown(answered: &Result<calls::Outcome, Unanswered>) -> bool {
+fn says_unknown(answered: &Result<calls::Outcome, Unanswered>, tool: &str) -> bool {
     match answered {
         Ok(outcome) => {
             let failure = outcome.failure.as_ref().filter(|failure| failure.service.is_none());
-            failure.is_some_and(|failure| tells_of_no_tool(&failure.message))
+            failure.is_some_and(|failure| names(&failure.message, tool) && tells_of_no_tool(&failure.message))
         }
+        // Nothing ran: it need not name it.
         Err(unanswered) => unanswered.rejected && tells_of_no_tool(&unanswered.error.message),
     }
 }
 
 /// The same in the text of a result. Of a tool that is listed, a result is the tool's own; of one that is not, the gateway's.
-fn is_told_unknown(answered: &Result<calls::Outcome, Unanswered>) -> bool {
+fn is_told_unknown(answered: &Result<calls::Outcome, Unanswered>, tool: &str) -> bool {
     let Ok(outcome) = answered else { return false };
     let mut told = false;
     if let Some([Some(content)]) = outcome.failed.then(|| pick(&outcome.result, ["content"])).flatten() {
         elements(content, &mut |block| {
             let text = pick(block.get(), ["text"]).and_then(|[text]| text).and_then(unquote);
-            told |= text.is_some_and(|text| tells_of_no_tool(&text));
+            told |= text.is_some_and(|text| names(&text, tool) && tells_of_no_tool(&text));
         });
     }
     told
 }
 
+/// Whether a text is about this tool. A tool that ran may say of something else that it was not found.
+fn names(text: &str, tool: &str) -> bool {
+    text.to_ascii_lowercase().contains(&tool.to_ascii_lowercase())
+}
+
 fn tells_of_no_tool(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
+    // Go's SDK begins every failure with the method's name.
+    let text = text.to_ascii_lowercase().replace("tools/call", "");
     ["unknown tool", "tool not found", "no such tool", "no tool named"].iter().any(|words| text.contains(words))
         || (text.contains("tool") && text.contains("not found"))
 }
@@ -334,6 +341,10 @@ async fn admitted(pool: &Pool, listed: &Listed, tool: &str, by: Deadline) -> Res
         return Ok(());
     }
     let service = service_of(pool, tool).await;
+    if service.is_none() && !pool.config().filter.exclude_services.is_empty() {
+        // It may be of one that is left out.
+        return Err(unknown(pool, listed, tool).await);
+    }
     let attribution = types::Attribution::None;
     let candidate = filter::Candidate {
         name: tool.to_owned(),
@@ -436,8 +447,9 @@ async fn answer(
             delivery = now;
         }
         let safe = now == Delivery::No || marked.repeatable();
-        let rejected =
-            matches!(&failure, Failure::Gateway(types::Error::Rejected(error), _) if error.code == INVALID_PARAMS);
+        // One about the result comes after the tool ran.
+        let rejected = delivery == Delivery::No
+            && matches!(&failure, Failure::Gateway(types::Error::Rejected(error), _) if error.code == INVALID_PARAMS);
         // A new session is good for the next call even when this one must not be repeated.
         let replaced = lent.as_ref().is_some_and(|lent| pool.put_out(lent.component, &failure));
         let recovered =

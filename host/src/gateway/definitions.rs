@@ -83,7 +83,15 @@ impl AcceptedTools {
 
     /// What was accepted, read when the file is another one than before.
     fn read(&self, store: &Store) -> (Option<Stamp>, Reference) {
-        let Some(stamp) = store.stamp() else { return (None, Reference::Nothing) };
+        let stamp = match store.stamp() {
+            Ok(Some(stamp)) => stamp,
+            // Where nothing can be kept, nothing that changes would ever be held.
+            Ok(None) if self.changes == Changes::Hold => {
+                return (None, store.can_keep().map_or_else(Reference::Broken, |()| Reference::Nothing));
+            }
+            Ok(None) => return (None, Reference::Nothing),
+            Err(error) => return (None, Reference::Broken(error.to_string())),
+        };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, accepted)) = known.as_ref()
             && *of == stamp
@@ -104,7 +112,7 @@ impl AcceptedTools {
     /// Whether something was accepted since then.
     pub(super) async fn is_newer_than(&self, standings: &Standings) -> bool {
         let (Some(store), Some(compared)) = (self.store.clone(), &standings.compared) else { return false };
-        apart(move || store.stamp()).await.is_ok_and(|now| now != compared.stamp)
+        apart(move || store.stamp().ok().flatten()).await.is_ok_and(|now| now != compared.stamp)
     }
 }
 
@@ -138,20 +146,27 @@ impl Pool {
         if self.accepted.kept.swap(digest, Ordering::Relaxed) == digest {
             return;
         }
+        let Some(pool) = self.me.upgrade() else { return };
         let (Some(store), Ok(runtime)) = (self.accepted.store.clone(), tokio::runtime::Handle::try_current()) else {
             return;
         };
         let (listed, name, changes) = (Arc::clone(listed), self.config().name.clone(), self.config().changes);
-        self.await_before_closing(runtime.spawn_blocking(move || keep(&store, &listed, &name, changes)));
+        self.await_before_closing(runtime.spawn_blocking(move || {
+            if !keep(&store, &listed, &name, changes) {
+                // It is tried again with the next listing.
+                pool.accepted.kept.store(0, Ordering::Relaxed);
+            }
+        }));
     }
 }
 
-fn keep(store: &Store, listed: &Listed, gateway: &str, changes: Changes) {
-    let Some(compared) = &listed.standings.compared else { return };
+/// Whether it was written, or need not be.
+fn keep(store: &Store, listed: &Listed, gateway: &str, changes: Changes) -> bool {
+    let Some(compared) = &listed.standings.compared else { return true };
     let all = listed.catalog.tools.iter().zip(&compared.tools);
     let tools: Vec<_> =
         all.filter_map(|(tool, comparison)| Some((listing(tool), comparison.as_ref()?.digest))).collect();
-    keep_these(store, &listed.catalog, &tools, gateway, changes);
+    keep_these(store, &listed.catalog, &tools, gateway, changes)
 }
 
 fn keep_these(
@@ -160,15 +175,19 @@ fn keep_these(
     tools: &[(Listing<'_>, Digest)],
     gateway: &str,
     changes: Changes,
-) {
+) -> bool {
     let complete = if is_complete(catalog) { Complete::Yes } else { Complete::No };
     let gateway = scrub::line(gateway, 100);
     match store.keep(tools, changes, complete).and_then(|kept| kept.map_err(|error| Error::config(error.to_string()))) {
         Ok(Kept::First(tools)) => {
             tracing::info!("accepted {tools} tools of {gateway} as they are: they are the first that were seen of it");
+            true
         }
-        Ok(Kept::Compared) => {}
-        Err(error) => tracing::warn!("what was accepted of {gateway} could not be written: {error}"),
+        Ok(Kept::Compared) => true,
+        Err(error) => {
+            tracing::warn!("what was accepted of {gateway} could not be written: {error}");
+            false
+        }
     }
 }
 
@@ -306,9 +325,15 @@ impl Standings {
         self.compared.as_ref().map_or(0, |compared| compared.more)
     }
 
-    /// That this tool is not as it was accepted.
-    pub(super) fn change_of(&self, tool: &str) -> Option<String> {
-        self.changed().iter().find(|changed| changed.tool == tool).map(ChangedTool::words)
+    /// That the tool in this place is not as it was accepted.
+    pub(super) fn change_of(&self, at: usize, tool: &str) -> Option<String> {
+        if let Some(changed) = self.changed().iter().find(|changed| changed.tool == tool) {
+            return Some(changed.words());
+        }
+        // There are more than are told one by one.
+        let standing = self.compared.as_ref()?.tools.get(at).copied().flatten()?.standing;
+        let changed = matches!(standing, Standing::Changed | Standing::Replaced);
+        changed.then(|| format!("the tool {} is not as it was accepted", scrub::line(tool, 200)))
     }
 
     /// The tool in this place as it is shown: where changes are held, as it was accepted, and not at all when nothing of it was.

@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use crate::{
     Error,
-    egress::Visit,
+    egress::{RequestTrace, Visit},
     runtime::{Failure, types},
     scrub,
 };
@@ -75,10 +75,13 @@ pub(super) enum Sent {
 
 impl Sent {
     pub(super) fn of(visit: &Visit) -> Self {
-        let mut posts = visit.requests().into_iter().filter(|request| request.method == "POST");
-        match (posts.next(), posts.next()) {
-            (None, _) if visit.is_unused() => Self::Nothing,
-            (Some(post), None) => Self::Once(post.status),
+        let posts: Vec<_> = visit.requests().into_iter().filter(|request| request.method == "POST").collect();
+        // A redirect that was followed came in the place of an answer.
+        let moved = |post: &RequestTrace| post.status.is_some_and(|status| status.is_redirection());
+        let hops = posts.iter().take(posts.len().saturating_sub(1)).take_while(|post| moved(post)).count();
+        match posts.get(hops..).unwrap_or_default() {
+            [] if visit.is_unused() => Self::Nothing,
+            [post] => Self::Once(post.status),
             _ => Self::More,
         }
     }

@@ -9,25 +9,22 @@ use wasmtime_wasi_http::WasiBody;
 use super::pool::Pool;
 use crate::{
     Class, Error,
-    egress::{EgressFailure, Phase, Visit},
+    egress::{Egress, Visit},
     report::Kind,
-    runtime::Failure,
 };
 
 /// For an answer that a well gateway gives at once. Every command is back within its own time limit and a second.
 const PATIENCE: Duration = Duration::from_millis(700);
 
-/// Whether the gateway took the connection and then said nothing.
-pub(super) fn is_silence(failure: &Failure) -> bool {
-    let seen = match failure {
-        Failure::Gateway(_, seen) => seen.as_deref(),
-        Failure::Host(error) => return error.class == Class::Timeout,
-    };
-    matches!(seen, Some(EgressFailure::Timeout { phase: Phase::FirstByte, .. }))
-}
-
-/// The same error, with what `GET /health` tells. Products that have no such path are not asked.
+/// The same error, with what `GET /health` tells of a gateway that took the connection and then said nothing. Products that have no such
+/// path are not asked.
 pub(super) async fn told(pool: &Pool, error: Error) -> Error {
+    let connected = |egress: &Egress| {
+        egress.last_connection().and_then(|seen| seen.connect).is_some_and(|step| step.outcome.is_ok())
+    };
+    if error.class != Class::Timeout || !pool.egress.get().is_some_and(connected) {
+        return error;
+    }
     let docker = match pool.config().kind {
         Some(Kind::Docker) => true,
         // On this machine, an answer that is late is none; elsewhere the network may be slow.
@@ -65,7 +62,7 @@ pub(super) async fn told(pool: &Pool, error: Error) -> Error {
 
 /// The status of `GET /health` at the gateway's own origin. None: no answer in time.
 async fn ask(pool: &Pool) -> Option<u16> {
-    let egress = pool.egress().await.ok()?;
+    let egress = pool.egress.get()?;
     let mut url = pool.config().url.clone();
     url.set_path("/health");
     url.set_query(None);

@@ -205,7 +205,8 @@ impl Gateway {
 
     /// That a tool is not as it was accepted, in a sentence. Of the last listing.
     pub(crate) fn change_of(&self, tool: &str) -> Option<String> {
-        self.pool.listed()?.standings.change_of(tool)
+        let listed = self.pool.listed()?;
+        listed.standings.change_of(*listed.by_name.get(tool)?, tool)
     }
 
     /// Remembers what the tools of an older catalogue were, so that a name that has changed since is still understood.

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     Class, Deadline, Error, Result,
-    config::{Claims, Filter},
+    config::{Changes, Claims, Filter},
     egress::Egress,
     fit,
     report::{self, Status},
@@ -112,7 +112,10 @@ pub(super) fn kept(pool: &Pool, listed: &Listed, verdicts: &[Option<filter::Reas
     let kept = listed.catalog.tools.iter().enumerate().zip(verdicts).filter(|(_, verdict)| verdict.is_none());
     let mut tools = Vec::with_capacity(listed.catalog.tools.len());
     for ((at, tool), _) in kept {
-        match listed.standings.shown(at, tool) {
+        // A call means the first of a name; where changes are held, nobody compared the others.
+        let first = listed.by_name.get(&tool.name) == Some(&at);
+        let compared = first || pool.config().changes != Changes::Hold;
+        match compared.then(|| listed.standings.shown(at, tool)).flatten() {
             Some(tool) => tools.push(tool),
             None => *filtered_because.entry("not_accepted".to_owned()).or_insert(0) += 1,
         }
@@ -138,7 +141,7 @@ pub(super) async fn health(pool: &Pool, by: Deadline) -> report::GatewayHealth {
     let listed = match pool.list_to_judge(by).await {
         Ok(listed) => listed,
         Err(error) => {
-            let error = if error.class == Class::Timeout { hang::told(pool, error).await } else { error };
+            let error = hang::told(pool, error).await;
             health.status = status_of(error.class);
             health.latency_ms = Some(millis(started.elapsed()));
             health.error = Some(error);
@@ -353,9 +356,7 @@ async fn tested(
         // `list` tries again where that makes sense, and says why not.
         Err(failure) if Recovery::new(by).recover(pool, &failure, None).await => {}
         Err(failure) => {
-            let silent = hang::is_silence(&failure);
-            let error = pool.explain(failure);
-            return Err(if silent { hang::told(pool, error).await } else { error });
+            return Err(hang::told(pool, pool.explain(failure)).await);
         }
     }
     pool.list(by).await

@@ -2,7 +2,7 @@
 //! Takes the tools of a listing; keeps them until a look has found the catalogue good. Never forgets a tool because a later listing
 //! lacks it: whether that is a loss is for the look to say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use rusqlite::{Connection, TransactionBehavior, params};
 
@@ -60,7 +60,8 @@ fn together(
         snapshot.iter().flat_map(|snapshot| &snapshot.tools).map(|tool| tool.name.clone()).collect()
     };
     let (good, known) = (names(good), names(before));
-    let whole = known.iter().all(|name| tools.iter().any(|tool| tool.name == *name));
+    let listed: HashSet<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
+    let whole = known.iter().all(|name| listed.contains(name.as_str()));
     let nothing_new = tools.iter().all(|tool| good.contains(&tool.name) || known.contains(&tool.name));
     // When all of it was seen last is worth keeping, to the minute.
     let fresh = before.is_none_or(|before| before.seen_at.age(now).as_secs() < 60);

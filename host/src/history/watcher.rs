@@ -3,7 +3,7 @@
 //! history it remembers as long as it runs. Never asks a gateway.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{File, TryLockError},
     io,
     path::{Path, PathBuf},
@@ -62,6 +62,8 @@ struct State {
     alive: Option<Moment>,
     /// The id of the last alert that could not be written down. No other has it, neither in the file nor in another process.
     unwritten: i64,
+    /// Gateways whose states could not be written down when they were told.
+    unsaved: BTreeSet<String>,
     /// Alerts that came through, which could not be written down yet.
     through: Vec<i64>,
 }
@@ -94,6 +96,7 @@ impl Watcher {
         let remembered = state.told.get(gateway).cloned();
         let changed = state.changed.get(gateway).cloned();
         let alive = state.alive.is_some_and(|at| at.age(now) < SIGN_OF_LIFE);
+        let unsaved = state.unsaved.contains(gateway);
         let written = self.history.with(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let before = match &remembered {
@@ -107,7 +110,8 @@ impl Watcher {
                     params![self.name, gateway, service],
                 )?;
             }
-            for (service, told) in after.iter().filter(|(service, told)| before.get(*service) != Some(*told)) {
+            for (service, told) in after.iter().filter(|(service, told)| unsaved || before.get(*service) != Some(*told))
+            {
                 self.keep(&transaction, gateway, service, told)?;
             }
             let before = match &changed {
@@ -121,7 +125,7 @@ impl Watcher {
                     params![self.name, gateway, tool],
                 )?;
             }
-            for (tool, told) in changed.iter().filter(|(tool, told)| before.get(*tool) != Some(*told)) {
+            for (tool, told) in changed.iter().filter(|(tool, told)| unsaved || before.get(*tool) != Some(*told)) {
                 self.keep_changed(&transaction, gateway, tool, told)?;
             }
             news.extend(of_tools);
@@ -134,6 +138,11 @@ impl Watcher {
             transaction.commit()?;
             Ok((after, changed, news))
         });
+        if written.is_some() {
+            state.unsaved.remove(gateway);
+        } else {
+            state.unsaved.insert(gateway.to_owned());
+        }
         let (after, changed, news) = written.unwrap_or_else(|| {
             let (after, mut news) = self.news(&remembered.unwrap_or_default(), health, now);
             let (changed, of_tools) = changes::news(&changed.unwrap_or_default(), health, now);

@@ -150,6 +150,9 @@ impl<F: Fn(&Request, usize) -> Option<Scripted>> Outside for Peer<F> {
     }
 
     fn stop_listening(&self) {}
+    fn take_listening(&self) -> Option<Response> {
+        None
+    }
 
     fn sleep(&self, _: Duration) {}
 

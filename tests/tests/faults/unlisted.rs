@@ -48,6 +48,10 @@ impl Shrunk {
                 return Answer::json(200, &rpc::error(&id, -32_602, "Unknown tool: notes__refused"));
             }
             ("tools/call", "notes__denied") => rpc::failed("Unknown tool: notes__denied"),
+            ("tools/call", "notes__searched") => {
+                self.runs.fetch_add(1, Ordering::Relaxed);
+                rpc::failed("created 3 issues; the tool chain \"rust-1.99\" was not found")
+            }
             ("tools/call", name) => {
                 self.runs.fetch_add(1, Ordering::Relaxed);
                 if name == "notes__lost" {
@@ -118,6 +122,16 @@ async fn a_gateway_that_does_not_know_the_tool_either_is_told_in_the_usual_words
 }
 
 #[tokio::test]
+async fn a_tool_that_ran_and_did_not_find_something_else_is_no_unknown_tool() {
+    let place = place(false, Filter::default()).await;
+    let report = place.call("notes__searched", Unlisted::Asked).await;
+    let told = report.result.as_ref().map(ToString::to_string).unwrap_or_default();
+    assert!(!report.ok && told.contains("created 3 issues"), "{report:?}");
+    assert_eq!(place.counts(), (1, 1));
+    place.gateway.close().await;
+}
+
+#[tokio::test]
 async fn an_answer_that_is_lost_says_that_it_may_have_run() {
     let place = place(false, Filter::default()).await;
     let error = place.call("notes__lost", Unlisted::Asked).await.error.unwrap();
@@ -137,6 +151,7 @@ async fn what_the_filter_is_against_is_refused_listed_or_not() {
         Filter { read_only: true, ..Filter::default() },
         Filter { no_destructive: true, ..Filter::default() },
         Filter { include_services: list("notes"), ..Filter::default() },
+        Filter { exclude_services: list("secret"), ..Filter::default() },
     ] {
         let place = place(false, filter.clone()).await;
         let error = place.call("notes__add", Unlisted::Asked).await.error.unwrap();
