@@ -3,10 +3,14 @@
 //! compile wasmtime a second time.
 
 use std::{
-    env, fs,
+    env,
+    fmt::Write as _,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
+
+use sha2::{Digest as _, Sha256};
 
 const READY: &str = "PFLOW_GATEWAY_COMPONENT";
 
@@ -27,9 +31,19 @@ fn main() -> Result<(), String> {
     } else {
         build(&out)?
     };
+    let bytes = fs::read(&component).map_err(|e| format!("cannot read {}: {e}", component.display()))?;
     println!("cargo::rustc-env=BUILTIN_COMPONENT={}", component.display());
+    println!("cargo::rustc-env=BUILTIN_SHA256={}", sha256(&bytes));
     println!("cargo::rustc-env=WASMTIME_TARGET={}", env::var("TARGET").unwrap_or_default());
     Ok(())
+}
+
+/// In lower-case hex.
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// Builds the component with its own profile, in a target folder of its own: this build holds the lock of the other.

@@ -192,8 +192,8 @@ fn a_schema_that_doubles_with_every_step_is_shown_within_a_bound() {
     for keyword in ["properties", "anyOf"] {
         let tool = tool(step(keyword));
         let schema = Schema::of(&tool).unwrap();
-        let [argument] = &*schema.arguments() else { panic!() };
-        assert!(schema.kind(argument.schema).len() < 1_000);
+        let arguments = schema.arguments();
+        assert!(schema.kind(arguments.first().unwrap().schema).len() < 1_000);
         assert!(schema.example().is_none_or(|typed| typed.join(" ").len() < 100_000));
     }
 }

@@ -79,6 +79,11 @@ impl Anatomy {
         Ok(Self { sha256: sha256(bytes), size: bytes.len(), imports, exports })
     }
 
+    /// Of a component of which only the digest is known.
+    pub(super) fn unknown(sha256: &str) -> Self {
+        Self { sha256: sha256.to_owned(), size: 0, imports: Vec::new(), exports: Vec::new() }
+    }
+
     /// The version of the contract that it exports, when it exports any of it.
     #[must_use]
     pub fn contract(&self) -> Option<&str> {

@@ -6,12 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use wasmtime::{Engine, component::Component};
 
-use super::{
-    compile,
-    engine::fingerprint,
-    inspect::{Anatomy, sha256},
-    limits::CODE,
-};
+use super::{compile, engine::fingerprint, inspect::sha256, limits::CODE};
 use crate::{Class, Error, Result, files, folder::Folder};
 
 /// First bytes of a file with machine code; the last is the format's version.
@@ -48,22 +43,22 @@ impl Store {
     }
 }
 
-/// Loads ready machine code, or compiles and keeps it.
-pub(super) fn load(engine: &Engine, bytes: &[u8], anatomy: &Anatomy, stack: usize, store: &Store) -> Result<Component> {
-    let key = Key { component: &anatomy.sha256, engine: fingerprint(engine) };
+/// Loads ready machine code, or compiles and keeps it. `sha256` is of the bytes, lower-case hex.
+pub(super) fn load(engine: &Engine, bytes: &[u8], sha256: &str, stack: usize, store: &Store) -> Result<Component> {
+    let key = Key { component: sha256, engine: fingerprint(engine) };
     if let Some(component) = store.packaged.as_ref().and_then(|packaged| read_packaged(packaged, &key, engine)) {
         return Ok(component);
     }
     let cache = store.cache.as_ref().and_then(|folder| {
         Folder::private(folder).inspect_err(|e| tracing::warn!("not using the cache {}: {e}", folder.display())).ok()
     });
-    let name = format!("{}-{:016x}.cwasm", anatomy.sha256, fingerprint(engine));
+    let name = format!("{sha256}-{:016x}.cwasm", key.engine);
     if let Some(component) = cache.as_ref().and_then(|cache| read_entry(cache, &name, &key, engine)) {
         return Ok(component);
     }
-    tracing::info!(sha256 = %anatomy.sha256, bytes = anatomy.size, "compiling the component, once");
+    tracing::info!(%sha256, bytes = bytes.len(), "compiling the component, once");
     if let Some(listener) = super::COMPILING.get() {
-        listener(anatomy.size);
+        listener(bytes.len());
     }
     let code = compile::compile(engine, bytes, stack)?;
     if let Some(cache) = cache
@@ -106,6 +101,13 @@ impl Key<'_> {
         let (header, code) = entry.split_at_checked(HEADER)?;
         (header == self.header(code)).then_some(code)
     }
+
+    /// The code of an entry, when it is for this. That it is whole was seen by a digest of all of it.
+    fn code_of_whole<'a>(&self, entry: &'a [u8]) -> Option<&'a [u8]> {
+        let (header, code) = entry.split_at_checked(HEADER)?;
+        let (header, component) = (header.strip_prefix(MAGIC)?, self.component.as_bytes());
+        header.strip_prefix(component)?.starts_with(&self.engine.to_le_bytes()).then_some(code)
+    }
 }
 
 /// None when the file is absent, not what was packaged, or for something else.
@@ -122,7 +124,7 @@ fn read_packaged(packaged: &Packaged, key: &Key<'_>, engine: &Engine) -> Option<
         tracing::warn!("{file} is not what was packaged with this program, and is not used");
         return None;
     }
-    trust(engine, key.code(&entry)?).inspect_err(|e| tracing::warn!("{file} does not load: {e:#}")).ok()
+    trust(engine, key.code_of_whole(&entry)?).inspect_err(|e| tracing::warn!("{file} does not load: {e:#}")).ok()
 }
 
 /// None when the entry is absent, for something else, cut short or changed.

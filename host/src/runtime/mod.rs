@@ -42,6 +42,9 @@ use crate::{Class, Error, Result, components, report};
 /// The component that is part of this program.
 pub const BUILT_IN: &[u8] = include_bytes!(env!("BUILTIN_COMPONENT"));
 
+/// SHA-256 of it, lower-case hex. The build looked at it; a program need not look at itself again.
+const BUILT_IN_SHA256: &str = env!("BUILTIN_SHA256");
+
 const BUILT_IN_NAME: &str = "built-in";
 
 /// What is in use: process, digest (none: built in), limits.
@@ -74,16 +77,16 @@ fn packaged() -> Option<PackagedCode> {
 pub struct Runtime {
     contract: ContractPre<State>,
     limits: Limits,
-    anatomy: Anatomy,
+    /// Lower-case hex.
+    sha256: String,
+    /// Of the built-in one only when somebody wants to see it.
+    anatomy: OnceLock<Anatomy>,
     source: String,
 }
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runtime")
-            .field("source", &self.source)
-            .field("sha256", &self.anatomy.sha256)
-            .finish_non_exhaustive()
+        f.debug_struct("Runtime").field("source", &self.source).field("sha256", &self.sha256).finish_non_exhaustive()
     }
 }
 
@@ -118,11 +121,11 @@ impl Runtime {
         if let Some(runtime) = shared.get(&key).and_then(Weak::upgrade) {
             return Ok(runtime);
         }
-        let (bytes, source) = match &bytes {
-            Some((bytes, source)) => (bytes.as_slice(), source.clone()),
-            None => (BUILT_IN, BUILT_IN_NAME.to_owned()),
+        let code = CodeStore::of_this_process();
+        let runtime = match bytes {
+            Some((bytes, source)) => Self::from_bytes(&bytes, source, limits.clone(), &code)?,
+            None => Self::built_in(limits.clone(), &code)?,
         };
-        let runtime = Self::from_bytes(bytes, source, limits.clone(), &CodeStore::of_this_process())?;
         shared.retain(|_, runtime| runtime.strong_count() > 0);
         shared.insert(key, Arc::downgrade(&runtime));
         Ok(runtime)
@@ -135,11 +138,17 @@ impl Runtime {
     /// As [`new`](Self::new).
     pub fn with(component: Option<&Path>, limits: Limits, code: &CodeStore) -> Result<Arc<Self>> {
         let Some(file) = component else {
-            return Self::from_bytes(BUILT_IN, BUILT_IN_NAME.to_owned(), limits, code);
+            return Self::built_in(limits, code);
         };
         let bytes = read(file)?;
         components::verify(file, &bytes)?;
         Self::from_bytes(&bytes, file.display().to_string(), limits, code)
+    }
+
+    /// That it fits is for the tests to see, not for every start.
+    fn built_in(limits: Limits, code: &CodeStore) -> Result<Arc<Self>> {
+        let (sha256, source) = (BUILT_IN_SHA256.to_owned(), BUILT_IN_NAME.to_owned());
+        Self::loaded(BUILT_IN, sha256, OnceLock::new(), source, limits, code)
     }
 
     fn from_bytes(bytes: &[u8], source: String, limits: Limits, code: &CodeStore) -> Result<Arc<Self>> {
@@ -147,15 +156,26 @@ impl Runtime {
             e.message = format!("{source}: {}", e.message);
             e
         })?;
+        Self::loaded(bytes, anatomy.sha256.clone(), OnceLock::from(anatomy), source, limits, code)
+    }
+
+    fn loaded(
+        bytes: &[u8],
+        sha256: String,
+        anatomy: OnceLock<Anatomy>,
+        source: String,
+        limits: Limits,
+        code: &CodeStore,
+    ) -> Result<Arc<Self>> {
         let engine = engine::engine(&limits)?;
-        let component = load::load(&engine, bytes, &anatomy, limits.stack, code)?;
+        let component = load::load(&engine, bytes, &sha256, limits.stack, code)?;
         let fits = |e: wasmtime::Error| {
             Error::new(Class::Component, format!("{source} does not fit the contract {PACKAGE}@{CONTRACT}: {e:#}"))
                 .with_hint("build it against the wit/gateway.wit of this host")
         };
         let linker = linker(&engine).map_err(fits)?;
         let contract = ContractPre::new(linker.instantiate_pre(&component).map_err(fits)?).map_err(fits)?;
-        Ok(Arc::new(Self { contract, limits, anatomy, source }))
+        Ok(Arc::new(Self { contract, limits, sha256, anatomy, source }))
     }
 
     /// Writes the machine code of the built-in component to `file`, to be shipped beside the program; gives its SHA-256, which the
@@ -171,7 +191,8 @@ impl Runtime {
     /// The outside of what is loaded.
     #[must_use]
     pub fn anatomy(&self) -> &Anatomy {
-        &self.anatomy
+        // Only the built-in component is not known yet, and the tests have seen that it can be read.
+        self.anatomy.get_or_init(|| Anatomy::read(BUILT_IN).unwrap_or_else(|_| Anatomy::unknown(&self.sha256)))
     }
 
     pub(crate) fn is_built_in(&self) -> bool {
@@ -180,7 +201,7 @@ impl Runtime {
 
     /// Lower-case hex.
     pub(crate) fn sha256(&self) -> &str {
-        &self.anatomy.sha256
+        &self.sha256
     }
 
     /// As in messages: `built-in`, or the file.
@@ -191,14 +212,15 @@ impl Runtime {
     /// What is loaded.
     #[must_use]
     pub fn describe(&self) -> report::Component {
+        let anatomy = self.anatomy();
         report::Component {
             source: self.source.clone(),
-            sha256: self.anatomy.sha256.clone(),
+            sha256: self.sha256.clone(),
             package: PACKAGE.into(),
-            version: self.anatomy.contract().unwrap_or_default().into(),
-            size: self.anatomy.size,
-            imports: self.anatomy.imports.clone(),
-            exports: self.anatomy.exports.clone(),
+            version: anatomy.contract().unwrap_or_default().into(),
+            size: anatomy.size,
+            imports: anatomy.imports.clone(),
+            exports: anatomy.exports.clone(),
             limits: self.limits.to_json(),
         }
     }

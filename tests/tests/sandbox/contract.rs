@@ -60,6 +60,16 @@ fn the_built_in_component_imports_a_short_list_and_no_more() {
     }
 }
 
+/// The program trusts this of its own part, and does not look at every start.
+#[test]
+fn the_built_in_component_fits_and_its_digest_is_the_one_that_the_build_wrote_down() {
+    let anatomy = Anatomy::read(BUILT_IN).unwrap();
+    anatomy.check().unwrap();
+    let runtime = Runtime::new(None).unwrap();
+    assert_eq!(runtime.describe().sha256, super::hex(&Sha256::digest(BUILT_IN)));
+    assert_eq!(*runtime.anatomy(), anatomy);
+}
+
 #[test]
 fn the_version_in_the_wit_file_is_the_one_that_the_host_speaks() {
     let line = wit("gateway.wit").lines().find(|line| line.starts_with("package ")).unwrap().to_owned();
