@@ -61,7 +61,9 @@ pub(crate) fn test(options: &Options) -> Result {
     let guests = guests(&component)?;
     run(pflow
         .python()
-        .args(["-m", "pytest", "tests/python", "-ra"])
+        // A file is one worker's: what it starts once, it starts once.
+        .args(["-m", "pytest", "tests/python", "-ra", "--durations=25"])
+        .args(["--numprocesses", "auto", "--maxprocesses", "4", "--dist", "loadfile"])
         .env("PFLOW_GATEWAY_BIN", dist.folder.join("pflow-gateway"))
         .env("PFLOW_GATEWAY_WHEEL", &dist.wheel)
         .env("PFLOW_BIN", pflow.bin("pflow"))
