@@ -15,6 +15,11 @@ const WORDED: usize = 50;
 /// Mends a schema in place; gives what was changed, a phrase each for the first of them.
 pub(crate) fn input(schema: &mut Node<'_>) -> Vec<String> {
     let mut mender = Mender::default();
+    if !matches!(schema, Node::Object(_)) {
+        // A whole list is refused for one schema that is none.
+        mender.changes.push(format!("it was {}, now {{\"type\": \"object\"}}", kind(schema)));
+        *schema = Node::Object(vec![("type".into(), Node::Leaf("\"object\"".into()))]);
+    }
     if schema.get("type").and_then(Node::as_str).as_deref() == Some("object") {
         mender.top(schema);
     }
@@ -210,6 +215,9 @@ mod tests {
                 r#"{"type":"object","properties":{"a":"string","b":"the name"}}"#,
                 r#"{"type":"object","properties":{"a":{"type":"string"},"b":{"description":"the name"}}}"#,
             ),
+            ("null", r#"{"type":"object"}"#),
+            ("[]", r#"{"type":"object"}"#),
+            (r#""object""#, r#"{"type":"object"}"#),
             (r#"{"properties":[],"type":"object"}"#, r#"{"properties":{},"type":"object"}"#),
             (r#"{"type":"object","properties":null,"required":null}"#, r#"{"type":"object","properties":{}}"#),
             (r#"{"type":"object","required":true}"#, r#"{"type":"object"}"#),

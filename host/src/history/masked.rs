@@ -36,14 +36,17 @@ fn ends_a_url(letter: char) -> bool {
 fn without_secrets_in_urls(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at);
+    while let Some((before, after)) = rest.split_once("://") {
         clean.push_str(before);
         clean.push_str("://");
-        let after = after.strip_prefix("://").unwrap_or(after);
-        let (url, others) = after.split_at(after.find(ends_a_url).unwrap_or(after.len()));
         // A password may hold anything but what ends the authority; the last @ is the one that counts.
-        let (authority, path) = url.split_at(url.find(['/', '?', '#']).unwrap_or(url.len()));
+        let end = after.find(|letter| matches!(letter, '/' | '?' | '#') || ends_a_url(letter)).unwrap_or(after.len());
+        let (authority, path) = after.split_at(end);
+        // What looks like a port that is missing begins another URL.
+        let (authority, path) = match authority.strip_suffix(':') {
+            Some(scheme) if path.starts_with("//") => after.split_at(scheme.len()),
+            _ => (authority, path),
+        };
         match authority.rsplit_once('@') {
             Some((_, host)) => {
                 clean.push_str("…@");
@@ -51,17 +54,24 @@ fn without_secrets_in_urls(text: &str) -> String {
             }
             None => clean.push_str(authority),
         }
-        match path.split_once('?') {
-            Some((plain, _)) => {
-                clean.push_str(plain);
-                clean.push_str("?…");
-            }
-            None => clean.push_str(path),
+        let (plain, query) = path.split_at(end_of_path(path));
+        clean.push_str(plain);
+        rest = query;
+        if query.starts_with('?') {
+            clean.push_str("?…");
+            rest = query.split_at(query.find(ends_a_url).unwrap_or(query.len())).1;
         }
-        rest = others;
     }
     clean.push_str(rest);
     clean
+}
+
+/// Where the path of a URL ends: at its query, at another URL that stands in it, or with the URL.
+fn end_of_path(path: &str) -> usize {
+    let ends = |(at, letter): &(usize, char)| {
+        *letter == '?' || ends_a_url(*letter) || path.get(*at..).is_some_and(|rest| rest.starts_with("://"))
+    };
+    path.char_indices().find(ends).map_or(path.len(), |(at, _)| at)
 }
 
 fn is_of_a_token(letter: char) -> bool {
@@ -102,6 +112,9 @@ mod tests {
             ("redis://:p@ss@w0rd@h", "redis://…@h"),
             ("https://h/a@b and me@example.com", "https://h/a@b and me@example.com"),
             ("https://u:p@h?q", "https://…@h?…"),
+            ("https://proxy/https://u:p@h/a?k=1 x", "https://proxy/https://…@h/a?… x"),
+            ("a://b@ca://b@c://d@e", "a://…@ca://…@c://…@e"),
+            ("a://b?c://d@e f", "a://b?… f"),
         ] {
             assert_eq!(masked(text), clean);
         }

@@ -278,7 +278,8 @@ fn one_rung(
             let told = report.tools.get(name).map(|reported| reported.service.clone());
             assert!(told.is_some() && told == *service, "reported by nobody");
         }
-        Attribution::Declared => {}
+        // Control tools stay the gateway's, whoever lists them.
+        Attribution::Declared | Attribution::Control => {}
         _ => assert!(!report.tools.contains_key(name), "the gateway's own word is better than {provenance:?}"),
     }
     match attribution {

@@ -3,7 +3,7 @@
 
 use std::{fs, time::Duration};
 
-use pflow_gateway::history::{History, Moment};
+use pflow_gateway::history::{History, Moment, SnapshotTool};
 
 /// One input: the beginning of a file, or a place and bytes to write there into a good one.
 pub fn run(bytes: &[u8]) {
@@ -35,7 +35,7 @@ pub fn run(bytes: &[u8]) {
         history.difference("g"),
         history.gateways(),
     );
-    history.listed("g", "http://gw.example/mcp", &[], Moment::now());
+    history.listed("g", "http://gw.example/mcp", &tools(), Moment::now());
     for note in history.take_notes().into_iter().chain(history.why_off()) {
         assert!(!note.chars().any(char::is_control), "{note:?}");
     }
@@ -46,9 +46,13 @@ fn good() -> Vec<u8> {
     GOOD.get_or_init(|| {
         let folder = crate::folder().join("good");
         let history = History::new(&folder);
-        history.listed("g", "http://gw.example/mcp", &[], Moment::now());
+        history.listed("g", "http://gw.example/mcp", &tools(), Moment::now());
         drop(history);
         fs::read(folder.join("gateway/history.db")).expect("a history")
     })
     .clone()
+}
+
+fn tools() -> [SnapshotTool; 1] {
+    [SnapshotTool { name: "slack__post".to_owned(), service: Some("slack".to_owned()) }]
 }

@@ -30,8 +30,9 @@ pub fn run(text: &str) {
         );
         assert!(value.get("structuredContent").is_none_or(|it| it.is_object() || it.is_null()), "{sent}");
         assert!(value.get("_meta").is_none_or(|it| it.is_object() || it.is_null()), "{sent}");
-        if !failed {
-            // Fitting once is fitting.
+        let ours = value.get("_meta").and_then(|meta| meta.get("pflow-gateway"));
+        if !failed && ours.is_none() {
+            // Fitting once is fitting; but what we say ourselves is taken from nobody else.
             assert_eq!(call_result(&sent, true).as_deref(), Some(sent.as_str()), "fitted twice");
         }
     }
