@@ -88,6 +88,8 @@ fn build(component: &Path) -> Result<PathBuf> {
     let engine = engine()?;
     run(release("build", component)
         .args(["--package", "pflow-gateway-fuzz", "--features", "libfuzzer", "--bin", "fuzz"])
+        // Optimised it takes minutes to compile, and a search is not that much quicker: most of its time is in our dependencies.
+        .args(["--config", "profile.release.package.pflow-gateway.opt-level=0"])
         .env("FUZZ_ENGINE", engine)
         .env("RUSTC_WORKSPACE_WRAPPER", root().join("tests/fuzz/instrument")))?;
     Ok(target().join("release/fuzz"))

@@ -44,10 +44,7 @@ pub(crate) fn test(options: &Options) -> Result {
     run(release("test", &component)
         .args(["--workspace", "--no-fail-fast"])
         .env("PFLOW_GATEWAY_BIN", dist.folder.join("pflow-gateway")))?;
-    // Most targets are new and were not searched for a minute yet (docs/decisions/0010-fuzzing.md): until then only who asks for it gets it.
-    if std::env::var_os("FUZZ_SECONDS").is_some() {
-        fuzz::some_seconds(&component)?;
-    }
+    fuzz::some_seconds(&component)?;
     if options.rust_only {
         say(advisories);
         return Ok(());
