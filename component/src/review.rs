@@ -150,12 +150,20 @@ fn hidden_in_texts(tool: &Tool) -> Vec<(String, String)> {
     if let Some(title) = tool.annotations.as_ref().and_then(|annotations| annotations.title.as_deref()) {
         look("title", title);
     }
-    for schema in std::iter::once(&tool.input_schema).chain(&tool.output_schema) {
+    let schemas = std::iter::once(&tool.input_schema).chain(&tool.output_schema);
+    for schema in schemas.filter(|schema| !is_plain(schema)) {
         strings::each(schema, &mut look);
     }
     let name = shown(&tool.name);
     let told = |(place, what): (&str, String)| (text::clean(&tool.name), format!("the {place} of \"{name}\" {what}"));
     places.into_iter().map(told).collect()
+}
+
+/// JSON in which no text can hide anything: most schemas need not be taken apart to see that.
+fn is_plain(json: &str) -> bool {
+    json.is_ascii()
+        && !json.bytes().any(|byte| byte == b'\\' || byte.is_ascii_control() && !byte.is_ascii_whitespace())
+        && !json.contains("          ")
 }
 
 /// What a text hides, as the end of a sentence.

@@ -184,17 +184,23 @@ pub(crate) fn shared(file: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// What a regular file holds, at most this many bytes. A pipe or a device in its place is not waited for.
 pub(crate) fn regular(file: &Path, most: u64) -> io::Result<Vec<u8>> {
-    use std::io::Read as _;
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags(rustix::fs::OFlags::NONBLOCK));
     let open = options.open(file)?;
-    if !open.metadata()?.is_file() {
+    let about = open.metadata()?;
+    if !about.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
-    let mut bytes = Vec::new();
-    open.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    whole(&open, about.len(), most)
+}
+
+/// What an open file of this size holds, at most so many bytes: it may be another size by now.
+pub(crate) fn whole(file: &File, size: u64, most: u64) -> io::Result<Vec<u8>> {
+    // In one piece from the start: machine code has megabytes, which would be copied each time that the room for them grows.
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(most)).unwrap_or_default().saturating_add(1));
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
         return Err(io::Error::other(format!("it is larger than {most} bytes")));
     }

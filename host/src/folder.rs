@@ -7,13 +7,15 @@ pub(crate) use self::unix::Folder;
 #[cfg(unix)]
 mod unix {
     use std::{
-        fs, io,
-        io::{Read as _, Write as _},
+        fs,
+        io::{self, Write as _},
         os::{fd::OwnedFd, unix::fs::DirBuilderExt as _},
         path::{Component, Path, PathBuf},
     };
 
     use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, open, openat, renameat, unlinkat};
+
+    use crate::files;
 
     /// Write permission of the group and of everybody.
     const OTHERS_WRITE: u32 = 0o022;
@@ -73,12 +75,8 @@ mod unix {
                 return Err(io::Error::other(format!("{name} is not a regular file")));
             }
             believable(Path::new(name), &found, OTHERS_WRITE)?;
-            let mut bytes = Vec::new();
-            file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
-            if bytes.len() as u64 > most {
-                return Err(io::Error::other(format!("{name} is larger than {most} bytes")));
-            }
-            Ok(Some(bytes))
+            let size = u64::try_from(found.st_size).unwrap_or_default();
+            files::whole(&file, size, most).map(Some).map_err(|error| io::Error::other(format!("{name}: {error}")))
         }
 
         /// Writes a file, 0600, whole or not at all; of two who write at once one wins.

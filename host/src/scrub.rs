@@ -72,16 +72,18 @@ pub(crate) fn spelled(name: &str) -> String {
 }
 
 /// JSON that means the same, with every character that is not seen written as `\\uXXXX`: serializers leave C1 and the
-/// bidirectional controls as they are, and terminals obey them. Such characters are only in strings.
+/// bidirectional controls as they are, and terminals obey them. Such characters are only in strings, but for the blanks between values.
 #[must_use]
 pub(crate) fn json(text: &str) -> Cow<'_, str> {
-    let bad = |character: char| unseen(character).is_some() && character != '\n';
+    let bad = |character: char| unseen(character).is_some() && !matches!(character, '\n' | '\t');
     if !text.contains(bad) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len());
     for (character, verdict) in verdicts(text) {
-        if bad(character) && (verdict != Verdict::Shaping || character.is_control()) {
+        if character == '\r' {
+            escaped.push(' ');
+        } else if bad(character) && (verdict != Verdict::Shaping || character.is_control()) {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 escaped.push_str(&format!("\\u{unit:04x}"));
             }
@@ -135,6 +137,7 @@ mod tests {
         let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).map_err(|e| e.to_string());
         assert_eq!(value(&safe), value(evil));
         assert!(matches!(json("{\"a\": \"ü 🙂\"}"), Cow::Borrowed(_)));
+        assert_eq!(json("\t{\r\n \"a\":\t7}\u{9b}"), "\t{ \n \"a\":\t7}\\u009b");
     }
 
     #[test]

@@ -105,7 +105,7 @@ pub fn verdicts(text: &str) -> impl Iterator<Item = (char, Verdict)> + '_ {
 #[must_use]
 pub fn hides(text: &str) -> bool {
     !text.is_ascii() && verdicts(text).any(|(_, verdict)| matches!(verdict, Verdict::Hidden(_)))
-        || text.chars().any(|c| c.is_ascii_control() && !matches!(c, '\n' | '\r' | '\t'))
+        || text.bytes().any(|byte| byte.is_ascii_control() && !matches!(byte, b'\n' | b'\r' | b'\t'))
 }
 
 /// What an unseen character does between these two, where honest text has it.

@@ -8,6 +8,7 @@ mod client;
 mod conversation;
 mod events;
 pub(crate) mod fuzzing;
+mod keeper;
 mod lines;
 mod rename;
 mod results;
@@ -87,8 +88,14 @@ async fn serve_on<U: Upstream>(
     if tokio::time::timeout(LAST_LINES, &mut writer).await.is_err() {
         writer.abort();
     }
-    let closed = tokio::time::timeout(FAREWELL, upstream.close()).await;
+    let (closed, written) = tokio::join!(
+        tokio::time::timeout(FAREWELL, upstream.close()),
+        tokio::time::timeout(FAREWELL, server.written()),
+    );
     tell_left_running(&upstream);
+    if written.is_err() {
+        tracing::warn!("the snapshot was not written in time");
+    }
     if closed.is_err() {
         tracing::warn!("the gateway did not end the session in time");
     }

@@ -18,6 +18,7 @@ use super::{
     catalog::{Catalog, META, Outputs},
     client::Client,
     events,
+    keeper::Keeper,
     rename::may_be_renamed,
     results::call_result,
     rpc::{Fault, GATEWAY_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND},
@@ -52,7 +53,7 @@ impl<U> Clone for Server<U> {
 
 struct Inner<U> {
     upstream: U,
-    snapshots: Arc<dyn Snapshots>,
+    keeper: Keeper,
     /// What the client saw last.
     shown: Mutex<Option<Arc<Shown>>>,
     /// An old catalogue was shown: somebody has to look when the gateway is back.
@@ -83,7 +84,7 @@ impl<U: Upstream> Server<U> {
         Self {
             inner: Arc::new(Inner {
                 upstream,
-                snapshots,
+                keeper: Keeper::new(snapshots),
                 shown: Mutex::default(),
                 stale: Notify::new(),
                 least,
@@ -91,6 +92,11 @@ impl<U: Upstream> Server<U> {
                 said: Mutex::default(),
             }),
         }
+    }
+
+    /// Waits until what was listed is written down.
+    pub(super) async fn written(&self) {
+        self.inner.keeper.written().await;
     }
 
     /// The gateway's name.
@@ -151,7 +157,7 @@ impl<U: Upstream> Inner<U> {
     async fn load(&self) -> Result<Arc<Shown>, Error> {
         let error = match self.upstream.tools().await {
             Ok(tools) => match self.catalog(tools).await {
-                Ok((tools, catalog)) => return Ok(self.keep(tools, catalog).await),
+                Ok((tools, catalog)) => return Ok(self.keep(tools, catalog)),
                 Err(error) => error,
             },
             Err(error) => error,
@@ -159,19 +165,19 @@ impl<U: Upstream> Inner<U> {
         if !away(error.class) {
             return Err(error);
         }
-        let (snapshots, upstream, why) = (Arc::clone(&self.snapshots), self.upstream.clone(), error.clone());
+        let Some(Snapshot { tools, taken }) = self.keeper.load().await else { return Err(error) };
+        let (upstream, why) = (self.upstream.clone(), error.clone());
         let last = tokio::task::spawn_blocking(move || {
-            let Snapshot { tools, taken } = snapshots.load()?;
             upstream.shown_stale(taken, tools.tools.len(), &why);
-            Some((Catalog::new(&tools), taken))
+            Catalog::new(&tools)
         });
         match last.await {
-            Ok(Some((catalog, taken))) => {
+            Ok(catalog) => {
                 tracing::warn!(%error, class = error.class.as_str(), "the gateway is away; showing the last snapshot");
                 self.say(catalog.warnings());
                 Ok(self.show(Shown { catalog, stale: Some(Stale { taken, error }) }))
             }
-            _ => Err(error),
+            Err(_) => Err(error),
         }
     }
 
@@ -185,16 +191,12 @@ impl<U: Upstream> Inner<U> {
     }
 
     /// A catalogue that was just read is what is shown from now on, and what is shown when the gateway is away.
-    async fn keep(&self, tools: Tools, catalog: Catalog) -> Arc<Shown> {
+    fn keep(&self, tools: Tools, catalog: Catalog) -> Arc<Shown> {
         self.say(&tools.warnings);
         self.say(catalog.warnings());
         // An empty list is how some gateways fail, and a part is no whole: neither replaces a snapshot that has tools.
         if tools.total > 0 && !tools.cut {
-            let snapshots = Arc::clone(&self.snapshots);
-            let stored = tokio::task::spawn_blocking(move || snapshots.store(&tools)).await;
-            if let Ok(Err(error)) = stored {
-                tracing::warn!(%error, "the snapshot could not be written");
-            }
+            self.keeper.store(tools);
         }
         self.show(Shown { catalog, stale: None })
     }
@@ -386,7 +388,7 @@ pub(super) async fn refresh<U: Upstream>(server: Server<U>, client: Client, ever
                 if let Ok((tools, catalog)) = inner.catalog(tools).await
                     && !catalog.is_as(&before.catalog)
                 {
-                    inner.keep(tools, catalog).await;
+                    inner.keep(tools, catalog);
                     client.tools_changed().await;
                 }
             }
