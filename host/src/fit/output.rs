@@ -22,6 +22,10 @@ pub(crate) fn output(text: &str) -> Result<(), String> {
         return Err(format!("it has {} bytes, and at most {LARGEST} are taken", text.len()));
     }
     let root = Node::parse(text).ok_or("it cannot be read")?;
+    if !matches!(root, Node::Object(_)) {
+        // `true` and `false` are schemas, and pflow's client refuses a whole list for one.
+        return Err("it is no object".to_owned());
+    }
     if !describes_objects(&root) {
         // `structuredContent` is an object for every client before 2026-07-28.
         return Err("it describes no object".to_owned());
@@ -223,6 +227,8 @@ mod tests {
             (r#"{"properties":{"a":{"$ref":"other.json#/x"}}}"#, "leads nowhere"),
             (r#"{"type":["null","array"],"items":{"type":"integer"}}"#, "it describes no object"),
             (r#"{"type":"array"}"#, "it describes no object"),
+            ("true", "it is no object"),
+            ("[]", "it is no object"),
             (r#"{"properties":[]}"#, "\"properties\" in it is no object"),
             (r#"{"properties":{"a":null}}"#, "a schema in it is no object"),
             (r#"{"required":null}"#, "\"required\" in it is no list of names"),

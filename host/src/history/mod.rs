@@ -36,12 +36,15 @@ pub use self::{
     watcher::Watcher,
     write::{CallResult, Stale, Transition},
 };
+use crate::scrub;
 
 /// How long to leave a file alone that gave trouble.
 const REST: Duration = Duration::from_secs(30);
 /// What is told of a change must be written down: whoever watches waits this long for others that write. On a busy machine that can
 /// take seconds, and a file that stays locked for longer is stuck.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Of a note, in characters: it names two paths.
+const WORDS: usize = 10_000;
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -148,7 +151,13 @@ impl History {
         drop(state);
     }
 
-    fn turn_off(&self, state: &mut State, why: String) {
+    /// What SQLite says holds words of the file.
+    fn note(&self, words: &str) {
+        self.said().notes.push(scrub::line(words, WORDS));
+    }
+
+    fn turn_off(&self, state: &mut State, why: &str) {
+        let why = scrub::line(why, WORDS);
         tracing::debug!("history is off: {why}");
         state.again = Some(Instant::now() + REST);
         self.said().off = Some(why);
@@ -175,7 +184,7 @@ impl History {
                 None => match store::open(path) {
                     Ok(opened) => {
                         if let Some((moved, why)) = opened.moved {
-                            self.said().notes.push(format!(
+                            self.note(&format!(
                                 "the history {why}; it begins anew, and the old file is kept as {}",
                                 moved.display()
                             ));
@@ -187,7 +196,7 @@ impl History {
                         continue;
                     }
                     Err(trouble) => {
-                        self.turn_off(&mut state, trouble.to_string());
+                        self.turn_off(&mut state, &trouble.to_string());
                         return None;
                     }
                 },
@@ -205,13 +214,13 @@ impl History {
                     broken += 1;
                     drop(database);
                     match store::move_aside(path) {
-                        Ok(Some(moved)) => self.said().notes.push(format!(
+                        Ok(Some(moved)) => self.note(&format!(
                             "the history was broken ({error}); it begins anew, and the old file is kept as {}",
                             moved.display()
                         )),
                         Ok(None) => {}
                         Err(trouble) => {
-                            self.turn_off(&mut state, trouble.to_string());
+                            self.turn_off(&mut state, &trouble.to_string());
                             return None;
                         }
                     }
@@ -225,18 +234,18 @@ impl History {
                     match error.sqlite_error_code() {
                         Some(ErrorCode::DatabaseBusy) => {
                             state.database = Some(database);
-                            self.turn_off(&mut state, format!("{} is locked by another program", path.display()));
+                            self.turn_off(&mut state, &format!("{} is locked by another program", path.display()));
                         }
                         Some(ErrorCode::OperationInterrupted) => {
-                            self.turn_off(&mut state, format!("{} takes too long to answer", path.display()));
+                            self.turn_off(&mut state, &format!("{} takes too long to answer", path.display()));
                         }
-                        _ => self.turn_off(&mut state, format!("{}: {error}", path.display())),
+                        _ => self.turn_off(&mut state, &format!("{}: {error}", path.display())),
                     }
                     return None;
                 }
             }
         }
-        self.turn_off(&mut state, format!("{} breaks again and again", path.display()));
+        self.turn_off(&mut state, &format!("{} breaks again and again", path.display()));
         None
     }
 }
