@@ -5,17 +5,17 @@
 use crate::{
     accidents,
     gateways::{self, Judgement, Product},
-    http::{Failure, FailureKind, Headers, Sent},
+    http::Headers,
     mcp::{
         exchange::{Problem, Reply},
         json_rpc::{Answer, RpcFault},
     },
     model::{
-        Delivery, Error, ForeignAnswer, Json, ProtocolProblem, RateLimit, Refusal, Result, RpcError, SessionLoss,
-        Status, TransportFailure, UpstreamFailure,
+        Delivery, Error, ForeignAnswer, Json, ProtocolProblem, RateLimit, Refusal, Result, RpcError, Status,
+        UpstreamFailure,
     },
     text::{self, contains},
-    time,
+    verdicts::{SessionSent, by_status, delivery_of, delivery_of_session_text, is_session_text, session_lost, words},
 };
 
 /// What was asked, and of whom.
@@ -32,40 +32,6 @@ pub struct Context<'a> {
     pub now: u64,
 }
 
-/// Whether a request carried `Mcp-Session-Id`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SessionSent {
-    /// It did.
-    Yes,
-    /// There is none.
-    No,
-}
-
-/// A failure below HTTP.
-#[must_use]
-pub fn transport(failure: &Failure) -> Error {
-    let delivery = match failure.sent {
-        Sent::No => Delivery::NotDelivered,
-        Sent::Maybe => Delivery::MaybeDelivered,
-    };
-    let detail = text::clean(&failure.detail);
-    match failure.kind {
-        FailureKind::NotHttp => Error::NotMcp(ForeignAnswer {
-            http_status: 0,
-            content_type: None,
-            problem: format!("what answers does not speak HTTP: {detail}"),
-            body: String::new(),
-            delivery,
-        }),
-        FailureKind::Denied => Error::EgressDenied(TransportFailure { detail, delivery: Delivery::NotDelivered }),
-        FailureKind::Dns => Error::Dns(TransportFailure { detail, delivery: Delivery::NotDelivered }),
-        FailureKind::Tls => Error::Tls(TransportFailure { detail, delivery: Delivery::NotDelivered }),
-        FailureKind::Unreachable => Error::Unreachable(TransportFailure { detail, delivery }),
-        FailureKind::Timeout => Error::Timeout(TransportFailure { detail, delivery }),
-        FailureKind::Limit => Error::Limit(TransportFailure { detail, delivery }),
-    }
-}
-
 /// The result, or what the answer means instead.
 ///
 /// # Errors
@@ -77,120 +43,16 @@ pub fn reply(reply: Reply, context: &Context<'_>) -> Result<Json> {
         Ok(Answer::Error(fault)) => {
             // Statuses that mean the same with any body come first.
             let about_the_request = reply.status == 404 && is_about_the_request(fault.code);
-            if let Some(error) = by_status(reply.status, &reply.headers, &reply.body, context)
+            if let Some(error) = by_status(reply.status, &reply.headers, &reply.body, context.session, context.now)
                 && !about_the_request
             {
                 return Err(error);
             }
             Err(by_fault(&fault, reply.status, context))
         }
-        Err(problem) => Err(by_status(reply.status, &reply.headers, &reply.body, context)
+        Err(problem) => Err(by_status(reply.status, &reply.headers, &reply.body, context.session, context.now)
             .unwrap_or_else(|| without_answer(problem, reply.status, &reply.headers, reply.body, context))),
     }
-}
-
-/// What an HTTP answer without JSON-RPC means, for products' own APIs too. None: the status alone says nothing.
-#[must_use]
-pub fn by_status(status: u16, headers: &Headers, body: &str, context: &Context<'_>) -> Option<Error> {
-    let words = match accidents::name(status, headers, body) {
-        Some(name) if body.is_empty() => name,
-        Some(name) => text::clean(&format!("{name}: {body}")),
-        None => body.to_owned(),
-    };
-    let refusal = || Refusal {
-        http_status: status,
-        challenge: headers.get("www-authenticate").map(text::clean),
-        body: words.clone(),
-        delivery: Delivery::NotDelivered,
-    };
-    let transport = |what: &str| TransportFailure {
-        detail: format!("HTTP {status}{what}{}{words}", if words.is_empty() { "" } else { ": " }),
-        delivery: Delivery::MaybeDelivered,
-    };
-    Some(match status {
-        401 => {
-            let refusal = refusal();
-            let expired = |text: &str| {
-                contains(text, "token expired")
-                    || contains(text, "token has expired")
-                    || contains(text, "token is expired")
-            };
-            if expired(body) || refusal.challenge.as_deref().is_some_and(expired) {
-                Error::TokenExpired(refusal)
-            } else {
-                Error::AuthRequired(refusal)
-            }
-        }
-        403 | 421 => Error::Forbidden(refusal()),
-        429 => Error::RateLimited(RateLimit {
-            http_status: status,
-            retry_after: retry_after(headers, body, context.now),
-            body: body.to_owned(),
-            delivery: Delivery::NotDelivered,
-        }),
-        404 if context.session == SessionSent::Yes => session_lost(status, body, Delivery::NotDelivered),
-        400 | 404 | 409 | 410 | 422 if is_session_text(body) => session_lost(status, body, Delivery::NotDelivered),
-        // A service's session may be meant, or the gateway failed half-way.
-        500 | 503 if is_session_text(body) => session_lost(status, body, Delivery::MaybeDelivered),
-        408 | 504 | 524 => Error::Timeout(transport("")),
-        413 | 431 => Error::Limit(TransportFailure {
-            delivery: Delivery::NotDelivered,
-            ..transport(", the request is too large for the gateway")
-        }),
-        500..=599 => Error::Upstream(UpstreamFailure {
-            service: None,
-            status: if matches!(status, 502 | 503 | 520..=523 | 530) {
-                Status::Unreachable
-            } else {
-                Status::UpstreamError
-            },
-            message: transport("").detail,
-            delivery: Delivery::MaybeDelivered,
-        }),
-        _ => return None,
-    })
-}
-
-fn session_lost(status: u16, body: &str, delivery: Delivery) -> Error {
-    Error::SessionLost(SessionLoss { http_status: status, body: body.to_owned(), delivery })
-}
-
-/// Texts with which servers say that they do not know the session. Measured ones, and those of user reports (`facts/`).
-const SESSION_TEXTS: &[&str] = &[
-    "session not found",
-    "no valid session id",
-    "no valid session id provided",
-    "missing session id",
-    "invalid session id",
-    "invalid or missing session",
-    "invalid during session initialization",
-    "unknown session",
-    "session expired",
-    "session has expired",
-    "session terminated",
-    "session has been terminated",
-    "session does not exist",
-    "session is closed",
-    "session is required",
-    "session id is required",
-    "session id required",
-    // A complaint that names the header is about it.
-    "mcp-session-id",
-    "client is closing",
-    "server not initialized",
-];
-
-fn is_session_text(text: &str) -> bool {
-    SESSION_TEXTS.iter().any(|known| contains(text, known))
-}
-
-/// The gateway's own words mean that nothing was passed on. A longer text may be about a session of the service.
-fn delivery_of_session_text(status: u16, message: &str) -> Delivery {
-    let text = message.trim_end_matches('.');
-    let text = text.strip_prefix("Bad Request: ").unwrap_or(text);
-    let own_words = SESSION_TEXTS.iter().any(|known| text.eq_ignore_ascii_case(known))
-        || contains(text, "invalid during session initialization");
-    if own_words || matches!(status, 400 | 404) { Delivery::NotDelivered } else { Delivery::MaybeDelivered }
 }
 
 fn without_answer(problem: Problem, status: u16, headers: &Headers, body: String, context: &Context<'_>) -> Error {
@@ -307,55 +169,6 @@ fn words_of_failure(fault: &RpcFault) -> Option<Status> {
     words(&fault.message)
 }
 
-const WORDS: &[(Status, &[&str])] = &[
-    (
-        Status::AuthRequired,
-        &["unauthorized", "authentication required", "invalid token", "token expired", "invalid credentials"],
-    ),
-    (Status::Forbidden, &["forbidden", "access denied", "permission denied"]),
-    (Status::RateLimited, &["rate limit", "too many requests"]),
-    (
-        Status::Unreachable,
-        &[
-            "connection refused",
-            "connection attempts failed",
-            "no such host",
-            "connection reset",
-            "dial tcp",
-            "unreachable",
-            "econnrefused",
-            "enotfound",
-            "name or service not known",
-            "broken pipe",
-            "connection closed",
-            "failed to connect",
-        ],
-    ),
-    (Status::Timeout, &["timed out", "timeout", "deadline exceeded"]),
-    (Status::Offline, &["offline", "is down", "not running", " down"]),
-    (Status::UpstreamError, &["upstream", "bad gateway", "service unavailable", "backend"]),
-];
-
-/// The state that the words of a gateway tell of.
-#[must_use]
-pub fn words(text: &str) -> Option<Status> {
-    WORDS.iter().find(|(_, words)| words.iter().any(|word| contains(text, word))).map(|(status, _)| *status)
-}
-
-/// Whether a call with this outcome can have run.
-#[must_use]
-pub fn delivery_of(status: Status, message: &str) -> Delivery {
-    let before_sending =
-        ["connection refused", "no such host", "econnrefused", "enotfound", "failed to connect", "attempts failed"];
-    match status {
-        Status::AuthRequired | Status::Forbidden | Status::RateLimited | Status::Disabled | Status::Offline => {
-            Delivery::NotDelivered
-        }
-        Status::Unreachable if before_sending.iter().any(|words| contains(message, words)) => Delivery::NotDelivered,
-        _ => Delivery::MaybeDelivered,
-    }
-}
-
 /// A failure in a phrase, for what goes on without its answer.
 #[must_use]
 pub fn in_short(error: &Error) -> String {
@@ -385,32 +198,3 @@ fn said(what: &str, words: &str) -> String {
 
 /// Characters of a failure in a phrase.
 const SHORT: usize = 200;
-
-/// The longest wait that is believed, in seconds. Some write milliseconds, and nobody waits for days.
-const LONGEST_WAIT: f64 = 3_600.0;
-
-/// Seconds to wait: `Retry-After`, or what products say instead.
-fn retry_after(headers: &Headers, body: &str, now: u64) -> Option<u32> {
-    let number = |text: &str| text.trim().parse::<f64>().ok();
-    let seconds = headers
-        .get("retry-after")
-        .and_then(|value| number(value).or_else(|| until(value, headers.get("date"), now)))
-        .or_else(|| headers.get("x-lockout-remaining").and_then(number))
-        .or_else(|| field(body, "reset_in_seconds"))
-        .or_else(|| field(body, "retry_after"))
-        .filter(|seconds| *seconds >= 0.0)?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and an hour")]
-    Some(seconds.min(LONGEST_WAIT).ceil() as u32)
-}
-
-/// Seconds until a date, by the clock of the one who wrote it, or else by ours.
-fn until(date: &str, theirs: Option<&str>, ours: u64) -> Option<f64> {
-    let now = theirs.and_then(time::http_date).unwrap_or(ours);
-    let seconds = time::http_date(date)?.saturating_sub(now);
-    Some(u32::try_from(seconds).map_or(LONGEST_WAIT, f64::from))
-}
-
-fn field(body: &str, name: &str) -> Option<f64> {
-    let value: serde_json::Value = serde_json::from_str(body).ok()?;
-    value.get(name)?.as_f64()
-}

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     catalog,
-    classify::{self, Context, SessionSent},
+    classify::{self, Context},
     gateways::{self, Culprit, Peer, Product, TextFailure},
     http::{Level, Outside},
     mcp::{
@@ -18,15 +18,15 @@ use crate::{
         exchange::{self, Ask, Dialogue, Progress},
         json_rpc::{self, quote},
         paging::{self, Before, Fetched, Listing},
-        param_headers,
-        session::{self, Ids},
-        stream,
+        param_headers, stream,
         tools::{self, Page},
     },
     model::{
         Call, Catalog, Delivery, Endpoint, Era, Error, Json, Outcome, ProtocolProblem, Refusal, Result, RpcError,
         Service, ServiceHealth, Session, Status, UpstreamFailure,
     },
+    session::{self, Ids},
+    verdicts::{self, SessionSent},
 };
 
 /// A conversation.
@@ -199,11 +199,7 @@ impl Conversation {
             }
             // A limit is the user's own: who set it wants to hear of it, and can raise it.
             let limited = matches!(error, Error::Limit(_));
-            // Who says when to ask again is not asked for anything else before.
-            let waits =
-                matches!(&error, Error::RateLimited(limit) if limit.retry_after.is_some_and(|seconds| seconds > 0));
-            if limited || waits || before == Before::Nothing || (may_be_mended(&error) && self.read_page(None).is_err())
-            {
+            if limited || before == Before::Nothing || (may_be_mended(&error) && self.read_page(None).is_err()) {
                 return Err(error);
             }
             Ok(Fetched::Unread(classify::in_short(&error)))
@@ -439,8 +435,9 @@ impl Conversation {
         let headers = era::headers(&self.session, METHOD, None);
         let body = json_rpc::notification(METHOD, Some(&params));
         let (status, headers, body) = exchange::tell(self.outside.as_ref(), &self.endpoint.url, &headers, body, None)
-            .map_err(|failure| classify::transport(&failure))?;
-        classify::by_status(status, &headers, &body, &self.context(METHOD, None)).map_or(Ok(()), Err)
+            .map_err(|failure| verdicts::transport(&failure))?;
+        verdicts::by_status(status, &headers, &body, self.context(METHOD, None).session, self.outside.now())
+            .map_or(Ok(()), Err)
     }
 
     fn ask(&self, question: Question<'_>) -> Result<Json> {
@@ -463,7 +460,7 @@ impl Conversation {
                 within: question.within,
             },
         )
-        .map_err(|failure| classify::transport(&failure))?;
+        .map_err(|failure| verdicts::transport(&failure))?;
         classify::reply(reply, &self.context(question.method, question.service))
     }
 

@@ -1,6 +1,8 @@
 //! What a user is told when something fails: a class for programs, one plain sentence, one hint.
 //! Takes errors of every layer and gives one shape. Never holds a credential.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 /// The result of everything that can fail in front of a user.
@@ -113,6 +115,14 @@ impl Error {
     pub fn with_retry_after(mut self, seconds: Option<u32>) -> Self {
         self.retry_after = seconds;
         self
+    }
+
+    /// What a gateway may ask for. One that means milliseconds, or years, is asked again in an hour.
+    pub(crate) const LONGEST_WAIT: Duration = Duration::from_hours(1);
+
+    /// How long the gateway asked to be left alone, as far as that is obeyed.
+    pub(crate) fn asked_to_wait(&self) -> Option<Duration> {
+        self.retry_after.map(|seconds| Duration::from_secs(seconds.into()).min(Self::LONGEST_WAIT))
     }
 
     /// Names the service to blame.

@@ -1,9 +1,7 @@
 //! Doors for the fuzz targets (`tests/fuzz`): what this crate reads of others, as functions of bytes.
 //! Takes what somebody else wrote; gives what is made of it, in plain types. Not part of the library: nothing of it is promised to stay.
 
-use std::{fmt::Debug, io};
-
-use bytes::Bytes;
+use std::io;
 
 pub use crate::{
     egress::fuzzing::{Cookies, decoded, masked, proxy, revealed},
@@ -32,14 +30,4 @@ pub fn json(text: &str) -> Option<(String, String, String)> {
     let mut pretty = Vec::new();
     json::pretty(json.get(), &mut pretty as &mut dyn io::Write).ok()?;
     Some((tree, String::from_utf8(pretty).ok()?, json.get().to_owned()))
-}
-
-/// Pieces of bytes, as a connection gives them.
-pub(crate) fn pieces(bytes: &[u8], size: usize) -> impl Iterator<Item = Bytes> + use<'_> {
-    bytes.chunks(size.max(1)).map(Bytes::copy_from_slice)
-}
-
-/// Whatever it is, in words.
-pub(crate) fn words(it: &impl Debug) -> String {
-    format!("{it:?}")
 }

@@ -10,11 +10,14 @@
 mod arguments;
 mod catalogue;
 pub mod cli;
+mod clock;
 pub mod components;
 pub mod config;
+pub mod conformance;
 mod deadline;
 mod definitions;
 pub mod demo;
+mod digest;
 pub mod egress;
 mod error;
 mod files;
@@ -23,7 +26,9 @@ mod folder;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gateway;
+pub mod health;
 pub mod history;
+mod jitter;
 pub mod json;
 pub mod monitor;
 pub mod report;

@@ -1,7 +1,7 @@
 //! Limits that a user can set: `"limits": {"memory_bytes": …}` in an entry of `mcp-servers.json`.
 //! Takes names and numbers; changes a set of limits. Never goes over a ceiling: a limit that can be switched off is none.
 
-use crate::{Error, Result, runtime::LimitReached};
+use crate::{Error, Result};
 
 /// One limit of a set `T`. Its unit is part of its name.
 pub struct Setting<T> {
@@ -48,13 +48,4 @@ pub(crate) fn raise(name: &str, now: u64, ceiling: u64) -> String {
     format!(
         "allow more with \"limits\": {{\"{name}\": …}} in the gateway's entry of mcp-servers.json; it is {now} now, and at most {ceiling}"
     )
-}
-
-/// The same for a limit of the sandbox.
-pub(crate) fn raise_limit(reached: LimitReached) -> String {
-    let (name, now) = reached.setting();
-    crate::runtime::Limits::SETTINGS
-        .iter()
-        .find(|setting| setting.name == name)
-        .map_or_else(String::new, |setting| raise(name, now, setting.ceiling))
 }

@@ -9,6 +9,8 @@ mod conformance;
 mod demo;
 mod fuzz;
 mod guests;
+#[cfg(test)]
+mod layers;
 mod neutral;
 mod python;
 mod sbom;

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Culprit, Peer, Product, Report, Reported, Seen, TextFailure, generic::Generic};
+use super::{Culprit, Peer, Product, Report, Reported, Seen, TextFailure};
 use crate::{
-    classify::{self, Context, SessionSent},
     http::{Method, Request, Response},
     mcp::exchange,
     model::{Concern, Delivery, Error, Result, Service, ServiceHealth, Status, Warning},
     text::{self, contains},
     time,
+    verdicts::{self, SessionSent},
 };
 
 /// IBM `ContextForge`.
@@ -137,19 +137,15 @@ fn get<T: for<'de> Deserialize<'de>>(peer: &Peer<'_>, url: String) -> Result<Vec
     let headers = vec![("Accept".to_owned(), "application/json".to_owned())];
     let request = Request { method: Method::Get, url, headers, body: Vec::new(), within: None };
     let Response { status, headers, mut body } =
-        peer.outside.send(request).map_err(|failure| Rest::Lost(classify::transport(&failure)))?;
+        peer.outside.send(request).map_err(|failure| Rest::Lost(verdicts::transport(&failure)))?;
     if status != 200 {
         let body = text::clean_bytes(&exchange::start_of(body.as_mut()));
-        let context = Context {
-            method: "GET",
-            session: SessionSent::No,
-            product: &Generic,
-            service: None,
-            now: peer.outside.now(),
-        };
-        return Err(Rest::Status(status, classify::by_status(status, &headers, &body, &context)));
+        return Err(Rest::Status(
+            status,
+            verdicts::by_status(status, &headers, &body, SessionSent::No, peer.outside.now()),
+        ));
     }
-    let bytes = body.rest().map_err(|failure| Rest::Lost(classify::transport(&failure)))?;
+    let bytes = body.rest().map_err(|failure| Rest::Lost(verdicts::transport(&failure)))?;
     serde_json::from_slice::<Rows<T>>(&bytes)
         .map(Rows::into_inner)
         .map_err(|error| Rest::Unreadable(text::clean(&error.to_string())))
@@ -210,9 +206,9 @@ impl Product for ContextForge {
         } else if contains(reason, "client error '429") {
             Status::RateLimited
         } else {
-            classify::words(reason).unwrap_or(Status::UpstreamError)
+            verdicts::words(reason).unwrap_or(Status::UpstreamError)
         };
-        failure(status, classify::delivery_of(status, reason), Culprit::Service)
+        failure(status, verdicts::delivery_of(status, reason), Culprit::Service)
     }
 
     fn report(&self, peer: &Peer<'_>) -> Report {

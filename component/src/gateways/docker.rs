@@ -4,10 +4,10 @@
 
 use super::{Judgement, Product, Seen};
 use crate::{
-    classify,
     mcp::json_rpc::RpcFault,
     model::{Delivery, Status},
     text::contains,
+    verdicts,
 };
 
 /// Docker MCP Gateway.
@@ -76,8 +76,8 @@ fn of_the_gateway(text: &str) -> Option<Judgement> {
     // Where the way to it failed the gateway says `sending`, `rejected by transport` or `failed to connect`.
     let on_the_way = ["rejected by transport", "failed to connect", "dial tcp", "sending \""];
     if on_the_way.iter().any(|words| contains(text, words)) {
-        let status = classify::words(text).unwrap_or(Status::Unreachable);
-        return Some(Judgement::Service(status, classify::delivery_of(status, text)));
+        let status = verdicts::words(text).unwrap_or(Status::Unreachable);
+        return Some(Judgement::Service(status, verdicts::delivery_of(status, text)));
     }
     None
 }
@@ -104,7 +104,7 @@ impl Product for Docker {
         }
         // Here 0 is any error of Go, and never says that the arguments are wrong. Errors of services keep their own codes.
         (fault.code == 0).then(|| {
-            let status = classify::words(text).unwrap_or(Status::UpstreamError);
+            let status = verdicts::words(text).unwrap_or(Status::UpstreamError);
             Judgement::Service(status, Delivery::MaybeDelivered)
         })
     }

@@ -5,10 +5,10 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{json_rpc, param_headers};
+use super::{json_rpc, own_keys, param_headers};
 use crate::{
     model::{Annotations, Concern, Era, Json, Provenance, Tool, Warning},
-    names, own_keys, text,
+    names, text,
 };
 
 /// One page.

@@ -12,7 +12,8 @@ use std::{
 use pflow_gateway::{
     CallOptions, Class, Deadline, Error, Result,
     config::{Auth, ConfigFile, Filter, GatewayConfig, Method, Template},
-    history::{CallResult, History, Looker, Moment},
+    health::Looker,
+    history::{CallResult, History, Moment},
     report,
     runtime::Runtime,
 };
@@ -41,7 +42,7 @@ fn configure(
         config.timeout = timeout;
     }
     if component.is_some() {
-        config.component = component;
+        config.component = component.into();
         config.components = None;
     }
     if let Some(auth) = auth {
@@ -119,7 +120,7 @@ impl Shared {
         {
             return Ok(open.clone());
         }
-        let runtime = Runtime::shared(self.config.component.as_deref(), &self.config.limits)?;
+        let runtime = Runtime::shared(&self.config.component, &self.config.limits)?;
         let open = Open {
             process: process::id(),
             gateway: pflow_gateway::Gateway::new(runtime, self.config.clone()),

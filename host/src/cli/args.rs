@@ -7,10 +7,11 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use http::HeaderName;
 
 use crate::{
-    components::check::Interface,
     config::{Changes, Claims, DeclaredService, Filter},
+    conformance::Interface,
     egress::{Origin, PathRule},
-    history::{Floor, ProbeOf},
+    health::ProbeOf,
+    history::Floor,
     monitor::OnChange,
     report::{Era, Kind},
 };

@@ -1,7 +1,7 @@
 //! `component check`: the conformance kit, for people and for programs.
 //! Takes a component, or the one that runs; gives a scored table. Shows on a terminal that it goes on, and nothing of that elsewhere.
 
-use std::{fmt::Write as _, fs, io::IsTerminal as _, path::PathBuf, sync::Arc};
+use std::{fmt::Write as _, fs, io::IsTerminal as _, sync::Arc};
 
 use serde_json::{Value, json};
 
@@ -13,29 +13,29 @@ use super::{
 };
 use crate::{
     Class, Error, Result,
-    components::check::{self, Outcome, Report},
-    runtime::{CONTRACT, PACKAGE, Runtime},
+    conformance::{self, Outcome, Report},
+    runtime::{CONTRACT, PACKAGE, Runtime, Source},
     scrub,
 };
 
 /// `component check`.
 pub(super) async fn check(context: &Context, asked: &CheckComponent) -> Reply {
-    let file = match chosen(context, asked) {
-        Ok(file) => file,
+    let component = match chosen(context, asked) {
+        Ok(component) => component,
         Err(error) => return Reply::failed(json!({"source": null, "ok": false}), error),
     };
-    let source = file.as_ref().map_or_else(|| "built-in".to_owned(), |file| file.display().to_string());
-    let options = check::Options {
+    let source = component.shown();
+    let options = conformance::Options {
         interfaces: asked.interfaces.iter().copied().map(Into::into).collect(),
-        deadline: context.timeout.unwrap_or(check::DEADLINE),
+        deadline: context.timeout.unwrap_or(conformance::DEADLINE),
     };
     let progress = Progress::of_this_terminal();
-    let loaded = load(file.clone()).await;
+    let loaded = load(component.clone()).await;
     progress.clear();
     match loaded {
         Ok(runtime) => {
             let report =
-                check::check(Arc::clone(&runtime), &options, |done, total| progress.checked(done, total)).await;
+                conformance::check(Arc::clone(&runtime), &options, |done, total| progress.checked(done, total)).await;
             progress.clear();
             let version = runtime.anatomy().contract().unwrap_or_default().to_owned();
             let fits = format!("{PACKAGE}@{version}");
@@ -44,8 +44,8 @@ pub(super) async fn check(context: &Context, asked: &CheckComponent) -> Reply {
         // Nothing was looked at: there is nothing to score.
         Err(error) if error.class == Class::Config => Reply::failed(json!({"source": source, "ok": false}), error),
         Err(error) => {
-            let bytes = file.as_deref().and_then(|file| fs::read(file).ok());
-            let report = check::refused(bytes.as_deref(), &error, &options);
+            let bytes = component.file().and_then(|file| fs::read(file).ok());
+            let report = conformance::refused(bytes.as_deref(), &error, &options);
             let mut json = json!({"source": source, "ok": false});
             add(&mut json, &report);
             let text = refusal(&source, &report);
@@ -54,18 +54,18 @@ pub(super) async fn check(context: &Context, asked: &CheckComponent) -> Reply {
     }
 }
 
-/// The file that was named, or the one that runs. None: the built-in component.
-fn chosen(context: &Context, asked: &CheckComponent) -> Result<Option<PathBuf>> {
+/// The file that was named, or the one that runs.
+fn chosen(context: &Context, asked: &CheckComponent) -> Result<Source> {
     if let Some(file) = asked.file.as_ref().or(context.component.as_ref()) {
-        return Ok(Some(file.clone()));
+        return Ok(Source::File(file.clone()));
     }
     let gateway = asked.gateway.as_deref().unwrap_or_default();
-    Ok(pins::components(context)?.chosen(gateway)?.map(|pin| pin.file))
+    Ok(pins::components(context)?.chosen(gateway)?.map_or(Source::BuiltIn, |pin| pin.to_run()))
 }
 
 /// Compiles on a thread of its own, so that Ctrl-C works meanwhile.
-async fn load(file: Option<PathBuf>) -> Result<Arc<Runtime>> {
-    tokio::task::spawn_blocking(move || Runtime::new(file.as_deref()))
+async fn load(source: Source) -> Result<Arc<Runtime>> {
+    tokio::task::spawn_blocking(move || Runtime::new(&source))
         .await
         .unwrap_or_else(|error| Err(Error::new(Class::Internal, format!("loading the component failed: {error}"))))
 }
@@ -105,7 +105,7 @@ fn answer(mut json: Value, source: &str, fits: &str, report: &Report) -> Reply {
 }
 
 /// One check: a line when it is good, what was expected and found when it is not.
-fn lines(check: &check::Checked, text: &mut String) {
+fn lines(check: &conformance::Checked, text: &mut String) {
     let _ = match check.outcome {
         Outcome::Passed => writeln!(text, "  {} {}", yes(), check.name),
         Outcome::NotOffered => {

@@ -17,7 +17,7 @@ use crate::{
     Class, Deadline, Error, Gateway, Result,
     config::{Auth, ConfigFile, GatewayConfig, Method, Template},
     history::History,
-    runtime::Runtime,
+    runtime::{Runtime, Source},
 };
 
 /// What all commands share.
@@ -145,12 +145,12 @@ impl Context {
             config.era = era.fixed();
         }
         if let Some(component) = &self.component {
-            config.component = Some(component.clone());
+            config.component = Source::File(component.clone());
             config.components = None;
         }
         let (component, limits) = (config.component.clone(), config.limits.clone());
         // Compiling takes seconds when the component is large and new.
-        let runtime = apart(move || Runtime::shared(component.as_deref(), &limits)).await?;
+        let runtime = apart(move || Runtime::shared(&component, &limits)).await?;
         let gateway = Gateway::new(runtime, config);
         self.opened().push(gateway.clone());
         Ok(gateway)

@@ -25,7 +25,7 @@ use crate::{
     config::{ConfigFile, GatewayConfig, Launcher, Template, Variables},
     egress::{Scheme, usual_root_count, variables_of_the_way},
     history::Moment,
-    runtime::{CodeStore, Runtime},
+    runtime::{CodeStore, Runtime, Source},
     scrub,
 };
 
@@ -187,10 +187,12 @@ fn program(context: &Context, found: &mut Findings) {
 
 fn component(context: &Context, found: &mut Findings) {
     let chosen = match &context.component {
-        Some(file) => Ok(Some(file.clone())),
-        None => pins::components(context).and_then(|all| all.chosen("")).map(|pin| pin.map(|pin| pin.file)),
+        Some(file) => Ok(Source::File(file.clone())),
+        None => pins::components(context)
+            .and_then(|all| all.chosen(""))
+            .map(|pin| pin.map_or(Source::BuiltIn, |pin| pin.to_run())),
     };
-    match chosen.and_then(|file| Runtime::shared(file.as_deref(), &crate::runtime::Limits::default())) {
+    match chosen.and_then(|source| Runtime::shared(&source, &crate::runtime::Limits::default())) {
         Ok(runtime) => {
             let report = runtime.describe();
             let short: String = report.sha256.chars().take(12).collect();

@@ -18,7 +18,7 @@ use crate::{
     Error, Result,
     config::SERVE_TIMEOUT,
     demo::{self, Demo},
-    runtime::Runtime,
+    runtime::{Runtime, Source},
     scrub,
     serve::{self, FileSnapshots, NoSnapshots, Snapshots},
 };
@@ -151,11 +151,13 @@ pub(super) async fn component(context: &Context, action: &args::ComponentAction)
     match action {
         args::ComponentAction::Show => {
             let chosen = match &context.component {
-                Some(file) => Ok(Some(file.clone())),
-                None => pins::components(context).and_then(|all| all.chosen("")).map(|pin| pin.map(|pin| pin.file)),
+                Some(file) => Ok(Source::File(file.clone())),
+                None => pins::components(context)
+                    .and_then(|all| all.chosen(""))
+                    .map(|pin| pin.map_or(Source::BuiltIn, |pin| pin.to_run())),
             };
             match chosen {
-                Ok(file) => show(file.as_deref()),
+                Ok(source) => show(&source),
                 Err(error) => Reply::failed(json!({"source": null}), error),
             }
         }
@@ -175,14 +177,14 @@ pub(super) async fn component(context: &Context, action: &args::ComponentAction)
     }
 }
 
-fn show(file: Option<&Path>) -> Reply {
-    match Runtime::new(file) {
+fn show(source: &Source) -> Reply {
+    match Runtime::new(source) {
         Ok(runtime) => {
             let report = runtime.describe();
             Reply::good(render::component(&report), &report)
         }
         Err(error) => {
-            let source = file.map_or_else(|| "built-in".to_owned(), |file| file.display().to_string());
+            let source = source.shown();
             Reply::failed(json!({"source": source}), error)
         }
     }

@@ -21,7 +21,8 @@ use super::{
 use crate::{
     Error, Gateway, Result,
     config::ConfigFile,
-    history::{Looker, Transition, Watcher, is_well},
+    health::Looker,
+    history::{Transition, Watcher, is_well},
     monitor::{Alerts, Monitor, OnChange, Update, Watch, random_token},
     report::{GatewayHealth, Health, worst},
     scrub,

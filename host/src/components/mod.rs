@@ -4,8 +4,6 @@
 //! `gateway-components.json` says what was chosen, `gateway-components/SHA256.wasm` is a copy of it: what its author does to the file
 //! later changes nothing until it is installed again.
 
-pub mod check;
-
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -16,8 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Class, Error, Result,
+    digest::is_sha256,
     files::{self, Lock},
-    runtime::Anatomy,
+    runtime::{Anatomy, Source},
 };
 
 const PINS: &str = "gateway-components.json";
@@ -73,6 +72,14 @@ struct Pins {
 struct Entry {
     sha256: String,
     source: PathBuf,
+}
+
+impl Pin {
+    /// What runs.
+    #[must_use]
+    pub fn to_run(&self) -> Source {
+        Source::Pinned { file: self.file.clone(), sha256: self.sha256.clone() }
+    }
 }
 
 impl Components {
@@ -174,7 +181,7 @@ impl Components {
 
     fn pin(&self, entry: &Entry) -> Result<Pin> {
         // It becomes a file's name.
-        if !is_digest(&entry.sha256) {
+        if !is_sha256(&entry.sha256) {
             return Err(Error::config(format!("{} has a sha256 that is none", self.folder.join(PINS).display()))
                 .with_hint("`component reset` and `component use FILE` write it anew"));
         }
@@ -199,35 +206,6 @@ impl Components {
         let text = serde_json::to_vec_pretty(pins).map_err(|error| Error::new(Class::Internal, error.to_string()))?;
         write(&self.folder.join(PINS), &text)
     }
-}
-
-/// Whether these bytes are what was installed under this name. Files elsewhere have no name to keep.
-///
-/// # Errors
-///
-/// `component`: they are not.
-pub(crate) fn verify(file: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = file.parent().and_then(Path::file_name);
-    let Some(pinned) = file
-        .file_stem()
-        .and_then(|stem| stem.to_str())
-        .filter(|stem| folder == Some(FILES.as_ref()) && is_digest(stem))
-    else {
-        return Ok(());
-    };
-    let found = crate::runtime::sha256(bytes);
-    if found == pinned {
-        return Ok(());
-    }
-    Err(Error::new(
-        Class::Component,
-        format!("{} changed since it was installed: its SHA-256 is {found}", file.display()),
-    )
-    .with_hint("install it again with `component use FILE`, or go back with `component reset`"))
-}
-
-fn is_digest(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 /// For this user alone, whole or not at all.

@@ -116,7 +116,7 @@ pub(super) fn read(name: &str, entry: &Value) -> Result<GatewayConfig> {
         allow_origins: gateway.get("allow_origins").map(|list| origins(&list)).transpose()?.unwrap_or_default(),
         paths: gateway.get("paths").map(|list| paths(&list)).transpose()?.unwrap_or_default(),
         addresses: gateway.get("addresses").map_or(Ok(Addresses::default()), |member| addresses(&member))?,
-        component: gateway.get("component").map(|file| path(&file)).transpose()?,
+        component: gateway.get("component").map(|file| path(&file)).transpose()?.into(),
         components: None,
         folder: None,
         memory: None,

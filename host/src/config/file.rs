@@ -14,8 +14,9 @@ use super::{GatewayConfig, Launch, Standing, Trust, Variables, document::Documen
 use crate::{
     Error, Result,
     components::Components,
+    digest::sha256,
     files::{self, Lock},
-    runtime::sha256,
+    runtime::Source,
     scrub, spelling,
 };
 
@@ -250,7 +251,8 @@ impl ConfigFile {
         let mut gateway = entry::read(name, server)?;
         // The folder that pflow is run in is nobody's choice.
         let folder = self.path.parent().unwrap_or(Path::new(""));
-        for file in [&mut gateway.ca_file, &mut gateway.component].into_iter().flatten() {
+        let component = if let Source::File(file) = &mut gateway.component { Some(file) } else { None };
+        for file in gateway.ca_file.iter_mut().chain(component) {
             *file = folder.join(&file);
         }
         let mut gateway = self.with_component(gateway)?;
@@ -266,8 +268,8 @@ impl ConfigFile {
     fn with_component(&self, mut gateway: GatewayConfig) -> Result<GatewayConfig> {
         let components = Components::beside(&self.path);
         gateway.folder = Some(components.folder().to_owned());
-        if gateway.component.is_none() {
-            gateway.component = components.chosen(&gateway.name)?.map(|pin| pin.file);
+        if gateway.component == Source::BuiltIn {
+            gateway.component = components.chosen(&gateway.name)?.map_or(Source::BuiltIn, |pin| pin.to_run());
             gateway.components = Some(components);
         }
         Ok(gateway)
@@ -286,7 +288,7 @@ impl ConfigFile {
             let mut gateway = self.with_component(GatewayConfig::for_url(target)?)?;
             if self.standing == Standing::Foreign {
                 // The user's own URL, with nothing of the file.
-                (gateway.component, gateway.components) = (None, None);
+                (gateway.component, gateway.components) = (Source::BuiltIn, None);
             }
             return Ok(gateway);
         }

@@ -12,8 +12,10 @@ mod foreign;
 mod launch;
 mod member;
 mod new;
+mod place;
 mod trust;
 mod variables;
+mod way_out;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -33,7 +35,7 @@ use crate::{
     components::Components,
     egress::{Addresses, Credentials, EgressLimits, Origin, PathRule},
     report::{Era, Kind},
-    runtime::Limits,
+    runtime::{Limits, Source},
 };
 
 /// An entry, read as a gateway of this name; nothing beside it counts.
@@ -87,8 +89,8 @@ pub struct GatewayConfig {
     pub paths: Vec<PathRule>,
     /// Where the gateway may be.
     pub addresses: Addresses,
-    /// Another component than the built-in one.
-    pub component: Option<PathBuf>,
+    /// The component.
+    pub component: Source,
     /// Where `component use` writes its choice for this gateway, when `component` is such a choice or there is none. None: the
     /// entry or a flag names the component, and nothing else counts.
     pub components: Option<Components>,
@@ -139,7 +141,7 @@ impl GatewayConfig {
             allow_origins: Vec::new(),
             paths: Vec::new(),
             addresses: Addresses::default(),
-            component: None,
+            component: Source::BuiltIn,
             components: None,
             folder: None,
             memory: None,

@@ -7,10 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sha2::{Digest as _, Sha256};
-
 use super::{GatewayConfig, Method};
-use crate::{Error, Result, files, scrub};
+use crate::{Error, Result, digest::sha256, files, scrub};
 
 /// Files that whoever starts this program trusts, whatever is in them; separated as in `PATH`.
 const VARIABLE: &str = "PFLOW_GATEWAY_TRUST";
@@ -120,7 +118,7 @@ pub fn wants(gateway: &GatewayConfig) -> Vec<String> {
     if !names.is_empty() {
         wants.push(format!("send {} to {}", names.join(" and "), scrub::line(gateway.shown(), 200)));
     }
-    if let Some(component) = &gateway.component {
+    if let Some(component) = gateway.component.file() {
         wants.push(format!("run the component {}", scrub::line(&component.display().to_string(), 200)));
     }
     if let Some(file) = &gateway.ca_file {
@@ -135,7 +133,7 @@ fn place(file: &Path) -> PathBuf {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    format!("{:x}", Sha256::digest(bytes))
+    sha256(bytes)
 }
 
 #[cfg(test)]

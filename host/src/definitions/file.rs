@@ -20,7 +20,8 @@ use super::{
 };
 use crate::{
     config::{Changes, GatewayConfig},
-    files, serve,
+    digest::sha256,
+    files,
 };
 
 /// Changes when the lines do.
@@ -247,13 +248,13 @@ impl Store {
     /// Of an entry, in the folder of what is remembered.
     pub(crate) fn at(memory: &Path, config: &GatewayConfig) -> Self {
         let folder = memory.join("gateway").join("definitions");
-        let name = serve::file_name(&config.name);
+        let name = config.file_name();
         // Whoever renames a service in the file has not exchanged it.
-        let declared = format!("{:x}", Sha256::digest(format!("{:?}", config.services)));
+        let declared = sha256(format!("{:?}", config.services).as_bytes());
         Self {
             file: folder.join(format!("{name}.jsonl")),
             pending: folder.join(format!("{name}.pending.jsonl")),
-            made_for: format!("{:x}", Sha256::digest(serve::identity(config))),
+            made_for: sha256(config.identity().as_bytes()),
             declared,
         }
     }

@@ -19,6 +19,11 @@ use super::{
     redact::{Masked, Secrets},
 };
 
+/// Pieces of bytes, as a connection gives them.
+fn pieces(bytes: &[u8], size: usize) -> impl Iterator<Item = Bytes> + use<'_> {
+    bytes.chunks(size.max(1)).map(Bytes::copy_from_slice)
+}
+
 /// What a component sees of a body and of a header, when these headers were sent and these values of cookies are kept; the body comes in
 /// pieces of this size. None: no header can hold that.
 #[must_use]
@@ -37,7 +42,7 @@ pub fn masked(sent: &[(&str, &str)], cookies: &[&str], body: &[u8], size: usize)
     secrets.mask_headers(&mut headers);
     let header = headers.remove("x-echo").map(|value| value.as_bytes().to_vec()).unwrap_or_default();
 
-    let mut masked = Masked::new(Pieces(crate::fuzzing::pieces(body, size)), secrets);
+    let mut masked = Masked::new(Pieces(pieces(body, size)), secrets);
     let mut seen = Vec::new();
     let mut context = Context::from_waker(std::task::Waker::noop());
     while let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut masked).poll_frame(&mut context) {
@@ -85,7 +90,7 @@ pub fn decoded(coding: &str, body: &[u8], size: usize, most: usize) -> Option<(V
     headers.insert(header::CONTENT_ENCODING, HeaderValue::from_str(coding).ok()?);
     let mut decoder = Decoder::new(codings(&headers).ok()?, Packed::Fails);
     let (mut all, mut largest) = (Vec::new(), 0);
-    for piece in crate::fuzzing::pieces(body, size) {
+    for piece in pieces(body, size) {
         decoder.push(piece);
         while let Some(made) = decoder.pull().ok()? {
             largest = largest.max(made.len());
@@ -106,7 +111,7 @@ pub fn decoded(coding: &str, body: &[u8], size: usize, most: usize) -> Option<(V
 pub fn proxy(variables: &[(&str, &str)], origin: &Origin) -> Result<Option<String>, String> {
     let of = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
     let proxies = Proxies::of_environment(of);
-    let _ = crate::fuzzing::words(&proxies);
+    let _ = format!("{proxies:?}");
     match proxies.of(origin) {
         Ok(found) => Ok(found.map(|proxy| format!("{} {}", proxy.shown(), proxy.describe(origin)))),
         Err(failure) => Err(failure.to_string()),

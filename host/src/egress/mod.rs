@@ -39,11 +39,11 @@
 //! set its own are dropped ([`is_host_header`]). What one operation may use is in [`EgressLimits`], what it used in [`Visit`].
 //!
 //! ```no_run
-//! # async fn example(config: pflow_gateway::config::GatewayConfig, request: http::Request<wasmtime_wasi_http::WasiBody>) -> pflow_gateway::Result<()> {
+//! # async fn example(url: url::Url, request: http::Request<wasmtime_wasi_http::WasiBody>) -> pflow_gateway::Result<()> {
 //! use std::sync::Arc;
-//! use pflow_gateway::egress::{Egress, EgressLimits, Visit};
+//! use pflow_gateway::egress::{Egress, EgressLimits, EgressOptions, Visit};
 //!
-//! let egress = Egress::new(&config, &EgressLimits::default())?;
+//! let egress = Egress::new(&EgressOptions::new(url), &EgressLimits::default())?;
 //! let visit = Arc::new(Visit::new());
 //! if let Err(_coarse) = egress.send(request, None, &visit).await {
 //!     // What the guest is told is coarse. The reason is here.
@@ -67,6 +67,7 @@ pub(crate) mod fuzzing;
 mod habit;
 mod hooks;
 mod limits;
+mod options;
 mod origin;
 mod paths;
 mod policy;
@@ -99,6 +100,7 @@ pub use credentials::{Credentials, NotAHeaderValue};
 pub use failure::{Delivery, Denial, EgressFailure, Phase, Progress, ProxyProblem, TlsProblem};
 pub use hooks::{EgressHooks, is_host_header};
 pub use limits::EgressLimits;
+pub use options::{EgressOptions, ProxyChoice};
 pub use origin::{Origin, OriginError, Scheme};
 pub use paths::{PathError, PathRule};
 pub use policy::Addresses;
@@ -107,7 +109,7 @@ pub use target::Target;
 pub use tls::{TlsInfo, usual_root_count};
 pub use visit::{RequestTrace, Visit};
 
-use crate::{Error, Result, config::GatewayConfig};
+use crate::{Error, Result};
 use body::Outgoing;
 use connect::Connector;
 use cookies::Jar;
@@ -150,8 +152,8 @@ impl Egress {
     /// # Errors
     ///
     /// Class `config`: the `ca_file` cannot be used, or the URL has no origin.
-    pub fn new(config: &GatewayConfig, limits: &EgressLimits) -> Result<Self> {
-        Self::with_resolver(config, limits, Arc::new(SystemResolver))
+    pub fn new(options: &EgressOptions, limits: &EgressLimits) -> Result<Self> {
+        Self::with_resolver(options, limits, Arc::new(SystemResolver))
     }
 
     /// The same, with another way to look names up.
@@ -159,23 +161,23 @@ impl Egress {
     /// # Errors
     ///
     /// As [`new`](Self::new).
-    pub fn with_resolver(config: &GatewayConfig, limits: &EgressLimits, resolver: Arc<dyn Resolve>) -> Result<Self> {
-        Self::by_way_of(config, limits, resolver, Proxies::new(&config.proxy)?)
+    pub fn with_resolver(options: &EgressOptions, limits: &EgressLimits, resolver: Arc<dyn Resolve>) -> Result<Self> {
+        Self::by_way_of(options, limits, resolver, Proxies::new(&options.proxy))
     }
 
     fn by_way_of(
-        config: &GatewayConfig,
+        options: &EgressOptions,
         limits: &EgressLimits,
         resolver: Arc<dyn Resolve>,
         proxies: Proxies,
     ) -> Result<Self> {
-        let own = Origin::of_url(&config.url).map_err(|error| Error::config(format!("{}: {error}", config.name)))?;
-        let policy = Policy::new(own.clone(), config.addresses, config.allow_origins.clone());
-        let paths = Paths::new(&config.url, config.kind, &config.paths);
-        let tls = tls::Tls::new(config.ca_file.as_deref())?;
+        let own = Origin::of_url(&options.url).map_err(|error| Error::config(format!("{}: {error}", options.name)))?;
+        let policy = Policy::new(own.clone(), options.addresses, options.allow_origins.clone());
+        let paths = Paths::new(&options.url, options.kind, &options.paths);
+        let tls = tls::Tls::new(options.ca_file.as_deref())?;
         let secrets = Secrets::default();
         secrets.learn_proxies(&proxies.given());
-        let connect = limits.connect.min(config.timeout);
+        let connect = limits.connect.min(options.timeout);
         let habit = Arc::<Habit>::default();
         let connector =
             Connector::new(policy.clone(), resolver, tls, proxies, connect, limits.addresses, Arc::clone(&habit));
@@ -199,7 +201,7 @@ impl Egress {
             cookies: Jar::default(),
             secrets,
             limits: limits.clone(),
-            timeout: config.timeout,
+            timeout: options.timeout,
             client: client(limits.idle_connections),
             unpooled: client(0),
             habit,

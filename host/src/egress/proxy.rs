@@ -16,11 +16,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tower_service::Service;
 
 use super::{
-    EgressFailure, Origin, Scheme, connect::described, failure::ProxyProblem, tls::AUTHORITY_VARIABLES, wire::Wire,
-};
-use crate::{
-    Error, Result,
-    config::{ProxySetting, Variables},
+    EgressFailure, Origin, ProxyChoice, Scheme, connect::described, failure::ProxyProblem, tls::AUTHORITY_VARIABLES,
+    wire::Wire,
 };
 
 /// Bytes of a proxy's answer to `CONNECT`, as curl allows for one line of it.
@@ -60,25 +57,14 @@ struct Named {
 }
 
 impl Proxies {
-    /// As the entry says, or the environment of this process.
-    ///
-    /// # Errors
-    ///
-    /// `config`: a variable in the entry's `proxy` is not set.
-    pub(super) fn new(setting: &ProxySetting) -> Result<Self> {
-        match setting {
-            ProxySetting::None => Ok(Self::default()),
-            ProxySetting::Environment => Ok(Self::of_environment(|name| std::env::var(name).ok())),
-            ProxySetting::Url(template) => {
-                // Without a home folder the environment still counts.
-                let variables = Variables::of_this_user().unwrap_or_default();
-                let named = Named { url: template.resolve(&variables)?, from: "\"proxy\" in the entry".into() };
-                if named.url.expose_secret().trim().is_empty() {
-                    return Err(Error::config("\"proxy\" in the entry is empty").with_hint(
-                        "write the proxy's URL, or false for none, or leave it out for what HTTPS_PROXY and the like say",
-                    ));
-                }
-                Ok(Self { http: Some(named.clone()), https: Some(named), no: String::new() })
+    /// As was chosen, or as the environment of this process says.
+    pub(super) fn new(choice: &ProxyChoice) -> Self {
+        match choice {
+            ProxyChoice::None => Self::default(),
+            ProxyChoice::Environment => Self::of_environment(|name| std::env::var(name).ok()),
+            ProxyChoice::Url(url) => {
+                let named = Named { url: url.clone(), from: "\"proxy\" in the entry".into() };
+                Self { http: Some(named.clone()), https: Some(named), no: String::new() }
             }
         }
     }
@@ -114,7 +100,7 @@ impl Proxies {
     }
 
     /// The proxy of an origin.
-    pub(super) fn of(&self, origin: &Origin) -> std::result::Result<Option<Proxy>, EgressFailure> {
+    pub(super) fn of(&self, origin: &Origin) -> Result<Option<Proxy>, EgressFailure> {
         let named = match origin.scheme() {
             Scheme::Http => &self.http,
             Scheme::Https => &self.https,
@@ -206,7 +192,7 @@ pub(super) enum Way {
 }
 
 impl Proxy {
-    fn new(found: &Intercept, from: &str) -> std::result::Result<Self, &'static str> {
+    fn new(found: &Intercept, from: &str) -> Result<Self, &'static str> {
         let uri = found.uri();
         let (kind, scheme, port) = match uri.scheme_str() {
             Some("http") => (Kind::Http, "http", 80),
@@ -266,7 +252,7 @@ impl Proxy {
     }
 
     /// `CONNECT` (RFC 9110 section 9.3.6). hyper-util has this too, and does not tell what the proxy answered.
-    pub(super) async fn tunnel(&self, wire: Wire, origin: &Origin) -> std::result::Result<Wire, ProxyProblem> {
+    pub(super) async fn tunnel(&self, wire: Wire, origin: &Origin) -> Result<Wire, ProxyProblem> {
         let broken = |error: io::Error| ProxyProblem::Broken(described(&error));
         let mut stream = wire.into_inner();
         let host = if origin.host().contains(':') { format!("[{}]", origin.host()) } else { origin.host() };
@@ -309,12 +295,7 @@ impl Proxy {
     }
 
     /// A tunnel by SOCKS 5 to this host, a name or an address.
-    pub(super) async fn socks(
-        &self,
-        wire: Wire,
-        origin: &Origin,
-        host: &str,
-    ) -> std::result::Result<Wire, ProxyProblem> {
+    pub(super) async fn socks(&self, wire: Wire, origin: &Origin, host: &str) -> Result<Wire, ProxyProblem> {
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         let uri = |text: String| text.parse::<http::Uri>().map_err(|_| ProxyProblem::NotAProxy);
         let mut connector = SocksV5::new(uri(format!("http://{}", self.at.authority()))?, Given(Some(wire)));
@@ -355,7 +336,7 @@ mod tests {
 
     use super::*;
 
-    fn of(variables: &[(&str, &str)], origin: &str) -> std::result::Result<Option<String>, String> {
+    fn of(variables: &[(&str, &str)], origin: &str) -> Result<Option<String>, String> {
         let find =
             |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         let proxy = Proxies::of_environment(find).of(&origin.parse().unwrap());

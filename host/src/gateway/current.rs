@@ -15,7 +15,7 @@ use crate::{
     Class, Error, Result,
     components::Pin,
     config::GatewayConfig,
-    runtime::{Failure, Runtime, types},
+    runtime::{Failure, Runtime, Source, types},
 };
 
 /// How often to look what is chosen.
@@ -222,9 +222,9 @@ pub(super) fn fault(failure: &Failure) -> Fault {
 
 /// The component of a choice, ready to run. Compiling takes seconds when it is large and new: not on a thread that others need.
 pub(super) async fn load(choice: &Choice, config: &GatewayConfig) -> Result<Arc<Runtime>> {
-    let file = choice.pin.as_ref().map(|pin| pin.file.clone());
+    let source = choice.pin.as_ref().map_or(Source::BuiltIn, Pin::to_run);
     let limits = config.limits.clone();
-    tokio::task::spawn_blocking(move || Runtime::shared(file.as_deref(), &limits))
+    tokio::task::spawn_blocking(move || Runtime::shared(&source, &limits))
         .await
         .map_err(|error| Error::new(Class::Internal, format!("loading the component was cut short: {error}")))?
 }
@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn a_choice_is_given_once_and_the_one_before_comes_back_when_it_traps() {
         let place = place();
-        let built_in = Runtime::shared(None, &place.config.limits).unwrap();
+        let built_in = Runtime::shared(&Source::BuiltIn, &place.config.limits).unwrap();
         let current = Current::new(Arc::clone(&built_in));
         assert_eq!(look(&current, &place.config), None);
         place.components.install(&renamed(place.folder.path(), "other"), &Scope::All).unwrap();
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn after_ten_answers_a_trap_is_just_a_trap() {
         let place = place();
-        let built_in = Runtime::shared(None, &place.config.limits).unwrap();
+        let built_in = Runtime::shared(&Source::BuiltIn, &place.config.limits).unwrap();
         let current = Current::new(Arc::clone(&built_in));
         let number = current.take_over(Choice { pin: None }, built_in);
         for _ in 0..PROBATION {
@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn one_answer_that_is_not_understood_is_no_reason_and_three_in_a_row_are() {
         let place = place();
-        let built_in = Runtime::shared(None, &place.config.limits).unwrap();
+        let built_in = Runtime::shared(&Source::BuiltIn, &place.config.limits).unwrap();
         let current = Current::new(Arc::clone(&built_in));
         let number = current.take_over(Choice { pin: None }, built_in);
         let odd = || {

@@ -271,7 +271,7 @@ impl Pool {
                 let needed = self.config.variables().next().is_some();
                 let variables = if needed { self.variables().await? } else { Variables::default() };
                 let credentials = self.config.credentials(&variables).await?;
-                let egress = Egress::new(&self.config, &self.config.egress_limits)?;
+                let egress = Egress::new(&self.config.way_out()?, &self.config.egress_limits)?;
                 egress.set_credentials(credentials);
                 Ok(egress)
             })

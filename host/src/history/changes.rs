@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use super::{clock::Moment, masked::masked, news::ToldChange, write::Transition};
 use crate::{
+    digest::sha256,
     report::{Change, ChangedTool, GatewayHealth},
-    runtime::sha256,
     scrub,
 };
 

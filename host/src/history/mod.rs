@@ -4,9 +4,7 @@
 
 mod baseline;
 mod changes;
-mod clock;
 mod judge;
-mod look;
 mod masked;
 mod news;
 mod read;
@@ -28,15 +26,14 @@ use rusqlite::{Connection, ErrorCode};
 pub(crate) use self::masked::{masked, masked as masked_text};
 pub use self::{
     baseline::Gone,
-    clock::{Moment, span},
     judge::{CallsSeen, Known, Probe, Seen, Snapshot, SnapshotTool, StateSeen, Verdict, is_well, judge},
-    look::{Looker, ProbeOf},
     news::Floor,
     read::{Bar, Difference, ErrorSeen, GatewayHistory, Last, LastService, ServiceHistory, stretch},
     watcher::Watcher,
     write::{CallResult, Stale, Transition},
 };
-use crate::scrub;
+pub use crate::clock::{Moment, span};
+use crate::{clock, scrub};
 
 /// How long to leave a file alone that gave trouble.
 const REST: Duration = Duration::from_secs(30);

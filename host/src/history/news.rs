@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::clock::Moment;
+use crate::clock::Moment;
 use crate::report::Status;
 
 /// Which changes are worth telling.

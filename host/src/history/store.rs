@@ -14,7 +14,7 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, config::DbConfig};
 
-use super::clock::Moment;
+use crate::clock::Moment;
 use crate::files;
 
 /// In the file's header: "pflg". Tells our database from any other.

@@ -23,9 +23,9 @@ use super::{
     write::Transition,
 };
 use crate::{
+    digest::sha256,
     files,
     report::{Change, GatewayHealth, Status},
-    runtime::sha256,
 };
 
 /// Watchers alike that run at the same time, each with a memory of its own.

@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     Class,
+    digest::sha256,
     report::{Call, Change, GatewayHealth, Status},
-    runtime::sha256,
     scrub,
 };
 

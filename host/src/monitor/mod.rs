@@ -18,7 +18,6 @@ use tokio::net::TcpListener;
 use self::{board::Board, server::Door};
 use crate::{Class, Error, Result, history::History};
 
-pub(crate) use self::pace::{asked_to_wait, die};
 pub use self::{
     alert::{Alerts, OnChange},
     watch::{Update, Watch},

@@ -1,10 +1,7 @@
 //! When to look again: regularly, not all at once, less often at what is down, and never before a gateway allows it.
-//! Takes reports; gives waits. Pure but for the die that is handed in.
+//! Takes reports; gives waits. Pure but for the chance that is handed in.
 
-use std::{
-    hash::{BuildHasher as _, Hasher as _, RandomState},
-    time::Duration,
-};
+use std::time::Duration;
 
 use crate::{Class, Error, report::GatewayHealth};
 
@@ -12,8 +9,6 @@ use crate::{Class, Error, report::GatewayHealth};
 const SLOWEST: Duration = Duration::from_secs(300);
 /// A 429 without a time: five of them lock some gateways out for a quarter of an hour.
 const AFTER_429: Duration = Duration::from_secs(60);
-/// What a gateway may ask for. One that means milliseconds, or years, is asked again in an hour.
-const LONGEST: Duration = Duration::from_hours(1);
 /// Doublings of the interval.
 const DOUBLINGS: u32 = 4;
 
@@ -29,33 +24,22 @@ impl Pace {
         Self { every, failures: 0 }
     }
 
-    /// How long to wait after this look. `die` is between 0 and 1.
-    pub(super) fn next(&mut self, health: &GatewayHealth, die: f64) -> Duration {
+    /// How long to wait after this look. `chance` is between 0 and 1.
+    pub(super) fn next(&mut self, health: &GatewayHealth, chance: f64) -> Duration {
         let lost = health.tools.is_none();
         self.failures = if lost { self.failures.saturating_add(1) } else { 0 };
         let slower = self.every.saturating_mul(1 << self.failures.saturating_sub(1).min(DOUBLINGS));
         let mut wait = slower.min(SLOWEST.max(self.every));
         let error = health.error.as_ref();
-        let floor = match error.and_then(asked_to_wait) {
+        let floor = match error.and_then(Error::asked_to_wait) {
             Some(asked) => asked,
             None if error.is_some_and(|error| error.class == Class::RateLimited) => AFTER_429,
             None => Duration::ZERO,
         };
         // A tenth earlier or later, so that many gateways are not asked in one moment.
-        wait = wait.mul_f64(0.9 + 0.2 * die.clamp(0.0, 1.0));
-        wait.max(floor.mul_f64(1.0 + 0.1 * die.clamp(0.0, 1.0)))
+        wait = wait.mul_f64(0.9 + 0.2 * chance.clamp(0.0, 1.0));
+        wait.max(floor.mul_f64(1.0 + 0.1 * chance.clamp(0.0, 1.0)))
     }
-}
-
-/// How long a gateway asked to be left alone, as far as that is obeyed.
-pub(crate) fn asked_to_wait(error: &Error) -> Option<Duration> {
-    error.retry_after.map(|seconds| Duration::from_secs(seconds.into()).min(LONGEST))
-}
-
-/// Between 0 and 1. Good enough to spread requests.
-pub(crate) fn die() -> f64 {
-    let number = u32::try_from(RandomState::new().build_hasher().finish() >> 32).unwrap_or_default();
-    f64::from(number) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]
@@ -84,11 +68,11 @@ mod tests {
     #[test]
     fn nobody_is_asked_before_he_allows_it() {
         let mut pace = Pace::new(Duration::from_secs(10));
-        for die in [0.0, 0.5, 1.0] {
+        for chance in [0.0, 0.5, 1.0] {
             let told = report(Some(Error::new(Class::RateLimited, "").with_retry_after(Some(900))));
-            assert!(pace.next(&told, die) >= Duration::from_secs(900));
+            assert!(pace.next(&told, chance) >= Duration::from_secs(900));
             assert!(
-                Pace::new(Duration::from_secs(1)).next(&report(Some(Error::new(Class::RateLimited, ""))), die)
+                Pace::new(Duration::from_secs(1)).next(&report(Some(Error::new(Class::RateLimited, ""))), chance)
                     >= AFTER_429
             );
         }
@@ -99,15 +83,15 @@ mod tests {
         for seconds in [86_400, 900_000, u32::MAX] {
             let told = report(Some(Error::new(Class::RateLimited, "").with_retry_after(Some(seconds))));
             let wait = Pace::new(Duration::from_secs(10)).next(&told, 1.0);
-            assert!(wait >= LONGEST && wait <= LONGEST.mul_f64(1.1), "{wait:?}");
+            assert!(wait >= Error::LONGEST_WAIT && wait <= Error::LONGEST_WAIT.mul_f64(1.1), "{wait:?}");
         }
     }
 
     #[test]
     fn nobody_has_to_wait_for_longer_than_an_hour() {
-        let asks = |seconds| asked_to_wait(&Error::new(Class::RateLimited, "").with_retry_after(seconds));
+        let asks = |seconds| Error::new(Class::RateLimited, "").with_retry_after(seconds).asked_to_wait();
         assert_eq!((asks(None), asks(Some(900))), (None, Some(Duration::from_secs(900))));
-        assert_eq!((asks(Some(900_000)), asks(Some(u32::MAX))), (Some(LONGEST), Some(LONGEST)));
+        assert_eq!((asks(Some(900_000)), asks(Some(u32::MAX))), (Some(Error::LONGEST_WAIT), Some(Error::LONGEST_WAIT)));
     }
 
     #[test]
@@ -115,6 +99,5 @@ mod tests {
         let mut pace = Pace::new(Duration::from_secs(100));
         assert_eq!(pace.next(&report(None), 0.0), Duration::from_secs(90));
         assert_eq!(pace.next(&report(None), 1.0), Duration::from_secs(110));
-        assert!((0..50).map(|_| die()).all(|die| (0.0..=1.0).contains(&die)));
     }
 }

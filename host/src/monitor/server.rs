@@ -434,17 +434,18 @@ mod tests {
         use crate::{
             Gateway,
             config::GatewayConfig,
-            history::{History, Looker},
+            health::Looker,
+            history::History,
             monitor::Update,
             report::Status,
-            runtime::{Limits, Runtime},
+            runtime::{Limits, Runtime, Source},
         };
 
         let folder = tempfile::tempdir().unwrap();
         let history = History::new(folder.path());
         let looker = Looker::new(history.clone(), Vec::new());
         let gateway = Gateway::new(
-            Runtime::shared(None, &Limits::default()).unwrap(),
+            Runtime::shared(&Source::BuiltIn, &Limits::default()).unwrap(),
             GatewayConfig::for_url("http://127.0.0.1:9/mcp").unwrap(),
         );
         let (health, _) = looker.look(&gateway).await;

@@ -8,12 +8,8 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
-use super::pace::{Pace, die};
-use crate::{
-    Gateway,
-    history::{Looker, Transition},
-    report::GatewayHealth,
-};
+use super::pace::Pace;
+use crate::{Gateway, health::Looker, history::Transition, jitter, report::GatewayHealth};
 
 /// One look.
 #[derive(Clone, Debug)]
@@ -64,7 +60,7 @@ impl Watch {
         let handle = self.looks.spawn(async move {
             loop {
                 let (health, transitions) = looker.look_whatever_happens(&gateway).await;
-                let next = pace.next(&health, die());
+                let next = pace.next(&health, jitter::fraction());
                 if sender.send(Update { health, transitions, next }).await.is_err() {
                     return;
                 }

@@ -13,6 +13,7 @@ use wasmtime::{
 use super::{
     Runtime,
     bindings::{Contract, calls, filter, health, types},
+    limits,
     meter::{LimitReached, seconds},
     state::{Events, State},
 };
@@ -358,5 +359,5 @@ fn limit_of(trap: &wasmtime::Error, state: &State) -> Option<LimitReached> {
 
 fn limit(reached: LimitReached) -> Error {
     Error::new(Class::Limit, reached.to_string())
-        .with_hint(format!("the component was stopped; {}", crate::setting::raise_limit(reached)))
+        .with_hint(format!("the component was stopped; {}", limits::advice(reached)))
 }

@@ -1,11 +1,10 @@
 //! What a component asks for and offers, read from its bytes before anything is compiled or run.
 //! Takes bytes; gives an [`Anatomy`], or the reason why the host will not touch it. Never executes anything.
 
-use sha2::{Digest, Sha256};
 use wasmparser::{Encoding, FunctionBody, Parser, Payload};
 
 use super::limits::{BODY, DEPTH, FUNCTIONS, LOCALS, PARTS};
-use crate::{Class, Error, Result};
+use crate::{Class, Error, Result, digest::sha256};
 
 /// The package whose interfaces a component exports.
 pub const PACKAGE: &str = "pflow:gateway";
@@ -212,15 +211,6 @@ fn within(what: &str, found: u64, most: u64) -> Result<()> {
     }
     Err(Error::new(Class::Component, format!("the component is not compiled: it has more than {most} {what}"))
         .with_hint("no compiler makes such a component from ordinary code; build it in release mode"))
-}
-
-/// SHA-256 in lower-case hex.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 fn broken(error: &wasmparser::BinaryReaderError) -> Error {

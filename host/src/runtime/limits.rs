@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use crate::setting::Setting;
+use super::meter::LimitReached;
+use crate::setting::{Setting, raise};
 
 /// How often the epoch advances: the grain of CPU accounting, and how long a spinning guest can keep a thread from other
 /// conversations.
@@ -127,4 +128,10 @@ impl Limits {
     pub fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
         Self::SETTINGS.iter().map(|setting| (setting.name.to_owned(), (setting.get)(self).into())).collect()
     }
+}
+/// How to allow more of what ran out.
+pub(super) fn advice(reached: LimitReached) -> String {
+    let (name, now) = reached.setting();
+    let setting = Limits::SETTINGS.iter().find(|setting| setting.name == name);
+    setting.map_or_else(String::new, |setting| raise(name, now, setting.ceiling))
 }

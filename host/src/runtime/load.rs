@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use wasmtime::{Engine, component::Component};
 
-use super::{compile, engine::fingerprint, inspect::sha256, limits::CODE};
-use crate::{Class, Error, Result, files, folder::Folder};
+use super::{compile, engine::fingerprint, limits::CODE};
+use crate::{Class, Error, Result, digest::sha256, files, folder::Folder};
 
 /// First bytes of a file with machine code; the last is the format's version.
 const MAGIC: &[u8; 8] = b"pflowgw\x02";

@@ -10,12 +10,11 @@ mod limits;
 mod load;
 mod meter;
 mod output;
+mod source;
 mod state;
 
 use std::{
     collections::HashMap,
-    fs,
-    io::{self, Read as _},
     path::Path,
     sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak},
 };
@@ -34,10 +33,11 @@ pub use self::{
     limits::Limits,
     load::{Packaged as PackagedCode, Store as CodeStore},
     meter::LimitReached,
+    source::Source,
     state::Events,
 };
-pub(crate) use self::{inspect::sha256, meter::seconds};
-use crate::{Class, Error, Result, components, report};
+pub(crate) use self::{meter::seconds, source::read};
+use crate::{Class, Error, Result, digest::sha256, report};
 
 /// The component that is part of this program.
 pub const BUILT_IN: &[u8] = include_bytes!(env!("BUILTIN_COMPONENT"));
@@ -91,13 +91,13 @@ impl std::fmt::Debug for Runtime {
 }
 
 impl Runtime {
-    /// The built-in component, or the one in this file, with the default limits.
+    /// The component from there, with the default limits.
     ///
     /// # Errors
     ///
-    /// `config`: the file cannot be read. `component`: it is no component, or does not fit the contract.
-    pub fn new(component: Option<&Path>) -> Result<Arc<Self>> {
-        Self::with(component, Limits::default(), &CodeStore::of_this_process())
+    /// `config`: the file cannot be read. `component`: it is no component, does not fit the contract, or is not what was installed.
+    pub fn new(source: &Source) -> Result<Arc<Self>> {
+        Self::with(source, Limits::default(), &CodeStore::of_this_process())
     }
 
     /// As [`with`](Self::with), with the code of this process; the same one for all who ask for the same while somebody has it.
@@ -105,27 +105,16 @@ impl Runtime {
     /// # Errors
     ///
     /// As [`new`](Self::new).
-    pub fn shared(component: Option<&Path>, limits: &Limits) -> Result<Arc<Self>> {
-        let bytes = match component {
-            Some(file) => {
-                let bytes = read(file)?;
-                components::verify(file, &bytes)?;
-                Some((bytes, file.display().to_string()))
-            }
-            None => None,
-        };
+    pub fn shared(source: &Source, limits: &Limits) -> Result<Arc<Self>> {
+        let bytes = source.read()?;
         // By what it holds and not by its name: a file may have been built again. The process is part of it, since the threads that
         // enforce deadlines do not survive a fork.
-        let key = (std::process::id(), bytes.as_ref().map(|(bytes, _)| sha256(bytes)), limits.clone());
+        let key = (std::process::id(), bytes.as_deref().map(sha256), limits.clone());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(runtime) = shared.get(&key).and_then(Weak::upgrade) {
             return Ok(runtime);
         }
-        let code = CodeStore::of_this_process();
-        let runtime = match bytes {
-            Some((bytes, source)) => Self::from_bytes(&bytes, source, limits.clone(), &code)?,
-            None => Self::built_in(limits.clone(), &code)?,
-        };
+        let runtime = Self::of(bytes.as_deref(), source, limits.clone(), &CodeStore::of_this_process())?;
         shared.retain(|_, runtime| runtime.strong_count() > 0);
         shared.insert(key, Arc::downgrade(&runtime));
         Ok(runtime)
@@ -136,13 +125,15 @@ impl Runtime {
     /// # Errors
     ///
     /// As [`new`](Self::new).
-    pub fn with(component: Option<&Path>, limits: Limits, code: &CodeStore) -> Result<Arc<Self>> {
-        let Some(file) = component else {
-            return Self::built_in(limits, code);
-        };
-        let bytes = read(file)?;
-        components::verify(file, &bytes)?;
-        Self::from_bytes(&bytes, file.display().to_string(), limits, code)
+    pub fn with(source: &Source, limits: Limits, code: &CodeStore) -> Result<Arc<Self>> {
+        Self::of(source.read()?.as_deref(), source, limits, code)
+    }
+
+    fn of(bytes: Option<&[u8]>, source: &Source, limits: Limits, code: &CodeStore) -> Result<Arc<Self>> {
+        match bytes {
+            Some(bytes) => Self::from_bytes(bytes, source.shown(), limits, code),
+            None => Self::built_in(limits, code),
+        }
     }
 
     /// That it fits is for the tests to see, not for every start.
@@ -224,23 +215,6 @@ impl Runtime {
             limits: self.limits.to_json(),
         }
     }
-}
-
-/// A component's file, if it is of a size that is worth a look.
-pub(crate) fn read(file: &Path) -> Result<Vec<u8>> {
-    let cannot = |e: io::Error| {
-        Error::config(format!("cannot read the component {}: {e}", file.display()))
-            .with_hint("give the path of a .wasm file, or leave it out for the built-in component")
-    };
-    let mut bytes = Vec::new();
-    let open = fs::File::open(file).map_err(cannot)?;
-    open.take(limits::COMPONENT + 1).read_to_end(&mut bytes).map_err(cannot)?;
-    if bytes.len() as u64 > limits::COMPONENT {
-        let mib = limits::COMPONENT / (1024 * 1024);
-        return Err(Error::new(Class::Component, format!("{} is larger than {mib} MiB", file.display()))
-            .with_hint("strip it (`wasm-tools strip`), or build it in release mode"));
-    }
-    Ok(bytes)
 }
 
 /// All of WASI 0.2, since toolchains import all of it, over a context that holds nothing; HTTP through our hooks; our own two.

@@ -36,7 +36,6 @@ use crate::{Gateway, history::History};
 #[cfg(test)]
 pub(crate) use self::catalog::tool as tests_tool;
 pub use self::snapshot::{FileSnapshots, NoSnapshots, Snapshot, Snapshots};
-pub(crate) use self::snapshot::{file_name, identity};
 
 /// How long the gateway may take to end the session. pflow waits two seconds before it kills.
 const FAREWELL: Duration = Duration::from_millis(1500);

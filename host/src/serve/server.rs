@@ -28,7 +28,6 @@ use super::{
 use crate::{
     Class, Error, Unlisted,
     json::{Json, each_member, members, pick, unquote},
-    monitor::asked_to_wait,
     report::Tools,
 };
 
@@ -353,7 +352,7 @@ pub(super) async fn recover<U: Upstream>(server: Server<U>, client: Client) -> I
         let mut pause = FIRST_RETRY;
         loop {
             let stale = inner.shown();
-            let asked = stale.as_ref().and_then(|shown| asked_to_wait(&shown.stale.as_ref()?.error));
+            let asked = stale.as_ref().and_then(|shown| shown.stale.as_ref()?.error.asked_to_wait());
             tokio::time::sleep(pause.max(asked.unwrap_or_default())).await;
             pause = pause.saturating_mul(2).min(LAST_RETRY);
             let Some(before) = inner.shown().filter(|shown| shown.stale.is_some()) else { break };
@@ -394,7 +393,7 @@ pub(super) async fn refresh<U: Upstream>(server: Server<U>, client: Client, ever
             }
             Err(error) => {
                 failures += 1;
-                asked = asked_to_wait(&error).unwrap_or_default();
+                asked = error.asked_to_wait().unwrap_or_default();
                 tracing::debug!(class = error.class.as_str(), "the tools cannot be looked at again: {error}");
             }
         }
@@ -404,5 +403,5 @@ pub(super) async fn refresh<U: Upstream>(server: Server<U>, client: Client, ever
 /// A tenth earlier or later, so that many servers do not ask in one moment; twice as long with every failure.
 fn pause(every: Duration, failures: u32) -> Duration {
     let slower = every.saturating_mul(1 << failures.min(LONGEST_REFRESH));
-    slower.mul_f64(0.9 + 0.2 * crate::monitor::die())
+    slower.mul_f64(0.9 + 0.2 * crate::jitter::fraction())
 }

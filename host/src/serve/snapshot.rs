@@ -8,7 +8,6 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     config::{Changes, Claims, GatewayConfig},
@@ -85,8 +84,8 @@ impl FileSnapshots {
     /// Those of this gateway.
     #[must_use]
     pub fn new(pflow_folder: &Path, config: &GatewayConfig) -> Self {
-        let file = pflow_folder.join("gateway").join("snapshots").join(format!("{}.json", file_name(&config.name)));
-        let mut made_for = format!("{} {:?} {:?}", identity(config), config.services, config.filter);
+        let file = pflow_folder.join("gateway").join("snapshots").join(format!("{}.json", config.file_name()));
+        let mut made_for = format!("{} {:?} {:?}", config.identity(), config.services, config.filter);
         if config.claims != Claims::default() {
             made_for.push_str(&format!(" {:?}", config.claims));
         }
@@ -135,31 +134,6 @@ impl Snapshots for FileSnapshots {
     }
 }
 
-/// The URL; with a digest of what is hidden of it, since two URLs that are shown alike can be two gateways.
-pub(crate) fn identity(config: &GatewayConfig) -> String {
-    let written = config.address.written();
-    if written == config.url.as_str() {
-        return written.to_owned();
-    }
-    format!("{} {:x}", config.url, Sha256::digest(written))
-}
-
-/// A gateway's name as a file name; names of entries may hold anything.
-pub(crate) fn file_name(name: &str) -> String {
-    use std::fmt::Write as _;
-
-    let mut file = String::new();
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' {
-            file.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(file, "%{byte:02x}");
-        }
-    }
-    file
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
@@ -205,12 +179,5 @@ mod tests {
             std::fs::write(&here.file, broken).unwrap();
             assert!(here.load().is_none(), "{broken}");
         }
-    }
-
-    #[test]
-    fn no_name_leaves_the_folder() {
-        assert_eq!(file_name("docker_github-2"), "docker_github-2");
-        assert_eq!(file_name("../../etc/x"), "%2e%2e%2f%2e%2e%2fetc%2fx");
-        assert_eq!(file_name("my gw/ü"), "my%20gw%2f%c3%bc");
     }
 }

@@ -4,10 +4,9 @@
 use crate::arbitrary;
 use derive_arbitrary::Arbitrary;
 use pflow_gateway_component::{
-    classify::{self, Context, SessionSent},
-    gateways,
     http::Headers,
-    model::{Error, Kind},
+    model::Error,
+    verdicts::{SessionSent, by_status},
 };
 
 /// What is tried.
@@ -30,26 +29,14 @@ pub fn run(input: &Input) {
 
 fn judged(input: &Input, headers: &Headers) {
     for session in [SessionSent::Yes, SessionSent::No] {
-        for kind in [Kind::Docker, Kind::ContextForge, Kind::Generic] {
-            let context = Context {
-                method: "tools/call",
-                session,
-                product: gateways::product(kind),
-                service: Some("github"),
-                now: 1_800_000_000,
-            };
-            let Some(error) = classify::by_status(input.status, headers, &input.body, &context) else { continue };
-            assert!(input.status >= 300, "{} is judged as {error:?}", input.status);
-            if let Error::RateLimited(limit) = &error {
-                assert!(limit.retry_after.is_none_or(|seconds| seconds <= 3_600), "{limit:?}");
-            }
-            if let Error::AuthRequired(refusal) | Error::TokenExpired(refusal) | Error::Forbidden(refusal) = &error {
-                let clean = |c: char| !c.is_control();
-                assert!(
-                    refusal.challenge.as_deref().is_none_or(|challenge| challenge.chars().all(clean)),
-                    "{refusal:?}"
-                );
-            }
+        let Some(error) = by_status(input.status, headers, &input.body, session, 1_800_000_000) else { continue };
+        assert!(input.status >= 300, "{} is judged as {error:?}", input.status);
+        if let Error::RateLimited(limit) = &error {
+            assert!(limit.retry_after.is_none_or(|seconds| seconds <= 3_600), "{limit:?}");
+        }
+        if let Error::AuthRequired(refusal) | Error::TokenExpired(refusal) | Error::Forbidden(refusal) = &error {
+            let clean = |c: char| !c.is_control();
+            assert!(refusal.challenge.as_deref().is_none_or(|challenge| challenge.chars().all(clean)), "{refusal:?}");
         }
     }
 }

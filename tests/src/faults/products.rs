@@ -442,7 +442,6 @@ pub(super) fn backends() -> Vec<Fault> {
         .call_fails(Forbidden)
         .around(docker_like)
         .did_not_run(),
-        as_text("backend-error-32603", "The service failed inside.", |t| coded(t, -32603, "upstream github down"))
-            .did_not_run(),
+        as_text("backend-error-32603", "The service failed inside.", |t| coded(t, -32603, "upstream github down")),
     ]
 }

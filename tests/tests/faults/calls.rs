@@ -5,7 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pflow_gateway::{CallOptions, Class, Gateway, config::GatewayConfig, report, runtime::Runtime};
+use pflow_gateway::{
+    CallOptions, Class, Gateway,
+    config::GatewayConfig,
+    report,
+    runtime::{Runtime, Source},
+};
 use pflow_gateway_tests::{
     faults::Fault,
     generic::{Config, Generic},
@@ -23,7 +28,7 @@ async fn place(config: Config) -> (Arc<Generic>, Fake, Gateway) {
 
 fn gateway(url: &str) -> Gateway {
     let config = GatewayConfig::for_url(url).unwrap();
-    Gateway::new(Runtime::shared(None, &config.limits).unwrap(), config)
+    Gateway::new(Runtime::shared(&Source::BuiltIn, &config.limits).unwrap(), config)
 }
 
 async fn call(gateway: &Gateway, tool: &str) -> report::Call {

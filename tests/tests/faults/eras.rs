@@ -5,7 +5,7 @@ use std::{fs, sync::Arc};
 use pflow_gateway::{
     Gateway,
     config::{ConfigFile, Filter},
-    runtime::Runtime,
+    runtime::{Runtime, Source},
 };
 use pflow_gateway_tests::{
     generic::{Config, Eras, Generic},
@@ -23,7 +23,7 @@ async fn a_legacy_peer_is_asked_a_modern_question_once_and_a_modern_one_is_found
         .unwrap();
     let list = async || {
         let config = ConfigFile::load(&file).unwrap().find("gw").unwrap();
-        let gateway = Gateway::new(Runtime::shared(None, &config.limits).unwrap(), config);
+        let gateway = Gateway::new(Runtime::shared(&Source::BuiltIn, &config.limits).unwrap(), config);
         let tools = gateway.tools(&Filter::default()).await.unwrap();
         gateway.close().await;
         assert!(tools.total > 0);

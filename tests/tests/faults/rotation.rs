@@ -5,7 +5,7 @@ use std::{fs, sync::Arc};
 use pflow_gateway::{
     CallOptions, Gateway,
     config::{ConfigFile, Trust},
-    runtime::Runtime,
+    runtime::{Runtime, Source},
 };
 use pflow_gateway_tests::{
     generic::{Auth, Config, Generic},
@@ -44,7 +44,7 @@ impl Place {
         let trust = Trust::at(self.folder.path().join("trusted.json"));
         trust.pin(&file, text.as_bytes()).unwrap();
         let config = ConfigFile::load_with(&file, trust).unwrap().find("gw").unwrap();
-        Gateway::new(Runtime::shared(None, &config.limits).unwrap(), config)
+        Gateway::new(Runtime::shared(&Source::BuiltIn, &config.limits).unwrap(), config)
     }
 }
 

@@ -9,7 +9,7 @@ use pflow_gateway::{
     CallOptions, Class, Gateway, Unlisted,
     config::{Filter, GatewayConfig},
     report,
-    runtime::Runtime,
+    runtime::{Runtime, Source},
 };
 use pflow_gateway_tests::{
     reply::{Answer, Reply},
@@ -82,7 +82,7 @@ async fn place(second_page_fails: bool, filter: Filter) -> Place {
     let fake = Fake::start(Arc::clone(&behind) as Arc<_>).await.unwrap();
     let mut config = GatewayConfig::for_url(&fake.url()).unwrap();
     config.filter = filter;
-    let gateway = Gateway::new(Runtime::shared(None, &config.limits).unwrap(), config);
+    let gateway = Gateway::new(Runtime::shared(&Source::BuiltIn, &config.limits).unwrap(), config);
     Place { behind, fake, gateway }
 }
 

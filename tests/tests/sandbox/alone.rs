@@ -6,7 +6,7 @@ use std::{fs, os::unix::fs::FileExt as _, process::Command, sync::Arc, time::Dur
 use pflow_gateway::{
     config::GatewayConfig,
     egress::{Credentials, Egress, EgressLimits},
-    runtime::{CodeStore, Conversation, Limits, Runtime},
+    runtime::{CodeStore, Conversation, Limits, Runtime, Source},
 };
 use pflow_gateway_tests::{
     docker::{Config, Docker},
@@ -72,7 +72,7 @@ async fn all_attacks_in_rounds() {
     let component = guest::component("hostile");
     let code = CodeStore { packaged: None, cache: component.parent().map(|folder| folder.join("code")) };
     let limits = Limits { cpu: Duration::from_millis(150), wall: Duration::from_millis(600), ..limits() };
-    let stand = Stand::with(Runtime::with(Some(&component), limits, &code).unwrap()).await;
+    let stand = Stand::with(Runtime::with(&Source::File(component.clone()), limits, &code).unwrap()).await;
     let round = async || {
         for (name, point) in ATTACKS {
             let target = stand.elsewhere.url();
@@ -152,12 +152,12 @@ async fn memory_after_a_call_with_a_token() {
     let gateway = Docker::new(Config { token: Some(TOKEN.into()), ..Config::default() });
     let fake = Fake::start(Arc::new(gateway)).await.unwrap();
     let config = GatewayConfig::for_url(&fake.url()).unwrap();
-    let egress = Egress::new(&config, &EgressLimits::default()).unwrap();
+    let egress = Egress::new(&config.way_out().unwrap(), &EgressLimits::default()).unwrap();
     let bearer = format!("Bearer {TOKEN}").into();
     egress.set_credentials(Credentials::none().with(http::header::AUTHORIZATION, &bearer).unwrap());
     let code =
         CodeStore { packaged: None, cache: guest::component("hostile").parent().map(|folder| folder.join("code")) };
-    let runtime = Runtime::with(None, Limits::default(), &code).unwrap();
+    let runtime = Runtime::with(&Source::BuiltIn, Limits::default(), &code).unwrap();
     let mut conversation = Conversation::start(&runtime, egress, Arc::new(Heard::default()), PATIENCE).await.unwrap();
     conversation.open(&endpoint(fake.url()), None, PATIENCE).await.unwrap();
     let catalog = conversation.list_tools(PATIENCE).await.unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pflow_gateway::{
     Class, Error,
-    runtime::{CodeStore, Conversation, Failure, Limits, Runtime},
+    runtime::{CodeStore, Conversation, Failure, Limits, Runtime, Source},
 };
 use wasm_encoder::{
     BlockType, CodeSection, ComponentSection as _, ConstExpr, Function, FunctionSection, GlobalSection, GlobalType,
@@ -76,7 +76,7 @@ pub(super) fn module(pages: u64, elements: u64, body: impl FnOnce(&mut Function)
 pub(super) fn load(bytes: &[u8], limits: Limits, code: &CodeStore) -> pflow_gateway::Result<Arc<Runtime>> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     std::io::Write::write_all(&mut file, bytes).unwrap();
-    Runtime::with(Some(file.path()), limits, code)
+    Runtime::with(&Source::File(file.path().to_owned()), limits, code)
 }
 
 /// Why it does not start.

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use pflow_gateway::runtime::{CodeStore, PackagedCode, Runtime};
+use pflow_gateway::runtime::{CodeStore, PackagedCode, Runtime, Source};
 use sha2::{Digest as _, Sha256};
 use wasm_encoder::BlockType;
 
@@ -60,7 +60,7 @@ impl Cache {
     }
 
     fn load(&self) -> std::sync::Arc<Runtime> {
-        Runtime::with(Some(&guest::component("hostile")), limits(), &self.code()).unwrap()
+        Runtime::with(&Source::File(guest::component("hostile")), limits(), &self.code()).unwrap()
     }
 }
 
@@ -222,7 +222,7 @@ async fn code_that_was_made_while_packaging_is_used_only_when_the_program_knows_
     let code = CodeStore { packaged: Some(known.clone()), cache: None };
     assert!(starts(&bytes, &code).await, "it was not used");
     // For any other component it is passed over.
-    let runtime = Runtime::with(Some(&guest::component("hostile")), limits(), &code).unwrap();
+    let runtime = Runtime::with(&Source::File(guest::component("hostile")), limits(), &code).unwrap();
     Stand::with(runtime).await.behaves().await;
     // Good in itself, and not what was packaged: somebody else laid it there.
     let code = CodeStore { packaged: Some(PackagedCode { sha256: "0".repeat(64), ..known.clone() }), cache: None };
@@ -259,6 +259,6 @@ fn several_processes_that_build_the_same_entry_at_once_all_succeed() {
 #[ignore = "run by `several_processes_that_build_the_same_entry_at_once_all_succeed`"]
 async fn load_into_the_folder_given() {
     let code = CodeStore { packaged: None, cache: Some(std::env::var_os("SANDBOX_CACHE").unwrap().into()) };
-    let runtime = Runtime::with(Some(&guest::component("hostile")), limits(), &code).unwrap();
+    let runtime = Runtime::with(&Source::File(guest::component("hostile")), limits(), &code).unwrap();
     Stand::with(runtime).await.behaves().await;
 }

@@ -45,7 +45,7 @@ async fn an_installed_component_runs_for_its_gateway_and_no_other() {
     assert_eq!(place.components.chosen("other").unwrap(), None);
     // What its author does to the file later changes nothing.
     fs::remove_file(place.folder.path().join("mine.wasm")).unwrap();
-    let runtime = Runtime::with(Some(&pin.file), limits(), &CodeStore::default()).unwrap();
+    let runtime = Runtime::with(&pin.to_run(), limits(), &CodeStore::default()).unwrap();
     assert_eq!(runtime.describe().sha256, pin.sha256);
     Stand::with(runtime).await.behaves().await;
 }
@@ -79,7 +79,7 @@ fn a_component_that_changed_under_its_pin_is_refused() {
     let mut bytes = fs::read(&pin.file).unwrap();
     bytes.extend_from_slice(&[0, 2, 1, b'x']);
     fs::write(&pin.file, bytes).unwrap();
-    let error = Runtime::with(Some(&pin.file), limits(), &CodeStore::default()).unwrap_err();
+    let error = Runtime::with(&pin.to_run(), limits(), &CodeStore::default()).unwrap_err();
     assert_eq!(error.class, Class::Component);
     assert!(
         error.message.contains("changed since it was installed") && error.message.contains(&pin.sha256),
@@ -87,7 +87,7 @@ fn a_component_that_changed_under_its_pin_is_refused() {
     );
     assert!(error.hint.unwrap().contains("component use"));
     fs::remove_file(&pin.file).unwrap();
-    let error = Runtime::with(Some(&pin.file), limits(), &CodeStore::default()).unwrap_err();
+    let error = Runtime::with(&pin.to_run(), limits(), &CodeStore::default()).unwrap_err();
     assert_eq!(error.class, Class::Config);
 }
 

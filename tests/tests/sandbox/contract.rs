@@ -4,7 +4,7 @@ use std::{fs, path::Path, sync::Arc};
 
 use pflow_gateway::{
     Class, Error,
-    runtime::{Anatomy, BUILT_IN, CONTRACT, CodeStore, Conversation, Failure, Runtime},
+    runtime::{Anatomy, BUILT_IN, CONTRACT, CodeStore, Conversation, Failure, Runtime, Source},
 };
 use sha2::{Digest as _, Sha256};
 use wasm_encoder::{
@@ -65,7 +65,7 @@ fn the_built_in_component_imports_a_short_list_and_no_more() {
 fn the_built_in_component_fits_and_its_digest_is_the_one_that_the_build_wrote_down() {
     let anatomy = Anatomy::read(BUILT_IN).unwrap();
     anatomy.check().unwrap();
-    let runtime = Runtime::new(None).unwrap();
+    let runtime = Runtime::new(&Source::BuiltIn).unwrap();
     assert_eq!(runtime.describe().sha256, super::hex(&Sha256::digest(BUILT_IN)));
     assert_eq!(*runtime.anatomy(), anatomy);
 }
@@ -102,7 +102,8 @@ fn refused(bytes: &[u8]) -> Error {
     let (file, cache) = (folder.path().join("component.wasm"), folder.path().join("cache"));
     fs::write(&file, bytes).unwrap();
     let error =
-        Runtime::with(Some(&file), limits(), &CodeStore { packaged: None, cache: Some(cache.clone()) }).unwrap_err();
+        Runtime::with(&Source::File(file.clone()), limits(), &CodeStore { packaged: None, cache: Some(cache.clone()) })
+            .unwrap_err();
     assert!(!cache.exists(), "it was compiled");
     assert_eq!(error.class, Class::Component, "{error:?}");
     assert!(error.message.contains("component.wasm"), "{error:?}");
@@ -237,6 +238,6 @@ fn a_file_that_is_too_large_is_not_even_read() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("component.wasm");
     fs::File::create(&file).unwrap().set_len(1 << 30).unwrap();
-    let error = Runtime::with(Some(&file), limits(), &CodeStore::default()).unwrap_err();
+    let error = Runtime::with(&Source::File(file.clone()), limits(), &CodeStore::default()).unwrap_err();
     assert!(error.message.contains("larger than 64 MiB"), "{error:?}");
 }

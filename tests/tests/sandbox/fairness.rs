@@ -8,7 +8,7 @@ use std::{
 
 use pflow_gateway::{
     Class,
-    runtime::{CodeStore, Conversation, Failure, Limits, Runtime},
+    runtime::{CodeStore, Conversation, Failure, Limits, Runtime, Source},
 };
 use tokio::task::JoinSet;
 
@@ -20,7 +20,7 @@ use super::{
 fn runtime(limits: Limits) -> Arc<Runtime> {
     let component = guest::component("hostile");
     let code = CodeStore { packaged: None, cache: component.parent().map(|folder| folder.join("code")) };
-    Runtime::with(Some(&component), limits, &code).unwrap()
+    Runtime::with(&Source::File(component.clone()), limits, &code).unwrap()
 }
 
 async fn converse(stand: &Stand, attack: &str, targets: &str) -> Result<String, Failure> {

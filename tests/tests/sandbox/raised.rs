@@ -6,7 +6,7 @@ use pflow_gateway::{
     Class, Error, Gateway,
     config::ConfigFile,
     egress::EgressLimits,
-    runtime::{Limits, Runtime},
+    runtime::{Limits, Runtime, Source},
 };
 use pflow_gateway_tests::{
     generic::{Config, Generic},
@@ -24,7 +24,7 @@ async fn listing(limits: Value) -> Result<usize, Error> {
     let entry = json!({"command": "x", "gateway": {"url": fake.url(), "limits": limits}});
     std::fs::write(&file, json!({"mcpServers": {"gw": entry}}).to_string()).unwrap();
     let config = ConfigFile::load(&file).unwrap().find("gw")?;
-    let gateway = Gateway::new(Runtime::shared(None, &config.limits)?, config);
+    let gateway = Gateway::new(Runtime::shared(&Source::BuiltIn, &config.limits)?, config);
     let tools = gateway.tools(&pflow_gateway::config::Filter::default()).await.map(|tools| tools.total);
     gateway.close().await;
     tools

@@ -18,7 +18,7 @@ use pflow_gateway::{
     Class, Error,
     config::GatewayConfig,
     egress::{Credentials, Egress, EgressFailure, EgressLimits, Resolve},
-    runtime::{CodeStore, Conversation, Events, Failure, Limits, Runtime, calls, filter, types},
+    runtime::{CodeStore, Conversation, Events, Failure, Limits, Runtime, Source, calls, filter, types},
 };
 
 use super::{Point, guest, server::Server};
@@ -50,7 +50,7 @@ pub(super) fn runtime() -> Arc<Runtime> {
     let runtime = RUNTIME.get_or_init(|| {
         let component = guest::component("hostile");
         let code = CodeStore { packaged: None, cache: component.parent().map(|folder| folder.join("code")) };
-        Runtime::with(Some(&component), limits(), &code).unwrap()
+        Runtime::with(&Source::File(component.clone()), limits(), &code).unwrap()
     });
     Arc::clone(runtime)
 }
@@ -124,7 +124,7 @@ impl Stand {
         limits.request_body = 1 << 20;
         limits.requests = 200;
         limits.open = 8;
-        let egress = Egress::with_resolver(&config, &limits, Arc::new(self.names.clone())).unwrap();
+        let egress = Egress::with_resolver(&config.way_out().unwrap(), &limits, Arc::new(self.names.clone())).unwrap();
         let bearer = format!("Bearer {TOKEN}").into();
         egress.set_credentials(Credentials::none().with(http::header::AUTHORIZATION, &bearer).unwrap());
         egress

@@ -52,7 +52,7 @@ impl Place {
         let trust = Trust::at(self.folder.path().join("trusted.json"));
         trust.pin(&self.file(), text.as_bytes()).unwrap();
         let config: GatewayConfig = ConfigFile::load_with(&self.file(), trust).unwrap().find("any").unwrap();
-        Gateway::new(Runtime::shared(config.component.as_deref(), &config.limits).unwrap(), config)
+        Gateway::new(Runtime::shared(&config.component, &config.limits).unwrap(), config)
     }
 
     /// The built-in component with another digest.

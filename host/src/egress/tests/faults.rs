@@ -7,7 +7,7 @@ use super::*;
 async fn failure_of(server: &Server, limits: &EgressLimits) -> (EgressFailure, Duration) {
     let mut config = config(&server.url());
     config.timeout = Duration::from_millis(400);
-    let egress = Egress::new(&config, limits).unwrap();
+    let egress = Egress::new(&config.way_out().unwrap(), limits).unwrap();
     let started = Instant::now();
     let failure = fetch(&egress, get(&server.url())).await.unwrap_err();
     (failure, started.elapsed())
@@ -33,7 +33,8 @@ async fn the_next_address_is_tried_when_one_refuses() {
     let own = format!("http://gateway.internal:{}/mcp", gateway.address.port());
     // Nothing listens on the first one.
     let names = Names(&[("gateway.internal", &["127.0.0.2", "127.0.0.1"])]);
-    let egress = Egress::with_resolver(&config(&own), &EgressLimits::default(), Arc::new(names)).unwrap();
+    let egress =
+        Egress::with_resolver(&config(&own).way_out().unwrap(), &EgressLimits::default(), Arc::new(names)).unwrap();
     fetch(&egress, get(&own)).await.unwrap();
     let trace = egress.last_connection().unwrap();
     assert_eq!(trace.connect.unwrap().outcome, Ok(gateway.address));
@@ -50,7 +51,7 @@ async fn a_resolver_that_never_answers_is_given_up() {
     }
     let limits = EgressLimits { connect: Duration::from_millis(200), ..EgressLimits::default() };
     let own = "http://gateway.internal/mcp";
-    let egress = Egress::with_resolver(&config(own), &limits, Arc::new(Silent)).unwrap();
+    let egress = Egress::with_resolver(&config(own).way_out().unwrap(), &limits, Arc::new(Silent)).unwrap();
     let failure = fetch(&egress, get(own)).await.unwrap_err();
     assert!(matches!(failure, EgressFailure::Timeout { phase: Phase::Resolve, .. }), "{failure:?}");
     assert_eq!(failure.to_string(), "http://gateway.internal was not resolved within 0.2 s");
@@ -97,7 +98,7 @@ async fn a_slow_answer_that_keeps_coming_is_not_given_up() {
     .await;
     let mut config = config(&server.url());
     config.timeout = Duration::from_millis(400);
-    let egress = Egress::new(&config, &EgressLimits::default()).unwrap();
+    let egress = Egress::new(&config.way_out().unwrap(), &EgressLimits::default()).unwrap();
     assert_eq!(fetch(&egress, get(&server.url())).await.unwrap(), (200, Bytes::from_static(b"......")));
 }
 
@@ -446,7 +447,7 @@ async fn a_port_that_takes_connections_and_never_speaks_tls_is_told_so_by_whoeve
     for timeout in [Duration::from_millis(300), Duration::from_secs(5)] {
         config.timeout = timeout;
         let limits = EgressLimits { connect: Duration::from_millis(600), ..EgressLimits::default() };
-        let egress = Egress::new(&config, &limits).unwrap();
+        let egress = Egress::new(&config.way_out().unwrap(), &limits).unwrap();
         let failure = fetch(&egress, get(&url)).await.unwrap_err();
         assert!(matches!(failure, EgressFailure::Timeout { phase: Phase::Tls, .. }), "{failure:?}");
         assert!(failure.hint().unwrap().contains("its URL begins with http://"), "{failure:?}");

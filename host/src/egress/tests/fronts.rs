@@ -211,7 +211,7 @@ async fn cookies_never_go_to_another_origin() {
     let further = Server::echo().await;
     let mut config = config(&gateway.server.url());
     config.allow_origins = vec![format!("http://{}", further.address).parse().unwrap()];
-    let egress = Egress::new(&config, &EgressLimits::default()).unwrap();
+    let egress = Egress::new(&config.way_out().unwrap(), &EgressLimits::default()).unwrap();
     fetch(&egress, get(&gateway.server.url())).await.unwrap();
     let (_, sent) = fetch(&egress, get(&further.url())).await.unwrap();
     assert!(!String::from_utf8_lossy(&sent).contains("cookie"), "{sent:?}");
@@ -359,7 +359,7 @@ async fn a_service_that_wakes_up_is_asked_once_more_when_that_changes_nothing() 
     let gateway = waking("3").await;
     let mut config = config(&gateway.server.url());
     config.timeout = Duration::from_secs(2);
-    let egress = Egress::new(&config, &EgressLimits::default()).unwrap();
+    let egress = Egress::new(&config.way_out().unwrap(), &EgressLimits::default()).unwrap();
     assert_eq!(fetch(&egress, post(&gateway.server.url(), "tools/list")).await.unwrap().0, 503);
 }
 
@@ -431,7 +431,7 @@ async fn a_request_whose_body_never_ends_is_never_sent() {
     let gateway = Server::echo().await;
     let mut config = config(&gateway.url());
     config.timeout = Duration::from_millis(200);
-    let egress = Egress::new(&config, &EgressLimits::default()).unwrap();
+    let egress = Egress::new(&config.way_out().unwrap(), &EgressLimits::default()).unwrap();
     let endless = Endless.boxed_unsync();
     let failure = fetch(&egress, Request::post(gateway.url()).body(endless).unwrap()).await.unwrap_err();
     assert!(matches!(failure, EgressFailure::BadRequest { .. }), "{failure:?}");

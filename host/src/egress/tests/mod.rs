@@ -35,7 +35,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::config::ConfigFile;
+use crate::config::{ConfigFile, GatewayConfig};
 
 /// A gateway's configuration, as for a URL on the command line.
 pub(super) fn config(url: &str) -> GatewayConfig {
@@ -50,11 +50,11 @@ pub(super) fn config(url: &str) -> GatewayConfig {
 }
 
 pub(super) fn egress(url: &str) -> Egress {
-    Egress::new(&config(url), &EgressLimits::default()).unwrap()
+    Egress::new(&config(url).way_out().unwrap(), &EgressLimits::default()).unwrap()
 }
 
 pub(super) fn limited(url: &str, limits: &EgressLimits) -> Egress {
-    Egress::new(&config(url), limits).unwrap()
+    Egress::new(&config(url).way_out().unwrap(), limits).unwrap()
 }
 
 pub(super) fn bearer(token: &str) -> Credentials {

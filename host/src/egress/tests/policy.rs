@@ -137,7 +137,7 @@ async fn another_allowed_origin_gets_no_credentials() {
     let (gateway, further) = (Server::echo().await, Server::echo().await);
     let mut config = config(&gateway.url());
     config.allow_origins = vec![format!("http://{}", further.address).parse().unwrap()];
-    let egress = Egress::new(&config, &EgressLimits::default()).unwrap();
+    let egress = Egress::new(&config.way_out().unwrap(), &EgressLimits::default()).unwrap();
     egress.set_credentials(bearer("secret"));
     let request = Request::get(further.url()).header("authorization", "Bearer smuggled").body(body("")).unwrap();
     let (_, sent) = fetch(&egress, request).await.unwrap();
@@ -197,7 +197,8 @@ async fn through_names(
     let mut config = config(own);
     config.timeout = Duration::from_millis(300);
     config.allow_origins = further.iter().map(|origin| origin.parse().unwrap()).collect();
-    let egress = Egress::with_resolver(&config, &EgressLimits::default(), Arc::new(Names(names))).unwrap();
+    let egress =
+        Egress::with_resolver(&config.way_out().unwrap(), &EgressLimits::default(), Arc::new(Names(names))).unwrap();
     fetch(&egress, get(target)).await.unwrap_err()
 }
 
@@ -229,7 +230,8 @@ async fn the_gateways_name_may_lead_to_this_machine_but_never_to_metadata() {
     let gateway = Server::echo().await;
     let own = format!("http://gateway.internal:{}/mcp", gateway.address.port());
     let names = Names(&[("gateway.internal", &["127.0.0.1"])]);
-    let egress = Egress::with_resolver(&config(&own), &EgressLimits::default(), Arc::new(names)).unwrap();
+    let egress =
+        Egress::with_resolver(&config(&own).way_out().unwrap(), &EgressLimits::default(), Arc::new(names)).unwrap();
     let (_, sent) = fetch(&egress, get(&own)).await.unwrap();
     assert!(String::from_utf8_lossy(&sent).contains(&format!("host: gateway.internal:{}", gateway.address.port())));
 
@@ -252,7 +254,7 @@ async fn a_name_is_not_resolved_again_for_the_connection() {
     let own = format!("http://gateway.internal:{}/mcp", gateway.address.port());
     let names = Arc::new(Rebinding::default());
     let resolver: Arc<dyn Resolve> = Arc::clone(&names) as _;
-    let egress = Egress::with_resolver(&config(&own), &EgressLimits::default(), resolver).unwrap();
+    let egress = Egress::with_resolver(&config(&own).way_out().unwrap(), &EgressLimits::default(), resolver).unwrap();
     fetch(&egress, get(&own)).await.unwrap();
     assert_eq!(names.0.load(Ordering::SeqCst), 1);
 }
@@ -274,7 +276,7 @@ async fn a_component_asks_the_endpoint_and_nothing_else_of_the_origin_with_the_c
     let server = Server::echo().await;
     let mut config = config(&server.url());
     config.paths = vec!["/status.json".parse().unwrap()];
-    let egress = Egress::new(&config, &EgressLimits::default()).unwrap();
+    let egress = Egress::new(&config.way_out().unwrap(), &EgressLimits::default()).unwrap();
     egress.set_credentials(bearer("right-token"));
     let ask = |method: &str, path: &str| {
         let url = format!("http://{}{path}", server.address);
@@ -322,7 +324,7 @@ async fn a_name_that_moves_inside_is_refused_before_any_connection() {
     let ask = |addresses| {
         let mut config = config(&url);
         config.addresses = addresses;
-        Egress::with_resolver(&config, &EgressLimits::default(), Arc::new(names.clone())).unwrap()
+        Egress::with_resolver(&config.way_out().unwrap(), &EgressLimits::default(), Arc::new(names.clone())).unwrap()
     };
     let failure = fetch(&ask(Addresses::Public), get(&url)).await.unwrap_err();
     assert!(matches!(failure, EgressFailure::MovedInside { .. }), "{failure:?}");

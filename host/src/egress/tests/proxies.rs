@@ -10,7 +10,7 @@ fn behind(url: &str, variables: &[(&str, String)], change: impl FnOnce(&mut Gate
     let proxies = Proxies::of_environment(|name| {
         variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
     });
-    Egress::by_way_of(&config, &EgressLimits::default(), Arc::new(Names(&[])), proxies).unwrap()
+    Egress::by_way_of(&config.way_out().unwrap(), &EgressLimits::default(), Arc::new(Names(&[])), proxies).unwrap()
 }
 
 const CORP: &str = "http://gateway.corp.invalid/mcp?a=b";
@@ -160,17 +160,17 @@ async fn no_proxy_and_the_entry_count_before_the_environment() {
 
     let mut own = config(&gateway.url());
     own.proxy = ProxySetting::None;
-    fetch(&Egress::new(&own, &EgressLimits::default()).unwrap(), get(&gateway.url())).await.unwrap();
+    fetch(&Egress::new(&own.way_out().unwrap(), &EgressLimits::default()).unwrap(), get(&gateway.url())).await.unwrap();
     assert_eq!(gateway.connections(), 2);
     own.proxy = ProxySetting::Url(Template::new(format!("http://ann:s3cret@{at}")));
-    let egress = Egress::new(&own, &EgressLimits::default()).unwrap();
+    let egress = Egress::new(&own.way_out().unwrap(), &EgressLimits::default()).unwrap();
     fetch(&egress, get(&gateway.url())).await.unwrap();
     assert_eq!((gateway.connections(), proxy.server.connections()), (2, 1));
     let step = egress.last_connection().unwrap().proxy.unwrap();
     assert_eq!(step.outcome.unwrap(), format!("http://{at} (\"proxy\" in the entry), passes the requests on"));
 
     own.proxy = ProxySetting::Url(Template::new("http://${NO_SUCH_PROXY_VARIABLE}"));
-    let error = Egress::new(&own, &EgressLimits::default()).unwrap_err();
+    let error = own.way_out().unwrap_err();
     assert!(error.message.contains("NO_SUCH_PROXY_VARIABLE"), "{error:?}");
 }
 

@@ -63,7 +63,7 @@ impl Authority {
 fn trusting(url: &str, authority: Option<&Authority>) -> Egress {
     let mut config = config(url);
     config.ca_file = authority.map(|authority| authority.file.path().to_owned());
-    Egress::new(&config, &EgressLimits::default()).unwrap()
+    Egress::new(&config.way_out().unwrap(), &EgressLimits::default()).unwrap()
 }
 
 async fn refused(url: &str, authority: Option<&Authority>) -> (TlsProblem, Error, Egress) {
@@ -145,7 +145,7 @@ async fn a_handshake_that_never_ends_is_given_up() {
     let mut config = config(&url);
     config.ca_file = Some(authority.file.path().to_owned());
     let limits = EgressLimits { connect: Duration::from_millis(300), ..EgressLimits::default() };
-    let failure = fetch(&Egress::new(&config, &limits).unwrap(), get(&url)).await.unwrap_err();
+    let failure = fetch(&Egress::new(&config.way_out().unwrap(), &limits).unwrap(), get(&url)).await.unwrap_err();
     assert!(matches!(failure, EgressFailure::Timeout { phase: Phase::Tls, .. }), "{failure:?}");
 }
 
@@ -175,7 +175,7 @@ fn a_ca_file_that_cannot_be_used_is_a_wrong_configuration() {
     ] {
         let mut config = config("https://127.0.0.1:1/mcp");
         config.ca_file = Some(file.to_owned());
-        let error = Egress::new(&config, &EgressLimits::default()).unwrap_err();
+        let error = Egress::new(&config.way_out().unwrap(), &EgressLimits::default()).unwrap_err();
         assert_eq!(error.class, crate::Class::Config);
         assert!(error.message.contains(&file.display().to_string()) && error.message.contains(says), "{error:?}");
     }

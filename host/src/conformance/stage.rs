@@ -64,7 +64,7 @@ impl Stage {
         let kit = |error: crate::Error| Miss::Wrong(format!("the kit failed: {error}"));
         let mut config = GatewayConfig::for_url(url).map_err(kit)?;
         config.timeout = self.within;
-        let egress = Egress::new(&config, &EgressLimits::default()).map_err(kit)?;
+        let egress = Egress::new(&config.way_out().map_err(kit)?, &EgressLimits::default()).map_err(kit)?;
         let heard = Arc::new(Heard::default());
         let events: Arc<dyn Events> = heard.clone();
         let conversation = Conversation::start(&self.runtime, egress, events, self.within)

@@ -6,21 +6,22 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{
-    elicitation::Offer,
-    era::{self, Verdict},
-    exchange::{self, Ask, Dialogue, Progress, Reply},
-    json_rpc::{self, quote},
-};
 use crate::{
-    classify::{self, Context, SessionSent},
+    classify::{self, Context},
     gateways::{self, Product, Seen},
     http::{Failure, FailureKind, Headers, Level, Method, Outside, Request, Sent},
+    mcp::{
+        elicitation::Offer,
+        era::{self, Verdict},
+        exchange::{self, Ask, Dialogue, Progress, Reply},
+        json_rpc::{self, quote},
+    },
     model::{
         Delivery, Endpoint, Era, Error, ForeignAnswer, Implementation, Kind, ProtocolProblem, RateLimit, Result,
         Session,
     },
     text,
+    verdicts::{self, SessionSent},
 };
 
 /// Hands out JSON-RPC ids.
@@ -224,7 +225,7 @@ fn probe(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids, within: Opti
                 outside.log(Level::Debug, "session", &line);
                 return Ok(Probe::Silent);
             }
-            Err(failure) => return Err(classify::transport(&failure)),
+            Err(failure) => return Err(verdicts::transport(&failure)),
         };
         match era::judge(&reply) {
             Verdict::Modern(result) => {
@@ -270,7 +271,7 @@ fn probe(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids, within: Opti
 /// A short wait, where the peer asks for one: the limit may be on everything, or on questions that it does not know. Who asks for a long
 /// one gets the handshake at once, as from every other client.
 fn pause(outside: &dyn Outside, endpoint: &Endpoint, reply: &Reply, context: &Context<'_>) {
-    let limited = classify::by_status(reply.status, &reply.headers, &reply.body, context);
+    let limited = verdicts::by_status(reply.status, &reply.headers, &reply.body, context.session, context.now);
     let Some(Error::RateLimited(RateLimit { retry_after: Some(seconds), .. })) = limited else { return };
     let wait = Duration::from_secs(u64::from(seconds));
     if wait <= patience(endpoint) {
@@ -405,7 +406,7 @@ fn initialize(outside: &dyn Outside, endpoint: &Endpoint, id: u64, offered: &str
             within: None,
         },
     )
-    .map_err(|failure| classify::transport(&failure))
+    .map_err(|failure| verdicts::transport(&failure))
 }
 
 fn accept(endpoint: &Endpoint, status: u16, headers: &Headers, result: &str) -> Result<Session> {
@@ -463,7 +464,7 @@ fn confirm(outside: &dyn Outside, endpoint: &Endpoint, session: &Session) -> Res
     match exchange::tell(outside, &endpoint.url, &headers, message, Some(patience(endpoint))) {
         Ok((429, headers, body)) => {
             let context = Context { method: METHOD, ..context(outside, endpoint) };
-            return classify::by_status(429, &headers, &body, &context).map_or(Ok(()), Err);
+            return verdicts::by_status(429, &headers, &body, context.session, context.now).map_or(Ok(()), Err);
         }
         Ok((status, _, body)) if status >= 300 => {
             outside.log(Level::Warn, "session", &format!("{METHOD} was answered with HTTP {status}: {body}"));
@@ -507,5 +508,5 @@ pub fn end(outside: &dyn Outside, url: &str, session: &Session) -> Result<()> {
     }
     let headers = era::headers(session, "", None);
     let request = Request { method: Method::Delete, url: url.to_owned(), headers, body: Vec::new(), within: None };
-    outside.send(request).map(|_| ()).map_err(|failure| classify::transport(&failure))
+    outside.send(request).map(|_| ()).map_err(|failure| verdicts::transport(&failure))
 }

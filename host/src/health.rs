@@ -14,15 +14,9 @@ use std::{
 use serde_json::Map;
 use tokio::task::{JoinError, JoinSet};
 
-use super::{
-    History,
-    clock::Moment,
-    judge::{Probe, Seen, SnapshotTool, judge},
-    watcher::Watcher,
-    write::{CallResult, Transition},
-};
 use crate::{
     CallOptions, Class, Error, Gateway,
+    history::{CallResult, History, Moment, Probe, Seen, SnapshotTool, Transition, Watcher, judge},
     report::{GatewayHealth, ServiceHealth, Status},
     scrub,
 };
