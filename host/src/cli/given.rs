@@ -68,9 +68,9 @@ fn object(from: &str, text: String) -> Result<Given> {
             .with_hint("give a JSON object in single quotes, like --args '{\"city\": \"Lisbon\"}', or name=VALUE for each argument")
     };
     Json::object(text).map(Given::Json).map_err(|error| match error {
-        NotJson::Syntax(error) => wrong(format!("is no JSON: {error}")),
-        NotJson::Unsound(why) => wrong(format!("is no JSON that everybody can read: {why}")),
-        NotJson::NoObject => wrong("is no JSON object".to_owned()),
+        NotJson::Syntax(error) => wrong(format!("is not valid JSON: {error}")),
+        NotJson::Unsound(why) => wrong(format!("is not JSON that everybody can read: {why}")),
+        NotJson::NoObject => wrong("is not a JSON object".to_owned()),
     })
 }
 
@@ -124,7 +124,7 @@ mod tests {
             (&["Lisbon"][..], "Lisbon: it is no argument"),
             (&["a=1", "-"], "- reads all arguments from stdin"),
             (&["a=1", "a=2"], "the argument a is given twice"),
-            (&["a:=x"], "a:=x: it is no JSON"),
+            (&["a:=x"], "a:=x: it is not valid JSON"),
             (&["a=@/nonexistent/file"], "the file /nonexistent/file cannot be read"),
         ] {
             let error = read_words(words).unwrap_err();

@@ -212,7 +212,7 @@ fn spelled(text: &str) -> String {
 fn parse(text: &str, shown: &str, from: &str) -> Result<Url> {
     let wrong = |why: String| Error::config(why).with_hint(HINT);
     let shown = scrub::line(shown, 200);
-    let url = Url::parse(text).map_err(|e| wrong(format!("{from} {shown:?} is no URL: {e}")))?;
+    let url = Url::parse(text).map_err(|e| wrong(format!("{from} {shown:?} is not a valid URL: {e}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err(wrong(format!("{from} {shown:?} must start with http:// or https://")));
     }

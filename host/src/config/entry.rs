@@ -416,7 +416,10 @@ mod tests {
                 gateway(json!({"url": "ftp://h/"})),
                 "docker.gateway.url \"ftp://h/\" must start with http:// or https://",
             ),
-            (gateway(json!({"url": "mcp"})), "docker.gateway.url \"mcp\" is no URL: relative URL without a base"),
+            (
+                gateway(json!({"url": "mcp"})),
+                "docker.gateway.url \"mcp\" is not a valid URL: relative URL without a base",
+            ),
             (
                 with("kind", json!("Docker")),
                 "docker.gateway.kind must be docker, context-forge or generic, not \"Docker\"",

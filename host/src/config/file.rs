@@ -302,7 +302,7 @@ impl ConfigFile {
             }
             Some(near) => format!("did you mean {}?", scrub::line(near, 100)),
             None if known.is_empty() => "there are no gateways yet; `add NAME URL` makes one".into(),
-            None => format!("there are {}", scrub::line(&known.join(", "), 300)),
+            None => format!("known gateways: {}", scrub::line(&known.join(", "), 300)),
         };
         let why = self.elsewhere.as_ref().map_or_else(String::new, |elsewhere| format!(": {elsewhere}"));
         let (target, file) = (scrub::line(&super::shown_target(target), 100), self.path.display());
@@ -338,7 +338,7 @@ impl ConfigFile {
     /// `internal`: the text is no JSON.
     pub fn put_text(&mut self, name: &str, text: &str) -> Result<()> {
         let server = serde_json::from_str(text)
-            .map_err(|e| Error::new(crate::Class::Internal, format!("the text of {name} is no JSON: {e}")))?;
+            .map_err(|e| Error::new(crate::Class::Internal, format!("the text of {name} is not valid JSON: {e}")))?;
         self.put(vec![(name.to_owned(), server)], Replace::Yes)?;
         self.document.put(SERVERS, name, text);
         Ok(())
@@ -435,7 +435,7 @@ fn parse(path: &Path, text: &str) -> Result<Map<String, Value>> {
     };
     let content: Value = serde_json::from_str(text).map_err(|e| {
         let why = foreign::no_json(text, e.line(), e.column()).map_or_else(|| reason(&e), str::to_owned);
-        wrong(format!("is no JSON at line {}, column {}: {why}", e.line(), e.column()))
+        wrong(format!("is not valid JSON at line {}, column {}: {why}", e.line(), e.column()))
     })?;
     let Value::Object(content) = content else { return Err(wrong("must hold an object".into())) };
     if content.get(SERVERS).is_some_and(|servers| !servers.is_object()) {
@@ -513,7 +513,7 @@ mod tests {
         let (_folder, path) = file("{\n  \"mcpServers\": {,}\n}");
         let error = ConfigFile::load(&path).unwrap_err();
         assert_eq!(error.class, Class::Config);
-        assert!(error.message.contains("is no JSON at line 2, column 18"), "{error}");
+        assert!(error.message.contains("is not valid JSON at line 2, column 18"), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "{\n  \"mcpServers\": {,}\n}");
     }
 
@@ -523,7 +523,7 @@ mod tests {
             file(r#"{"mcpServers": {"docker": {"type": "http", "url": "http://x/"}, "fs": {"command": "y"}}}"#);
         let config = ConfigFile::load(&path).unwrap();
         assert_eq!(config.find("dokcer").unwrap_err().hint.unwrap(), "did you mean docker?");
-        assert_eq!(config.find("zzz").unwrap_err().hint.unwrap(), "there are docker");
+        assert_eq!(config.find("zzz").unwrap_err().hint.unwrap(), "known gateways: docker");
         assert!(config.find("fs").unwrap_err().message.contains("not a gateway"));
         assert_eq!(config.find("https://h:1/mcp").unwrap().url.as_str(), "https://h:1/mcp");
     }

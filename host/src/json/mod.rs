@@ -36,13 +36,13 @@ pub struct Json(Arc<RawValue>);
 #[non_exhaustive]
 pub enum NotJson {
     /// No JSON at all.
-    #[error("it is no JSON: {0}")]
+    #[error("it is not valid JSON: {0}")]
     Syntax(#[from] serde_json::Error),
     /// JSON that many parsers refuse.
-    #[error("it is no JSON that everybody can read: {0}")]
+    #[error("it is not JSON that everybody can read: {0}")]
     Unsound(&'static str),
     /// Another kind of value.
-    #[error("it is no JSON object")]
+    #[error("it is not a JSON object")]
     NoObject,
 }
 

@@ -90,7 +90,7 @@ pub(super) fn read(line: Vec<u8>) -> Line {
     let text = if let Some(behind) = text.strip_prefix('\u{feff}') { behind.to_owned() } else { text };
     let json = match Json::parse(text) {
         Ok(json) => json,
-        Err(NotJson::Syntax(error)) => return broken(&format!("the line is no JSON: {error}")),
+        Err(NotJson::Syntax(error)) => return broken(&format!("the line is not valid JSON: {error}")),
         Err(error) => return broken(&error.to_string()),
     };
     let mut batch = Vec::new();
