@@ -1,7 +1,11 @@
 //! A gateway to be written: what `add`, `setup` and `adopt` collect.
 //! Takes typed parts; gives entries for `mcp-servers.json`. Never writes a secret's value where a variable was meant.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::{Map, Value, json};
 
@@ -41,8 +45,26 @@ impl Launcher {
         }
         let program = std::env::current_exe()
             .map_err(|e| Error::new(crate::Class::Internal, format!("cannot tell the path of this program: {e}")))?;
+        let named = std::env::args_os().next().and_then(|name| as_named(&name, std::env::var_os("PATH"), &program));
+        let program = named.unwrap_or(program);
         Ok(Self { command: program.to_string_lossy().into_owned(), args: Vec::new() })
     }
+}
+
+/// The path by which this program was started, absolute or found on `PATH`, when it leads there: a link to a folder of versions goes on
+/// when that version ends. The system itself tells only where it leads.
+fn as_named(name: &OsStr, search: Option<OsString>, program: &Path) -> Option<PathBuf> {
+    let program = program.canonicalize().ok()?;
+    let leads_there = |path: &PathBuf| path.is_absolute() && path.canonicalize().is_ok_and(|end| end == program);
+    let name = Path::new(name);
+    if name.is_absolute() {
+        return Some(name.to_owned()).filter(leads_there);
+    }
+    // With a slash it is relative to a folder, and not looked for.
+    if name.components().count() != 1 || name.as_os_str().to_string_lossy().contains('/') {
+        return None;
+    }
+    std::env::split_paths(&search?).map(|folder| folder.join(name)).find(leads_there)
 }
 
 /// A gateway that is not in the file yet.
