@@ -116,11 +116,13 @@ impl Conversation {
     /// [`Failure::Host`] only.
     pub async fn session(&mut self, within: Duration) -> Result<types::Session, Failure> {
         let this = self.resource()?;
-        Ok(enter!(
+        let session = enter!(
             self,
             within,
             self.contract.pflow_gateway_discovery().conversation().call_session(&mut self.store, this)
-        ))
+        );
+        tell_session(&session);
+        Ok(session)
     }
 
     /// Ends the session and opens a new one.
@@ -135,7 +137,9 @@ impl Conversation {
             within,
             self.contract.pflow_gateway_discovery().conversation().call_renew(&mut self.store, this)
         );
-        self.judged(renewed)
+        let renewed = self.judged(renewed)?;
+        tell_session(&renewed);
+        Ok(renewed)
     }
 
     /// All tools.
@@ -270,6 +274,24 @@ impl Conversation {
         answer.map_err(|error| Failure::Gateway(error, self.visit.take_failure().map(Box::new)))
     }
 
+    /// The requests of this call into the guest, for whoever wants to hear more. Not their paths: keys stand in some.
+    fn tell_requests(&self) {
+        if !tracing::enabled!(tracing::Level::INFO) {
+            return;
+        }
+        for request in self.visit.requests() {
+            let (method, origin) = (scrub::line(&request.method, 20), &request.origin);
+            match (request.status, request.complete.or(request.first_byte)) {
+                (Some(status), Some(took)) => {
+                    let (ms, bytes) = (took.as_millis(), request.received);
+                    tracing::info!("{method} {origin} → {} in {ms} ms, {bytes} bytes", status.as_u16());
+                }
+                (Some(status), None) => tracing::info!("{method} {origin} → {}", status.as_u16()),
+                (None, _) => tracing::info!("{method} {origin} → no answer"),
+            }
+        }
+    }
+
     /// Before a call into the guest; gives the time it has.
     fn enter(&mut self, within: Duration) -> Result<Duration, Failure> {
         if self.finished {
@@ -285,10 +307,21 @@ impl Conversation {
 
     /// After a call into the guest.
     fn leave<T>(&mut self, within: Duration, answered: Result<wasmtime::Result<T>, Elapsed>) -> Result<T, Failure> {
+        self.tell_requests();
         let answer = settle(&self.store, within, answered).map_err(Failure::Host)?;
         self.finished = false;
         Ok(answer)
     }
+}
+
+/// What was agreed, for whoever wants to hear more. The session's id opens it, and is not shown.
+fn tell_session(session: &types::Session) {
+    let era = match session.era {
+        types::Era::Legacy => "legacy",
+        types::Era::Modern => "modern",
+    };
+    let kept = if session.session_id.is_some() { "with a session" } else { "without a session" };
+    tracing::info!("agreed on MCP {} ({era} era), {kept}", scrub::line(&session.protocol_version, 40));
 }
 
 /// A new call into the guest: its CPU time and transfer start at nothing.
