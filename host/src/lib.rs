@@ -34,6 +34,7 @@ pub mod monitor;
 pub mod report;
 pub mod runtime;
 mod scrub;
+pub mod seen;
 pub mod serve;
 mod setting;
 mod spelling;

@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import select
+import struct
 import subprocess
 import termios
 import time
@@ -17,8 +18,12 @@ import pytest
 class Terminal:
     """A program at a terminal of its own: what it shows, and what is typed."""
 
-    def __init__(self, argv: list[str | Path], env: dict[str, str], folder: Path) -> None:
+    def __init__(
+        self, argv: list[str | Path], env: dict[str, str], folder: Path, columns: int | None = None
+    ) -> None:
         self._ours, theirs = pty.openpty()
+        if columns is not None:
+            fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.process = subprocess.Popen(
             [str(part) for part in argv],
             stdin=theirs,

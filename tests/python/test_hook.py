@@ -6,11 +6,12 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from conftest import Pflow
+from conftest import FakeGateway, Pflow
 
 BROKEN = "raise ImportError('broken on purpose')\n"
 
@@ -156,6 +157,17 @@ class TestListing:
         gateways = out[out.index("Gateways (1)") :]
         assert "work (context-forge)" in gateways
         assert "plain" not in gateways
+
+    def test_what_was_seen_behind_a_gateway_is_told_before_it_is_synced(
+        self, pflow: Pflow, fake_gateway: Callable[..., FakeGateway]
+    ) -> None:
+        pflow("mcp", "gateway", "add", "seen", fake_gateway("generic").url)
+        out = pflow("mcp", "list")
+        line = next(line for line in out.splitlines() if line.startswith("  seen"))
+        assert line.startswith("  seen (generic): "), line
+        assert "slack (" in line, line
+        assert "not synced" in line, line
+        assert "unknown" not in out[out.index("Gateways (") :]
 
     def test_there_is_no_section_without_gateways(self, pflow: Pflow) -> None:
         pflow.configure({"plain": {"command": "true"}})

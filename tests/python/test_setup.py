@@ -100,3 +100,23 @@ def test_whoever_has_enough_leaves_without_a_trace(
     terminal.answer("once it is set, or stop", "stop")
     assert terminal.end() == 1, terminal.shown
     assert not (pflow.home / ".pflow" / "mcp-servers.json").exists()
+
+
+def test_another_url_is_taken_after_a_connection_that_failed(
+    pflow: Pflow, fake_gateway: Start, wizard: Callable[..., Terminal]
+) -> None:
+    gateway = fake_gateway("generic")
+    terminal = wizard("generic", "--name", "other", "--no-sync")
+    terminal.wait("was found on this machine")
+    terminal.answer("The gateway's MCP URL", "http://127.0.0.1:9/mcp")
+    assert "--url" not in terminal.shown, "it is asked for now"
+    terminal.answer("Environment variable", "none")
+    terminal.wait("connection refused")
+    terminal.answer("The gateway's MCP URL, to try again, or stop [http://127.0.0.1:9/mcp]", "not a url")
+    terminal.wait("is not a valid URL")
+    terminal.answer("The gateway's MCP URL, to try again, or stop", gateway.url)
+    terminal.answer("Services to keep", "1")
+    terminal.wait("Added other to ")
+    assert terminal.end() == 0, terminal.shown
+    assert entry(pflow, "other")["url"] == gateway.url
+    assert terminal.shown.count("connection refused") == 1

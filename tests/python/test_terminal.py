@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -60,8 +62,8 @@ def start(gateway: Gateway) -> Iterator[Start]:
     """Start the program at a terminal; it ends with the test."""
     started: list[Terminal] = []
 
-    def start(*words: str, **env: str) -> Terminal:
-        started.append(Terminal([gateway.binary, *words], gateway.env | env, gateway.home))
+    def start(*words: str, columns: int | None = None, **env: str) -> Terminal:
+        started.append(Terminal([gateway.binary, *words], gateway.env | env, gateway.home, columns))
         return started[-1]
 
     yield start
@@ -230,3 +232,45 @@ def test_a_second_interruption_ends_the_goodbyes(start: Start) -> None:
     terminal.process.send_signal(signal.SIGTERM)
     assert terminal.end() in (130, 143)
     assert time.monotonic() - begun < 60
+
+
+def test_a_narrow_terminal_gets_lines_broken_between_words(start: Start) -> None:
+    narrow = start("test", "http://127.0.0.1:9/mcp", columns=60, NO_COLOR="1")
+    assert narrow.end() == 1
+    lines = narrow.shown.split("\r\n")
+    assert all(len(line) <= 60 for line in lines), lines
+    wide = start("test", "http://127.0.0.1:9/mcp", columns=200, NO_COLOR="1")
+    wide.end()
+    words = [re.sub(r"[\d.]+ ms", "", terminal.shown).split() for terminal in (narrow, wide)]
+    assert words[0] == words[1], "no word is cut or lost"
+
+
+def test_an_error_that_a_step_tells_is_told_once(gateway: Gateway, start: Start) -> None:
+    terminal = start("test", "http://127.0.0.1:9/mcp", NO_COLOR="1")
+    terminal.end()
+    assert terminal.shown.count("connection refused") == 1
+    assert "→ check that the gateway is running" in terminal.shown
+    apart = subprocess.run(
+        [gateway.binary, "test", "http://127.0.0.1:9/mcp"], env=gateway.env, capture_output=True, check=False
+    )
+    assert b"Error: cannot connect" in apart.stderr, "whoever reads only errors misses nothing"
+
+
+def test_a_locale_without_utf_8_gets_ascii_at_a_terminal_and_a_pipe_what_it_always_gets(
+    gateway: Gateway, start: Start
+) -> None:
+    terminal = start("test", "http://127.0.0.1:9/mcp", NO_COLOR="1", LC_ALL="C")
+    terminal.end()
+    assert terminal.shown.isascii(), terminal.shown
+    assert "x  connect" in terminal.shown
+    assert "-> check that" in terminal.shown
+    usual = start("test", "http://127.0.0.1:9/mcp", NO_COLOR="1", LC_ALL="C.UTF-8")
+    usual.end()
+    assert "✗  connect" in usual.shown
+    piped = subprocess.run(
+        [gateway.binary, "test", "http://127.0.0.1:9/mcp"],
+        env=gateway.env | {"LC_ALL": "C"},
+        capture_output=True,
+        check=False,
+    )
+    assert "✗  connect" in piped.stdout.decode()

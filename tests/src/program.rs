@@ -44,6 +44,12 @@ impl Program {
         // Kept from run to run: compiling the component is not what is timed here.
         Ok(Self { path, cache: target.join("tmp/pflow-gateway-cache") })
     }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
 /// A home folder with a `mcp-servers.json`.

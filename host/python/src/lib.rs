@@ -19,19 +19,25 @@ const COMPILE: &str = "import sys; sys.path.insert(0, sys.argv[1]); from pflow_g
 #[pymodule(name = "_native")]
 mod native {
     use std::{
+        collections::BTreeMap,
         ffi::OsString,
         path::{Path, PathBuf},
     };
 
     use pflow_gateway::{
+        config::ConfigFile,
         history::{History, Moment},
         runtime,
+        seen::Seen,
     };
     use pyo3::prelude::*;
 
     use super::COMPILE;
     #[pymodule_export]
     use crate::gateway::Gateway;
+
+    /// A kind, and how many tools each service has.
+    type Behind = (Option<&'static str>, BTreeMap<String, usize>);
 
     /// Runs one command line in this process, on its own stdin, stdout and stderr; gives its exit code.
     ///
@@ -60,6 +66,29 @@ mod native {
         py.detach(|| {
             let (history, now) = (History::new(&folder), Moment::now());
             names.iter().map(|name| history.last(name, now).map(|last| last.words())).collect()
+        })
+    }
+
+    /// What somebody who looked saw behind each of these gateways: its kind, and how many tools each service has; None for one that nobody
+    /// looked at. Contacts nothing.
+    ///
+    /// `config` is pflow's server file.
+    #[pyfunction]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "Python's own objects cannot be borrowed while other threads run"
+    )]
+    fn seen(py: Python<'_>, config: PathBuf, names: Vec<String>) -> Vec<Option<Behind>> {
+        py.detach(|| {
+            let (file, folder) = (ConfigFile::load(&config).ok(), ConfigFile::memory(&config).ok());
+            names
+                .iter()
+                .map(|name| {
+                    let entry = file.as_ref()?.find(name).ok()?;
+                    let seen = Seen::last(folder.as_ref()?, &entry)?;
+                    Some((seen.kind.map(|kind| kind.as_str()), seen.services))
+                })
+                .collect()
         })
     }
 

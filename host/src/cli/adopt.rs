@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{
     args,
     context::Context,
-    edit::{Plan, Proof, Split, carry_out},
+    edit::{Done, Plan, Proof, Split, carry_out},
     screen::{Reply, yes},
 };
 use crate::{
@@ -47,7 +47,7 @@ pub(super) async fn adopt(context: &Context, adopt: &args::Adopt) -> Reply {
     }
     match plan(context, adopt) {
         Ok(Ready::Adopt(plan)) => {
-            carry_out(context, &plan, if adopt.no_test { Proof::Untested } else { Proof::Tested }, "Adopted").await
+            carry_out(context, &plan, if adopt.no_test { Proof::Untested } else { Proof::Tested }, Done::Adopted).await
         }
         Ok(Ready::Relaunched(entry, path)) => {
             let command = entry.get("command").and_then(Value::as_str).unwrap_or_default().to_owned();

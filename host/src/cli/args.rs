@@ -38,10 +38,11 @@ pub(super) struct Global {
     /// pflow's server file [default: ~/.pflow/mcp-servers.json]
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) config: Option<PathBuf>,
-    /// Run this component instead of the built-in one
+    /// Run this component, the sandboxed WebAssembly program that knows gateways, instead of the built-in one
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) component: Option<PathBuf>,
-    /// Give the whole command this long, in seconds; test, health, monitor and serve give it to each step
+    /// Time limit for the whole command, in seconds; for test, health, monitor and serve: for each step [default: 30 for each
+    /// step; 25 for serve; or "timeout" in the entry]
     #[arg(long, global = true, value_name = "SECS", value_parser = seconds)]
     pub(super) timeout: Option<Duration>,
     /// How the gateway speaks MCP: with `initialize` (legacy), without it (modern, since 2026-07-28), or find out
@@ -70,13 +71,13 @@ pub(super) enum Command {
     Remove(Remove),
     /// List the gateways
     List,
-    /// Go through connecting step by step and say what fails
+    /// Test the connection step by step, and say what fails
     Test(Look),
     /// List the services behind a gateway
     Services(Look),
     /// List the tools of a gateway with their services
     Tools(Tools),
-    /// Say how gateways and the services behind them are
+    /// Check the health of gateways and of the services behind them
     Health(Health),
     /// Keep watching gateways, and serve a status page, metrics and events
     Monitor(Monitor),
@@ -86,13 +87,13 @@ pub(super) enum Command {
     Call(Call),
     /// Serve a gateway over stdio; this is what pflow starts
     Serve(Serve),
-    /// Look at the component that knows gateways
+    /// Show, choose or check the component: the sandboxed WebAssembly program that knows gateways
     Component(Component),
     /// Let a server file that is not pflow's own use variables, token commands, components and certificates, as it is now
     Trust(Trust),
     /// Run a gateway of three made-up services on this machine
     Demo(Demo),
-    /// Look at what has to be right on this machine: pflow, versions, entries, variables, permissions, clock
+    /// Check what has to be right on this machine: pflow, versions, entries, variables, permissions, clock
     Doctor(Doctor),
     /// Print a script that completes commands and flags of pflow-gateway in a shell
     Completions {
@@ -116,10 +117,6 @@ pub(super) struct Add {
     pub(super) name: String,
     /// The gateway's MCP URL
     pub(super) url: String,
-    #[command(flatten)]
-    pub(super) entry: Entry,
-    #[command(flatten)]
-    pub(super) auth: Auth,
     /// Write one entry per service, called `NAME_SERVICE`
     #[arg(long)]
     pub(super) per_service: bool,
@@ -129,6 +126,11 @@ pub(super) struct Add {
     /// Overwrite an entry of this name
     #[arg(long)]
     pub(super) replace: bool,
+    // What has a heading of its own comes last: clap gives the heading to all that follows.
+    #[command(flatten)]
+    pub(super) entry: Entry,
+    #[command(flatten)]
+    pub(super) auth: Auth,
 }
 
 /// What `add`, `setup` and `adopt` write besides name, URL and credential.
@@ -137,29 +139,29 @@ pub(super) struct Entry {
     /// The product; found out when not said
     #[arg(long, value_enum)]
     pub(super) kind: Option<KindName>,
-    /// A service behind the gateway, and what its tools' names start with or are, like `github=gh_` or
-    /// `github=list_issues,*_pull_request`; `NAME=` for all tools; may be repeated
+    /// Declare a service that the gateway itself does not report, and what its tools' names start with or are, like
+    /// `github=gh_` or `github=list_issues,*_pull_request`; `NAME=` for all tools; may be repeated
     #[arg(long = "service", value_name = "NAME[=PREFIX|TOOL,…]", value_parser = declared)]
     pub(super) services: Vec<DeclaredService>,
-    #[command(flatten)]
-    pub(super) pick: Pick,
-    /// Keep only these services (glob); may be repeated
-    #[arg(long = "include-service", value_name = "GLOB")]
-    pub(super) include_services: Vec<String>,
-    /// Whom to believe when only some services are kept: nobody but the gateway and your own words, or also what tools
-    /// say of themselves and what their names look like [default: certain]
-    #[arg(long, value_enum, value_name = "WORD")]
-    pub(super) trust: Option<TrustName>,
-    /// What becomes of a tool that is not any more as it was accepted: it goes through unsaid, it is told, or it is held until it is accepted
+    /// What to do with a tool that is no longer as it was accepted: let it pass in silence, warn, or hold it back until it is accepted
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(super) changes: Option<ChangesName>,
-    /// Let the component reach this origin too, like <https://login.example.com>; may be repeated
-    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    /// Let the component reach this origin too, like `https://login.example.com`; may be repeated
+    #[arg(long = "allow-origin", value_name = "ORIGIN", help_heading = CONNECTION)]
     pub(super) allow_origins: Vec<Origin>,
     /// Let the component ask this path of the gateway's own origin too, like `/status.json` or `POST /api/refresh`; the credential goes
     /// along; may be repeated
-    #[arg(long = "allow-path", value_name = "PATH")]
+    #[arg(long = "allow-path", value_name = "PATH", help_heading = CONNECTION)]
     pub(super) paths: Vec<PathRule>,
+    #[command(flatten)]
+    pub(super) pick: Pick,
+    /// Keep only these services (glob); may be repeated
+    #[arg(long = "include-service", value_name = "GLOB", help_heading = FILTER)]
+    pub(super) include_services: Vec<String>,
+    /// Whom to believe when only some services are kept: nobody but the gateway and your own words, or also what tools
+    /// say of themselves and what their names look like [default: certain]
+    #[arg(long, value_enum, value_name = "WORD", help_heading = FILTER)]
+    pub(super) trust: Option<TrustName>,
 }
 
 /// Whom to believe.
@@ -182,8 +184,13 @@ impl TrustName {
     }
 }
 
+/// Headings of options in help texts.
+const FILTER: &str = "Filter";
+const CONNECTION: &str = "Connection";
+
 /// Which tools to keep.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = FILTER)]
 pub(super) struct Pick {
     /// Keep only these tools (glob on the whole name); may be repeated
     #[arg(long = "include", value_name = "GLOB")]
@@ -243,7 +250,7 @@ pub(super) struct Auth {
     #[arg(long = "header", value_name = "NAME=VALUE", value_parser = header)]
     pub(super) headers: Vec<(HeaderName, String)>,
     /// Trust the certificates in this PEM file too
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = CONNECTION)]
     pub(super) ca_file: Option<PathBuf>,
 }
 
@@ -259,18 +266,7 @@ pub(super) struct Setup {
     /// The gateway's MCP URL; looked for on this machine when not said
     #[arg(long)]
     pub(super) url: Option<String>,
-    #[command(flatten)]
-    pub(super) auth: Auth,
-    /// Services to keep, or `all`; may be repeated
-    #[arg(long = "include-service", value_name = "GLOB")]
-    pub(super) services: Vec<String>,
-    #[command(flatten)]
-    pub(super) pick: Pick,
-    /// Whom to believe when only some services are kept: nobody but the gateway, or also what tools say of themselves and what
-    /// their names look like [default: certain]
-    #[arg(long, value_enum, value_name = "WORD")]
-    pub(super) trust: Option<TrustName>,
-    /// What becomes of a tool that is not any more as it was accepted: it goes through unsaid, it is told, or it is held until it is accepted
+    /// What to do with a tool that is no longer as it was accepted: let it pass in silence, warn, or hold it back until it is accepted
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(super) changes: Option<ChangesName>,
     /// Write one entry per service, called `NAME_SERVICE`
@@ -288,6 +284,17 @@ pub(super) struct Setup {
     /// Ask nothing: take the flags, and the usual answers for the rest
     #[arg(long, short = 'y')]
     pub(super) yes: bool,
+    #[command(flatten)]
+    pub(super) pick: Pick,
+    /// Services to keep, or `all`; may be repeated
+    #[arg(long = "include-service", value_name = "GLOB", help_heading = FILTER)]
+    pub(super) services: Vec<String>,
+    /// Whom to believe when only some services are kept: nobody but the gateway, or also what tools say of themselves and what
+    /// their names look like [default: certain]
+    #[arg(long, value_enum, value_name = "WORD", help_heading = FILTER)]
+    pub(super) trust: Option<TrustName>,
+    #[command(flatten)]
+    pub(super) auth: Auth,
 }
 
 /// `adopt`.
@@ -298,11 +305,11 @@ pub(super) struct Adopt {
     /// Turn it back into a plain HTTP entry
     #[arg(long, conflicts_with_all = ["include_tools", "exclude_tools", "services", "include_services"])]
     pub(super) undo: bool,
-    #[command(flatten)]
-    pub(super) entry: Entry,
     /// Change the entry without testing the gateway
     #[arg(long)]
     pub(super) no_test: bool,
+    #[command(flatten)]
+    pub(super) entry: Entry,
 }
 
 /// `trust`.
@@ -311,7 +318,7 @@ pub(super) struct Trust {
     /// A server file, for --config
     #[arg(value_hint = ValueHint::FilePath, required_unless_present = "list")]
     pub(super) file: Option<PathBuf>,
-    /// Say which files are trusted
+    /// List the files that are trusted
     #[arg(long, conflicts_with_all = ["file", "revoke"])]
     pub(super) list: bool,
     /// Trust the file no longer
@@ -324,11 +331,6 @@ pub(super) struct Trust {
 pub(super) struct Set {
     /// Name of the entry
     pub(super) name: String,
-    #[command(flatten)]
-    pub(super) pick: Pick,
-    /// Keep only these services (glob); may be repeated
-    #[arg(long = "include-service", value_name = "GLOB")]
-    pub(super) include_services: Vec<String>,
     /// Take this out of the filter; may be repeated
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(super) unset: Vec<Unset>,
@@ -338,6 +340,11 @@ pub(super) struct Set {
     /// Write it without asking the gateway what it changes for pflow
     #[arg(long)]
     pub(super) no_test: bool,
+    #[command(flatten)]
+    pub(super) pick: Pick,
+    /// Keep only these services (glob); may be repeated
+    #[arg(long = "include-service", value_name = "GLOB", help_heading = FILTER)]
+    pub(super) include_services: Vec<String>,
 }
 
 /// A part of a filter, by the name of its flag.
@@ -406,7 +413,7 @@ pub(super) struct Tools {
     #[arg(long)]
     pub(super) tokens: bool,
     /// Only tools of these services (glob); may be repeated
-    #[arg(long = "service", visible_alias = "include-service", value_name = "GLOB")]
+    #[arg(long = "service", visible_alias = "include-service", value_name = "GLOB", help_heading = FILTER)]
     pub(super) services: Vec<String>,
     #[command(flatten)]
     pub(super) pick: Pick,
@@ -422,7 +429,7 @@ pub(super) struct Health {
     /// Keep looking, every so many seconds
     #[arg(long, value_name = "SECS", value_parser = seconds, conflicts_with = "history")]
     pub(super) watch: Option<Duration>,
-    /// Tell what is remembered, and ask nobody
+    /// Show recorded history only; contact no gateway
     #[arg(long)]
     pub(super) history: bool,
     /// How far back, like 30m, 24h or 7d
@@ -482,10 +489,10 @@ pub(super) struct Monitor {
     /// Where to serve the status page; port 0 takes any free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464", value_parser = address)]
     pub(super) listen: SocketAddr,
-    /// Want the token in this environment variable, instead of one made up at each start
+    /// Require the token in this environment variable, instead of one made up at each start
     #[arg(long, value_name = "VAR")]
     pub(super) token_env: Option<String>,
-    /// Want no token: every user of this machine can read the status page, metrics and events
+    /// Require no token: every user of this machine can read the status page, metrics and events
     #[arg(long, conflicts_with = "token_env")]
     pub(super) no_token: bool,
     /// Look at each gateway every so many seconds
@@ -512,7 +519,7 @@ pub(super) enum SnapshotAction {
         /// Name of the entry
         target: String,
     },
-    /// Say how the last listing differs from it: what is gone, what is new, and what says other things of itself
+    /// Show how the last listing differs from it: what is gone, what is new, and what says other things of itself
     Diff {
         /// Name of the entry
         target: String,
@@ -568,7 +575,7 @@ pub(super) struct Component {
 /// What to do with components.
 #[derive(Debug, Subcommand)]
 pub(super) enum ComponentAction {
-    /// Say which component runs, and what it is held to
+    /// Show the running component and its limits
     Show,
     /// Run this component from now on
     Use {
@@ -579,7 +586,7 @@ pub(super) enum ComponentAction {
         #[arg(long, value_name = "NAME")]
         gateway: Option<String>,
     },
-    /// Say which components were chosen
+    /// List the components that were chosen
     List,
     /// Go back to the built-in component
     Reset {
@@ -624,7 +631,7 @@ pub(super) enum InterfaceName {
     Discovery,
     /// Which tools a user wants
     Filter,
-    /// How services are
+    /// The state of services
     Health,
     /// Calling tools
     Calls,
@@ -658,7 +665,7 @@ pub(super) struct Demo {
     /// Loopback address; port 0 takes any free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", value_parser = address)]
     pub(super) listen: SocketAddr,
-    /// Want the token in this environment variable, instead of one made up
+    /// Require the token in this environment variable, instead of one made up
     #[arg(long, value_name = "VAR")]
     pub(super) token_env: Option<String>,
     /// Tools on one page

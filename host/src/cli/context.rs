@@ -15,9 +15,11 @@ use http::HeaderName;
 use super::{args, screen::Format, waiting::Waiting};
 use crate::{
     Class, Deadline, Error, Gateway, Result,
-    config::{Auth, ConfigFile, GatewayConfig, Method, Template},
+    config::{Auth, ConfigFile, GatewayConfig, Method, Template, names_a_secret},
     history::History,
+    report::Kind,
     runtime::{Runtime, Source},
+    seen::Seen,
 };
 
 /// What all commands share.
@@ -29,6 +31,8 @@ pub(super) struct Context {
     pub(super) timeout: Option<Duration>,
     pub(super) era: Option<args::EraName>,
     pub(super) format: Format,
+    /// How much more to say: the number of `-v`.
+    pub(super) verbose: u8,
     /// What `--timeout` allows for all of one command.
     pub(super) deadline: Option<Deadline>,
     /// What the command waits for now.
@@ -47,6 +51,7 @@ impl Context {
             component: global.component.clone(),
             timeout: global.timeout,
             era: global.era,
+            verbose: global.verbose,
             format: if global.json { Format::Json } else { Format::Text },
             deadline: global.timeout.map(Deadline::within),
             waiting: Waiting::default(),
@@ -135,6 +140,15 @@ impl Context {
         Ok(config)
     }
 
+    /// What a look showed is what lists tell of this entry from now on. Of a URL nothing is kept.
+    pub(super) fn saw(&self, gateway: &Gateway, kind: Option<Kind>) {
+        let Some(config) = self.file().ok().and_then(|file| file.find(&gateway.config().name).ok()) else { return };
+        let tools = if gateway.saw_a_part() { Vec::new() } else { gateway.seen_tools() };
+        if let (Ok(folder), false) = (self.memory(), config.name.contains("://")) {
+            Seen::of(kind, &tools).keep(&folder, &config);
+        }
+    }
+
     /// A gateway that is configured so, on the component that these flags ask for.
     pub(super) async fn open(&self, mut config: GatewayConfig) -> Result<Gateway> {
         if let Some(timeout) = self.timeout {
@@ -151,6 +165,7 @@ impl Context {
         let (component, limits) = (config.component.clone(), config.limits.clone());
         // Compiling takes seconds when the component is large and new.
         let runtime = apart(move || Runtime::shared(&component, &limits)).await?;
+        tracing::info!("{} is {}", crate::scrub::line(&config.name, 100), config.shown());
         let gateway = Gateway::new(runtime, config);
         self.opened().push(gateway.clone());
         Ok(gateway)
@@ -236,9 +251,4 @@ pub(super) fn variable_name(text: &str) -> Result<&str> {
     }
     Err(Error::config("what was given is not the name of an environment variable")
         .with_hint("give the variable's name, like GATEWAY_TOKEN, and never the value itself"))
-}
-
-/// Whether a header of this name is for credentials. Such a value is never written to a file.
-fn names_a_secret(header: &str) -> bool {
-    ["auth", "token", "key", "secret", "password", "cookie", "session"].iter().any(|word| header.contains(word))
 }

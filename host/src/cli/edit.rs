@@ -19,6 +19,7 @@ use crate::{
     definitions::Store,
     history::{Last, Moment, SnapshotTool},
     report, scrub,
+    seen::Seen,
     serve::{FileSnapshots, Snapshots},
 };
 
@@ -34,6 +35,22 @@ pub(super) enum Split {
 pub(super) enum Proof {
     Tested,
     Untested,
+}
+
+/// What was done to an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    Added,
+    Adopted,
+}
+
+impl Done {
+    fn words(self, names: &str, file: &str) -> String {
+        match self {
+            Self::Added => format!("Added {names} to {file}"),
+            Self::Adopted => format!("Adopted {names} in {file}"),
+        }
+    }
 }
 
 /// A gateway to write.
@@ -193,7 +210,19 @@ impl Plan {
     }
 
     /// What was listed while this was tested is what the first look is compared with.
-    pub(super) async fn remember(&self, context: &Context, gateway: &Gateway, names: &[String]) {
+    pub(super) async fn remember(
+        &self,
+        context: &Context,
+        gateway: &Gateway,
+        kind: Option<report::Kind>,
+        names: &[String],
+    ) {
+        if let (Ok(file), Ok(folder), false) = (context.file(), context.memory(), gateway.saw_a_part()) {
+            let seen = Seen::of(kind, &gateway.seen_tools());
+            for entry in names.iter().filter_map(|name| file.find(name).ok()) {
+                seen.clone().keep(&folder, &entry);
+            }
+        }
         let (history, url, names) = (context.history(), self.new.address.url().to_string(), names.to_vec());
         if gateway.saw_a_part() {
             return;
@@ -231,13 +260,13 @@ pub(super) async fn add(context: &Context, add: &args::Add) -> Reply {
         ));
     }
     match plan {
-        Ok(plan) => carry_out(context, &plan, proof, "Added").await,
+        Ok(plan) => carry_out(context, &plan, proof, Done::Added).await,
         Err(error) => Reply::failed(shape, error),
     }
 }
 
 /// Tests, writes, and says what to do next.
-pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done: &str) -> Reply {
+pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done: Done) -> Reply {
     let name = plan.new.name.clone();
     let mut shape = json!({"gateway": name, "added": [], "entries": {}, "test": null});
     let _waiting = context.waiting.on(&name);
@@ -260,11 +289,11 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
         }
         if !report.ok {
             gateway.close().await;
-            let error = report.error.unwrap_or_else(|| Error::new(Class::UpstreamError, "the test failed"));
+            let error = report.error.clone().unwrap_or_else(|| Error::new(Class::UpstreamError, "the test failed"));
             let nothing = "nothing was written; --no-test writes the entry all the same";
             let hint = error.hint.clone().map_or_else(|| nothing.to_owned(), |hint| format!("{hint} ({nothing})"));
             let error = error.with_hint(hint);
-            return Reply { text, ..Reply::failed(shape, error) };
+            return Reply { text, told: render::tells(&report, &error), ..Reply::failed(shape, error) };
         }
     }
     let mut plan = plan.with_seen(seen);
@@ -300,7 +329,7 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
     };
     if let Some(gateway) = &gateway {
         if let Ok(written) = &written {
-            plan.remember(context, gateway, &written.names).await;
+            plan.remember(context, gateway, seen, &written.names).await;
         }
         gateway.close().await;
     }
@@ -313,11 +342,18 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
             for declared in &declared {
                 let _ = writeln!(text, "{} {declared}", yes());
             }
-            let _ = writeln!(text, "{} {done} {} to {}", yes(), written.names.join(", "), path.display());
+            let _ = writeln!(text, "{} {}", yes(), done.words(&written.names.join(", "), &path.display().to_string()));
             for next in &next {
                 let _ = writeln!(text, "  → {next}");
             }
-            let warnings: Vec<_> = written.warnings().into_iter().chain(exposed).collect();
+            // `add` refuses to write one.
+            let literal = plan.adopted.as_ref().and_then(|_| plan.new.auth.literal()).map(|place| {
+                format!(
+                    "the entry holds a credential in plain text ({place}): keep it in a variable (pflow settings set-env VAR VALUE), and \
+                     write ${{VAR}} in its place"
+                )
+            });
+            let warnings: Vec<_> = written.warnings().into_iter().chain(exposed).chain(literal).collect();
             for warning in &warnings {
                 let _ = writeln!(text, "{} {warning}", careful());
             }
@@ -397,6 +433,7 @@ fn take_out(context: &Context, name: &str) -> Result<String> {
     if let (Ok(config), Ok(folder)) = (config, context.memory()) {
         FileSnapshots::new(&folder, &config).forget();
         Store::at(&folder, &config).forget();
+        Seen::forget(&folder, name);
     }
     Ok(file.path().display().to_string())
 }
@@ -421,10 +458,12 @@ pub(super) fn list(context: &Context) -> Reply {
                     (snapshot.tools.tools.len(), services.len())
                 });
                 let last = history.last(&name, Moment::now());
-                rows.push(row(&name, &config, seen, last.as_ref()));
+                let looked = folder.as_ref().and_then(|folder| Seen::last(folder, &config)).unwrap_or_default();
+                let kind = config.kind.or(looked.kind);
+                rows.push(row(&name, &config, seen, &looked, last.as_ref()));
                 gateways.push(json!({
-                    "last": last,
-                    "gateway": name, "kind": config.kind, "url": config.shown(), "auth": config.auth.describe(),
+                    "last": last, "seen": {"tools": looked.tools, "services": looked.services},
+                    "gateway": name, "kind": kind, "url": config.shown(), "auth": config.auth.describe(),
                     "filter": config.filter.words(), "plain": config.plain, "tools": seen.map(|(tools, _)| tools), "services": seen.map(|(_, services)| services),
                     "error": null,
                 }));
@@ -475,15 +514,26 @@ fn unsaid(config: &GatewayConfig, memory: Option<&std::path::Path>) -> Option<&'
     )
 }
 
-fn row(name: &str, config: &GatewayConfig, seen: Option<(usize, usize)>, last: Option<&Last>) -> render::Listed {
-    let mut facts = vec![config.auth.describe()];
+fn row(
+    name: &str,
+    config: &GatewayConfig,
+    snapshot: Option<(usize, usize)>,
+    looked: &Seen,
+    last: Option<&Last>,
+) -> render::Listed {
+    let mut facts = Vec::new();
     if let Some(last) = last {
         facts.push(last.words());
     }
-    if let Some((tools, services)) = seen {
-        facts.push(format!("{} of {}", render::count(tools, "tool"), render::count(services, "service")));
+    let of = |tools, services| format!("{} of {}", render::count(tools, "tool"), render::count(services, "service"));
+    let filter = config.filter.words();
+    match (snapshot, looked.tools) {
+        (Some((tools, services)), _) => facts.push(of(tools, services)),
+        (None, Some(tools)) if filter.is_none() => facts.push(of(tools, looked.services.len())),
+        (None, Some(tools)) => facts.push(format!("{} before its filter", of(tools, looked.services.len()))),
+        (None, None) => {}
     }
-    if let Some(words) = config.filter.words() {
+    if let Some(words) = filter {
         facts.push(scrub::line(&words, 300));
     }
     if config.plain {
@@ -491,8 +541,9 @@ fn row(name: &str, config: &GatewayConfig, seen: Option<(usize, usize)>, last: O
     }
     render::Listed {
         name: name.to_owned(),
-        kind: config.kind.map_or_else(|| "-".to_owned(), |kind| kind.to_string()),
+        kind: config.kind.or(looked.kind).map_or_else(|| "?".to_owned(), |kind| kind.to_string()),
         url: config.shown().to_owned(),
+        credential: config.auth.describe(),
         facts: facts.join(", "),
         problem: None,
     }

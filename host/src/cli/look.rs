@@ -9,7 +9,7 @@ use super::{
     args::{self, FailOn},
     context::Context,
     given, render, result,
-    screen::{Reply, careful, say},
+    screen::{Reply, Told, careful, say},
     search,
     steps::{Steps, To},
     tool, watch,
@@ -93,11 +93,13 @@ pub(super) async fn test(context: &Context, look: &args::Look) -> Reply {
         steps.tell(&launch_step(launch));
     }
     let mut report = ask(context, &gateway, steps.test(context, &gateway)).await;
+    context.saw(&gateway, report.kind.filter(|_| report.ok));
     if let Some(launch) = &launch {
         add_launch(context, launch, &mut report);
     }
     let error = failure(report.ok, report.error.as_ref(), "the test failed");
-    Reply::judged(steps.rest(&report), &report, error)
+    let told = error.as_ref().map_or(Told::Not, |error| render::tells(&report, error));
+    Reply::judged(steps.rest(&report), &report, error).told(told)
 }
 
 /// What is odd about the file of an entry.
@@ -144,11 +146,18 @@ fn failure(ok: bool, error: Option<&Error>, otherwise: &str) -> Option<Error> {
 pub(super) async fn services(context: &Context, look: &args::Look) -> Reply {
     let shape = json!({"gateway": shown_target(&look.target), "services": [], "unattributed": 0, "warnings": []});
     let answer = match context.asked(&look.target, &look.auth).await {
-        Ok(gateway) => ask_within(context, &gateway, gateway.services()).await.and_then(|answer| answer),
+        Ok(gateway) => {
+            let answer = ask_within(context, &gateway, gateway.services()).await.and_then(|answer| answer);
+            context.saw(&gateway, None);
+            answer
+        }
         Err(error) => Err(error),
     };
     match answer {
-        Ok(report) => Reply::good(render::services(&report), &report),
+        Ok(report) => {
+            let grounds = if context.verbose > 0 { render::Grounds::Shown } else { render::Grounds::LeftOut };
+            Reply::good(render::services(&report, grounds), &report)
+        }
         Err(error) => Reply::failed(shape, error),
     }
 }
@@ -165,7 +174,11 @@ pub(super) async fn tools(context: &Context, tools: &args::Tools) -> Reply {
     let shape = json!({"gateway": shown_target(target), "total": 0, "pages": 0, "filtered_out": 0, "tools": [], "warnings": []});
     let narrow = tools.pick.filter(&tools.services);
     let answer = match context.asked(target, &tools.auth).await {
-        Ok(gateway) => ask_within(context, &gateway, gateway.tools(&narrow)).await.and_then(|answer| answer),
+        Ok(gateway) => {
+            let answer = ask_within(context, &gateway, gateway.tools(&narrow)).await.and_then(|answer| answer);
+            context.saw(&gateway, None);
+            answer
+        }
         Err(error) => Err(error),
     };
     match answer {
@@ -260,10 +273,12 @@ async fn look_at_all(context: &Context, health: &args::Health) -> Result<Health>
     // Side by side: one that hangs costs the others nothing. The order stays as asked.
     let mut looks = tokio::task::JoinSet::new();
     let mut reports: Vec<Option<report::GatewayHealth>> = vec![None; targets.len()];
+    let mut opened = Vec::new();
     for (at, target) in targets.iter().enumerate() {
         match context.asked(target, &health.auth).await {
             Ok(gateway) => {
                 let (looker, waiting) = (looker.clone(), context.waiting.on(&gateway.config().name));
+                opened.push((at, gateway.clone()));
                 looks.spawn(async move {
                     let seen = looker.look_whatever_happens(&gateway).await;
                     farewell(&gateway).await;
@@ -292,6 +307,9 @@ async fn look_at_all(context: &Context, health: &args::Health) -> Result<Health>
     if let Some(alerts) = alerts {
         let _waiting = context.waiting.on("--on-change");
         alerts.finish().await;
+    }
+    for (at, gateway) in &opened {
+        context.saw(gateway, reports.get(*at).and_then(|report| report.as_ref()?.kind));
     }
     tell_missing(&looker);
     tell_notes(looker.history());
@@ -363,7 +381,7 @@ pub(super) async fn call(context: &Context, call: &args::Call) -> Reply {
     let text = report.result.as_ref().map_or_else(String::new, result::result);
     report.explain_failure();
     let error = failure(report.ok, report.error.as_ref(), "the call failed");
-    Reply::judged(text, &report, error)
+    Reply::judged(text, &report, error).theirs()
 }
 
 /// What to send, once it fits the tool. Looks for the tool as the call will.

@@ -9,6 +9,7 @@ mod claims;
 mod context;
 mod doctor;
 mod edit;
+mod examples;
 mod given;
 mod listener;
 mod look;
@@ -24,8 +25,10 @@ mod setup;
 mod shell;
 mod slips;
 mod steps;
+mod terminal;
 mod tool;
 mod trust;
+mod usage;
 mod waiting;
 mod watch;
 
@@ -67,13 +70,9 @@ pub fn run(program: &str, args: impl IntoIterator<Item = OsString>) -> u8 {
 
 /// Not generic, so that all of it is compiled here and not again in every program that calls it.
 fn run_all(program: &str, args: Vec<OsString>) -> u8 {
-    let cli = match parse(program, args) {
+    let cli = match parse(program, args.iter().cloned()) {
         Ok(cli) => cli,
-        Err(error) => {
-            // clap knows the stream; that nobody reads it is fine.
-            let _ = error.print();
-            return if error.use_stderr() { USAGE } else { 0 };
-        }
+        Err(error) => return usage::end(&error, &args),
     };
     log(cli.global.verbose, cli.global.quiet);
     no_dumps();
@@ -95,9 +94,13 @@ fn run_all(program: &str, args: Vec<OsString>) -> u8 {
 
 fn parse(program: &str, args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let command = Cli::command().name(program.to_owned()).bin_name(program).display_name(program);
+    let command = examples::with(command, program);
     let mut command = if std::io::stdout().is_terminal() { command } else { command.term_width(100) };
     let args: Vec<OsString> = args.into_iter().collect();
-    let matches = command.try_get_matches_from_mut(&args).map_err(|error| slips::suggest(error, &args))?;
+    let matches = match command.try_get_matches_from_mut(&args) {
+        Ok(matches) => matches,
+        Err(error) => return Err(slips::suggest(error, &args, &mut command)),
+    };
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
@@ -157,11 +160,8 @@ async fn carry_out(program: &str, cli: Cli, format: Format) -> u8 {
     };
     match lasting {
         Some(Ok(())) => return 0,
-        Some(Err(error)) => {
-            // stdout is the protocol's, or has a line for scripts that is not this.
-            say(&explain(&error));
-            return error.exit_code();
-        }
+        // Nothing was served: stdout is free for it.
+        Some(Err(error)) => return finish(&Reply::failed(json!({}), error), format),
         None => {}
     }
     let context = Arc::new(context);

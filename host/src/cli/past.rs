@@ -1,7 +1,7 @@
 //! `health --history` and `snapshot`: what is remembered.
 //! Takes names; gives a [`Reply`]. Contacts nothing.
 
-use std::{fmt::Write as _, io};
+use std::{fmt::Write as _, io, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,8 @@ use super::{
     context::Context,
     look,
     render::{Table, colour, count, dim, plain},
-    screen::{BOLD, DIM, GREEN, RED, Reply, YELLOW, careful, styled, yes},
+    screen::{BOLD, DIM, Format, GREEN, RED, Reply, YELLOW, careful, styled, yes},
+    terminal,
 };
 use crate::{
     Error, Result,
@@ -20,8 +21,11 @@ use crate::{
     scrub,
 };
 
-/// Bars on a line of a terminal.
+/// Bars on a line: of a program that reads, and of a terminal that has no room for so many.
 const BARS: usize = 48;
+const FEW_BARS: usize = 24;
+/// Columns that a line with all bars, a name and a share may take.
+const WIDE: usize = 80;
 const NAME: usize = 100;
 const DETAIL: usize = 200;
 /// Names in one list.
@@ -37,10 +41,17 @@ pub(super) fn health(context: &Context, health: &args::Health) -> Reply {
     let history = context.history();
     let now = Moment::now();
     let since = now.before(health.since);
+    let narrow = context.format == Format::Text && terminal::columns().is_some_and(|columns| columns < WIDE);
+    let bars = if narrow { FEW_BARS } else { BARS };
     let mut all: Vec<GatewayHistory> = Vec::new();
     for name in &names {
-        match history.since(name, since, now, BARS) {
-            Some(past) => all.push(past),
+        match history.since(name, since, now, bars) {
+            Some(mut past) => {
+                for change in &mut past.transitions {
+                    change.reason = dated(&change.reason, change.at);
+                }
+                all.push(past);
+            }
             None => return Reply::failed(shape, off(&history)),
         }
     }
@@ -83,7 +94,7 @@ fn draw(past: &GatewayHistory, now: Moment, text: &mut String) {
         let of = change.service.as_deref().map_or_else(String::new, |service| scrub::line(service, NAME));
         let from = change.from.map_or_else(String::new, |from| format!("{from} → "));
         table.row([
-            dim(format!("{} ago", span(change.at.age(now)))),
+            dim(when(change.at, now)),
             plain(of),
             (format!("{from}{}", change.to), colour(change.to)),
             dim(scrub::line(&change.reason, DETAIL)),
@@ -91,9 +102,52 @@ fn draw(past: &GatewayHistory, now: Moment, text: &mut String) {
     }
     table.print("  ", text);
     for error in past.errors.iter().take(3) {
-        let ago = span(error.at.age(now));
-        let _ = writeln!(text, "  {} {ago} ago: {}", careful(), scrub::line(&error.message, DETAIL));
+        let _ = writeln!(text, "  {} {}: {}", careful(), when(error.at, now), scrub::line(&error.message, DETAIL));
     }
+}
+
+/// `2026-11-27T14:04:19Z (3 minutes ago)`.
+fn when(at: Moment, now: Moment) -> String {
+    format!("{} ({} ago)", to_the_second(at), span(at.age(now)))
+}
+
+fn to_the_second(at: Moment) -> String {
+    let text = at.rfc3339();
+    match text.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => text,
+    }
+}
+
+/// A sentence of then, with times of day where it says how long ago something was: read later, that would be wrong.
+fn dated(reason: &str, at: Moment) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for word in reason.split(' ') {
+        let bare = word.trim_end_matches([',', ';', ':', ')', '.']);
+        if let ("ago", [.., number, unit]) = (bare, words.as_slice())
+            && let Some(span) = length(number.trim_start_matches('('), unit)
+        {
+            let opened = if number.starts_with('(') { "(" } else { "" };
+            let moment = to_the_second(at.before(span));
+            words.truncate(words.len().saturating_sub(2));
+            words.push(format!("{opened}at {moment}{}", word.strip_prefix(bare).unwrap_or_default()));
+        } else {
+            words.push(word.to_owned());
+        }
+    }
+    words.join(" ")
+}
+
+/// What `span` says.
+fn length(number: &str, unit: &str) -> Option<Duration> {
+    let seconds = match unit.trim_end_matches('s') {
+        "second" => 1,
+        "minute" => 60,
+        "hour" => 3_600,
+        "day" => 86_400,
+        _ => return None,
+    };
+    number.parse::<u32>().ok().map(|number| Duration::from_secs(u64::from(number).saturating_mul(seconds)))
 }
 
 fn percent(share: Option<f64>) -> String {
@@ -502,4 +556,30 @@ fn accept_anew(context: &Context, history: &History, asked: &Asked<'_>, error: E
         context.program
     );
     Ok((text, json!({"gateway": asked.target, "tools": tools, "accepted": [], "gone": [], "error": null})))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use super::*;
+
+    #[test]
+    fn a_record_says_when_and_not_how_long_before_it_was_read() {
+        let at = Moment::parse("2026-11-27T14:04:19Z").unwrap();
+        for (reason, says) in [
+            ("a call was answered 15 seconds ago", "a call was answered at 2026-11-27T14:04:04Z"),
+            ("2 calls failed 1 minute ago: no such thing", "2 calls failed at 2026-11-27T14:03:19Z: no such thing"),
+            (
+                "all its tools are gone: a (seen 2 hours ago): look",
+                "all its tools are gone: a (seen at 2026-11-27T12:04:19Z): look",
+            ),
+            ("the gateway reports no health", "the gateway reports no health"),
+            ("long ago", "long ago"),
+        ] {
+            assert_eq!(dated(reason, at), says);
+        }
+        let later = Moment::parse("2026-11-27T14:07:19Z").unwrap();
+        assert_eq!(when(at, later), "2026-11-27T14:04:19Z (3 minutes ago)");
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::screen::{BOLD, DIM, GREEN, RED, YELLOW, careful, no, styled, yes};
+use super::screen::{BOLD, DIM, GREEN, RED, Told, YELLOW, careful, no, styled, yes};
 use crate::{
     history::{Moment, is_well, span},
     report::{
@@ -131,6 +131,15 @@ pub(super) fn rest_of_test(report: &Test, told: &[Check]) -> String {
     text
 }
 
+/// Whether one of the steps says what this error does.
+pub(super) fn tells(report: &Test, error: &crate::Error) -> Told {
+    let says = |check: &Check| {
+        let detail = scrub::line(&check.detail, DETAIL);
+        check.ok == Some(false) && !detail.is_empty() && error.message.ends_with(&detail)
+    };
+    if report.checks.iter().any(says) { Told::Before } else { Told::Not }
+}
+
 /// `9 tools of 2 services, 8 control tools`: what is behind a gateway that works.
 fn behind(report: &Test) -> String {
     let Some(tools) = report.tools else { return "it answers".to_owned() };
@@ -167,8 +176,15 @@ fn doubt(attribution: Attribution, confidence: Confidence) -> &'static str {
     }
 }
 
+/// Whether to say what something rests on where all is well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Grounds {
+    Shown,
+    LeftOut,
+}
+
 /// `services`.
-pub(super) fn services(report: &Services) -> String {
+pub(super) fn services(report: &Services, grounds: Grounds) -> String {
     let name = scrub::line(&report.gateway, NAME);
     let mut text = String::new();
     let _ = writeln!(text, "{}", styled(BOLD, &format!("{} behind {name}", count(report.services.len(), "service"))));
@@ -178,13 +194,18 @@ pub(super) fn services(report: &Services) -> String {
             "" => format!("{} ({})", service.attribution, service.confidence),
             doubt => format!("{} ({doubt})", service.attribution),
         };
+        let mut others = service.evidence.iter().filter(|_| grounds == Grounds::Shown);
+        let evidence = others.next();
         table.row([
             plain(scrub::line(&service.name, NAME)),
             plain(count(service.tools, "tool")),
             (service.status.to_string(), colour(service.status)),
             dim(known),
-            dim(service.evidence.first().map_or_else(String::new, |evidence| scrub::line(evidence, DETAIL))),
+            dim(evidence.map_or_else(String::new, |evidence| scrub::line(evidence, DETAIL))),
         ]);
+        for more in others {
+            table.row([plain(""), plain(""), plain(""), plain(""), dim(scrub::line(more, DETAIL))]);
+        }
     }
     table.print("  ", &mut text);
     if report.unattributed > 0 {
@@ -229,7 +250,14 @@ pub(super) fn tools(report: &Tools) -> String {
         let _ = writeln!(text, "{shown}, read in {}", count(pages, "page"));
     } else {
         let _ = writeln!(text, "{shown} of {}, read in {}", report.total, count(pages, "page"));
-        let why: Vec<String> = report.filtered_because.iter().map(|(reason, tools)| left_out(reason, *tools)).collect();
+        let mut why: Vec<String> =
+            report.filtered_because.iter().map(|(reason, tools)| left_out(reason, *tools)).collect();
+        // One reason is that of all of them: their number is said already.
+        if let [only] = why.as_mut_slice()
+            && let Some(reason) = only.strip_prefix(&format!("{} ", report.filtered_out))
+        {
+            *only = reason.to_owned();
+        }
         let why = if why.is_empty() { String::new() } else { format!(": {}", why.join(", ")) };
         let _ = writeln!(text, "  {} left out{why}", report.filtered_out);
     }
@@ -372,6 +400,7 @@ pub(super) struct Listed {
     pub(super) name: String,
     pub(super) kind: String,
     pub(super) url: String,
+    pub(super) credential: String,
     pub(super) facts: String,
     pub(super) problem: Option<crate::Error>,
 }
@@ -379,7 +408,8 @@ pub(super) struct Listed {
 impl Listed {
     /// One that cannot be used as it is written.
     pub(super) fn unusable(name: String, problem: crate::Error) -> Self {
-        Self { name, kind: String::new(), url: String::new(), facts: String::new(), problem: Some(problem) }
+        let empty = String::new;
+        Self { name, kind: empty(), url: empty(), credential: empty(), facts: empty(), problem: Some(problem) }
     }
 }
 
@@ -387,8 +417,11 @@ impl Listed {
 pub(super) fn list(rows: &[Listed]) -> String {
     let mut text = String::new();
     let mut table = Table::new();
+    if !rows.is_empty() {
+        table.row(["", "NAME", "KIND", "URL", "CREDENTIAL", "LAST SEEN"].map(dim));
+    }
     for row in rows {
-        let (mark, style) = if row.problem.is_some() { ("✗", RED) } else { ("•", DIM) };
+        let (mark, style) = if row.problem.is_some() { ("✗", RED) } else { ("", DIM) };
         let last =
             row.problem.as_ref().map_or_else(|| dim(&row.facts), |error| (scrub::line(&error.message, DETAIL), RED));
         table.row([
@@ -396,6 +429,7 @@ pub(super) fn list(rows: &[Listed]) -> String {
             plain(scrub::line(&row.name, NAME)),
             plain(&row.kind),
             plain(scrub::line(&row.url, DETAIL)),
+            plain(scrub::line(&row.credential, DETAIL)),
             last,
         ]);
     }

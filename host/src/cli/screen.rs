@@ -2,14 +2,13 @@
 //! Takes text with ANSI styles; they are dropped where nobody sees colours. A closed pipe is nobody's error.
 
 use std::{
-    fmt::Write as _,
     io::{self, IsTerminal as _, Write},
     sync::atomic::{AtomicBool, Ordering},
 };
 
 use serde::Serialize;
 
-use super::waiting::screen;
+use super::{terminal, waiting::screen};
 use crate::{
     Error,
     json::{Json, pretty},
@@ -43,11 +42,12 @@ pub(super) fn styled(style: &str, text: &str) -> String {
 
 /// An error as a person reads it.
 pub(super) fn explain(error: &Error) -> String {
-    let mut text = format!("{RED}Error:{PLAIN} {}\n", scrub::line(&error.message, 1_000));
-    if let Some(hint) = &error.hint {
-        let _ = writeln!(text, "  → {}", scrub::line(hint, 1_000));
-    }
-    text
+    format!("{RED}Error:{PLAIN} {}\n{}", scrub::line(&error.message, 1_000), advise(error))
+}
+
+/// What to do about it, alone.
+pub(super) fn advise(error: &Error) -> String {
+    error.hint.as_ref().map_or_else(String::new, |hint| format!("  → {}\n", scrub::line(hint, 1_000)))
 }
 
 /// What a command has to say at its end.
@@ -60,18 +60,40 @@ pub(super) struct Reply {
     pub(super) error: Option<Error>,
     /// The exit code.
     pub(super) code: u8,
+    /// Whose words the text is.
+    pub(super) words: Words,
+    /// Whether the text has the error's sentence, too.
+    pub(super) told: Told,
+}
+
+/// Whose words a text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Words {
+    /// Ours: fitted to a terminal.
+    Ours,
+    /// Somebody else's, or a program's: every letter stays.
+    Theirs,
+}
+
+/// Where an error's sentence stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// Nowhere yet.
+    Not,
+    /// In what was printed before the end.
+    Before,
 }
 
 impl Reply {
     /// All is well.
     pub(super) fn good(text: String, json: &impl Serialize) -> Self {
-        Self { text, json: value(json), error: None, code: 0 }
+        Self { text, json: value(json), error: None, code: 0, words: Words::Ours, told: Told::Not }
     }
 
     /// As the report says: good without an error, else with the error's exit code.
     pub(super) fn judged(text: String, json: &impl Serialize, error: Option<Error>) -> Self {
         let code = error.as_ref().map_or(0, Error::exit_code);
-        Self { text, json: value(json), error, code }
+        Self { text, json: value(json), error, code, words: Words::Ours, told: Told::Not }
     }
 
     /// No report at all: the error, in the shape that the command has.
@@ -80,7 +102,18 @@ impl Reply {
             members.insert("error".to_owned(), serde_json::to_value(&error).unwrap_or_default());
         }
         let code = error.exit_code();
-        Self { text: String::new(), json: shape.into(), error: Some(error), code }
+        let text = String::new();
+        Self { text, json: shape.into(), error: Some(error), code, words: Words::Ours, told: Told::Not }
+    }
+
+    /// The same; the text is not ours.
+    pub(super) fn theirs(self) -> Self {
+        Self { words: Words::Theirs, ..self }
+    }
+
+    /// The same; whether the error's sentence was printed already.
+    pub(super) fn told(self, told: Told) -> Self {
+        Self { told, ..self }
     }
 }
 
@@ -101,11 +134,13 @@ pub(super) enum Format {
 /// Prints the end of a command and gives its exit code.
 pub(super) fn finish(reply: &Reply, format: Format) -> u8 {
     let written = match format {
+        Format::Text if reply.words == Words::Theirs => print_as_it_is(&reply.text),
         Format::Text => print(&reply.text),
         Format::Json => print_json(&reply.json),
     };
     if let Some(error) = &reply.error {
-        say(&explain(error));
+        let once = reply.told == Told::Before && format == Format::Text && !is_quiet() && is_one_place();
+        say(&if once { advise(error) } else { explain(error) });
     }
     match written {
         Err(error) => {
@@ -113,6 +148,21 @@ pub(super) fn finish(reply: &Reply, format: Format) -> u8 {
             1
         }
         Ok(()) => reply.code,
+    }
+}
+
+/// Whether stdout and stderr go to the same terminal, file or pipe: whoever reads one reads the other.
+fn is_one_place() -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::fs::fstat;
+
+        let (Ok(out), Ok(err)) = (fstat(io::stdout()), fstat(io::stderr())) else { return false };
+        (out.st_dev, out.st_ino) == (err.st_dev, err.st_ino)
+    }
+    #[cfg(not(unix))]
+    {
+        io::stdout().is_terminal() && io::stderr().is_terminal()
     }
 }
 
@@ -130,6 +180,18 @@ fn is_quiet() -> bool {
 
 /// To stdout, at once. A reader that has gone is fine.
 pub(super) fn print(text: &str) -> io::Result<()> {
+    print_as_it_is(&terminal::fitted(text, &io::stdout()))
+}
+
+/// Help: broken into lines already.
+pub(super) fn print_help(text: &str) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    let text = if io::stdout().is_terminal() { terminal::in_letters(text) } else { text.into() };
+    forgive(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// To stdout, at once, letter by letter.
+pub(super) fn print_as_it_is(text: &str) -> io::Result<()> {
     if is_quiet() {
         return Ok(());
     }
@@ -154,6 +216,7 @@ pub(super) fn say(text: &str) {
 
 /// The same, even to somebody who wants to hear of nothing but errors: what may have run is one.
 pub(super) fn insist(text: &str) {
+    let text = terminal::fitted(text, &io::stderr());
     let _screen = screen();
     let mut err = anstream::stderr().lock();
     let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());

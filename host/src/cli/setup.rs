@@ -13,12 +13,14 @@ use super::{
     context::{Context, credential, variable_name},
     edit::{Plan, Split},
     listener, render,
-    screen::{DIM, Reply, careful, explain, say, styled, yes},
+    screen::{DIM, Reply, Told, advise, careful, explain, say, styled, yes},
     steps::{Steps, To},
 };
 use crate::{
     Class, Error, Gateway, Result,
-    config::{Auth, Claims, ConfigFile, Launcher, Method, Replace, Template, Variables, check_name},
+    config::{
+        Address, Auth, Claims, ConfigFile, GatewayConfig, Launcher, Method, Replace, Template, Variables, check_name,
+    },
     report, scrub,
 };
 
@@ -34,7 +36,8 @@ struct Product {
     ports: &'static [u16],
     /// Where its own documentation keeps the token.
     variable: &'static str,
-    start: &'static str,
+    /// How to start one, where one knows.
+    start: Option<&'static str>,
 }
 
 const PRODUCTS: [Product; 3] = [
@@ -45,7 +48,7 @@ const PRODUCTS: [Product; 3] = [
         name: "docker",
         ports: &[8811],
         variable: "MCP_GATEWAY_AUTH_TOKEN",
-        start: "start it with: docker mcp gateway run --port 8811 --transport streaming; or give its URL with --url",
+        start: Some("docker mcp gateway run --port 8811 --transport streaming"),
     },
     Product {
         kind: args::KindName::ContextForge,
@@ -54,7 +57,7 @@ const PRODUCTS: [Product; 3] = [
         name: "contextforge",
         ports: &[4444],
         variable: "MCPGATEWAY_BEARER_TOKEN",
-        start: "start it with: mcpgateway --host 127.0.0.1 --port 4444; or give its URL with --url",
+        start: Some("mcpgateway --host 127.0.0.1 --port 4444"),
     },
     Product {
         kind: args::KindName::Generic,
@@ -63,7 +66,7 @@ const PRODUCTS: [Product; 3] = [
         name: "gateway",
         ports: &[8000, 8080, 3000, 9000],
         variable: "MCP_GATEWAY_TOKEN",
-        start: "give its URL with --url",
+        start: None,
     },
 ];
 
@@ -100,7 +103,7 @@ async fn go_through(context: &Context, setup: &args::Setup, answers: &mut Answer
     plan.check_free(&context.file()?)?;
     say_what_goes_where(setup, &plan, answers).await?;
 
-    let (gateway, tested) = match prove(context, product, &mut plan, answers).await? {
+    let (gateway, tested) = match prove(context, setup, product, &mut plan, answers).await? {
         Proven::Works(gateway, tested) => (gateway, tested),
         Proven::Fails(reply) => return Ok(reply),
     };
@@ -125,7 +128,7 @@ async fn go_through(context: &Context, setup: &args::Setup, answers: &mut Answer
         Err(error) => Err(error),
     };
     if let Ok(written) = &written {
-        plan.remember(context, &gateway, &written.names).await;
+        plan.remember(context, &gateway, tested.kind, &written.names).await;
     }
     gateway.close().await;
     drop(waiting);
@@ -209,9 +212,14 @@ async fn choose_url(
         let ports: Vec<String> = product.ports.iter().map(ToString::to_string).collect();
         let missing = format!("no {} was found on this machine (port {})", product.title, ports.join(", "));
         if !answers.can_correct() {
-            return Err(Error::config(missing).with_hint(product.start));
+            let url = "give its URL with --url";
+            let hint =
+                product.start.map_or_else(|| url.to_owned(), |start| format!("start it with: {start}; or {url}"));
+            return Err(Error::config(missing).with_hint(hint));
         }
-        say(&format!("{} {missing}\n  → {}\n", careful(), product.start));
+        // The URL is asked for now: that is no warning.
+        let start = product.start.map_or_else(String::new, |start| format!("  → to start one: {start}\n"));
+        say(&format!("  {missing}\n{start}"));
     }
     if product.kind == args::KindName::ContextForge {
         say(
@@ -221,7 +229,7 @@ async fn choose_url(
     let usual = found.map_or_else(String::new, |port| format!("http://127.0.0.1:{port}/mcp"));
     loop {
         let url = answers.ask("The gateway's MCP URL", &usual).await?;
-        match crate::config::GatewayConfig::for_url(&url) {
+        match GatewayConfig::for_url(&url) {
             Ok(_) => return Ok(url),
             Err(error) if !answers.can_correct() => return Err(error),
             Err(error) => say(&explain(&error)),
@@ -328,7 +336,13 @@ enum Proven {
 }
 
 /// Tests until it works, or until whoever answers has had enough.
-async fn prove(context: &Context, product: &Product, plan: &mut Plan, answers: &mut Answers) -> Result<Proven> {
+async fn prove(
+    context: &Context,
+    setup: &args::Setup,
+    product: &Product,
+    plan: &mut Plan,
+    answers: &mut Answers,
+) -> Result<Proven> {
     loop {
         let gateway = plan.open(context).await?;
         let steps = Steps::of(context, &gateway, To::Stderr);
@@ -341,19 +355,44 @@ async fn prove(context: &Context, product: &Product, plan: &mut Plan, answers: &
         gateway.close().await;
         drop(waiting);
         let error = report.error.clone().unwrap_or_else(|| Error::new(Class::UpstreamError, "the test failed"));
+        let told = render::tells(&report, &error);
         if answers.can_correct() {
-            say(&explain(&error));
+            say(&if told == Told::Before { advise(&error) } else { explain(&error) });
             if matches!(error.class, Class::AuthRequired | Class::TokenExpired | Class::Forbidden | Class::Config) {
                 if let Some(token) = other_token(context, product, plan, answers).await? {
                     plan.new.auth.method = Method::Bearer { token };
                     continue;
                 }
-            } else if answers.agree("Try again", "y").await? {
+            } else if let Some(address) = other_url(plan, answers).await? {
+                let moved = address != plan.new.address;
+                plan.new.address = address;
+                if moved {
+                    say_what_goes_where(setup, plan, answers).await?;
+                }
                 continue;
             }
         }
         let shape = json!({"gateway": plan.new.name, "added": [], "entries": {}, "test": report, "synced": false});
-        return Ok(Proven::Fails(Reply::failed(shape, error)));
+        return Ok(Proven::Fails(Reply::failed(shape, error).told(told)));
+    }
+}
+
+/// Where the gateway is after all, or that it is tried there again. None: whoever answers has had enough.
+async fn other_url(plan: &Plan, answers: &mut Answers) -> Result<Option<Address>> {
+    loop {
+        // As written it may hold a key.
+        let usual = plan.new.address.shown();
+        let answer = answers.ask("The gateway's MCP URL, to try again, or stop", usual).await?;
+        if answer == "stop" {
+            return Ok(None);
+        }
+        if answer == usual {
+            return Ok(Some(plan.new.address.clone()));
+        }
+        match GatewayConfig::for_url(&answer) {
+            Ok(config) => return Ok(Some(config.address)),
+            Err(error) => say(&explain(&error)),
+        }
     }
 }
 

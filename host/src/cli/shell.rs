@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{
     args::{Cli, ShellName},
+    examples,
     screen::{Reply, yes},
 };
 use crate::{Error, Result};
@@ -16,7 +17,8 @@ use crate::{Error, Result};
 const PROGRAM: &str = "pflow-gateway";
 
 fn command() -> clap::Command {
-    Cli::command().name(PROGRAM).bin_name(PROGRAM).display_name(PROGRAM).no_binary_name(false)
+    let command = Cli::command().name(PROGRAM).bin_name(PROGRAM).display_name(PROGRAM).no_binary_name(false);
+    examples::with(command, PROGRAM)
 }
 
 /// `completions SHELL`.
@@ -31,7 +33,7 @@ pub(super) fn completions(shell: ShellName) -> Reply {
     clap_complete::generate(shell, &mut command(), PROGRAM, &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
     let json = json!({"shell": shell.to_string(), "script": script, "error": null});
-    Reply::good(script, &json)
+    Reply::good(script, &json).theirs()
 }
 
 /// `man FOLDER`.

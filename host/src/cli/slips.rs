@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 
 use clap::{
+    Command,
     builder::StyledStr,
     error::{ContextKind, ContextValue, ErrorKind},
 };
@@ -24,7 +25,11 @@ const HABITS: [(&[&str], &str); 11] = [
 ];
 
 /// The same error, with what was probably meant.
-pub(super) fn suggest(mut error: clap::Error, typed: &[OsString]) -> clap::Error {
+pub(super) fn suggest(mut error: clap::Error, typed: &[OsString], command: &mut Command) -> clap::Error {
+    if error.kind() == ErrorKind::UnknownArgument {
+        // clap shows the usage with the flag that it guesses.
+        error.insert(ContextKind::Usage, ContextValue::StyledStr(usage(command, typed)));
+    }
     let word = |at: usize| words(typed).nth(at);
     let tip = match error.kind() {
         ErrorKind::InvalidSubcommand if word(0) == Some("snapshot") => {
@@ -41,6 +46,23 @@ pub(super) fn suggest(mut error: clap::Error, typed: &[OsString]) -> clap::Error
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(tip)]));
     }
     error
+}
+
+/// How the command is used that these words name.
+fn usage(command: &mut Command, typed: &[OsString]) -> StyledStr {
+    command.build();
+    usage_of(command, &words(typed).collect::<Vec<_>>())
+}
+
+fn usage_of(command: &mut Command, words: &[&str]) -> StyledStr {
+    let Some(at) = words.iter().position(|word| command.find_subcommand(word).is_some()) else {
+        return command.render_usage();
+    };
+    let left = words.get(at.saturating_add(1)..).unwrap_or_default();
+    match words.get(at).and_then(|word| command.find_subcommand_mut(word)) {
+        Some(inner) => usage_of(inner, left),
+        None => StyledStr::new(),
+    }
 }
 
 /// What was typed, without flags.

@@ -36,7 +36,7 @@ struct Told {
 }
 
 impl From<Reply> for Told {
-    fn from(Reply { text, json, error, code }: Reply) -> Self {
+    fn from(Reply { text, json, error, code, .. }: Reply) -> Self {
         Self { text, json: json.to_value(), error, code }
     }
 }
@@ -389,5 +389,7 @@ fn a_guess_is_shown_as_one() {
         warnings: vec!["the list ends at 100 tools, a round number: it may be cut".to_owned()],
         findings: Vec::new(),
     };
-    insta::assert_snapshot!("services of a custom gateway", text(&render::services(&services)));
+    insta::assert_snapshot!("services of a custom gateway", text(&render::services(&services, render::Grounds::Shown)));
+    let short = text(&render::services(&services, render::Grounds::LeftOut));
+    assert!(short.contains("inferred (a guess)") && !short.contains("start with"), "{short}");
 }

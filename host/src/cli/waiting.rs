@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::screen::{DIM, Format, PLAIN};
+use super::{
+    screen::{DIM, Format, PLAIN},
+    terminal,
+};
 use crate::scrub;
 
 /// Nothing that is shown for a shorter time helps anybody.
@@ -122,7 +125,7 @@ impl Waiting {
         let mut drawn = None;
         loop {
             tokio::time::sleep(LOOK).await;
-            let line = self.line(Instant::now());
+            let line = self.line(Instant::now()).map(|line| terminal::in_letters(&line).into_owned());
             // Whoever prints may be held up by a terminal that was stopped; the end of the process is heard all the same.
             let Ok(mut shown) = SHOWN.try_lock() else { continue };
             if line == drawn && line.is_some() == *shown {

@@ -17,6 +17,7 @@ use super::{
     look, render,
     run::end_requested,
     screen::{DIM, Format, Reply, careful, explain, no, print, say, styled, yes},
+    terminal,
 };
 use crate::{
     Error, Gateway, Result,
@@ -340,6 +341,7 @@ pub(super) async fn health(context: &Context, health: &args::Health, format: For
 fn print_on(text: &str) -> bool {
     use std::io::Write as _;
 
+    let text = terminal::fitted(text, &std::io::stdout());
     let mut out = anstream::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
 }

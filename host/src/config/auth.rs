@@ -80,6 +80,20 @@ impl Auth {
         }
     }
 
+    /// Where a credential stands in plain text, if one does.
+    #[must_use]
+    pub fn literal(&self) -> Option<String> {
+        let plain = |template: &Template| template.names().next().is_none();
+        let method = match &self.method {
+            Method::Bearer { token } if plain(token) => Some("bearer".to_owned()),
+            Method::ApiKey { header, key } if plain(key) => Some(header.to_string()),
+            Method::Basic { password, .. } if plain(password) => Some("basic".to_owned()),
+            _ => None,
+        };
+        let header = || self.headers.iter().find(|(name, value)| names_a_secret(name.as_str()) && plain(value));
+        method.or_else(|| header().map(|(name, _)| name.to_string()))
+    }
+
     /// All variables in it, each with its default.
     pub fn variables(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         let (one, two) = match &self.method {
@@ -130,6 +144,11 @@ impl Auth {
         }
         Ok(credentials)
     }
+}
+
+/// Whether a header of this name is for credentials. Such a value is never written to a file.
+pub(crate) fn names_a_secret(header: &str) -> bool {
+    ["auth", "token", "key", "secret", "password", "cookie", "session"].iter().any(|word| header.contains(word))
 }
 
 fn filled(value: &SecretString, from: &Template) -> Result<SecretString> {

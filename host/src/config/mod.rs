@@ -21,6 +21,7 @@ use std::{path::PathBuf, time::Duration};
 
 use url::Url;
 
+pub(crate) use self::auth::names_a_secret;
 pub(crate) use self::new::check_name;
 pub use self::{
     address::{Address, shown_target},

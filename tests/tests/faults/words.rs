@@ -6,7 +6,7 @@ use pflow_gateway_tests::{
     context_forge::{self, ContextForge, Enabled, Grant, SERVER},
     docker::{self, Condition, Docker, Feature},
     faults::{Fault, Faulty},
-    generic::{Config, Generic},
+    generic::{Auth, Config, Generic},
     program::{Home, Run},
     server::{Fake, Gateway},
 };
@@ -207,4 +207,115 @@ async fn sixteen_mebibytes_pass_and_what_is_larger_is_refused_with_the_setting()
     assert_eq!(refused.code, Some(1), "{}", refused.stderr);
     assert!(refused.stderr.contains("more than 41943040 bytes"), "{}", refused.stderr);
     assert!(refused.stderr.contains("response_body_bytes"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn what_cannot_start_says_so_in_json_too() {
+    let home = Home::new(&program().await, &json!({})).unwrap();
+    for words in [
+        &["monitor", "nope", "--json"][..],
+        &["serve", "nope", "--json"],
+        &["health", "nope", "--watch", "5", "--json"],
+        &["tools", "--json"],
+        &["nope", "--json"],
+        &["--json"],
+    ] {
+        let run = run(&home, words).await;
+        let error = &run.json()["error"];
+        assert_eq!((run.code, &error["class"]), (Some(2), &json!("config")), "{words:?}: {run:?}");
+        assert!(error["message"].is_string() && run.stderr.starts_with("Error: "), "{words:?}: {run:?}");
+    }
+    let typo = run(&home, &["monitr"]).await;
+    assert!(typo.stderr.starts_with("Error: unrecognized subcommand 'monitr'\n  → a similar"), "{typo:?}");
+}
+
+#[tokio::test]
+async fn lists_know_what_was_seen_behind_a_gateway() {
+    let fake = serve(Arc::new(Generic::new(Config::default()))).await;
+    let home = home(&fake.url(), None).await;
+    let before = run(&home, &["list"]).await;
+    assert!(before.stdout.contains("NAME") && before.stdout.contains("CREDENTIAL"), "{before:?}");
+    let tools = run(&home, &["tools", "g", "--json"]).await.json()["total"].as_u64().unwrap();
+    let listed = run(&home, &["list"]).await;
+    assert!(listed.stdout.contains(&format!("{tools} tools of ")), "{listed:?}");
+    assert_eq!(run(&home, &["health", "g"]).await.code, Some(0));
+    let listed = run(&home, &["list", "--json"]).await.json();
+    assert_eq!(listed["gateways"][0]["kind"], "generic", "{listed:#}");
+    assert!(listed["gateways"][0]["seen"]["services"]["slack"].is_u64(), "{listed:#}");
+}
+
+#[tokio::test]
+async fn whoever_wants_to_hear_more_hears_of_the_requests_and_no_secret() {
+    let fake =
+        serve(Arc::new(Generic::new(Config { auth: Auth::Bearer("s3cret-of-words".to_owned()), ..Config::default() })))
+            .await;
+    let home = home(&fake.url(), Some("s3cret-of-words")).await;
+    for words in [&["tools", "g", "-v"][..], &["call", "g", "slack__list_channels", "-v"]] {
+        let run = run(&home, words).await;
+        let origin = fake.url().trim_end_matches("/mcp").to_owned();
+        for says in [format!("g is {}", fake.url()), format!("POST {origin} → 200 in "), "agreed on MCP ".to_owned()]
+        {
+            assert!(run.stderr.contains(&says), "{says}: {run:?}");
+        }
+        assert!(!run.stderr.contains("s3cret"), "{run:?}");
+    }
+    let loudest = run(&home, &["call", "g", "slack__list_channels", "-vvv"]).await;
+    assert!(!loudest.stderr.contains("not written to the end"), "{loudest:?}");
+}
+
+#[tokio::test]
+async fn evidence_is_told_when_more_is_asked_for() {
+    let fake = serve(Arc::new(Generic::new(Config::default()))).await;
+    let home = home(&fake.url(), None).await;
+    let (short, long) = (run(&home, &["services", "g"]).await, run(&home, &["services", "g", "-v"]).await);
+    let json = run(&home, &["services", "g", "--json"]).await.json();
+    let evidence = json["services"][0]["evidence"][0].as_str().unwrap();
+    assert!(!short.stdout.contains(evidence) && long.stdout.contains(evidence), "{short:?} {long:?}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn an_entry_starts_the_program_by_the_link_that_the_user_has() {
+    let fake = serve(Arc::new(Generic::new(Config::default()))).await;
+    let home = Home::new(&program().await, &json!({})).unwrap();
+    let link = home.path().join("pflow-gateway");
+    std::os::unix::fs::symlink(program().await.path(), &link).unwrap();
+    let added = tokio::process::Command::new(&link)
+        .args(["add", "g", &fake.url(), "--no-test"])
+        .env_clear()
+        .env("HOME", home.path())
+        .output()
+        .await
+        .unwrap();
+    assert!(added.status.success(), "{added:?}");
+    let file = std::fs::read_to_string(home.path().join(".pflow/mcp-servers.json")).unwrap();
+    let file: Value = serde_json::from_str(&file).unwrap();
+    assert_eq!(file["mcpServers"]["g"]["command"], json!(link), "{file:#}");
+}
+
+#[tokio::test]
+async fn adopting_a_token_in_plain_text_says_so() {
+    let fake = serve(Arc::new(Generic::new(Config::default()))).await;
+    let plain = json!({"type": "http", "url": fake.url(), "headers": {"Authorization": "Bearer s3cret-of-words"}});
+    let home = Home::new(&program().await, &json!({"lit": plain})).unwrap();
+    let adopted = run(&home, &["adopt", "lit"]).await;
+    assert!(adopted.stdout.contains("⚠ the entry holds a credential in plain text (authorization)"), "{adopted:?}");
+    assert!(adopted.stdout.contains("✓ Adopted lit in "), "{adopted:?}");
+    assert!(!format!("{}{}", adopted.stdout, adopted.stderr).contains("s3cret"), "{adopted:?}");
+}
+
+#[tokio::test]
+async fn options_stand_under_the_headings_where_they_belong() {
+    let home = Home::new(&program().await, &json!({})).unwrap();
+    for command in ["add", "setup", "test", "tools", "health"] {
+        let help = run(&home, &["help", command]).await.stdout;
+        let (_, credential) = help.split_once("\nCredential:\n").unwrap();
+        let inside = credential.lines().take_while(|line| line.is_empty() || line.starts_with(' '));
+        for option in inside.filter_map(|line| line.trim().strip_prefix("--")) {
+            let known = ["bearer-env", "api-key-env", "api-key-header", "basic-env", "token-command", "header"];
+            assert!(known.iter().any(|known| option.starts_with(known)), "{command}: --{option}");
+        }
+        assert!(help.contains("[default: 30") && help.contains("\nExamples:\n"), "{help}");
+        assert!(!help.contains("<https"), "{help}");
+    }
 }

@@ -7,7 +7,7 @@ from typing_extensions import Self
 
 from .types import Call, Health, Services, Test, Tools
 
-__all__ = ["Gateway", "__version__", "_compile_component", "last_known", "run", "shown_stale"]
+__all__ = ["Gateway", "__version__", "_compile_component", "last_known", "run", "seen", "shown_stale"]
 
 __version__: str
 
@@ -21,6 +21,12 @@ def last_known(folder: str | PathLike[str], names: Sequence[str]) -> list[str | 
     """What is remembered of each of these gateways, in words; None for one that is not known. Contacts nothing.
 
     `folder` is pflow's.
+    """
+
+def seen(config: str | PathLike[str], names: Sequence[str]) -> list[tuple[str | None, dict[str, int]] | None]:
+    """What somebody who looked saw behind each of these gateways; None for one that nobody looked at. Contacts nothing.
+
+    Gives its kind, and how many tools each service has. `config` is pflow's server file.
     """
 
 def shown_stale(

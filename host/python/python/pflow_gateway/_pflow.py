@@ -70,7 +70,8 @@ def _print_gateways(module: ModuleType) -> None:
         return
     nodes = module.MCPRegistrar().registry.load()
     click.echo("")
-    for line in _provenance.lines(configs, nodes, _last_known(manager, list(_provenance.gateways(configs)))):
+    names = list(_provenance.gateways(configs))
+    for line in _provenance.lines(configs, nodes, _last_known(manager, names), _seen(manager, names)):
         click.echo(line)
 
 
@@ -109,6 +110,16 @@ def _last_known(manager: Any, names: list[str]) -> dict[str, str]:
     except Exception:
         return {}
     return {name: words for name, words in zip(names, known, strict=True) if words}
+
+
+def _seen(manager: Any, names: list[str]) -> dict[str, tuple[str | None, dict[str, int]]]:
+    try:
+        from . import _native
+
+        seen = _native.seen(manager.config_path, names)
+    except Exception:
+        return {}
+    return {name: one for name, one in zip(names, seen, strict=True) if one}
 
 
 def _with_origin(header: Any, module: ModuleType) -> Any:

@@ -44,13 +44,20 @@ def line(origin: Mapping[str, Any]) -> str:
     """Say where one tool is from; `origin` is what `of_tool` gave."""
     service = f"service {origin['service']}" if origin["service"] else "service unknown"
     guess = "probably " if origin["inferred"] else "claimed " if origin.get("claimed") else ""
-    return f"{origin['name']} ({origin['kind'] or 'kind unknown'}), {guess}{service}"
+    kind = f" ({origin['kind']})" if origin["kind"] else ""
+    return f"{origin['name']}{kind}, {guess}{service}"
 
 
 def lines(
-    configs: Mapping[str, Any], nodes: Mapping[str, Any], last: Mapping[str, str] | None = None
+    configs: Mapping[str, Any],
+    nodes: Mapping[str, Any],
+    last: Mapping[str, str] | None = None,
+    seen: Mapping[str, tuple[str | None, Mapping[str, int]]] | None = None,
 ) -> Iterator[str]:
-    """Give one line for each gateway: its name, its kind, the services of its registered tools, and its last known state."""
+    """Give one line for each gateway: its name, its kind, the services of its registered tools, and its last known state.
+
+    `seen` has the kind that was detected and the services that were listed when somebody looked, for what pflow's files do not tell.
+    """
     known = gateways(configs)
     services: dict[str, Counter[str]] = {name: Counter() for name in known}
     for entry in nodes.values():
@@ -64,9 +71,17 @@ def lines(
             services[server][origin["service"] + ("?" if origin["inferred"] else "")] += 1
     yield f"Gateways ({len(known)})"
     for name, gateway in sorted(known.items()):
-        listed = ", ".join(f"{service} ({count})" for service, count in sorted(services[name].items()))
+        detected, behind = (seen or {}).get(name, (None, {}))
+        listed = _counted(services[name])
+        if not listed and behind:
+            listed = f"{_counted(behind)}, not synced"
         state = f"; {last[name]}" if last and name in last else ""
-        yield f"  {name} ({gateway.get('kind') or 'kind unknown'}): {listed or 'no services known'}{state}"
+        kind = gateway.get("kind") or detected
+        yield f"  {name}{f' ({kind})' if kind else ''}: {listed or 'no services known'}{state}"
+
+
+def _counted(services: Mapping[str, int]) -> str:
+    return ", ".join(f"{service} ({count})" for service, count in sorted(services.items()))
 
 
 def old(name: str, taken: float, tools: int, status: str, *, now: float) -> str:

@@ -1,0 +1,104 @@
+//! Wrong words, told as every other error is told.
+//! Takes the parser's error; gives one of ours, and how the command is used. Never changes what is accepted.
+
+use std::{ffi::OsString, fmt::Write as _};
+
+use clap::error::ErrorKind;
+use serde_json::json;
+
+use super::{
+    USAGE,
+    screen::{Format, Reply, explain, finish, print_help, say},
+};
+use crate::Error;
+
+/// Prints what the parser has to say, and gives the exit code.
+pub(super) fn end(error: &clap::Error, typed: &[OsString]) -> u8 {
+    let wants_json = typed.iter().take_while(|word| *word != "--").any(|word| word == "--json");
+    if !error.use_stderr() {
+        // The version, or help that was asked for; that nobody reads it is fine.
+        let _ = print_help(&error.render().ansi().to_string());
+        return 0;
+    }
+    let (wrong, usage) = told(error);
+    if wants_json {
+        return finish(&Reply::failed(json!({}), wrong), Format::Json);
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        say(&error.render().ansi().to_string());
+    } else {
+        say(&format!("{}{usage}", explain(&wrong)));
+    }
+    USAGE
+}
+
+/// The error in our shape; and what is left to say of how the command is used.
+fn told(error: &clap::Error) -> (Error, String) {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return (Error::config("no command was given").with_hint("--help lists the commands"), String::new());
+    }
+    let text = error.to_string();
+    let (mut message, mut hints, mut usage) = (String::new(), Vec::new(), String::new());
+    for paragraph in text.trim().split("\n\n") {
+        if let Some(wrong) = paragraph.strip_prefix("error: ") {
+            message = one_line(wrong);
+        } else if paragraph.starts_with("Usage: ") {
+            let _ = write!(usage, "\n{paragraph}\n");
+        } else if paragraph.starts_with("For more information") {
+            let _ = write!(usage, "\n{paragraph}\n");
+        } else {
+            // Several tips stand on a line each.
+            let tips = paragraph.lines().map(|line| line.trim().strip_prefix("tip: ").unwrap_or(line.trim()));
+            hints.extend(tips.filter(|tip| !tip.is_empty()).map(str::to_owned));
+        }
+    }
+    let error = Error::config(message);
+    (if hints.is_empty() { error } else { error.with_hint(hints.join("; ")) }, usage)
+}
+
+/// `the following arguments were not provided:` and the list below it, in one line.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use super::super::parse;
+    use super::*;
+
+    fn of(line: &[&str]) -> (Error, String) {
+        told(&parse("pflow-gateway", line.iter().map(OsString::from)).err().unwrap())
+    }
+
+    #[test]
+    fn wrong_words_are_told_in_one_sentence_with_what_to_do() {
+        for (line, message, hint) in [
+            (&["nope"][..], "unrecognized subcommand 'nope'", None),
+            (&["monitr"], "unrecognized subcommand 'monitr'", Some("a similar subcommand exists: 'monitor'")),
+            (&["ls"], "unrecognized subcommand 'ls'", Some("here that is: list")),
+            (&["test"], "the following required arguments were not provided: <TARGET>", None),
+            (&["doctor", "x"], "unexpected argument 'x' found", None),
+            (
+                &["add", "x", "http://h/", "--kind", "dockr"],
+                "invalid value 'dockr' for '--kind <KIND>' [possible values: docker, context-forge, generic]",
+                Some("a similar value exists: 'docker'"),
+            ),
+            (&[], "no command was given", Some("--help lists the commands")),
+        ] {
+            let (error, usage) = of(line);
+            assert_eq!((error.message.as_str(), error.hint.as_deref()), (message, hint), "{line:?}");
+            assert_eq!(error.exit_code(), USAGE);
+            assert!(!format!("{usage}{error}").contains("error:"), "{usage}");
+        }
+    }
+
+    #[test]
+    fn the_usage_is_the_commands_own_whatever_flag_was_meant() {
+        let (_, usage) = of(&["call", "demo", "t", "--args-file", "a.json"]);
+        assert!(usage.contains("Usage: pflow-gateway call [OPTIONS] <TARGET> <TOOL> [ARGUMENT]...\n"), "{usage}");
+        let (_, usage) = of(&["--json", "component", "use", "x", "--gatewy", "g"]);
+        assert!(usage.contains("Usage: pflow-gateway component use [OPTIONS] <FILE>\n"), "{usage}");
+    }
+}
