@@ -136,6 +136,15 @@ impl Plan {
         Ok(())
     }
 
+    /// What to say of a credential in plain text in an entry that pflow used by itself; `add` refuses to write one.
+    fn literal(&self) -> Option<String> {
+        let place = self.adopted.as_ref().and_then(|_| self.new.auth.literal())?;
+        Some(format!(
+            "the entry holds a credential in plain text ({place}): keep it in a variable (pflow settings set-env VAR VALUE), and write \
+             ${{VAR}} in its place"
+        ))
+    }
+
     /// Opens the gateway as it will be.
     pub(super) async fn open(&self, context: &Context) -> Result<Gateway> {
         context.open(self.new.to_config()?).await
@@ -346,14 +355,7 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
             for next in &next {
                 let _ = writeln!(text, "  → {next}");
             }
-            // `add` refuses to write one.
-            let literal = plan.adopted.as_ref().and_then(|_| plan.new.auth.literal()).map(|place| {
-                format!(
-                    "the entry holds a credential in plain text ({place}): keep it in a variable (pflow settings set-env VAR VALUE), and \
-                     write ${{VAR}} in its place"
-                )
-            });
-            let warnings: Vec<_> = written.warnings().into_iter().chain(exposed).chain(literal).collect();
+            let warnings: Vec<_> = written.warnings().into_iter().chain(exposed).chain(plan.literal()).collect();
             for warning in &warnings {
                 let _ = writeln!(text, "{} {warning}", careful());
             }
