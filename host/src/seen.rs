@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{config::GatewayConfig, files, gateway::SeenTool, report::Kind, serve::identity};
+use crate::{config::GatewayConfig, files, gateway::SeenTool, report::Kind};
 
 /// Gateways to remember; beyond that, nothing new is kept.
 const MOST: usize = 500;
@@ -42,7 +42,7 @@ impl Seen {
     #[must_use]
     pub fn last(pflow_folder: &Path, config: &GatewayConfig) -> Option<Self> {
         let kept = read(&file(pflow_folder)).remove(&config.name)?;
-        (kept.made_for == identity(config)).then_some(kept.seen)
+        (kept.made_for == config.identity()).then_some(kept.seen)
     }
 
     /// As the last listing shows it; what that does not show stays unsaid.
@@ -60,7 +60,7 @@ impl Seen {
     /// Keeps it for this entry; a product that was detected before stays when this look did not detect one. A folder that cannot be
     /// written to is no error. Of two who write at once, one is forgotten.
     pub(crate) fn keep(mut self, pflow_folder: &Path, config: &GatewayConfig) {
-        let (file, made_for) = (file(pflow_folder), identity(config));
+        let (file, made_for) = (file(pflow_folder), config.identity());
         let mut all = read(&file);
         let before = all.remove(&config.name).filter(|before| before.made_for == made_for).map(|before| before.seen);
         if let Some(before) = &before {

@@ -25,7 +25,7 @@ const HOST: &[&[&str]] = &[
     &["config"],
     &["conformance", "definitions"],
     &["gateway"],
-    &["health", "serve"],
+    &["health", "seen", "serve"],
     &["fuzzing", "monitor"],
     &["cli"],
 ];

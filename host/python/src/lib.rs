@@ -27,6 +27,7 @@ mod native {
     use pflow_gateway::{
         config::ConfigFile,
         history::{History, Moment},
+        report::Kind,
         runtime,
         seen::Seen,
     };
@@ -86,7 +87,7 @@ mod native {
                 .map(|name| {
                     let entry = file.as_ref()?.find(name).ok()?;
                     let seen = Seen::last(folder.as_ref()?, &entry)?;
-                    Some((seen.kind.map(|kind| kind.as_str()), seen.services))
+                    Some((seen.kind.map(Kind::as_str), seen.services))
                 })
                 .collect()
         })

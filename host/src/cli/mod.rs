@@ -65,14 +65,14 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 ///
 /// Meant for a thread that does nothing else: it blocks until the command is done, and makes its own async runtime.
 pub fn run(program: &str, args: impl IntoIterator<Item = OsString>) -> u8 {
-    run_all(program, args.into_iter().collect())
+    run_all(program, &args.into_iter().collect::<Vec<_>>())
 }
 
 /// Not generic, so that all of it is compiled here and not again in every program that calls it.
-fn run_all(program: &str, args: Vec<OsString>) -> u8 {
+fn run_all(program: &str, args: &[OsString]) -> u8 {
     let cli = match parse(program, args.iter().cloned()) {
         Ok(cli) => cli,
-        Err(error) => return usage::end(&error, &args),
+        Err(error) => return usage::end(&error, args),
     };
     log(cli.global.verbose, cli.global.quiet);
     no_dumps();

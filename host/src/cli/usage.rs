@@ -42,9 +42,7 @@ fn told(error: &clap::Error) -> (Error, String) {
     for paragraph in text.trim().split("\n\n") {
         if let Some(wrong) = paragraph.strip_prefix("error: ") {
             message = one_line(wrong);
-        } else if paragraph.starts_with("Usage: ") {
-            let _ = write!(usage, "\n{paragraph}\n");
-        } else if paragraph.starts_with("For more information") {
+        } else if ["Usage: ", "For more information"].iter().any(|start| paragraph.starts_with(start)) {
             let _ = write!(usage, "\n{paragraph}\n");
         } else {
             // Several tips stand on a line each.
