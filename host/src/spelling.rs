@@ -1,13 +1,15 @@
 //! Names that are nearly the one that was typed.
 //! Takes a word and the names that there are; gives those that a typing error makes of it. Pure.
 
+use strsim::levenshtein;
+
 /// The known name that a typing error away, or that holds the other.
 pub(crate) fn nearest<'a>(wanted: &str, known: &[&'a str]) -> Option<&'a str> {
     let lower = wanted.to_lowercase();
     known
         .iter()
         .copied()
-        .map(|name| (distance(&lower, &name.to_lowercase()), name))
+        .map(|name| (levenshtein(&lower, &name.to_lowercase()), name))
         .filter(|(distance, name)| *distance <= 1 + wanted.chars().count() / 4 || name.to_lowercase().contains(&lower))
         .min()
         .map(|(_, name)| name)
@@ -19,28 +21,8 @@ pub(crate) fn slip(one: &str, other: &str) -> Option<usize> {
     let longest = one.chars().count().max(other.chars().count());
     // One letter of a short name, and no more than three of any.
     let allowed = (longest / 5).clamp(1, 3);
-    let far = distance(&one, &other);
+    let far = levenshtein(&one, &other);
     (longest > 2 && far <= allowed).then_some(far)
-}
-
-/// Levenshtein's.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, c) in one.chars().enumerate() {
-        let mut before = i;
-        let mut left = i + 1;
-        for (cell, d) in row.iter_mut().skip(1).zip(&other) {
-            let above = *cell;
-            left = (before + usize::from(c != *d)).min(above + 1).min(left + 1);
-            before = above;
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -49,8 +31,6 @@ mod tests {
 
     #[test]
     fn a_slip_is_a_few_letters_and_another_services_tool_is_none() {
-        let distances = [distance("kitten", "sitting"), distance("", "abc"), distance("same", "same")];
-        assert_eq!(distances, [3, 3, 0]);
         assert_eq!(slip("weather_get_curent", "weather_get_current"), Some(1));
         assert_eq!(slip("Wether", "weather"), Some(1));
         assert_eq!(slip("slack__search", "github__search"), None);

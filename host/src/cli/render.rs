@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use unicode_width::UnicodeWidthStr as _;
+
 use super::screen::{BOLD, DIM, GREEN, RED, Told, YELLOW, careful, no, styled, yes};
 use crate::{
     history::{Moment, is_well, span},
@@ -41,8 +43,7 @@ impl Table {
 
     pub(super) fn print(&self, indent: &str, text: &mut String) {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
-        let width =
-            |at: usize| self.rows.iter().filter_map(|row| row.get(at)).map(|(cell, _)| cell.chars().count()).max();
+        let width = |at: usize| self.rows.iter().filter_map(|row| row.get(at)).map(|(cell, _)| cell.width()).max();
         let widths: Vec<usize> = (0..columns).map(|at| width(at).unwrap_or_default()).collect();
         // A column that is empty in every row takes no room.
         let gap = |width: usize| if width == 0 { 0 } else { width.saturating_add(2) };
@@ -51,7 +52,7 @@ impl Table {
             let filled = row.iter().rposition(|(cell, _)| !cell.is_empty()).map_or(0, |last| last.saturating_add(1));
             for (at, ((cell, style), width)) in row.iter().zip(&widths).enumerate().take(filled) {
                 let last = at.saturating_add(1) == filled;
-                let padding = if last { 0 } else { gap(*width).saturating_sub(cell.chars().count()) };
+                let padding = if last { 0 } else { gap(*width).saturating_sub(cell.width()) };
                 text.push_str(&if style.is_empty() { cell.clone() } else { styled(style, cell) });
                 text.extend(std::iter::repeat_n(' ', padding));
             }

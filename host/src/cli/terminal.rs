@@ -4,6 +4,8 @@
 
 use std::{borrow::Cow, io::IsTerminal, sync::OnceLock};
 
+use unicode_width::UnicodeWidthChar as _;
+
 /// Columns that the last column of a table needs to be worth hanging under.
 const LAST_COLUMN: usize = 24;
 /// Narrower than that, nothing helps.
@@ -189,7 +191,7 @@ fn words(line: &str) -> Vec<Word> {
                 word.blanks = word.blanks.saturating_add(1);
                 continue;
             }
-            _ => word.width = word.width.saturating_add(1),
+            c => word.width = word.width.saturating_add(c.width().unwrap_or_default()),
         }
         word.text.push(c);
     }
@@ -200,6 +202,13 @@ fn words(line: &str) -> Vec<Word> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn letters_that_take_two_columns_count_twice_and_marks_on_letters_not_at_all() {
+        let widths = |text| words(text).iter().map(|word| word.width).collect::<Vec<_>>();
+        assert_eq!(widths("日本 cafe\u{301}"), [4, 4]);
+        assert_eq!(wrapped("日本 日本 日本 日本 日本\n", 20), "日本 日本 日本 日本\n  日本\n");
+    }
 
     #[test]
     fn lines_are_broken_between_words_and_hang_under_their_last_column() {
