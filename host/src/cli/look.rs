@@ -156,7 +156,7 @@ pub(super) async fn services(context: &Context, look: &args::Look) -> Reply {
     match answer {
         Ok(report) => {
             let grounds = if context.verbose > 0 { render::Grounds::Shown } else { render::Grounds::LeftOut };
-            Reply::good(render::services(&report, grounds), &report)
+            Reply::in_format(context.format, || render::services(&report, grounds), &report)
         }
         Err(error) => Reply::failed(shape, error),
     }
@@ -183,7 +183,7 @@ pub(super) async fn tools(context: &Context, tools: &args::Tools) -> Reply {
     };
     match answer {
         Ok(report) if tools.tokens => search::prices(&report),
-        Ok(report) => Reply::good(render::tools(&report), &report),
+        Ok(report) => Reply::in_format(context.format, || render::tools(&report), &report),
         Err(error) => Reply::failed(shape, error),
     }
 }
@@ -204,7 +204,7 @@ async fn one_tool(context: &Context, target: &str, name: &str, auth: &args::Auth
 pub(super) async fn health(context: &Context, health: &args::Health) -> Reply {
     match look_at_all(context, health).await {
         Ok(report) => {
-            let mut reply = Reply::good(render::health(&report), &report);
+            let mut reply = Reply::in_format(context.format, || render::health(&report), &report);
             reply.code = verdict(&report, health.fail_on);
             reply
         }

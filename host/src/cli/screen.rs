@@ -90,6 +90,15 @@ impl Reply {
         Self { text, json: value(json), error: None, code: 0, words: Words::Ours, told: Told::Not }
     }
 
+    /// All is well; made only in the form that is wanted: a list of thousands of tools is large in either.
+    pub(super) fn in_format(format: Format, text: impl FnOnce() -> String, json: &impl Serialize) -> Self {
+        let (text, json) = match format {
+            Format::Text => (text(), serde_json::Value::Null.into()),
+            Format::Json => (String::new(), value(json)),
+        };
+        Self { text, json, error: None, code: 0, words: Words::Ours, told: Told::Not }
+    }
+
     /// As the report says: good without an error, else with the error's exit code.
     pub(super) fn judged(text: String, json: &impl Serialize, error: Option<Error>) -> Self {
         let code = error.as_ref().map_or(0, Error::exit_code);

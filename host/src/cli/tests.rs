@@ -258,7 +258,8 @@ async fn the_demo_gateway_is_added_looked_at_and_called() {
     assert_eq!((failed.code, &failed.json["ok"]), (1, &json!(false)));
     let filtered = command(&file, &["call", "demo", "weather_list_cities"]).await;
     assert!(filtered.code > 0, "a call to a filtered tool is refused");
-    let health = command(&file, &["health"]).await;
+    let health = command(&file, &["health", "--json"]).await;
+    assert!(health.text.is_empty(), "nobody wants it");
     assert_eq!((health.code, &health.json["status"]), (0, &json!("ok")));
     demo.stop().await;
     assert_eq!(command(&file, &["health"]).await.code, 1);

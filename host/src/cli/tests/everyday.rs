@@ -63,7 +63,7 @@ async fn one_tool_is_shown_and_its_example_works() {
     assert_eq!(shown.code, 0, "{:?}", shown.error);
     insta::assert_snapshot!("a tool of the demo", text(&shown.text));
     assert_eq!(shown.json["signature"], "weather_get_forecast(city: string, days?: integer)");
-    let listed = command(&file, &["tools", "demo"]).await;
+    let listed = command(&file, &["tools", "demo", "--json"]).await;
     for tool in listed.json["tools"].as_array().unwrap() {
         let name = tool["name"].as_str().unwrap();
         let shown = command(&file, &["tools", "demo", name]).await;
