@@ -61,8 +61,14 @@ fn main() -> ExitCode {
             }
             build::dist().map(drop)
         }
-        Task::Demo => demo::demo(),
-        Task::Test(options) => test::test(&options),
+        Task::Demo => {
+            build::quick();
+            demo::demo()
+        }
+        Task::Test(options) => {
+            build::quick();
+            test::test(&options)
+        }
         Task::Deny => audit::deny().map(drop),
         Task::Fuzz(options) => build::rust_target()
             .and_then(|()| build::component())
