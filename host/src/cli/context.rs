@@ -17,7 +17,6 @@ use crate::{
     Class, Deadline, Error, Gateway, Result,
     config::{Auth, ConfigFile, GatewayConfig, Method, Template, names_a_secret},
     history::History,
-    report::Kind,
     runtime::{Runtime, Source},
     seen::Seen,
 };
@@ -141,11 +140,11 @@ impl Context {
     }
 
     /// What a look showed is what lists tell of this entry from now on. Of a URL nothing is kept.
-    pub(super) fn saw(&self, gateway: &Gateway, kind: Option<Kind>) {
+    pub(super) fn saw(&self, gateway: &Gateway) {
         let Some(config) = self.file().ok().and_then(|file| file.find(&gateway.config().name).ok()) else { return };
         let tools = if gateway.saw_a_part() { Vec::new() } else { gateway.seen_tools() };
         if let (Ok(folder), false) = (self.memory(), config.name.contains("://")) {
-            Seen::of(kind, &tools).keep(&folder, &config);
+            Seen::of(gateway.seen_kind(), &tools).keep(&folder, &config);
         }
     }
 

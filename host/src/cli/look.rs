@@ -93,7 +93,7 @@ pub(super) async fn test(context: &Context, look: &args::Look) -> Reply {
         steps.tell(&launch_step(launch));
     }
     let mut report = ask(context, &gateway, steps.test(context, &gateway)).await;
-    context.saw(&gateway, report.kind.filter(|_| report.ok));
+    context.saw(&gateway);
     if let Some(launch) = &launch {
         add_launch(context, launch, &mut report);
     }
@@ -148,7 +148,7 @@ pub(super) async fn services(context: &Context, look: &args::Look) -> Reply {
     let answer = match context.asked(&look.target, &look.auth).await {
         Ok(gateway) => {
             let answer = ask_within(context, &gateway, gateway.services()).await.and_then(|answer| answer);
-            context.saw(&gateway, None);
+            context.saw(&gateway);
             answer
         }
         Err(error) => Err(error),
@@ -176,7 +176,7 @@ pub(super) async fn tools(context: &Context, tools: &args::Tools) -> Reply {
     let answer = match context.asked(target, &tools.auth).await {
         Ok(gateway) => {
             let answer = ask_within(context, &gateway, gateway.tools(&narrow)).await.and_then(|answer| answer);
-            context.saw(&gateway, None);
+            context.saw(&gateway);
             answer
         }
         Err(error) => Err(error),
@@ -278,7 +278,7 @@ async fn look_at_all(context: &Context, health: &args::Health) -> Result<Health>
         match context.asked(target, &health.auth).await {
             Ok(gateway) => {
                 let (looker, waiting) = (looker.clone(), context.waiting.on(&gateway.config().name));
-                opened.push((at, gateway.clone()));
+                opened.push(gateway.clone());
                 looks.spawn(async move {
                     let seen = looker.look_whatever_happens(&gateway).await;
                     farewell(&gateway).await;
@@ -308,8 +308,8 @@ async fn look_at_all(context: &Context, health: &args::Health) -> Result<Health>
         let _waiting = context.waiting.on("--on-change");
         alerts.finish().await;
     }
-    for (at, gateway) in &opened {
-        context.saw(gateway, reports.get(*at).and_then(|report| report.as_ref()?.kind));
+    for gateway in &opened {
+        context.saw(gateway);
     }
     tell_missing(&looker);
     tell_notes(looker.history());

@@ -170,6 +170,11 @@ impl Gateway {
         listed.catalog.tools.iter().map(seen).collect()
     }
 
+    /// The product that the last listing is of.
+    pub(crate) fn seen_kind(&self) -> Option<report::Kind> {
+        self.pool.listed().map(|listed| listed.kind)
+    }
+
     /// Whether the last listing is only a part: a page of it could not be read.
     pub(crate) fn saw_a_part(&self) -> bool {
         self.pool.listed().is_some_and(|listed| listed.cut)

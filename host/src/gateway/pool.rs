@@ -32,7 +32,7 @@ use crate::{
     Class, Deadline, Error, Result,
     config::{GatewayConfig, Variables},
     egress::{Egress, Visit},
-    report::Attribution,
+    report::{Attribution, Kind},
     runtime::{Conversation, Events, Failure, Runtime, filter, seconds, types},
     scrub,
 };
@@ -128,6 +128,8 @@ pub(super) struct Listed {
     pub(super) cut: bool,
     /// How its tools stand to what was accepted.
     pub(super) standings: Standings,
+    /// The product that listed it.
+    pub(super) kind: Kind,
 }
 
 impl Listed {
@@ -581,7 +583,8 @@ impl Pool {
         self.identities.learn(&catalog);
         let cut = is_cut(&catalog);
         let (catalog, verdicts, standings) = self.weigh(catalog, verdicts).await.map_err(Failure::Host)?;
-        Ok(Listed { catalog, verdicts, by_name, took, cut, standings })
+        let kind = convert::kind(lent.session.kind);
+        Ok(Listed { catalog, verdicts, by_name, took, cut, standings, kind })
     }
 
     /// While it lists, a component may find that the gateway speaks the other era: then everybody goes on in the new session.

@@ -70,7 +70,7 @@ pub struct LastService {
 pub struct GatewayHistory {
     /// The gateway.
     pub gateway: String,
-    /// Share of looks at which it worked, at least in part; null when nobody looked.
+    /// Share of looks at which it worked, at least in part; null when nobody looked, or when most looks could not say.
     pub uptime: Option<f64>,
     /// From the oldest to the newest, equally long.
     pub bars: Vec<Bar>,
@@ -112,7 +112,9 @@ impl Bar {
     fn uptime(bars: &[Self]) -> Option<f64> {
         let up: u32 = bars.iter().map(|bar| bar.good + bar.part).sum();
         let all: u32 = up + bars.iter().map(|bar| bar.bad).sum::<u32>();
-        (all > 0).then(|| f64::from(up) / f64::from(all))
+        let unknown: u32 = bars.iter().map(|bar| bar.unknown).sum();
+        // A few calls say little of a day that nothing else is known of.
+        (all > 0 && all >= unknown).then(|| f64::from(up) / f64::from(all))
     }
 }
 
@@ -461,4 +463,18 @@ pub fn stretch(text: &str) -> Result<Duration, String> {
         .filter(|seconds| *seconds <= 90 * 86_400)
         .map(Duration::from_secs)
         .ok_or_else(|| format!("{text} is more than 90 days, and nothing is kept longer"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_told_only_when_most_looks_knew_something() {
+        let bar = |good, bad, unknown| Bar { good, bad, unknown, ..Bar::default() };
+        assert_eq!(Bar::uptime(&[bar(3, 1, 0), bar(0, 0, 4)]), Some(0.75));
+        assert_eq!(Bar::uptime(&[bar(1, 0, 0), bar(0, 0, 90)]), None, "100 % of one look in a day");
+        assert_eq!(Bar::uptime(&[bar(0, 0, 5)]), None);
+        assert_eq!(Bar::uptime(&[]), None);
+    }
 }

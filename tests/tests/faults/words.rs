@@ -238,7 +238,6 @@ async fn lists_know_what_was_seen_behind_a_gateway() {
     let tools = run(&home, &["tools", "g", "--json"]).await.json()["total"].as_u64().unwrap();
     let listed = run(&home, &["list"]).await;
     assert!(listed.stdout.contains(&format!("{tools} tools of ")), "{listed:?}");
-    assert_eq!(run(&home, &["health", "g"]).await.code, Some(0));
     let listed = run(&home, &["list", "--json"]).await.json();
     assert_eq!(listed["gateways"][0]["kind"], "generic", "{listed:#}");
     assert!(listed["gateways"][0]["seen"]["services"]["slack"].is_u64(), "{listed:#}");
