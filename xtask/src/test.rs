@@ -44,8 +44,9 @@ pub(crate) fn test(options: &Options) -> Result {
     run(release("test", &component)
         .args(["--workspace", "--no-fail-fast"])
         .env("PFLOW_GATEWAY_BIN", dist.folder.join("pflow-gateway")))?;
-    fuzz::some_seconds(&component)?;
+    let searched = fuzz::some_seconds(&component)?;
     if options.rust_only {
+        say(searched);
         say(advisories);
         return Ok(());
     }
@@ -76,6 +77,7 @@ pub(crate) fn test(options: &Options) -> Result {
 
     conformance::against(&dist.folder.join("pflow-gateway"))?;
     // Once more, in the last line: what was not looked at is not seen among thousands of others.
+    say(searched);
     say(advisories);
     Ok(())
 }

@@ -211,6 +211,10 @@ fn spelled(text: &str) -> String {
 /// An absolute http or https URL that holds no credential. `shown` is what errors may say of it.
 fn parse(text: &str, shown: &str, from: &str) -> Result<Url> {
     let wrong = |why: String| Error::config(why).with_hint(HINT);
+    if text.split(['?', '#']).next().is_some_and(|text| text.contains('\\')) {
+        // Some read it as a slash: what is a host to one is a path with a key to another. So it is not shown either.
+        return Err(wrong(format!("{from} holds a backslash; write /")));
+    }
     let shown = scrub::line(shown, 200);
     let url = Url::parse(text).map_err(|e| wrong(format!("{from} {shown:?} is not a valid URL: {e}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
