@@ -39,7 +39,7 @@ def test_every_command_tells_what_a_filter_leaves_out(program: Program) -> None:
     assert "11 tools of 3 services; its filter keeps 8 of 11 tools" in program("test", "gw")
     assert "1 service left out by its filter" in program("services", "gw")
     assert "8 tools of 11" in program("tools", "gw")
-    assert "3 of excluded services" in program("tools", "gw")
+    assert "3 left out: of excluded services" in program("tools", "gw")
     health = program("health", "gw")
     assert "8 of 11 tools" in health
     assert "slack" not in health
