@@ -105,6 +105,11 @@ class Pflow:
         return {metadata["tool"]: metadata for metadata in found}
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Names the mark of tests that measure what something costs: they run while nothing else does."""
+    config.addinivalue_line("markers", "alone: measures time and memory, so that no other test may run beside it")
+
+
 @pytest.fixture(scope="session")
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder for the whole run."""

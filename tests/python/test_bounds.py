@@ -21,6 +21,8 @@ from conftest import Pflow, needed
 from exact import Exact, tool
 from measured import Launched
 
+pytestmark = pytest.mark.alone
+
 MIB = 1024 * 1024
 # Promised by docs/security.md.
 PEAK = 512 * MIB

@@ -11,6 +11,8 @@ from conftest import FakeGateway, Pflow, needed
 from exact import Exact, tool
 from measured import Launched
 
+pytestmark = pytest.mark.alone
+
 MIB = 1024 * 1024
 
 # What is worst for a parser that makes a tree: three bytes of text for each value. 30 MB of it took 1.5 to 2.1 GiB.

@@ -57,23 +57,27 @@ pub(crate) fn test(options: &Options) -> Result {
     let context_forge = Venv::with("contextforge", &["contextforge"], Version(11))?;
     let fastmcp = Venv::with("fastmcp", &["fastmcp"], Version(10))?;
     let guests = guests(&component)?;
-    run(pflow
-        .python()
-        // A file is one worker's: what it starts once, it starts once.
-        .args(["-m", "pytest", "tests/python", "-ra", "--durations=25"])
-        .args(["--numprocesses", "auto", "--maxprocesses", "4", "--dist", "loadfile"])
-        .env("PFLOW_GATEWAY_BIN", dist.folder.join("pflow-gateway"))
-        .env("PFLOW_GATEWAY_WHEEL", &dist.wheel)
-        .env("PFLOW_BIN", pflow.bin("pflow"))
-        .env("FAKE_GATEWAY_BIN", target().join("release/fake-gateway"))
-        .env("EXAMPLE_COMPONENTS", &guests.folder)
-        .env("COMPOSE_BIN", &guests.compose)
-        .env("CONTEXTFORGE_PYTHON", context_forge.bin("python"))
-        .env("FASTMCP_PYTHON", fastmcp.bin("python"))
-        .env("NODE_CLIENTS", conformance::clients()?)
-        // Pictures for people: here, wherever the build's own folder is.
-        .env("TEST_OUTPUT", root().join("target/ci-output"))
-        .env_remove("PYTHONPATH"))?;
+    let clients = conformance::clients()?;
+    // A file is one worker's: what it starts once, it starts once. What measures time and memory comes after the others, alone.
+    let workers: &[&str] = &["-m", "not alone", "--numprocesses", "auto", "--maxprocesses", "4", "--dist", "loadfile"];
+    for some in [workers, &["-m", "alone"]] {
+        run(pflow
+            .python()
+            .args(["-m", "pytest", "tests/python", "-ra", "--durations=25"])
+            .args(some)
+            .env("PFLOW_GATEWAY_BIN", dist.folder.join("pflow-gateway"))
+            .env("PFLOW_GATEWAY_WHEEL", &dist.wheel)
+            .env("PFLOW_BIN", pflow.bin("pflow"))
+            .env("FAKE_GATEWAY_BIN", target().join("release/fake-gateway"))
+            .env("EXAMPLE_COMPONENTS", &guests.folder)
+            .env("COMPOSE_BIN", &guests.compose)
+            .env("CONTEXTFORGE_PYTHON", context_forge.bin("python"))
+            .env("FASTMCP_PYTHON", fastmcp.bin("python"))
+            .env("NODE_CLIENTS", &clients)
+            // Pictures for people: here, wherever the build's own folder is.
+            .env("TEST_OUTPUT", root().join("target/ci-output"))
+            .env_remove("PYTHONPATH"))?;
+    }
 
     conformance::against(&dist.folder.join("pflow-gateway"))?;
     // Once more, in the last line: what was not looked at is not seen among thousands of others.
