@@ -34,7 +34,10 @@ def page(seen: dict[str, Pair], known: dict[str, str]) -> str:
         for case in cases.of(module):
             name = case.case()
             mark = " ⚠" if name in known else ""
-            lines.append(f"| {name}{mark} | {cell(sentence(case.__doc__ or ''))} | {' | '.join(row(seen[name]))} |")
+            columns = row(seen[name])
+            # What is said may depend on how soon a peer gives up.
+            columns[-1] = getattr(case, "page_says", columns[-1])
+            lines.append(f"| {name}{mark} | {cell(sentence(case.__doc__ or ''))} | {' | '.join(columns)} |")
         lines.append("")
     return "\n".join(lines)
 

@@ -106,8 +106,8 @@ class Pflow:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Names the mark of tests that measure what something costs: they run while nothing else does."""
-    config.addinivalue_line("markers", "alone: measures time and memory, so that no other test may run beside it")
+    """Names the mark of tests beside which no other may run."""
+    config.addinivalue_line("markers", "alone: measures time and memory, or has no room in the folders of workers; runs after the others")
 
 
 @pytest.fixture(scope="session")

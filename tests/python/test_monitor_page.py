@@ -19,6 +19,9 @@ from conftest import FakeGateway
 from gateway import Gateway
 from processes import Program
 
+# A browser's socket has no room for the longer paths of several workers.
+pytestmark = pytest.mark.alone
+
 PHONE, DESK = 390, 1280
 
 CONTRAST = """

@@ -954,6 +954,8 @@ class TlsToPlainPort(Peer):
     """`https://` of a port that speaks plain HTTP."""
 
     says = ("http://",)
+    # It answers something else, or waits for the end of a line that never comes.
+    page_says = "TLS with https://HOST failed, or is not completed in time → if the port speaks plain HTTP, write http://HOST"
 
     @property
     def url(self) -> str:
