@@ -3,6 +3,7 @@
 //! connection after its answer, without saying so: whatever was written into it by then is lost, and nobody can say whether it was read.
 
 use std::{
+    collections::HashMap,
     io,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -27,18 +28,34 @@ pub(super) struct Habit(Mutex<Seen>);
 struct Seen {
     /// The longest that one lay idle and answered again.
     kept: Option<Duration>,
-    /// When something last came.
-    came: Option<Instant>,
+    /// When something last came on each that is open, by its number. Nobody knows which of them the pool will take.
+    open: HashMap<u64, Instant>,
+    /// Connections that were made.
+    made: u64,
     /// When one was closed at once after an answer, or had ended when it was used again.
     lost: Option<Instant>,
 }
 
 impl Habit {
-    /// Something came, on a connection that had lain idle so long before; `None`: on a new one, or more of the same answer.
-    fn came(&self, idle: Option<Duration>) {
+    /// A connection is made; gives its number.
+    fn opened(&self) -> u64 {
         let mut seen = self.seen();
-        seen.came = Some(Instant::now());
+        let number = seen.made;
+        seen.made = number.saturating_add(1);
+        seen.open.insert(number, Instant::now());
+        number
+    }
+
+    /// Something came on it, which had lain idle so long before; `None`: it is new, or this is more of the same answer.
+    fn came(&self, number: u64, idle: Option<Duration>) {
+        let mut seen = self.seen();
+        seen.open.insert(number, Instant::now());
         seen.kept = seen.kept.max(idle);
+    }
+
+    /// It has ended, or nobody has it any more.
+    fn ended(&self, number: u64) {
+        self.seen().open.remove(&number);
     }
 
     /// A connection had ended when it was used again.
@@ -46,12 +63,11 @@ impl Habit {
         self.seen().lost = Some(Instant::now());
     }
 
-    /// Whether a connection that lies idle since the last answer can be trusted.
+    /// Whether a connection that was used before can be trusted, whichever it is.
     pub(super) fn keeps(&self) -> bool {
         let seen = self.seen();
-        let idle = seen.came.map_or(Duration::MAX, |at| at.elapsed());
-        seen.kept.is_some_and(|kept| idle <= kept.saturating_add(MOMENT))
-            && seen.lost.is_none_or(|at| at.elapsed() > REMEMBERED)
+        let trusted = |kept: Duration| seen.open.values().all(|came| came.elapsed() <= kept.saturating_add(MOMENT));
+        seen.kept.is_some_and(trusted) && seen.lost.is_none_or(|at| at.elapsed() > REMEMBERED)
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -67,19 +83,24 @@ pub(super) struct Watched<S> {
 
 impl<S> Watched<S> {
     pub(super) fn new(stream: S, habit: &Arc<Habit>) -> Self {
-        Self { stream, end: End { habit: Arc::clone(habit), last: None, idle: None } }
+        Self { stream, end: End::of(habit) }
     }
 }
 
 /// When the last bytes came, and whom that and the end are told to.
 struct End {
     habit: Arc<Habit>,
+    number: u64,
     last: Option<Instant>,
     /// How long it had lain idle when the request that waits for its answer was written.
     idle: Option<Duration>,
 }
 
 impl End {
+    fn of(habit: &Arc<Habit>) -> Self {
+        Self { habit: Arc::clone(habit), number: habit.opened(), last: None, idle: None }
+    }
+
     /// A request, or a part of one, is written.
     fn write(&mut self) {
         if self.idle.is_none() {
@@ -91,10 +112,19 @@ impl End {
     fn read(&mut self, bytes: usize) {
         if bytes > 0 {
             self.last = Some(Instant::now());
-            self.habit.came(self.idle.take());
-        } else if self.last.take().is_some_and(|last| last.elapsed() < AT_ONCE) {
+            self.habit.came(self.number, self.idle.take());
+            return;
+        }
+        self.habit.ended(self.number);
+        if self.last.take().is_some_and(|last| last.elapsed() < AT_ONCE) {
             self.habit.lost();
         }
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.habit.ended(self.number);
     }
 }
 
@@ -103,9 +133,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let this = self.get_mut();
         let before = into.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, into);
-        // One that breaks was not closed.
-        if matches!(read, Poll::Ready(Ok(()))) {
-            this.end.read(into.filled().len().saturating_sub(before));
+        match &read {
+            Poll::Ready(Ok(())) => this.end.read(into.filled().len().saturating_sub(before)),
+            // So TLS sees a peer that closes without a word.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => this.end.read(0),
+            // One that breaks was not closed.
+            Poll::Ready(Err(_)) | Poll::Pending => {}
         }
         read
     }
@@ -151,16 +184,29 @@ mod tests {
         Instant::now().checked_sub(duration)
     }
 
+    /// A peer one of whose connections was seen to last so long; and another, on which something came so long ago.
+    fn habit(idle: Duration) -> (Arc<Habit>, End) {
+        let habit = Arc::<Habit>::default();
+        let end = End::of(&habit);
+        habit.came(end.number, KEPT);
+        habit.seen().open.extend(ago(idle).map(|came| (end.number, came)));
+        (habit, end)
+    }
+
     #[test]
     fn trust_comes_with_an_answer_on_a_used_connection_and_goes_with_one_that_had_ended() {
-        let habit = Habit::default();
+        let habit = Arc::<Habit>::default();
         assert!(!habit.keeps(), "nothing is known of it");
-        habit.came(None);
-        assert!(!habit.keeps(), "it answered on new ones only");
-        habit.came(KEPT);
+        let mut end = End::of(&habit);
+        end.write();
+        end.read(17);
+        assert!(!habit.keeps(), "it answered on a new one only");
+        end.write();
+        end.read(17);
         assert!(habit.keeps());
         habit.lost();
-        habit.came(KEPT);
+        end.write();
+        end.read(17);
         assert!(!habit.keeps(), "a minute has not passed");
         habit.seen().lost = ago(REMEMBERED * 2);
         assert!(habit.keeps());
@@ -168,21 +214,32 @@ mod tests {
 
     #[test]
     fn a_connection_is_trusted_for_as_long_as_one_was_seen_to_last() {
-        let habit = Habit::default();
-        habit.came(KEPT);
-        habit.seen().came = ago(Duration::from_secs(4));
-        assert!(habit.keeps());
-        habit.seen().came = ago(Duration::from_secs(6));
+        let (fresh, _end) = habit(Duration::from_secs(4));
+        assert!(fresh.keeps());
+        let (habit, mut end) = habit(Duration::from_secs(6));
         assert!(!habit.keeps(), "the peer may close it just now");
-        habit.came(Some(Duration::from_secs(1)));
-        habit.seen().came = ago(Duration::from_secs(4));
+        end.read(17);
+        assert!(habit.keeps());
+        habit.came(end.number, Some(Duration::from_secs(1)));
+        habit.seen().open.extend(ago(Duration::from_secs(4)).map(|came| (end.number, came)));
         assert!(habit.keeps(), "the longest counts");
     }
 
     #[test]
+    fn what_comes_on_one_connection_says_nothing_of_another_that_lies_idle() {
+        let (habit, idle) = habit(Duration::from_secs(6));
+        let mut stream = End::of(&habit);
+        stream.write();
+        stream.read(17);
+        assert!(!habit.keeps(), "the pool may take the other one");
+        drop(idle);
+        assert!(habit.keeps(), "it is gone");
+    }
+
+    #[test]
     fn what_counts_is_how_long_a_connection_lay_idle_before_the_request_that_it_answered() {
-        let habit = Arc::new(Habit::default());
-        let mut end = End { habit: Arc::clone(&habit), last: None, idle: None };
+        let habit = Arc::<Habit>::default();
+        let mut end = End::of(&habit);
         end.write();
         end.read(17);
         assert_eq!(habit.seen().kept, None, "a new one");
@@ -199,17 +256,18 @@ mod tests {
 
     #[test]
     fn who_closes_at_once_is_not_trusted_any_more_and_who_closes_later_is() {
-        let habit = Arc::new(Habit::default());
-        habit.came(KEPT);
-        let end = |last: Option<Instant>| End { habit: Arc::clone(&habit), last, idle: None }.read(0);
-        end(None);
-        end(ago(AT_ONCE));
+        let (habit, _other) = habit(Duration::ZERO);
+        for last in [None, ago(AT_ONCE)] {
+            let mut end = End::of(&habit);
+            end.last = last;
+            end.read(0);
+        }
         assert!(habit.keeps());
-        let mut end = End { habit: Arc::clone(&habit), last: None, idle: None };
+        let mut end = End::of(&habit);
         end.read(17);
         end.read(0);
         assert!(!habit.keeps());
-        habit.came(KEPT);
+        habit.came(0, KEPT);
         assert!(!habit.keeps(), "that it does once is enough for a minute");
     }
 }

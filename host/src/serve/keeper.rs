@@ -2,7 +2,10 @@
 //! Takes lists, and writes them while nobody waits for it; gives the last one. Never writes an older list over a newer one, and keeps no more
 //! than two of them in memory.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use tokio::{sync::watch, task::spawn_blocking};
 
@@ -59,8 +62,11 @@ impl Inner {
                 };
                 tools
             };
-            if let Err(error) = self.snapshots.store(&tools) {
-                tracing::warn!(%error, "the snapshot could not be written");
+            // Whoever waits for the end of writing must not wait for one that panicked.
+            match catch_unwind(AssertUnwindSafe(|| self.snapshots.store(&tools))) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "the snapshot could not be written"),
+                Err(_) => tracing::error!("writing the snapshot failed: this is a bug of pflow-gateway"),
             }
         }
     }
