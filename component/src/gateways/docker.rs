@@ -43,7 +43,7 @@ pub(super) fn recognise(seen: &Seen<'_>) -> Option<String> {
 
 /// `calling "tools/call": …` is a service's own error, whatever it says there, unless the gateway could not send it.
 fn is_of_the_service(text: &str) -> bool {
-    text.strip_prefix("calling \"tools/call\": ").is_some_and(|rest| !rest.starts_with("sending \""))
+    text.strip_prefix("calling \"tools/call\": ").is_some_and(|rest| !rest.starts_with("sending \"tools/call\": "))
 }
 
 /// What the gateway's own words come to. Most are said before anything was sent.
@@ -102,8 +102,10 @@ impl Product for Docker {
         if text.ends_with("EOF") {
             return Some(Judgement::Service(Status::UpstreamError, Delivery::MaybeDelivered));
         }
-        // Here 0 is any error of Go, and never says that the arguments are wrong. Errors of services keep their own codes.
-        (fault.code == 0).then(|| {
+        // Here 0 is any error of Go, and never says that the arguments are wrong. Errors of services keep their own codes; but a session that
+        // a service misses is not the one with the gateway.
+        let its_session = is_of_the_service(text) && verdicts::is_session_text(text);
+        (fault.code == 0 || its_session).then(|| {
             let status = verdicts::words(text).unwrap_or(Status::UpstreamError);
             Judgement::Service(status, Delivery::MaybeDelivered)
         })

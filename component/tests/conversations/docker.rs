@@ -352,6 +352,8 @@ fn what_a_service_says_in_the_gateways_words_is_not_believed() {
         "failed to connect (session ID: 5741): session not found",
         "dial tcp 10.0.0.7:5432: connect: connection refused",
         "the client is closing",
+        "sending \"report.pdf\": dial tcp 10.0.0.7:25: connect: connection refused",
+        "this is invalid during session initialization",
     ] {
         for code in [0, -32_603] {
             let mut docker = Docker::with(Backend::Well);
@@ -360,7 +362,7 @@ fn what_a_service_says_in_the_gateways_words_is_not_believed() {
             let delivery = match &error {
                 Error::Upstream(failure) => failure.delivery,
                 Error::SessionLost(loss) => loss.delivery,
-                Error::Rejected(_) => Delivery::MaybeDelivered,
+                Error::Rejected(rejected) => rejected.delivery,
                 other => panic!("{words}: {other:?}"),
             };
             assert_eq!(delivery, Delivery::MaybeDelivered, "{words}: {error:?}");

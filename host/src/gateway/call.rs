@@ -132,7 +132,7 @@ pub(super) async fn call(
     } else if listed.tool(&name).is_none() {
         if says_unknown(&answered, &name) || is_told_unknown(&answered, &name) {
             let error = denied(pool, &listed, &name).await;
-            answered = Err(Unanswered { error, rejected: true });
+            answered = Err(Unanswered { error, rejected: true, says_unknown: true });
         }
     } else if says_unknown(&answered, &name)
         && let Ok(now) = pool.list_once(by).await
@@ -140,7 +140,7 @@ pub(super) async fn call(
     {
         // Gone while it was not looked at: in the words of who looks.
         let error = unknown(pool, &now, &name).await;
-        answered = Err(Unanswered { error, rejected: true });
+        answered = Err(Unanswered { error, rejected: true, says_unknown: true });
     }
     report.service = listed.tool(&name).and_then(|(tool, _)| tool.provenance.service.clone());
     report.tool = name;
@@ -229,6 +229,8 @@ struct Unanswered {
     error: Error,
     /// The gateway says that the request was wrong, and no service saw it.
     rejected: bool,
+    /// It says so of the tool. Nothing ran, so that it need not name it.
+    says_unknown: bool,
 }
 
 /// Whether the gateway may not know the name any more. The catalogue says for certain; this is only whether to read it.
@@ -250,8 +252,7 @@ fn says_unknown(answered: &Result<calls::Outcome, Unanswered>, tool: &str) -> bo
             let failure = outcome.failure.as_ref().filter(|failure| failure.service.is_none());
             failure.is_some_and(|failure| names(&failure.message, tool) && tells_of_no_tool(&failure.message))
         }
-        // Nothing ran: it need not name it.
-        Err(unanswered) => unanswered.rejected && tells_of_no_tool(&unanswered.error.message),
+        Err(unanswered) => unanswered.says_unknown,
     }
 }
 
@@ -262,22 +263,31 @@ fn is_told_unknown(answered: &Result<calls::Outcome, Unanswered>, tool: &str) ->
     if let Some([Some(content)]) = outcome.failed.then(|| pick(&outcome.result, ["content"])).flatten() {
         elements(content, &mut |block| {
             let text = pick(block.get(), ["text"]).and_then(|[text]| text).and_then(unquote);
-            told |= text.is_some_and(|text| names(&text, tool) && tells_of_no_tool(&text));
+            told |= text.is_some_and(|text| names(&text, tool) && says_no_such_tool(&text));
         });
     }
     told
 }
 
-/// Whether a text is about this tool. A tool that ran may say of something else that it was not found.
+/// Whether a text is about this tool: it has the name as a word. A tool that ran may say of something else that it was not found.
 fn names(text: &str, tool: &str) -> bool {
-    text.to_ascii_lowercase().contains(&tool.to_ascii_lowercase())
+    let (text, tool) = (text.to_ascii_lowercase(), tool.to_ascii_lowercase());
+    let of_a_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    let parts: Vec<&str> = text.split(tool.as_str()).collect();
+    parts
+        .windows(2)
+        .any(|two| matches!(two, [before, after] if !before.ends_with(of_a_name) && !after.starts_with(of_a_name)))
+}
+
+fn says_no_such_tool(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["unknown tool", "tool not found", "no such tool", "no tool named"].iter().any(|words| text.contains(words))
 }
 
 fn tells_of_no_tool(text: &str) -> bool {
     // Go's SDK begins every failure with the method's name.
     let text = text.to_ascii_lowercase().replace("tools/call", "");
-    ["unknown tool", "tool not found", "no such tool", "no tool named"].iter().any(|words| text.contains(words))
-        || (text.contains("tool") && text.contains("not found"))
+    says_no_such_tool(&text) || (text.contains("tool") && text.contains("not found"))
 }
 
 /// The tool that this name meant, in a catalogue that was just read and does not have the name any more.
@@ -448,15 +458,23 @@ async fn answer(
         }
         let safe = now == Delivery::No || marked.repeatable();
         // One about the result comes after the tool ran.
-        let rejected = delivery == Delivery::No
-            && matches!(&failure, Failure::Gateway(types::Error::Rejected(error), _) if error.code == INVALID_PARAMS);
+        let refusal = match &failure {
+            Failure::Gateway(types::Error::Rejected(error), _)
+                if delivery == Delivery::No && error.code == INVALID_PARAMS =>
+            {
+                Some(error)
+            }
+            _ => None,
+        };
+        let (rejected, says_unknown) =
+            (refusal.is_some(), refusal.is_some_and(|error| tells_of_no_tool(&error.message)));
         // A new session is good for the next call even when this one must not be repeated.
         let replaced = lent.as_ref().is_some_and(|lent| pool.put_out(lent.component, &failure));
         let recovered =
             if replaced { recovery.other_component() } else { recovery.recover(pool, &failure, lent).await };
         if !(recovered && safe) {
             let error = delivery::told_of_call(recovery.explain(pool, failure), tool, delivery, marked);
-            return Err(Unanswered { error, rejected });
+            return Err(Unanswered { error, rejected, says_unknown });
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -67,12 +67,17 @@ struct Compared {
     more: usize,
 }
 
+/// That it could not be written is told once: it is tried with every listing.
+static TOLD_OF_WRITING: AtomicBool = AtomicBool::new(false);
+
 enum Reference {
     /// Nothing was accepted before: this listing is, if it is complete.
     Nothing,
     Known(Arc<Accepted>),
     /// It cannot be read.
     Broken(String),
+    /// Nothing was accepted, and nothing can be written down.
+    NotKept(String),
 }
 
 impl AcceptedTools {
@@ -85,11 +90,7 @@ impl AcceptedTools {
     fn read(&self, store: &Store) -> (Option<Stamp>, Reference) {
         let stamp = match store.stamp() {
             Ok(Some(stamp)) => stamp,
-            // Where nothing can be kept, nothing that changes would ever be held.
-            Ok(None) if self.changes == Changes::Hold => {
-                return (None, store.can_keep().map_or_else(Reference::Broken, |()| Reference::Nothing));
-            }
-            Ok(None) => return (None, Reference::Nothing),
+            Ok(None) => return (None, self.nothing(store)),
             Err(error) => return (None, Reference::Broken(error.to_string())),
         };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -104,8 +105,17 @@ impl AcceptedTools {
                 *known = Some((stamp.clone(), Arc::clone(&accepted)));
                 (Some(stamp), Reference::Known(accepted))
             }
-            Ok(None) => (Some(stamp), Reference::Nothing),
+            Ok(None) => (Some(stamp), self.nothing(store)),
             Err(error) => (Some(stamp), Reference::Broken(error.to_string())),
+        }
+    }
+
+    /// Nothing was accepted. Where nothing can be kept, nothing that changes would ever be held.
+    fn nothing(&self, store: &Store) -> Reference {
+        if self.changes == Changes::Hold {
+            store.can_keep().map_or_else(Reference::NotKept, |()| Reference::Nothing)
+        } else {
+            Reference::Nothing
         }
     }
 
@@ -185,7 +195,9 @@ fn keep_these(
         }
         Ok(Kept::Compared) => true,
         Err(error) => {
-            tracing::warn!("what was accepted of {gateway} could not be written: {error}");
+            if !TOLD_OF_WRITING.swap(true, Ordering::Relaxed) {
+                tracing::warn!("what was accepted of {gateway} could not be written: {error}");
+            }
             false
         }
     }
@@ -214,8 +226,9 @@ impl AcceptedTools {
         let (stamp, accepted) = self.read(store);
         let (mut places, mut tools, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
         for (at, (tool, left)) in catalog.tools.iter().zip(verdicts).enumerate() {
-            // Of two with one name nobody ever sees the second one.
-            if left.is_some() || !seen.insert(tool.name.as_str()) {
+            // Of two with one name nobody ever sees the second one, whatever becomes of the first.
+            let first = seen.insert(tool.name.as_str());
+            if left.is_some() || !first {
                 continue;
             }
             let listing = listing(tool);
@@ -226,7 +239,7 @@ impl AcceptedTools {
         let found: Vec<Comparison> = match &accepted {
             Reference::Known(accepted) => store.compare(accepted, &tools),
             Reference::Nothing => compared_with_nothing(&tools, Standing::Same),
-            Reference::Broken(_) => compared_with_nothing(&tools, Standing::New),
+            Reference::Broken(_) | Reference::NotKept(_) => compared_with_nothing(&tools, Standing::New),
         };
         let mut all = vec![None; catalog.tools.len()];
         for (at, comparison) in places.iter().zip(&found) {
@@ -379,6 +392,14 @@ impl Listed {
                 .with_hint(format!("look at its tools, then accept them: pflow-gateway snapshot accept {gateway}")),
             );
         }
+        if let Reference::NotKept(why) = &compared.accepted {
+            return Some(
+                Error::config(format!(
+                    "{gateway} holds {shown}: what is accepted cannot be written down ({why}), so that no change would be noticed; nothing was sent"
+                ))
+                .with_hint("make pflow's folder one that you can write to, or take \"changes\": \"hold\" out of the entry"),
+            );
+        }
         let tool = self.catalog.tools.get(at)?;
         let look =
             format!("look at it with `pflow-gateway snapshot diff {gateway} {shown}`, then accept it with `{accept}`");
@@ -453,6 +474,9 @@ impl Listed {
             Reference::Broken(why) => vec![format!(
                 "what was accepted of the tools of {gateway} cannot be read ({why}): all of them are held; look at them, then `snapshot accept {gateway}`"
             )],
+            Reference::NotKept(why) => {
+                vec![format!("what is accepted of {gateway} cannot be written down ({why}): all of its tools are held")]
+            }
             Reference::Known(_) => {
                 let waiting = compared.waiting(&self.catalog);
                 if waiting.is_empty() {

@@ -20,9 +20,11 @@ const PATIENCE: Duration = Duration::from_millis(700);
 /// path are not asked.
 pub(super) async fn told(pool: &Pool, error: Error) -> Error {
     let connected = |egress: &Egress| {
-        egress.last_connection().and_then(|seen| seen.connect).is_some_and(|step| step.outcome.is_ok())
+        egress.last_connection().is_some_and(|seen| seen.connect.is_some() && seen.failure().is_none())
     };
-    if error.class != Class::Timeout || !pool.egress.get().is_some_and(connected) {
+    // A status is an answer, if only that of a proxy in between.
+    let answered = error.message.contains("HTTP 5") || error.message.contains("HTTP 408");
+    if error.class != Class::Timeout || answered || !pool.egress.get().is_some_and(connected) {
         return error;
     }
     let docker = match pool.config().kind {

@@ -114,11 +114,15 @@ pub(super) fn kept(pool: &Pool, listed: &Listed, verdicts: &[Option<filter::Reas
     for ((at, tool), _) in kept {
         // A call means the first of a name; where changes are held, nobody compared the others.
         let first = listed.by_name.get(&tool.name) == Some(&at);
-        let compared = first || pool.config().changes != Changes::Hold;
-        match compared.then(|| listed.standings.shown(at, tool)).flatten() {
-            Some(tool) => tools.push(tool),
-            None => *filtered_because.entry("not_accepted".to_owned()).or_insert(0) += 1,
-        }
+        let why = if !first && pool.config().changes == Changes::Hold {
+            "same_name"
+        } else if let Some(tool) = listed.standings.shown(at, tool) {
+            tools.push(tool);
+            continue;
+        } else {
+            "not_accepted"
+        };
+        *filtered_because.entry(why.to_owned()).or_insert(0) += 1;
     }
     report::Tools {
         gateway: pool.config().name.clone(),

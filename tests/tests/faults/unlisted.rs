@@ -50,7 +50,7 @@ impl Shrunk {
             ("tools/call", "notes__denied") => rpc::failed("Unknown tool: notes__denied"),
             ("tools/call", "notes__searched") => {
                 self.runs.fetch_add(1, Ordering::Relaxed);
-                rpc::failed("created 3 issues; the tool chain \"rust-1.99\" was not found")
+                rpc::failed("created 3 issues for notes__searched; the tool chain \"rust-1.99\" was not found")
             }
             ("tools/call", name) => {
                 self.runs.fetch_add(1, Ordering::Relaxed);
