@@ -3,7 +3,7 @@
 //! copies of a catalogue, never leaves half a file, never forgets what was accepted because a tool is gone.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     fs::File,
     io::{self, BufRead as _, BufReader, Read as _, Seek as _, Write},
     path::{Path, PathBuf},
@@ -471,23 +471,23 @@ impl Store {
             })
             .take(TOOLS)
             .collect();
-        let before = Lines::open(&self.pending).ok().flatten();
-        let before = before.and_then(|mut lines| lines.header::<PendingHeader>().ok());
-        let before = before.filter(|before| before.made_for == self.made_for && before.format == FORMAT);
-        let gone: Vec<String> = if complete == Complete::Yes {
-            let mut here = vec![false; accepted.tools.len()];
-            for at in found.iter().filter_map(|found| found.with) {
-                here.get_mut(at).into_iter().for_each(|here| *here = true);
-            }
-            let all = accepted.tools.iter().zip(&here).filter(|(_, here)| !**here);
-            all.map(|(known, _)| known.name.clone()).collect()
-        } else if pending.is_empty() {
-            // What a part of a list does not have may stand in the rest.
-            return Ok(());
-        } else {
-            before.as_ref().map(|before| before.gone.clone()).unwrap_or_default()
-        };
-        if pending.is_empty() && gone.is_empty() {
+        let mut here = vec![false; accepted.tools.len()];
+        for at in found.iter().filter_map(|found| found.with) {
+            here.get_mut(at).into_iter().for_each(|here| *here = true);
+        }
+        let all = accepted.tools.iter().zip(&here).filter(|(_, here)| !**here);
+        let mut gone: Vec<String> = all.map(|(known, _)| known.name.clone()).collect();
+        let before = self.pending_lines().ok().flatten();
+        let mut carried = Vec::new();
+        if complete == Complete::No {
+            // What a part of a list does not have may stand in the rest: of that it is as it was before.
+            let was: HashSet<&str> = before.iter().flat_map(|(before, _)| &before.gone).map(String::as_str).collect();
+            gone.retain(|name| was.contains(name.as_str()));
+            let listed: HashSet<&str> = tools.iter().map(|(tool, _)| tool.name).collect();
+            carried = carried_over(self.pending_lines()?, &listed)?;
+        }
+        let before = before.map(|(before, _)| before.of);
+        if pending.is_empty() && gone.is_empty() && carried.is_empty() {
             return remove(&self.pending);
         }
         let mut hash = Sha256::new();
@@ -497,8 +497,11 @@ impl Store {
         for name in &gone {
             hash.update(format!("{name:?}\n"));
         }
+        for line in &carried {
+            hash.update(line);
+        }
         let of = Digest(hash.finalize().into());
-        if before.is_some_and(|before| before.of == of) {
+        if before == Some(of) {
             return Ok(());
         }
         let header = PendingHeader { format: FORMAT, made_for: self.made_for.clone(), at: now(), of, gone };
@@ -511,7 +514,7 @@ impl Store {
                 let tool = line(tool, *digest, Vec::new(), text.as_deref());
                 write_line(out, &PendingLine { standing: found.standing, was, tool })?;
             }
-            Ok(())
+            carried.iter().try_for_each(|line| writeln!(out, "{line}"))
         })
     }
 
@@ -703,6 +706,19 @@ impl Lines {
         self.place = place;
         Ok(())
     }
+}
+
+/// The lines that wait, but for those of tools that are listed.
+fn carried_over(before: Option<(PendingHeader, Lines)>, listed: &HashSet<&str>) -> io::Result<Vec<String>> {
+    let mut carried = Vec::new();
+    let Some((_, mut lines)) = before else { return Ok(carried) };
+    while let Some(text) = lines.next()? {
+        let line: PendingLine<'_> = parsed(text)?;
+        if !listed.contains(line.tool.name.as_str()) {
+            carried.push(text.trim_end().to_owned());
+        }
+    }
+    Ok(carried)
 }
 
 fn parsed<'a, T: Deserialize<'a>>(text: &'a str) -> io::Result<T> {
@@ -930,6 +946,11 @@ mod tests {
         part(&[("a", "evil")]);
         assert_eq!(pending(&store), [("a".to_owned(), Standing::Changed, Some("A".to_owned()))]);
         assert_eq!(store.review().unwrap().unwrap().gone, ["c"]);
+        // What waits goes on waiting when the part that is read has other tools; what is back is not gone.
+        part(&[("b", "evil"), ("c", "C")]);
+        let waits: Vec<_> = pending(&store).into_iter().map(|(name, ..)| name).collect();
+        assert_eq!(waits, ["a", "b"]);
+        assert!(store.review().unwrap().unwrap().gone.is_empty());
     }
 
     #[test]

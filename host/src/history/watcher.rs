@@ -104,6 +104,15 @@ impl Watcher {
                 None => self.load(&transaction, gateway)?,
             };
             let (after, mut news) = self.news(&before, health, now);
+            if unsaved {
+                // What ended meanwhile is known to nobody any more.
+                for table in ["told", "changed"] {
+                    transaction.execute(
+                        &format!("DELETE FROM {table} WHERE watcher = ?1 AND gateway = ?2"),
+                        params![self.name, gateway],
+                    )?;
+                }
+            }
             for service in before.keys().filter(|service| !after.contains_key(*service)) {
                 transaction.execute(
                     "DELETE FROM told WHERE watcher = ?1 AND gateway = ?2 AND service = ?3",
