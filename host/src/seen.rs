@@ -4,17 +4,20 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::{config::GatewayConfig, files, gateway::SeenTool, report::Kind};
+use crate::{config::GatewayConfig, files, gateway::SeenTool, report::Kind, scrub};
 
 /// Gateways to remember; beyond that, nothing new is kept.
 const MOST: usize = 500;
 /// Services of one gateway to remember.
 const SERVICES: usize = 200;
+/// Characters of a service's name.
+const NAME: usize = 100;
 /// The file is read no further, in bytes: it is ours, and others could have written it.
 const LARGEST: u64 = 4 * 1024 * 1024;
 
@@ -41,48 +44,50 @@ impl Seen {
     /// What was seen of this entry, if it was.
     #[must_use]
     pub fn last(pflow_folder: &Path, config: &GatewayConfig) -> Option<Self> {
-        let kept = read(&file(pflow_folder)).remove(&config.name)?;
+        let kept = read(&file(pflow_folder)).ok()?.remove(&config.name)?;
         (kept.made_for == config.identity()).then_some(kept.seen)
     }
 
-    /// As the last listing shows it; what that does not show stays unsaid.
-    pub(crate) fn of(kind: Option<Kind>, tools: &[SeenTool]) -> Self {
+    /// As the last listing shows it. Without tools nothing is known of them; an empty list is none.
+    pub(crate) fn of(kind: Option<Kind>, tools: Option<&[SeenTool]>) -> Self {
         let mut services: BTreeMap<String, usize> = BTreeMap::new();
-        for service in tools.iter().filter_map(|tool| tool.service.as_ref()) {
-            if services.len() < SERVICES || services.contains_key(service) {
-                let count = services.entry(service.clone()).or_default();
+        for service in tools.unwrap_or_default().iter().filter_map(|tool| tool.service.as_ref()) {
+            let service = scrub::line(service, NAME);
+            if services.len() < SERVICES || services.contains_key(&service) {
+                let count = services.entry(service).or_default();
                 *count = count.saturating_add(1);
             }
         }
-        Self { kind, tools: (!tools.is_empty()).then_some(tools.len()), services }
+        Self { kind, tools: tools.map(<[SeenTool]>::len), services }
     }
 
-    /// Keeps it for this entry; a product that was detected before stays when this look did not detect one. A folder that cannot be
-    /// written to is no error. Of two who write at once, one is forgotten.
-    pub(crate) fn keep(mut self, pflow_folder: &Path, config: &GatewayConfig) {
-        let (file, made_for) = (file(pflow_folder), config.identity());
-        let mut all = read(&file);
-        let before = all.remove(&config.name).filter(|before| before.made_for == made_for).map(|before| before.seen);
-        if let Some(before) = &before {
-            self.kind = self.kind.or(before.kind);
-            if self.tools.is_none() {
-                (self.tools, self.services) = (before.tools, before.services.clone());
+    /// Keeps it for these entries; a product that was detected before stays when this look did not detect one. A folder that cannot be
+    /// written to is no error.
+    pub(crate) fn keep(&self, pflow_folder: &Path, entries: &[GatewayConfig]) {
+        change(pflow_folder, |all| {
+            let mut changed = false;
+            for config in entries {
+                let (mut seen, made_for) = (self.clone(), config.identity());
+                let before = all.get(&config.name).filter(|before| before.made_for == made_for);
+                if let Some(Kept { seen: before, .. }) = before {
+                    seen.kind = seen.kind.or(before.kind);
+                    if seen.tools.is_none() {
+                        (seen.tools, seen.services) = (before.tools, before.services.clone());
+                    }
+                }
+                let same = before.is_some_and(|before| before.seen == seen);
+                if !same && seen != Self::default() && (all.len() < MOST || all.contains_key(&config.name)) {
+                    all.insert(config.name.clone(), Kept { made_for, seen });
+                    changed = true;
+                }
             }
-        }
-        if before.as_ref() == Some(&self) || self == Self::default() || all.len() >= MOST {
-            return;
-        }
-        all.insert(config.name.clone(), Kept { made_for, seen: self });
-        write(&file, &all);
+            changed
+        });
     }
 
     /// Keeps nothing of this entry any more.
     pub(crate) fn forget(pflow_folder: &Path, name: &str) {
-        let file = file(pflow_folder);
-        let mut all = read(&file);
-        if all.remove(name).is_some() {
-            write(&file, &all);
-        }
+        change(pflow_folder, |all| all.remove(name).is_some());
     }
 }
 
@@ -90,17 +95,36 @@ fn file(pflow_folder: &Path) -> PathBuf {
     pflow_folder.join("gateway").join("seen.json")
 }
 
-fn read(file: &Path) -> BTreeMap<String, Kept> {
-    files::regular(file, LARGEST).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+/// Nothing is kept yet, or it cannot be understood: both begin anew.
+fn read(file: &Path) -> io::Result<BTreeMap<String, Kept>> {
+    match files::regular(file, LARGEST) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+        Err(error) => Err(error),
+    }
 }
 
-fn write(file: &Path, all: &BTreeMap<String, Kept>) {
+/// Changes the file, if `change` says that it did. Two who do so at once wait for each other.
+fn change(pflow_folder: &Path, change: impl FnOnce(&mut BTreeMap<String, Kept>) -> bool) {
     // pflow's folder is pflow's to make.
-    let Some(folder) = file.parent().filter(|folder| folder.parent().is_some_and(Path::is_dir)) else { return };
-    let written = files::private_folder(folder)
-        .and_then(|()| serde_json::to_vec(all).map_err(Into::into))
-        .and_then(|bytes| files::replace(file, &bytes));
-    if let Err(error) = written {
+    if !pflow_folder.is_dir() {
+        return;
+    }
+    let file = file(pflow_folder);
+    let changed = || -> io::Result<()> {
+        files::private_folder(file.parent().unwrap_or(pflow_folder))?;
+        let _lock = files::Lock::of(&file).map_err(|error| io::Error::other(error.message))?;
+        let mut all = read(&file)?;
+        if !change(&mut all) {
+            return Ok(());
+        }
+        let bytes = serde_json::to_vec(&all)?;
+        if bytes.len() as u64 > LARGEST {
+            return Err(io::Error::other("it would be larger than what is read again"));
+        }
+        files::replace(&file, &bytes)
+    };
+    if let Err(error) = changed() {
         tracing::debug!(file = %file.display(), "what was seen is not remembered: {error}");
     }
 }
@@ -128,8 +152,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let config = entry("http://127.0.0.1:9/mcp");
         assert_eq!(Seen::last(folder.path(), &config), None);
-        Seen::of(Some(Kind::Generic), &[]).keep(folder.path(), &config);
-        Seen::of(None, &[tool(Some("a")), tool(Some("a")), tool(None)]).keep(folder.path(), &config);
+        Seen::of(Some(Kind::Generic), None).keep(folder.path(), std::slice::from_ref(&config));
+        Seen::of(None, Some(&[tool(Some("a")), tool(Some("a")), tool(None)]))
+            .keep(folder.path(), std::slice::from_ref(&config));
         let seen = Seen::last(folder.path(), &config).unwrap();
         assert_eq!((seen.kind, seen.tools, seen.services.get("a")), (Some(Kind::Generic), Some(3), Some(&2)));
         assert_eq!(Seen::last(folder.path(), &entry("http://127.0.0.1:10/mcp")), None);
@@ -145,7 +170,7 @@ mod tests {
         fs::write(&file, "{oops").unwrap();
         let config = entry("http://127.0.0.1:9/mcp");
         assert_eq!(Seen::last(folder.path(), &config), None);
-        Seen::of(Some(Kind::Docker), &[]).keep(folder.path(), &config);
+        Seen::of(Some(Kind::Docker), None).keep(folder.path(), std::slice::from_ref(&config));
         assert_eq!(Seen::last(folder.path(), &config).unwrap().kind, Some(Kind::Docker));
     }
 }

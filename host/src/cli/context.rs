@@ -15,7 +15,7 @@ use http::HeaderName;
 use super::{args, screen::Format, waiting::Waiting};
 use crate::{
     Class, Deadline, Error, Gateway, Result,
-    config::{Auth, ConfigFile, GatewayConfig, Method, Template, names_a_secret},
+    config::{Auth, ConfigFile, GatewayConfig, Method, Template, names_a_secret, shown_target},
     history::History,
     runtime::{Runtime, Source},
     seen::Seen,
@@ -115,11 +115,12 @@ impl Context {
 
     /// The same, for one question: `--timeout` is for all of it, what comes before the question included.
     pub(super) async fn asked(&self, target: &str, auth: &args::Auth) -> Result<Gateway> {
-        let _waiting = self.waiting.on(target);
+        let shown = shown_target(target);
+        let _waiting = self.waiting.on(&shown);
         let Some(by) = self.deadline else { return self.gateway(target, auth).await };
         let gateway = by.bound(self.gateway(target, auth)).await.map_err(|_| {
             let limit = by.limit().as_secs_f64();
-            Error::new(Class::Timeout, format!("{target} was not asked within the {limit} s of --timeout")).with_hint(
+            Error::new(Class::Timeout, format!("{shown} was not asked within the {limit} s of --timeout")).with_hint(
                 "nothing was sent: its files or its component took too long to read; allow more with --timeout",
             )
         })??;
@@ -140,12 +141,14 @@ impl Context {
     }
 
     /// What a look showed is what lists tell of this entry from now on. Of a URL nothing is kept.
-    pub(super) fn saw(&self, gateway: &Gateway) {
-        let Some(config) = self.file().ok().and_then(|file| file.find(&gateway.config().name).ok()) else { return };
-        let tools = if gateway.saw_a_part() { Vec::new() } else { gateway.seen_tools() };
-        if let (Ok(folder), false) = (self.memory(), config.name.contains("://")) {
-            Seen::of(gateway.seen_kind(), &tools).keep(&folder, &config);
+    pub(super) async fn saw(&self, gateway: &Gateway) {
+        let (Ok(folder), Some(kind)) = (self.memory(), gateway.seen_kind()) else { return };
+        if gateway.config().name.contains("://") {
+            return;
         }
+        let tools = (!gateway.saw_a_part()).then(|| gateway.seen_tools());
+        let (seen, entry) = (Seen::of(Some(kind), tools.as_deref()), gateway.config().clone());
+        let _ = tokio::task::spawn_blocking(move || seen.keep(&folder, &[entry])).await;
     }
 
     /// A gateway that is configured so, on the component that these flags ask for.

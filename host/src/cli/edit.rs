@@ -227,10 +227,9 @@ impl Plan {
         names: &[String],
     ) {
         if let (Ok(file), Ok(folder), false) = (context.file(), context.memory(), gateway.saw_a_part()) {
-            let seen = Seen::of(kind, &gateway.seen_tools());
-            for entry in names.iter().filter_map(|name| file.find(name).ok()) {
-                seen.clone().keep(&folder, &entry);
-            }
+            let seen = Seen::of(kind, gateway.seen_kind().map(|_| gateway.seen_tools()).as_deref());
+            let entries: Vec<_> = names.iter().filter_map(|name| file.find(name).ok()).collect();
+            let _ = tokio::task::spawn_blocking(move || seen.keep(&folder, &entries)).await;
         }
         let (history, url, names) = (context.history(), self.new.address.url().to_string(), names.to_vec());
         if gateway.saw_a_part() {

@@ -93,7 +93,7 @@ pub(super) async fn test(context: &Context, look: &args::Look) -> Reply {
         steps.tell(&launch_step(launch));
     }
     let mut report = ask(context, &gateway, steps.test(context, &gateway)).await;
-    context.saw(&gateway);
+    context.saw(&gateway).await;
     if let Some(launch) = &launch {
         add_launch(context, launch, &mut report);
     }
@@ -148,7 +148,7 @@ pub(super) async fn services(context: &Context, look: &args::Look) -> Reply {
     let answer = match context.asked(&look.target, &look.auth).await {
         Ok(gateway) => {
             let answer = ask_within(context, &gateway, gateway.services()).await.and_then(|answer| answer);
-            context.saw(&gateway);
+            context.saw(&gateway).await;
             answer
         }
         Err(error) => Err(error),
@@ -176,7 +176,7 @@ pub(super) async fn tools(context: &Context, tools: &args::Tools) -> Reply {
     let answer = match context.asked(target, &tools.auth).await {
         Ok(gateway) => {
             let answer = ask_within(context, &gateway, gateway.tools(&narrow)).await.and_then(|answer| answer);
-            context.saw(&gateway);
+            context.saw(&gateway).await;
             answer
         }
         Err(error) => Err(error),
@@ -309,7 +309,7 @@ async fn look_at_all(context: &Context, health: &args::Health) -> Result<Health>
         alerts.finish().await;
     }
     for gateway in &opened {
-        context.saw(gateway);
+        context.saw(gateway).await;
     }
     tell_missing(&looker);
     tell_notes(looker.history());
@@ -367,7 +367,7 @@ pub(super) async fn call(context: &Context, call: &args::Call) -> Reply {
         // It was dropped in the middle: whatever was sent by then may have run.
         Err(error) => {
             let error = match gateway.left_running().pop() {
-                Some(left) => error.with_hint(left.words(&call.target)),
+                Some(left) => error.with_hint(left.words(&gateway.config().name)),
                 None => error,
             };
             return Reply::failed(shape, error);

@@ -1,7 +1,7 @@
 //! `health --history` and `snapshot`: what is remembered.
 //! Takes names; gives a [`Reply`]. Contacts nothing.
 
-use std::{fmt::Write as _, io, time::Duration};
+use std::{fmt::Write as _, io};
 
 use serde_json::{Value, json};
 
@@ -48,7 +48,7 @@ pub(super) fn health(context: &Context, health: &args::Health) -> Reply {
         match history.since(name, since, now, bars) {
             Some(mut past) => {
                 for change in &mut past.transitions {
-                    change.reason = dated(&change.reason, change.at);
+                    change.reason = dated(&change.reason);
                 }
                 all.push(past);
             }
@@ -108,46 +108,24 @@ fn draw(past: &GatewayHistory, now: Moment, text: &mut String) {
 
 /// `2026-11-27T14:04:19Z (3 minutes ago)`.
 fn when(at: Moment, now: Moment) -> String {
-    format!("{} ({} ago)", to_the_second(at), span(at.age(now)))
+    format!("{} ({} ago)", at.rfc3339(), span(at.age(now)))
 }
 
-fn to_the_second(at: Moment) -> String {
-    let text = at.rfc3339();
-    match text.split_once('.') {
-        Some((seconds, _)) => format!("{seconds}Z"),
-        None => text,
-    }
-}
-
-/// A sentence of then, with times of day where it says how long ago something was: read later, that would be wrong.
-fn dated(reason: &str, at: Moment) -> String {
-    let mut words: Vec<String> = Vec::new();
-    for word in reason.split(' ') {
-        let bare = word.trim_end_matches([',', ';', ':', ')', '.']);
-        if let ("ago", [.., number, unit]) = (bare, words.as_slice())
-            && let Some(span) = length(number.trim_start_matches('('), unit)
-        {
-            let opened = if number.starts_with('(') { "(" } else { "" };
-            let moment = to_the_second(at.before(span));
-            words.truncate(words.len().saturating_sub(2));
-            words.push(format!("{opened}at {moment}{}", word.strip_prefix(bare).unwrap_or_default()));
+/// A sentence of then: what was so long ago then is so long before it, whenever it is read.
+fn dated(reason: &str) -> String {
+    let mut unit = "";
+    let mut text = String::with_capacity(reason.len().saturating_add(8));
+    for word in reason.split_inclusive(' ') {
+        let bare = word.trim_end_matches([',', ';', ':', ')', '.', ' ']);
+        let is_length = matches!(unit, "second" | "minute" | "hour" | "day");
+        if bare == "ago" && is_length {
+            text.push_str(&word.replacen("ago", "before", 1));
         } else {
-            words.push(word.to_owned());
+            text.push_str(word);
         }
+        unit = bare.trim_end_matches('s');
     }
-    words.join(" ")
-}
-
-/// What `span` says.
-fn length(number: &str, unit: &str) -> Option<Duration> {
-    let seconds = match unit.trim_end_matches('s') {
-        "second" => 1,
-        "minute" => 60,
-        "hour" => 3_600,
-        "day" => 86_400,
-        _ => return None,
-    };
-    number.parse::<u32>().ok().map(|number| Duration::from_secs(u64::from(number).saturating_mul(seconds)))
+    text
 }
 
 fn percent(share: Option<f64>) -> String {
@@ -533,9 +511,8 @@ fn accept_anew(context: &Context, history: &History, asked: &Asked<'_>, error: E
     let store = Store::at(&context.memory()?, &config);
     match store.accepted() {
         Err(broken) if broken.kind() == io::ErrorKind::InvalidData => {}
-        Err(_) => return Err(error),
-        // Only the list of what differs is broken.
-        Ok(_) => {
+        // Only the list of what differs cannot be read; it is deleted when it never will be.
+        Ok(_) if store.review().is_err_and(|why| why.kind() == io::ErrorKind::InvalidData) => {
             let hint = match store.forget_pending() {
                 Ok(()) => format!(
                     "nothing was accepted; `{} tools {}` finds out anew what differs",
@@ -546,6 +523,7 @@ fn accept_anew(context: &Context, history: &History, asked: &Asked<'_>, error: E
             };
             return Err(error.with_hint(hint));
         }
+        _ => return Err(error),
     }
     store.forget();
     let tools = history.accept(asked.target, Moment::now());
@@ -568,16 +546,16 @@ mod tests {
     fn a_record_says_when_and_not_how_long_before_it_was_read() {
         let at = Moment::parse("2026-11-27T14:04:19Z").unwrap();
         for (reason, says) in [
-            ("a call was answered 15 seconds ago", "a call was answered at 2026-11-27T14:04:04Z"),
-            ("2 calls failed 1 minute ago: no such thing", "2 calls failed at 2026-11-27T14:03:19Z: no such thing"),
+            ("a call was answered 15 seconds ago", "a call was answered 15 seconds before"),
+            ("2 calls failed 1 minute ago: no such thing", "2 calls failed 1 minute before: no such thing"),
             (
                 "all its tools are gone: a (seen 2 hours ago): look",
-                "all its tools are gone: a (seen at 2026-11-27T12:04:19Z): look",
+                "all its tools are gone: a (seen 2 hours before): look",
             ),
             ("the gateway reports no health", "the gateway reports no health"),
             ("long ago", "long ago"),
         ] {
-            assert_eq!(dated(reason, at), says);
+            assert_eq!(dated(reason), says);
         }
         let later = Moment::parse("2026-11-27T14:07:19Z").unwrap();
         assert_eq!(when(at, later), "2026-11-27T14:04:19Z (3 minutes ago)");

@@ -277,6 +277,7 @@ fn left_out(reason: &str, tools: usize) -> String {
         "not_read_only" => format!("{tools} not read-only"),
         "destructive" => format!("{tools} that may destroy something"),
         "control_tool" => count(tools, "control tool"),
+        "same_name" => format!("{tools} of a name that another tool has"),
         "not_accepted" => format!("{tools} not accepted yet"),
         other => format!("{tools} {}", other.replace('_', " ")),
     }

@@ -12,7 +12,7 @@ use super::{
     args, check,
     context::{Context, variable_name},
     pins, render,
-    screen::{Format, Reply, after_ctrl_c, careful, print, say, yes},
+    screen::{Format, Reply, after_ctrl_c, careful, print, print_as_it_is, say, yes},
 };
 use crate::{
     Error, Result,
@@ -32,7 +32,7 @@ pub(super) async fn serve(context: &Context, target: &args::Serve) -> Result<()>
     let gateway = context.open(config).await?;
     let by_hand = std::io::stdin().is_terminal();
     if by_hand {
-        say(&what_it_is(&context.program, &target.target));
+        say(&what_it_is(&context.program, &gateway.config().name));
     }
     let snapshots: Arc<dyn Snapshots> = match context.memory() {
         Ok(folder) => Arc::new(FileSnapshots::new(&folder, gateway.config())),
@@ -85,7 +85,7 @@ pub(super) async fn demo(context: &Context, demo: &args::Demo, format: Format) -
         write_ready(file, &format!("{ready}\n"))?;
     }
     let told = match format {
-        Format::Json => print(&format!("{ready}\n")),
+        Format::Json => print_as_it_is(&format!("{ready}\n")),
         Format::Text => print(&introduction(context, demo, &running, shown)),
     };
     if let Err(error) = told {

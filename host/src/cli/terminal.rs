@@ -131,7 +131,7 @@ fn wrapped_line(line: &str, columns: usize) -> Cow<'_, str> {
     let (inside, end) = line.strip_suffix('\n').map_or((line, ""), |inside| (inside, "\n"));
     let words = words(inside);
     let wide: usize = words.iter().map(|word| word.blanks.saturating_add(word.width)).sum();
-    if wide <= columns || inside.contains('\r') || is_command(inside) {
+    if wide <= columns || inside.contains('\r') || has_a_command(inside) {
         return Cow::Borrowed(line);
     }
     let hang = hang(&words, columns);
@@ -154,11 +154,13 @@ fn wrapped_line(line: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// One that is there to be copied: broken, it would be two.
-fn is_command(line: &str) -> bool {
-    let line = line.trim_start();
-    let line = line.strip_prefix("→ ").or_else(|| line.strip_prefix("-> ")).unwrap_or(line);
-    ["pflow-gateway ", "pflow mcp ", "export "].iter().any(|program| line.starts_with(program))
+/// Programs whose commands are there to be copied.
+const PROGRAMS: [&str; 6] =
+    ["pflow-gateway ", "pflow mcp ", "pflow settings ", "export ", "docker mcp ", "mcpgateway "];
+
+/// A line with a command in it: broken, that would be two, or another one.
+fn has_a_command(line: &str) -> bool {
+    PROGRAMS.iter().any(|program| line.contains(program))
 }
 
 /// How far what goes on is indented: under the last column, where there is room for it; else a little more than the line.

@@ -3,7 +3,7 @@
 
 use std::{ffi::OsString, fmt::Write as _};
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use serde_json::json;
 
 use super::{
@@ -37,7 +37,7 @@ fn told(error: &clap::Error) -> (Error, String) {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return (Error::config("no command was given").with_hint("--help lists the commands"), String::new());
     }
-    let text = error.to_string();
+    let text = without_a_credential(error);
     let (mut message, mut hints, mut usage) = (String::new(), Vec::new(), String::new());
     for paragraph in text.trim().split("\n\n") {
         if let Some(wrong) = paragraph.strip_prefix("error: ") {
@@ -54,6 +54,19 @@ fn told(error: &clap::Error) -> (Error, String) {
     (if hints.is_empty() { error } else { error.with_hint(hints.join("; ")) }, usage)
 }
 
+/// What the parser says. The value of a header may be a token that was typed in another program's way: it is repeated nowhere.
+fn without_a_credential(error: &clap::Error) -> String {
+    let text = error.to_string();
+    match (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue)) {
+        (Some(ContextValue::String(flag)), Some(ContextValue::String(value)))
+            if flag.starts_with("--header") && !value.is_empty() =>
+        {
+            text.replace(value.as_str(), "…")
+        }
+        _ => text,
+    }
+}
+
 /// `the following arguments were not provided:` and the list below it, in one line.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -68,6 +81,15 @@ mod tests {
 
     fn of(line: &[&str]) -> (Error, String) {
         told(&parse("pflow-gateway", line.iter().map(OsString::from)).err().unwrap())
+    }
+
+    #[test]
+    fn the_value_of_a_header_is_not_repeated() {
+        let typed = ["add", "x", "http://h/mcp", "--header", "Authorization: Bearer s3cret"];
+        let error = parse("pflow-gateway", typed.map(Into::into)).err().unwrap();
+        let (told, usage) = told(&error);
+        let all = format!("{} {:?} {usage}", told.message, told.hint);
+        assert!(!all.contains("s3cret") && all.contains("NAME=VALUE"), "{all}");
     }
 
     #[test]

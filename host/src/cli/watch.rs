@@ -16,7 +16,7 @@ use super::{
     context::{Context, apart, variable_name},
     look, render,
     run::end_requested,
-    screen::{DIM, Format, Reply, careful, explain, no, print, say, styled, yes},
+    screen::{DIM, Format, Reply, careful, explain, no, print, print_as_it_is, say, styled, yes},
     terminal,
 };
 use crate::{
@@ -316,7 +316,7 @@ pub(super) async fn health(context: &Context, health: &args::Health, format: For
                     return true;
                 }
             };
-            let text = if draws {
+            if draws {
                 reports.insert(update.health.gateway.clone(), update.health.clone());
                 let gateways: Vec<_> = order.iter().filter_map(|name| reports.get(name).cloned()).collect();
                 let all = Health { status: worst(&gateways), gateways, history_off: looker.history().why_off() };
@@ -326,12 +326,16 @@ pub(super) async fn health(context: &Context, health: &args::Health, format: For
                 let changes: String = lately.iter().map(String::as_str).collect();
                 let looked = format!("looked at {}, {rhythm}", update.health.checked_at);
                 // Home, then clear below: no flicker.
-                format!("\x1b[H\x1b[J{}{changes}{}\n", render::health(&all), styled(DIM, &scrub::line(&looked, 100)))
+                let screen = format!(
+                    "\x1b[H\x1b[J{}{changes}{}\n",
+                    render::health(&all),
+                    styled(DIM, &scrub::line(&looked, 100))
+                );
+                print_on(&terminal::fitted(&screen, &std::io::stdout()))
             } else {
                 let line = serde_json::to_string(&update.health).unwrap_or_default();
-                format!("{}\n", scrub::json(&line))
-            };
-            print_on(&text)
+                print_on(&format!("{}\n", scrub::json(&line)))
+            }
         })
         .await;
     Ok(())
@@ -341,7 +345,6 @@ pub(super) async fn health(context: &Context, health: &args::Health, format: For
 fn print_on(text: &str) -> bool {
     use std::io::Write as _;
 
-    let text = terminal::fitted(text, &std::io::stdout());
     let mut out = anstream::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
 }
@@ -374,7 +377,7 @@ pub(super) async fn monitor(context: &Context, monitor: &args::Monitor, format: 
     let told = match format {
         Format::Json => {
             let pid = std::process::id();
-            print(&format!("{}\n", json!({"url": url, "token": shown, "pid": pid, "gateways": count})))
+            print_as_it_is(&format!("{}\n", json!({"url": url, "token": shown, "pid": pid, "gateways": count})))
         }
         Format::Text => {
             let page = shown.map_or_else(|| url.clone(), |token| format!("{url}?token={token}"));

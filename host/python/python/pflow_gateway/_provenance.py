@@ -60,12 +60,14 @@ def lines(
     """
     known = gateways(configs)
     services: dict[str, Counter[str]] = {name: Counter() for name in known}
+    synced: Counter[str] = Counter()
     for entry in nodes.values():
         interface = entry.get("interface") or {}
         server = (interface.get("mcp_metadata") or {}).get("server")
         # From the description, not from the registry's own mark: pflow without the hook writes none.
         if not isinstance(server, str) or server not in known:
             continue
+        synced[server] += 1
         origin = of_tool(server, configs[server], interface)
         if origin and origin["service"]:
             services[server][origin["service"] + ("?" if origin["inferred"] else "")] += 1
@@ -73,8 +75,10 @@ def lines(
     for name, gateway in sorted(known.items()):
         detected, behind = (seen or {}).get(name, (None, {}))
         listed = _counted(services[name])
-        if not listed and behind:
-            listed = f"{_counted(behind)}, not synced"
+        # What was seen is before filters: of an entry that has some, it is not what a sync would bring.
+        if not synced[name]:
+            filtered = gateway.get("services") or gateway.get("tools")
+            listed = "not synced" if filtered or not behind else f"{_counted(behind)}, not synced"
         state = f"; {last[name]}" if last and name in last else ""
         kind = gateway.get("kind") or detected
         yield f"  {name}{f' ({kind})' if kind else ''}: {listed or 'no services known'}{state}"
