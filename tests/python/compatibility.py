@@ -36,7 +36,7 @@ def page(seen: dict[str, Pair], known: dict[str, str]) -> str:
             mark = " ⚠" if name in known else ""
             columns = row(seen[name])
             # What is said may depend on how soon a peer gives up.
-            columns[-1] = getattr(case, "page_says", columns[-1])
+            columns[-1] = columns[-1] and getattr(case, "page_says", columns[-1])
             lines.append(f"| {name}{mark} | {cell(sentence(case.__doc__ or ''))} | {' | '.join(columns)} |")
         lines.append("")
     return "\n".join(lines)

@@ -7,6 +7,7 @@ use std::{
     process::Stdio,
     sync::Mutex,
     thread,
+    time::SystemTime,
 };
 
 use clap::Args;
@@ -51,7 +52,7 @@ pub(crate) fn fuzz(options: &Options, component: &Path) -> Result {
         return Err(Failure(format!("{unknown} is no target; there are {}", known.join(", "))));
     }
     let names = if options.targets.is_empty() { known } else { options.targets.clone() };
-    let found = search(&build(component)?, names, options.seconds);
+    let found = search(&build(component)?, names, options.seconds)?;
     if found.is_empty() { Ok(()) } else { Err(Failure(found.join("\n"))) }
 }
 
@@ -65,31 +66,32 @@ pub(crate) fn some_seconds(component: &Path) -> Result<String> {
         .unwrap_or(SECONDS);
     let names = targets()?;
     let number = names.len();
-    let found = search(&build(component)?, names, seconds);
+    let found = search(&build(component)?, names, seconds)?;
     Ok(if found.is_empty() {
         format!("Fuzzing: {number} targets, {seconds} s each: nothing was found")
     } else {
-        format!("Fuzzing FOUND something, which was not known before:\n{}", found.join("\n"))
+        format!("Fuzzing FOUND something:\n{}", found.join("\n"))
     })
 }
 
-/// Every one of these targets, some of them at once, whatever the others find. Gives what was found, in words.
-fn search(program: &Path, names: Vec<String>, seconds: u32) -> Vec<String> {
+/// Every one of these targets, some of them at once, whatever the others find. Gives what was found, in words; fails when one cannot be run.
+fn search(program: &Path, names: Vec<String>, seconds: u32) -> Result<Vec<String>> {
     let waiting = Mutex::new(names);
     let next = || waiting.lock().map_or(None, |mut waiting| waiting.pop());
-    let work = || {
+    let work = || -> Result<Vec<String>> {
         let mut found = Vec::new();
         while let Some(name) = next() {
-            found.extend(Target { name: &name, program }.run(seconds).err().map(|failure| failure.to_string()));
+            found.extend(Target { name: &name, program }.run(seconds)?);
         }
-        found
+        Ok(found)
     };
     thread::scope(|scope| {
         let workers: Vec<_> = (0..TOGETHER).map(|_| scope.spawn(work)).collect();
-        let ended = workers
-            .into_iter()
-            .flat_map(|worker| worker.join().unwrap_or_else(|_| vec!["a fuzz target's thread panicked".into()]));
-        ended.collect()
+        let mut found = Vec::new();
+        for worker in workers {
+            found.extend(worker.join().unwrap_or_else(|_| Err(Failure("a fuzz target's thread panicked".into())))?);
+        }
+        Ok(found)
     })
 }
 
@@ -130,12 +132,14 @@ struct Target<'a> {
 }
 
 impl Target<'_> {
-    fn run(&self, seconds: u32) -> Result {
+    /// What it found, in words.
+    fn run(&self, seconds: u32) -> Result<Option<String>> {
         let name = self.name;
         let (grown, broken) = (folder().join("corpus").join(name), folder().join("artifacts").join(name));
         for folder in [&grown, &broken] {
             fs::create_dir_all(folder).doing(format!("cannot make {}", folder.display()))?;
         }
+        let began = SystemTime::now();
         let log = folder().join(format!("{name}.log"));
         let output = fs::File::create(&log).doing(format!("cannot write {}", log.display()))?;
         let mut fuzz = command(self.program);
@@ -158,15 +162,22 @@ impl Target<'_> {
         if status.success() {
             let done = said.lines().rev().find(|line| line.starts_with("Done ")).unwrap_or_default();
             say(format!("{name}: {done}"));
-            return Ok(());
+            return Ok(None);
         }
         // The search before it says nothing.
         let lines: Vec<&str> = said.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
         anstream::eprintln!("{}", lines.join("\n"));
-        Err(Failure(format!(
-            "the fuzz target {name} failed: {status}; the input is in {}, the log is {}; run the program again with the input's path",
+        let log = log.display();
+        // Whatever broke it is written down as a file; without one it did not come to a search.
+        let written =
+            |entry: fs::DirEntry| entry.metadata().and_then(|about| about.modified()).is_ok_and(|at| at >= began);
+        let inputs = fs::read_dir(&broken).doing(format!("cannot read {}", broken.display()))?;
+        if !inputs.filter_map(std::result::Result::ok).any(written) {
+            return Err(Failure(format!("the fuzz target {name} does not run: {status}; the log is {log}")));
+        }
+        Ok(Some(format!(
+            "the fuzz target {name} failed: {status}; the input is in {}, the log is {log}; run the program again with the input's path",
             broken.display(),
-            log.display()
         )))
     }
 }
