@@ -184,6 +184,12 @@ pub(crate) fn shared(file: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// What a regular file holds, at most this many bytes. A pipe or a device in its place is not waited for.
 pub(crate) fn regular(file: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let (open, size) = regular_file(file)?;
+    whole(&open, size, most)
+}
+
+/// A regular file, or what a link leads to, and its size. A pipe or a device in its place is not waited for.
+pub(crate) fn regular_file(file: &Path) -> io::Result<(File, u64)> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
@@ -193,7 +199,7 @@ pub(crate) fn regular(file: &Path, most: u64) -> io::Result<Vec<u8>> {
     if !about.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
-    whole(&open, about.len(), most)
+    Ok((open, about.len()))
 }
 
 /// What an open file of this size holds, at most so many bytes: it may be another size by now.

@@ -2,7 +2,7 @@
 //! Takes a path and names below it; gives bytes. Never follows a link, and never believes what another user could have put there.
 
 #[cfg(unix)]
-pub(crate) use self::unix::Folder;
+pub(crate) use self::unix::{Folder, is_ours};
 
 #[cfg(unix)]
 mod unix {
@@ -15,6 +15,7 @@ mod unix {
 
     use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, open, openat, renameat, unlinkat};
 
+    #[cfg(test)]
     use crate::files;
 
     /// Write permission of the group and of everybody.
@@ -61,8 +62,8 @@ mod unix {
             Ok(Self { descriptor: here })
         }
 
-        /// What a regular file of ours holds, at most this many bytes. None: there is no such file.
-        pub(crate) fn read(&self, name: &str, most: u64) -> io::Result<Option<Vec<u8>>> {
+        /// A regular file of ours, and its size. None: there is no such file.
+        pub(crate) fn open(&self, name: &str) -> io::Result<Option<(fs::File, u64)>> {
             // Without NONBLOCK, a pipe in its place would be waited for.
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
             let file = match openat(&self.descriptor, name, flags, Mode::empty()) {
@@ -75,8 +76,14 @@ mod unix {
                 return Err(io::Error::other(format!("{name} is not a regular file")));
             }
             believable(Path::new(name), &found, OTHERS_WRITE)?;
-            let size = u64::try_from(found.st_size).unwrap_or_default();
-            files::whole(&file, size, most).map(Some).map_err(|error| io::Error::other(format!("{name}: {error}")))
+            Ok(Some((file, u64::try_from(found.st_size).unwrap_or_default())))
+        }
+
+        /// What a regular file of ours holds, at most this many bytes. None: there is no such file.
+        #[cfg(test)]
+        pub(crate) fn read(&self, name: &str, most: u64) -> io::Result<Option<Vec<u8>>> {
+            let Some((file, size)) = self.open(name)? else { return Ok(None) };
+            files::whole(&file, size, most).map(Some)
         }
 
         /// Writes a file, 0600, whole or not at all; of two who write at once one wins.
@@ -93,6 +100,11 @@ mod unix {
             }
             written
         }
+    }
+
+    /// Whether only this user (and root) can change what an open file holds.
+    pub(crate) fn is_ours(file: &fs::File) -> bool {
+        fstat(file).is_ok_and(|found| believable(Path::new("it"), &found, OTHERS_WRITE).is_ok())
     }
 
     /// Another name each time, in each process.

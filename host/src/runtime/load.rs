@@ -1,18 +1,30 @@
 //! From a component's bytes to something that runs: compiled ahead of time, or once and then kept.
 //! Takes bytes and an engine; gives a [`Component`]. The only place that trusts machine code, and only code whose digest stands with it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::{self, Read as _, Seek as _, SeekFrom},
+    path::{Path, PathBuf},
+};
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use wasmtime::{Engine, component::Component};
 
 use super::{compile, engine::fingerprint, limits::CODE};
-use crate::{Class, Error, Result, digest::sha256, files, folder::Folder};
+use crate::{
+    Class, Error, Result,
+    digest::{hex, sha256},
+    files,
+    folder::{Folder, is_ours},
+};
 
-/// First bytes of a file with machine code; the last is the format's version.
-const MAGIC: &[u8; 8] = b"pflowgw\x02";
-/// Magic, the component's digest in hex, the engine's fingerprint, the code's digest.
-const HEADER: usize = 8 + 64 + 8 + 32;
+/// How the trailer of a file with machine code begins; the last byte is the format's version.
+const MAGIC: &[u8; 8] = b"pflowgw\x03";
+/// Magic, the component's digest in hex, the engine's fingerprint, the code's digest. Behind the code, which so begins where a page does
+/// and is mapped as it lies there.
+const TRAILER: usize = 8 + 64 + 8 + 32;
+/// Read at once for a digest.
+const PIECE: usize = 64 << 10;
 
 /// Machine code that was made while packaging. It lies where anybody may have put it, so the program carries its digest.
 #[derive(Clone, Debug)]
@@ -62,18 +74,19 @@ pub(super) fn load(engine: &Engine, bytes: &[u8], sha256: &str, stack: usize, st
     }
     let code = compile::compile(engine, bytes, stack)?;
     if let Some(cache) = cache
-        && let Err(e) = cache.write(&name, &[&key.header(&code), &code])
+        && let Err(e) = cache.write(&name, &[&code, &key.trailer(&Sha256::digest(&code))])
     {
         tracing::warn!("cannot keep the compiled component {name}: {e}");
     }
-    trust(engine, &code).map_err(|e| Error::new(Class::Component, format!("the component does not load: {e:#}")))
+    trust(engine, &Code::Copied(code))
+        .map_err(|e| Error::new(Class::Component, format!("the component does not load: {e:#}")))
 }
 
 /// Writes machine code for these bytes to `file`, for packaging. Gives the SHA-256 of what it wrote, lower-case hex.
 pub(super) fn precompile(engine: &Engine, bytes: &[u8], file: &Path) -> Result<String> {
-    let code = compile::here(engine, bytes)?;
-    let mut entry = Key { component: &sha256(bytes), engine: fingerprint(engine) }.header(&code);
-    entry.extend_from_slice(&code);
+    let mut entry = compile::here(engine, bytes)?;
+    let trailer = Key { component: &sha256(bytes), engine: fingerprint(engine) }.trailer(&Sha256::digest(&entry));
+    entry.extend_from_slice(&trailer);
     files::shared(file, &entry)
         .map_err(|e| Error::new(Class::Config, format!("cannot write {}: {e}", file.display())))?;
     Ok(sha256(&entry))
@@ -87,62 +100,160 @@ struct Key<'a> {
 }
 
 impl Key<'_> {
-    fn header(&self, code: &[u8]) -> Vec<u8> {
-        let mut header = Vec::with_capacity(HEADER);
-        header.extend_from_slice(MAGIC);
-        header.extend_from_slice(self.component.as_bytes());
-        header.extend_from_slice(&self.engine.to_le_bytes());
-        header.extend_from_slice(&Sha256::digest(code));
-        header
+    fn trailer(&self, digest: &[u8]) -> Vec<u8> {
+        let mut trailer = Vec::with_capacity(TRAILER);
+        trailer.extend_from_slice(MAGIC);
+        trailer.extend_from_slice(self.component.as_bytes());
+        trailer.extend_from_slice(&self.engine.to_le_bytes());
+        trailer.extend_from_slice(digest);
+        trailer
     }
 
-    /// The code of an entry, when it is for this and whole.
-    fn code<'a>(&self, entry: &'a [u8]) -> Option<&'a [u8]> {
-        let (header, code) = entry.split_at_checked(HEADER)?;
-        (header == self.header(code)).then_some(code)
-    }
-
-    /// The code of an entry, when it is for this. That it is whole was seen by a digest of all of it.
-    fn code_of_whole<'a>(&self, entry: &'a [u8]) -> Option<&'a [u8]> {
-        let (header, code) = entry.split_at_checked(HEADER)?;
-        let (header, component) = (header.strip_prefix(MAGIC)?, self.component.as_bytes());
-        header.strip_prefix(component)?.starts_with(&self.engine.to_le_bytes()).then_some(code)
+    /// Whether a trailer is for this, whatever digest it has.
+    fn is_in(&self, trailer: &[u8]) -> bool {
+        let rest = trailer.strip_prefix(MAGIC).and_then(|rest| rest.strip_prefix(self.component.as_bytes()));
+        rest.is_some_and(|rest| rest.starts_with(&self.engine.to_le_bytes()))
     }
 }
 
 /// None when the file is absent, not what was packaged, or for something else.
 fn read_packaged(packaged: &Packaged, key: &Key<'_>, engine: &Engine) -> Option<Component> {
     let file = packaged.file.display();
-    let entry = match files::regular(&packaged.file, CODE) {
-        Ok(entry) => entry,
+    let seen = files::regular_file(&packaged.file).and_then(|(open, size)| {
+        if is_ours(&open) {
+            let entry = Entry::of(open, size)?;
+            let digest = entry.digest_of_all()?;
+            return Ok((Some(entry.trailer.clone()), digest, Code::Mapped(entry)));
+        }
+        // Whoever it belongs to could change it after the look: what is looked at is a copy.
+        let mut bytes = files::whole(&open, size, CODE)?;
+        let digest = Sha256::digest(&bytes).to_vec();
+        let trailer = bytes.len().checked_sub(TRAILER).map(|at| bytes.split_off(at));
+        Ok((trailer, digest, Code::Copied(bytes)))
+    });
+    let (trailer, digest, code) = match seen {
+        Ok(seen) => seen,
         Err(e) => {
             tracing::debug!("cannot read {file}: {e}");
             return None;
         }
     };
-    if sha256(&entry) != packaged.sha256 {
+    if hex(&digest) != packaged.sha256 {
         tracing::warn!("{file} is not what was packaged with this program, and is not used");
         return None;
     }
-    trust(engine, key.code_of_whole(&entry)?).inspect_err(|e| tracing::warn!("{file} does not load: {e:#}")).ok()
+    if !key.is_in(&trailer?) {
+        return None;
+    }
+    trust(engine, &code).inspect_err(|e| tracing::warn!("{file} does not load: {e:#}")).ok()
 }
 
 /// None when the entry is absent, for something else, cut short or changed.
 fn read_entry(cache: &Folder, name: &str, key: &Key<'_>, engine: &Engine) -> Option<Component> {
-    let entry =
-        cache.read(name, CODE).inspect_err(|e| tracing::warn!("not using the compiled component: {e}")).ok()??;
-    let Some(code) = key.code(&entry) else {
+    let (file, size) =
+        cache.open(name).inspect_err(|e| tracing::warn!("not using the compiled component: {e}")).ok()??;
+    let read = Entry::of(file, size).and_then(|entry| Ok((entry.digest_of_code()?, entry)));
+    let (digest, entry) = read.inspect_err(|e| tracing::debug!("not using {name}: {e}")).ok()?;
+    if entry.trailer != key.trailer(&digest) {
         tracing::debug!("{name} is for something else, or damaged");
         return None;
-    };
-    trust(engine, code).inspect_err(|e| tracing::warn!("{name} does not load: {e:#}")).ok()
+    }
+    trust(engine, &Code::Mapped(entry)).inspect_err(|e| tracing::warn!("{name} does not load: {e:#}")).ok()
+}
+
+/// A file with machine code that only this user and root can change.
+struct Entry {
+    file: File,
+    /// Of the code alone.
+    size: u64,
+    trailer: Vec<u8>,
+}
+
+impl Entry {
+    fn of(mut file: File, size: u64) -> io::Result<Self> {
+        if size > CODE {
+            return Err(io::Error::other(format!("it is larger than {CODE} bytes")));
+        }
+        let Some(code) = size.checked_sub(TRAILER as u64) else {
+            return Err(io::Error::other("it is cut short"));
+        };
+        let mut trailer = vec![0; TRAILER];
+        file.seek(SeekFrom::Start(code))?;
+        file.read_exact(&mut trailer)?;
+        Ok(Self { file, size: code, trailer })
+    }
+
+    fn digest_of_code(&self) -> io::Result<Vec<u8>> {
+        self.digest(self.size)
+    }
+
+    fn digest_of_all(&self) -> io::Result<Vec<u8>> {
+        self.digest(self.size.saturating_add(TRAILER as u64))
+    }
+
+    /// In pieces that stay in the processor's cache: a copy of all of it costs more than the digest.
+    fn digest(&self, size: u64) -> io::Result<Vec<u8>> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(0))?;
+        let (mut rest, mut piece, mut digest) = (file.take(size), vec![0; PIECE], Sha256::new());
+        loop {
+            let read = rest.read(&mut piece)?;
+            if read == 0 {
+                break Ok(digest.finalize().to_vec());
+            }
+            digest.update(piece.get(..read).unwrap_or_default());
+        }
+    }
+
+    /// The code, where it cannot be mapped.
+    fn copy(&self) -> io::Result<Vec<u8>> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(0))?;
+        files::whole(&self.file, self.size, CODE).map(|mut bytes| {
+            bytes.truncate(usize::try_from(self.size).unwrap_or(usize::MAX));
+            bytes
+        })
+    }
+}
+
+/// Machine code that was looked at, and is what it should be.
+enum Code {
+    /// In a file that nobody else can change.
+    Mapped(Entry),
+    /// In memory.
+    Copied(Vec<u8>),
 }
 
 #[expect(unsafe_code, reason = "the one loader of machine code")]
-fn trust(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `code` comes from `precompile_component` of this very version and configuration of wasmtime. Either this program, or a
+fn trust(engine: &Engine, code: &Code) -> wasmtime::Result<Component> {
+    // SAFETY: the code comes from `precompile_component` of this very version and configuration of wasmtime. Either this program, or a
     // process that it started from its own file, made it a moment ago; or the program carries the SHA-256 of the file that it came from
     // (`read_packaged`); or it was read through a descriptor of a folder that, like every folder above it, only this user and root can
-    // change, from a file of theirs, under a header with its own SHA-256 that tells damage (`read_entry`).
-    unsafe { Component::deserialize(engine, code) }
+    // change, from a file of theirs, behind which stands its SHA-256, which tells damage (`read_entry`). What is mapped is the very
+    // file that was looked at, by its descriptor, and only this user and root can change what it holds; our own writers replace files and
+    // never change one.
+    unsafe {
+        match code {
+            Code::Copied(bytes) => Component::deserialize(engine, bytes),
+            Code::Mapped(entry) => match descriptor(&entry.file) {
+                Some(path) => Component::deserialize_file(engine, path),
+                None => Component::deserialize(engine, entry.copy()?),
+            },
+        }
+    }
+}
+
+/// A path that opens this very file: wasmtime maps components from paths alone.
+fn descriptor(file: &File) -> Option<PathBuf> {
+    #[cfg(target_os = "linux")]
+    {
+        let path = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(file)));
+        // There may be no /proc.
+        File::open(&path).is_ok().then_some(path)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = file;
+        None
+    }
 }

@@ -18,10 +18,14 @@ use super::{
     stand::{Stand, limits},
 };
 
-/// The component's digest, in hex, follows the magic.
-const DIGEST: std::ops::Range<usize> = 8..72;
-/// Where the code begins.
-const HEADER: usize = 112;
+/// What stands behind the code: eight bytes of magic, the component's digest in hex, the engine's fingerprint, the code's digest.
+const TRAILER: usize = 112;
+
+/// Where the component's digest stands, in hex, and behind it the engine's fingerprint.
+fn digest(bytes: &[u8]) -> std::ops::Range<usize> {
+    let trailer = bytes.len() - TRAILER;
+    trailer + 8..trailer + 72
+}
 
 struct Cache {
     folder: tempfile::TempDir,
@@ -90,8 +94,8 @@ async fn a_damaged_entry_is_noticed_and_rebuilt() {
     type Damage = fn(&mut Vec<u8>);
     let damages: [(&str, Damage); 9] = [
         ("empty", Vec::clear),
-        ("cut in the header", |bytes| bytes.truncate(HEADER - 1)),
-        ("cut after the header", |bytes| bytes.truncate(HEADER)),
+        ("too short for a trailer", |bytes| bytes.truncate(TRAILER - 1)),
+        ("cut before the trailer", |bytes| bytes.truncate(bytes.len() - TRAILER)),
         ("cut by one byte", |bytes| bytes.truncate(bytes.len() - 1)),
         ("longer by one byte", |bytes| bytes.push(0)),
         ("a bit of the code flipped", |bytes| {
@@ -99,8 +103,14 @@ async fn a_damaged_entry_is_noticed_and_rebuilt() {
             bytes[middle] ^= 1;
         }),
         ("the last bit flipped", |bytes| *bytes.last_mut().unwrap() ^= 0x80),
-        ("another engine's", |bytes| bytes[DIGEST.end] ^= 1),
-        ("another component's", |bytes| bytes[DIGEST.start] ^= 1),
+        ("another engine's", |bytes| {
+            let at = digest(bytes).end;
+            bytes[at] ^= 1;
+        }),
+        ("another component's", |bytes| {
+            let at = digest(bytes).start;
+            bytes[at] ^= 1;
+        }),
     ];
     let cache = Cache::new();
     cache.load();
@@ -112,7 +122,8 @@ async fn a_damaged_entry_is_noticed_and_rebuilt() {
         let stand = Stand::with(cache.load()).await;
         stand.behaves().await;
         assert_ne!(inode(&entry), before, "{damage}: it was used");
-        assert_eq!(fs::read(&entry).unwrap().get(..DIGEST.end), good.get(..DIGEST.end), "{damage}: it was not rebuilt");
+        let again = fs::read(&entry).unwrap();
+        assert_eq!(again[digest(&again)], good[digest(&good)], "{damage}: it was not rebuilt");
         assert_eq!(cache.entries().len(), 1, "{damage}");
     }
 }
@@ -138,7 +149,10 @@ fn forged(cache: &Cache) -> (Vec<u8>, PathBuf) {
     cache.load();
     let entry = cache.entry();
     let hex = super::hex(&Sha256::digest(&spin));
-    overwrite(&entry, |bytes| bytes[DIGEST].copy_from_slice(hex.as_bytes()));
+    overwrite(&entry, |bytes| {
+        let at = digest(bytes);
+        bytes[at].copy_from_slice(hex.as_bytes());
+    });
     let name = entry.file_name().unwrap().to_str().unwrap().to_owned();
     let (_, rest) = name.split_once('-').unwrap();
     let forged = entry.with_file_name(format!("{hex}-{rest}"));
