@@ -11,6 +11,7 @@ import subprocess
 import termios
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,10 @@ class Terminal:
     def type(self, line: str) -> None:
         """Type a line."""
         os.write(self._ours, line.encode() + b"\n")
+
+    def settings(self) -> list[Any]:
+        """How the terminal treats what is typed: echo, whole lines, signals."""
+        return termios.tcgetattr(self._ours)
 
     def leave(self) -> None:
         """Ctrl-D: nobody answers any more."""

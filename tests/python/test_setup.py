@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -120,3 +121,46 @@ def test_another_url_is_taken_after_a_connection_that_failed(
     assert terminal.end() == 0, terminal.shown
     assert entry(pflow, "other")["url"] == gateway.url
     assert terminal.shown.count("connection refused") == 1
+
+
+UP, LEFT, HOME, DELETE = "\x1b[A", "\x1b[D", "\x01", "\x1b[3~"
+
+
+def test_an_answer_is_edited_as_in_a_shell_and_an_earlier_one_is_behind_the_arrow_up(
+    pflow: Pflow, fake_gateway: Start, wizard: Callable[..., Terminal]
+) -> None:
+    gateway = fake_gateway("generic")
+    terminal = wizard("generic", "--no-sync")
+    # A letter too many at its start, and one too few before its end.
+    terminal.answer("The gateway's MCP URL", "x" + gateway.url[:-2] + gateway.url[-1] + LEFT + "c" + HOME + DELETE)
+    terminal.answer("Name of the entry", "not a name")
+    terminal.wait("not a name")
+    terminal.answer("Name of the entry", UP + "\x15" + "own")
+    terminal.answer("Environment variable", "none")
+    terminal.answer("Services to keep", "7")
+    terminal.wait("there is no service 7")
+    terminal.answer("Services to keep", UP + "\x7f1")
+    terminal.wait("Added own to ")
+    assert terminal.end() == 0, terminal.shown
+    assert entry(pflow, "own")["url"] == gateway.url
+
+
+def test_a_wizard_that_is_interrupted_gives_the_terminal_back_as_it_was(
+    pflow: Pflow, wizard: Callable[..., Terminal]
+) -> None:
+    for end, code in (("interrupt", 130), ("terminate", 143)):
+        terminal = wizard("generic")
+        before = terminal.settings()
+        terminal.wait("The gateway's MCP URL")
+        until = time.monotonic() + 30
+        while terminal.settings() == before and time.monotonic() < until:
+            time.sleep(0.02)
+        assert terminal.settings() != before, "the line is not edited"
+        if end == "interrupt":
+            terminal.interrupt()
+        else:
+            terminal.process.terminate()
+        assert terminal.end() == code, terminal.shown
+        assert terminal.settings() == before, end
+        assert "nothing was written" in terminal.shown
+    assert not (pflow.home / ".pflow" / "mcp-servers.json").exists()
