@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 PFLOW = "pflow-cli==0.16.0"
+ROOT = Path(__file__).parents[2]
 
 
 class Home:
@@ -89,9 +90,14 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_pip(home: Home, wheel: Path) -> None:
-    venv = home.folder / "venv"
-    home.run(sys.executable, "-m", "venv", venv)
-    home.run(venv / "bin" / "pip", "install", "--quiet", PFLOW, wheel)
+    """As the tutorial says."""
+    tutorial = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    script = tutorial.partition("```sh\n")[2].partition("```")[0]
+    assert f"pip install {PFLOW} pflow_gateway-*.whl" in script
+    folder = Path(home.env["HOME"])
+    (folder / wheel.name).symlink_to(wheel)
+    home.run("bash", "-ec", script.replace("python3", sys.executable))
+    venv = folder / "try"
     pflow = venv / "bin" / "pflow"
     assert home.has_gateway(pflow)
     home.adds_a_command_that_exists(pflow)
