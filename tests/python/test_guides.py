@@ -34,12 +34,17 @@ GUIDES = ROOT / "docs" / "guides"
 PORTS = ("8900", "8910", "9464", "8999")
 # Pages that need nothing but the demo gateway, which they start themselves. Every page with commands is here, or has a test of its own.
 ON_THE_DEMO = (
+    "docs/guides/ci-and-cron.md",
+    "docs/guides/corporate-network.md",
     "docs/guides/custom-gateways.md",
     "docs/guides/many-gateways.md",
     "docs/guides/python.md",
     "docs/guides/slack.md",
     "docs/guides/tokens.md",
+    "docs/guides/upgrade-and-uninstall.md",
+    "docs/guides/where-everything-is.md",
     "docs/reference/commands.md",
+    "docs/reference/json.md",
 )
 WITH_A_TEST_OF_THEIR_OWN = (
     "docs/tutorial.md",
