@@ -44,6 +44,7 @@ ON_THE_DEMO = (
     "docs/guides/upgrade-and-uninstall.md",
     "docs/guides/where-everything-is.md",
     "docs/reference/commands.md",
+    "docs/reference/exit-codes.md",
     "docs/reference/json.md",
 )
 WITH_A_TEST_OF_THEIR_OWN = (
