@@ -34,6 +34,7 @@ GUIDES = ROOT / "docs" / "guides"
 PORTS = ("8900", "8910", "9464", "8999")
 # Pages that need nothing but the demo gateway, which they start themselves. Every page with commands is here, or has a test of its own.
 ON_THE_DEMO = (
+    "README.md",
     "docs/guides/ci-and-cron.md",
     "docs/guides/corporate-network.md",
     "docs/guides/custom-gateways.md",
