@@ -97,7 +97,8 @@ def values(names: str) -> str:
 def classes() -> str:
     """The classes of errors."""
     rows = ["| `class` | means |", "| --- | --- |"]
-    for doc, name in re.findall(r"((?:^ *///.*\n)+)^ *(\w+),$", body(source("error.rs"), "pub enum Class {"), re.MULTILINE):
+    inside = body(source("error.rs"), "pub enum Class {")
+    for doc, name in re.findall(r"((?:^ *///.*\n)+)^ *(\w+),$", inside, re.MULTILINE):
         snake = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
         rows.append(f"| `{snake}` | {sentence(doc)} |")
     return "\n".join(rows)

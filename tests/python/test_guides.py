@@ -32,7 +32,7 @@ GUIDES = ROOT / "docs" / "guides"
 
 # Ports in the pages, which become free ones: the demo gateway, a second one, the monitor, whoever is told.
 PORTS = ("8900", "8910", "9464", "8999")
-# Pages that need nothing but the demo gateway, which they start themselves. Every page with commands is here, or has a test of its own.
+# Pages that need nothing but the demo gateway, which they start. Every page with commands is here, or has a test of its own.
 ON_THE_DEMO = (
     "README.md",
     "docs/guides/ci-and-cron.md",

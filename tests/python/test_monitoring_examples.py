@@ -44,7 +44,7 @@ def scrape(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
     def ask(words: list[str], **env: str) -> str:
         log = tmp_path_factory.mktemp("monitor") / "log"
-        argv = [gateway.binary, *words, "--json"]
+        argv: list[str | Path] = [gateway.binary, *words, "--json"]
         program = Program(argv, log, gateway.env | {"MONITOR_TOKEN": TOKEN} | env)
         started.append(program)
 

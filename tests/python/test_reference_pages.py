@@ -57,7 +57,9 @@ def test_the_fixed_limits_are_those_of_the_sources() -> None:
         assert float(value) == constant(place), place
 
 
-READ = re.compile(r"""(?:var|var_os|absolute)\("([A-Z][A-Z_]+)"\)|^const [A-Z]+: &str = "([A-Z][A-Z_]+)";""", re.MULTILINE)
+READ = re.compile(
+    r"""(?:var|var_os|absolute)\("([A-Z][A-Z_]+)"\)|^const [A-Z]+: &str = "([A-Z][A-Z_]+)";""", re.MULTILINE
+)
 # Of tests, and what the program tells its own children.
 NOT_FOR_USERS = {"HISTORY_FOLDER", "HISTORY_FROM", "PFLOW_GATEWAY_LAUNCHER", "LD_LIBRARY_PATH"}
 
@@ -81,6 +83,7 @@ def test_every_command_is_in_the_table_of_exit_codes() -> None:
     commands = set(re.findall(r"^    (\w+)(?:\(| \{|,$)", reference.body(arguments, "enum Command {"), re.MULTILINE))
     assert len(commands) > 15
     assert {command.lower() for command in commands} <= told
-    codes = dict(re.findall(r"^const (INTERRUPTED|TERMINATED|FAILED|USAGE): u8 = (\d+);", reference.source("cli/mod.rs"), re.MULTILINE))
-    for code in ("0", *codes.values()):
+    codes = re.findall(r"^const [A-Z]+: u8 = (\d+);", reference.source("cli/mod.rs"), re.MULTILINE)
+    assert len(codes) >= 4
+    for code in ("0", *codes):
         assert f"| {code} |" in page
