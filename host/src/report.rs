@@ -125,8 +125,8 @@ pub struct Test {
     pub protocol: Option<String>,
     /// The era, once known.
     pub era: Option<Era>,
-    /// Step by step: resolve, connect, tls, auth, protocol, tools; before them config, when that is what is wrong. A step that was not
-    /// reached, or of which nothing was seen, has `ok: null`.
+    /// Step by step: resolve, connect, tls, auth, protocol, tools; before them pflow for an entry, proxy where there is one, and config
+    /// when that is what is wrong. A step that was not reached, or of which nothing was seen, has `ok: null`.
     pub checks: Vec<Check>,
     /// Number of tools, before filters.
     pub tools: Option<usize>,
@@ -149,7 +149,7 @@ pub struct Test {
 /// One step of a test.
 #[derive(Clone, Debug, Serialize)]
 pub struct Check {
-    /// config, resolve, connect, tls, auth, protocol or tools.
+    /// pflow, config, proxy, resolve, connect, tls, auth, protocol or tools.
     pub name: &'static str,
     /// Passed, failed, or not reached.
     pub ok: Option<bool>,

@@ -1,8 +1,8 @@
 """The guides, executed: each command of their `console` blocks, in order, in an empty home, against the real gateway.
 
 A line that begins with `$ ` is a command, and the lines after it are what it prints. A block `console background` is another
-terminal, whose last command stays. Ports are replaced by free ones, and `forge/bin` by the environment that the test runner made;
-nothing else is.
+terminal, whose last command stays. A block of another language with a file's name behind it (`python look.py`) is that file.
+Ports are replaced by free ones, and `forge/bin` by the environment that the test runner made; nothing else is.
 
 What is shown must be what is printed: `…` stands for anything within a line, and alone on a line for any lines. Milliseconds, ids,
 times and the width of columns are not compared. A command whose output shows `Error: ` must fail, every other one must succeed;
@@ -27,7 +27,32 @@ import pytest
 from conftest import HERE, FakeGateway, needed
 from processes import Program, free_port, written
 
-GUIDES = HERE.parent.parent / "docs" / "guides"
+ROOT = HERE.parent.parent
+GUIDES = ROOT / "docs" / "guides"
+
+# Ports in the pages, which become free ones: the demo gateway, a second one, the monitor, whoever is told.
+PORTS = ("8900", "8910", "9464", "8999")
+# Pages that need nothing but the demo gateway, which they start. Every page with commands is here, or has a test of its own.
+ON_THE_DEMO = (
+    "README.md",
+    "docs/guides/ci-and-cron.md",
+    "docs/guides/corporate-network.md",
+    "docs/guides/custom-gateways.md",
+    "docs/guides/many-gateways.md",
+    "docs/guides/python.md",
+    "docs/guides/slack.md",
+    "docs/guides/tokens.md",
+    "docs/guides/upgrade-and-uninstall.md",
+    "docs/guides/where-everything-is.md",
+    "docs/reference/commands.md",
+    "docs/reference/exit-codes.md",
+    "docs/reference/json.md",
+)
+WITH_A_TEST_OF_THEIR_OWN = (
+    "docs/tutorial.md",
+    "docs/guides/contextforge.md",
+    "docs/guides/docker-mcp-gateway.md",
+)
 
 
 @dataclass
@@ -41,14 +66,16 @@ class Command:
 
 @dataclass
 class Block:
-    """A fenced block of commands."""
+    """A fenced block of commands, or a file."""
 
     background: bool
     commands: list[Command] = field(default_factory=list)
+    file: str = ""
+    lines: list[str] = field(default_factory=list)
 
 
 def blocks(guide: Path) -> list[Block]:
-    """The `console` blocks of a guide."""
+    """The `console` blocks of a guide, and the files that it shows."""
     found: list[Block] = []
     block: Block | None = None
     inside = False
@@ -56,9 +83,12 @@ def blocks(guide: Path) -> list[Block]:
         if line.startswith("```"):
             language, _, role = line[3:].partition(" ")
             inside = not inside
-            block = Block(role == "background") if inside and language == "console" else None
+            wanted = inside and (language == "console" or role)
+            block = Block(role == "background", file="" if language == "console" else role) if wanted else None
             if block:
                 found.append(block)
+        elif block and block.file:
+            block.lines.append(line)
         elif block and block.commands and block.commands[-1].text.endswith("\\"):
             block.commands[-1].text += f"\n{line}"
         elif block and line.startswith("$ "):
@@ -95,17 +125,18 @@ def matches(shown: list[str], printed: list[str]) -> bool:
 class Reader:
     """Somebody who follows a guide, in a home of their own."""
 
-    def __init__(self, home: Path, cache: Path, replaced: dict[str, str]) -> None:
+    def __init__(self, home: Path, cache: Path, pflow: Path, replaced: dict[str, str], env: dict[str, str]) -> None:
         self.home = home
         self.replaced = replaced
         self._others: list[subprocess.Popen[bytes]] = []
         binary = needed("PFLOW_GATEWAY_BIN")
         self.env = {
-            "PATH": f"{binary.parent}:{os.environ['PATH']}",
+            "PATH": f"{binary.parent}:{pflow.parent}:{os.environ['PATH']}",
             "HOME": str(home),
             "TMPDIR": str(home),
             "LANG": "C.UTF-8",
             "XDG_CACHE_HOME": str(cache),
+            **env,
         }
         self._shell = subprocess.Popen(
             ["bash", "--norc", "-s"],
@@ -129,6 +160,10 @@ class Reader:
         for name, value in variables.items():
             self._follow(Command(0, f"export {name}={shlex.quote(value)}"))
         for block in blocks(guide):
+            if block.file:
+                text = self._typed("".join(f"{line}\n" for line in block.lines))
+                (self.home / block.file).write_text(text, encoding="utf-8")
+                continue
             if block.background:
                 self._elsewhere(block)
                 continue
@@ -202,15 +237,18 @@ class Reader:
                 stream.close()
 
 
+Start = Callable[..., Reader]
+
+
 @pytest.fixture
-def reader(tmp_path: Path, shared_cache: Path) -> Iterator[Callable[[dict[str, str]], Reader]]:
+def reader(tmp_path: Path, shared_cache: Path, pflow_binary: Path) -> Iterator[Start]:
     """Somebody with an empty home; what they start ends with the test."""
     readers: list[Reader] = []
 
-    def start(replaced: dict[str, str]) -> Reader:
+    def start(replaced: dict[str, str], **env: str) -> Reader:
         home = tmp_path / "home"
         home.mkdir()
-        readers.append(Reader(home, shared_cache, replaced))
+        readers.append(Reader(home, shared_cache, pflow_binary, replaced, env))
         return readers[-1]
 
     yield start
@@ -218,15 +256,20 @@ def reader(tmp_path: Path, shared_cache: Path) -> Iterator[Callable[[dict[str, s
         one.close()
 
 
-def test_the_guide_to_custom_gateways(reader: Callable[[dict[str, str]], Reader]) -> None:
-    found = reader({"8900": str(free_port())}).read(GUIDES / "custom-gateways.md")
+@pytest.mark.parametrize("name", ON_THE_DEMO)
+def test_a_page_says_what_comes(reader: Start, name: str) -> None:
+    page = ROOT / name
+    assert any(block.commands for block in blocks(page))
+    ports = {port: str(free_port()) for port in PORTS if port in page.read_text(encoding="utf-8")}
+    found = reader(ports).read(page)
     assert not found, "\n".join(found)
 
 
-def test_the_page_on_commands(reader: Callable[[dict[str, str]], Reader]) -> None:
-    page = GUIDES.parent / "reference" / "commands.md"
-    assert sum(len(block.commands) for block in blocks(page)) > 10
-    found = reader({"8900": str(free_port())}).read(page)
+def test_the_tutorial(reader: Start, pflow_binary: Path) -> None:
+    """In the environment that the test runner made; `test_installs.py` makes one as the page says."""
+    follower = reader({port: str(free_port()) for port in PORTS})
+    (follower.home / "try").symlink_to(pflow_binary.parent.parent)
+    found = follower.read(ROOT / "docs" / "tutorial.md")
     assert not found, "\n".join(found)
 
 
@@ -245,7 +288,7 @@ def services(tmp_path: Path) -> Iterator[dict[str, str]]:
         program.stop()
 
 
-def test_the_guide_to_contextforge(reader: Callable[[dict[str, str]], Reader], services: dict[str, str]) -> None:
+def test_the_guide_to_contextforge(reader: Start, services: dict[str, str]) -> None:
     forge = needed("CONTEXTFORGE_PYTHON").parent
     follower = reader({"forge/bin/": f"{forge}/", "4444": str(free_port()), **services})
     found = follower.read(GUIDES / "contextforge.md")
@@ -253,7 +296,7 @@ def test_the_guide_to_contextforge(reader: Callable[[dict[str, str]], Reader], s
 
 
 def test_the_guide_to_docker(
-    reader: Callable[[dict[str, str]], Reader], fake_gateway: Callable[..., FakeGateway]
+    reader: Start, fake_gateway: Callable[..., FakeGateway]
 ) -> None:
     """Against the imitation, which is what the guide says that it shows."""
     token = "a-token-of-a-guide"
@@ -275,9 +318,17 @@ def test_what_is_shown_is_compared() -> None:
     assert not matches(["3 tools"], ["4 tools"])
 
 
-@pytest.mark.parametrize("guide", sorted(path.name for path in GUIDES.glob("*.md")))
-def test_every_command_of_a_guide_is_one_that_is_executed_or_marked_as_not(guide: str) -> None:
-    """A line `$ …` anywhere else than in a `console` block looks executed and is not."""
-    text = (GUIDES / guide).read_text(encoding="utf-8")
-    shown = sum(len(block.commands) for block in blocks(GUIDES / guide))
+def pages() -> list[str]:
+    """Every page for users: what is about components has tests of its own, and builds."""
+    documents = (ROOT / "docs").rglob("*.md")
+    found = [ROOT / "README.md", *(page for page in documents if "components" not in page.relative_to(ROOT).parts)]
+    return sorted(str(page.relative_to(ROOT)) for page in found)
+
+
+@pytest.mark.parametrize("name", pages())
+def test_every_command_of_a_page_is_one_that_is_executed(name: str) -> None:
+    """A line `$ …` anywhere else than in a `console` block looks executed and is not; so does a page that nobody plays."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    shown = sum(len(block.commands) for block in blocks(ROOT / name))
     assert text.count("\n$ ") == shown
+    assert (shown > 0) == (name in ON_THE_DEMO or name in WITH_A_TEST_OF_THEIR_OWN)

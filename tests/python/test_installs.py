@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 PFLOW = "pflow-cli==0.16.0"
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 class Home:
@@ -89,9 +91,14 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_pip(home: Home, wheel: Path) -> None:
-    venv = home.folder / "venv"
-    home.run(sys.executable, "-m", "venv", venv)
-    home.run(venv / "bin" / "pip", "install", "--quiet", PFLOW, wheel)
+    """As the tutorial says."""
+    tutorial = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    script = tutorial.partition("```sh\n")[2].partition("```")[0]
+    assert f"pip install {PFLOW} pflow_gateway-*.whl" in script
+    folder = Path(home.env["HOME"])
+    (folder / wheel.name).symlink_to(wheel)
+    home.run("bash", "-ec", script.replace("python3", sys.executable))
+    venv = folder / "try"
     pflow = venv / "bin" / "pflow"
     assert home.has_gateway(pflow)
     home.adds_a_command_that_exists(pflow)
@@ -104,19 +111,23 @@ def test_pip(home: Home, wheel: Path) -> None:
 
 
 def test_uv_tool_install_with(home: Home, wheel: Path) -> None:
-    home.run(sys.executable, "-m", "uv", "tool", "install", "--quiet", PFLOW, "--with", wheel)
+    assert 'uv tool install pflow-cli --with-executables-from "pflow-gateway @ $WHEEL"' in README
+    ours = f"pflow-gateway @ {wheel}"
+    home.run(sys.executable, "-m", "uv", "tool", "install", "--quiet", PFLOW, "--with-executables-from", ours)
     pflow = home.bin / "pflow"
     assert home.has_gateway(pflow)
-    assert not (home.bin / "pflow-gateway").exists(), "uv exposes only pflow's own scripts"
+    assert home.run(home.bin / "pflow-gateway", "--version").startswith("pflow-gateway ")
     home.adds_a_command_that_exists(pflow)
 
 
 def test_pipx_inject(home: Home, wheel: Path) -> None:
+    assert 'pipx inject --include-apps pflow-cli "$WHEEL"' in README
     home.run(sys.executable, "-m", "pipx", "install", "--quiet", PFLOW)
     pflow = home.bin / "pflow"
     assert not home.has_gateway(pflow)
-    home.run(sys.executable, "-m", "pipx", "inject", "--quiet", "pflow-cli", wheel)
+    home.run(sys.executable, "-m", "pipx", "inject", "--quiet", "--include-apps", "pflow-cli", wheel)
     assert home.has_gateway(pflow)
+    assert home.run(home.bin / "pflow-gateway", "--version").startswith("pflow-gateway ")
     home.adds_a_command_that_exists(pflow)
     home.run(sys.executable, "-m", "pipx", "uninject", "--quiet", "pflow-cli", "pflow-gateway")
     assert not home.has_gateway(pflow)

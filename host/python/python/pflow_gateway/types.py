@@ -68,7 +68,7 @@ class Finding(TypedDict):
 class Check(TypedDict):
     """One step of a test."""
 
-    name: Literal["config", "resolve", "connect", "tls", "auth", "protocol", "tools"]
+    name: Literal["pflow", "config", "proxy", "resolve", "connect", "tls", "auth", "protocol", "tools"]
     ok: bool | None
     """None: not reached."""
     ms: float | None
