@@ -192,7 +192,8 @@ impl outgoing_handler::Guest for Egress {
             Sealed::Ready { request, body } => {
                 *sealed = Sealed::Sent { body };
                 let options = options.map(|options| options.into_inner::<Options>().0);
-                let future = engine::outgoing_handler::handle(request, options).map_err(codes::error)?;
+                let options = options.unwrap_or_else(patience);
+                let future = engine::outgoing_handler::handle(request, Some(options)).map_err(codes::error)?;
                 Ok(given::FutureIncomingResponse::new(Awaited(future)))
             }
             Sealed::Refused(why) => {
@@ -208,6 +209,21 @@ impl outgoing_handler::Guest for Egress {
         }
     }
 }
+
+/// As long as the gateway may take, where the component says nothing: engines wait for ten minutes by themselves.
+fn patience() -> http::RequestOptions {
+    let options = http::RequestOptions::new();
+    let ms = OPEN.with_borrow(|open| open.as_ref().map(|open| u64::from(open.gateway.timeout_ms)));
+    let limit = ms.map(|ms| ms.saturating_mul(1_000_000));
+    // An engine that knows no such limit has one of its own.
+    let _ = options.set_connect_timeout(limit.map(|limit| limit.min(CONNECT)));
+    let _ = options.set_first_byte_timeout(limit);
+    let _ = options.set_between_bytes_timeout(limit);
+    options
+}
+
+/// Nanoseconds for a connection to stand.
+const CONNECT: u64 = 10_000_000_000;
 
 /// A body that is being written.
 pub(crate) struct Body {
