@@ -500,7 +500,7 @@ def test_another_engine_serves_the_same_file(fake_gateway: Fake, tmp_path: Path)
     port = free_port()
     variables = settings({"gw": bearer(fake.url)}, GW_TOKEN=CANARY)
     engine = Program(
-        [needed("JCO_NODE"), needed("JCO"), "serve", needed("SERVICE_WASM"), "--port", str(port), "--host", "127.0.0.1"],
+        [needed("NODE_CLIENTS") / "node", needed("JCO"), "serve", needed("SERVICE_WASM"), "--port", str(port), "--host", "127.0.0.1"],
         tmp_path / "jco.log",
         {"PATH": os.environ["PATH"], "HOME": str(tmp_path)} | variables,
     )

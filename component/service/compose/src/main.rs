@@ -114,7 +114,6 @@ impl Part {
         let package = graph.register_package(package)?;
         let instance = graph.instantiate(package);
         let names = |of: Vec<&String>| of.into_iter().cloned().collect();
-        #[expect(clippy::indexing_slicing, reason = "an arena, by an id that it gave")]
         let world = &graph.types()[world];
         let (imports, exports) = (names(world.imports.keys().collect()), names(world.exports.keys().collect()));
         Ok(Self { name, instance, imports, exports })

@@ -56,7 +56,7 @@ fn of_context_forge(configured: &str, path: &str) -> bool {
 }
 
 fn short(path: &str) -> String {
-    path.chars().filter(|letter| letter.is_ascii_graphic()).take(100).collect()
+    path.chars().filter(char::is_ascii_graphic).take(100).collect()
 }
 
 #[cfg(test)]

@@ -75,5 +75,5 @@ fn without_port(host: &str) -> &str {
 }
 
 fn shown(text: &str) -> String {
-    text.chars().filter(|letter| letter.is_ascii_graphic()).take(100).collect()
+    text.chars().filter(char::is_ascii_graphic).take(100).collect()
 }

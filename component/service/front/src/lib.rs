@@ -12,6 +12,7 @@ pub mod door;
 pub mod failure;
 pub mod guard;
 pub mod pages;
+pub mod ready;
 pub mod request;
 pub mod rpc;
 pub mod seal;

@@ -8,7 +8,7 @@ use crate::{
     answer::Answer,
     door::Visitor,
     failure::{self, Failure},
-    service::{NAME, Ready, VERSION},
+    ready::{NAME, Ready, VERSION},
     upstream::{Conversation as _, Outside, Refused},
 };
 

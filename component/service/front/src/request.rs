@@ -3,6 +3,8 @@
 
 /// Bytes of a body. Arguments of a call are in it.
 pub const LONGEST_BODY: usize = 8 * 1024 * 1024;
+/// Bytes that are read of one that is too long, so that its sender hears why.
+pub const MOST_SWALLOWED: usize = 4 * LONGEST_BODY;
 /// Bytes of all header fields.
 pub const LONGEST_HEADERS: usize = 64 * 1024;
 /// Header fields.

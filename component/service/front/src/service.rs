@@ -2,25 +2,21 @@
 //! Takes a request; gives an answer, whole or as a stream that has begun. Nothing is kept between two requests: what a session needs is in
 //! its id.
 
-use pflow_gateway_service_settings::{Gateway, Settings};
+use pflow_gateway_service_settings::Gateway;
 use serde_json::{Value, json};
 
 use crate::{
     answer::{Answer, event},
     call, catalog,
-    door::{Door, Visitor},
+    door::Visitor,
     failure::{self, Delivery, Failure, Marked, Seen},
     guard, pages,
+    ready::{NAME, Ready, VERSION},
     request::Request,
     rpc::{self, Fault, Message},
-    seal::{Keys, Sealed},
+    seal::Sealed,
     upstream::{Call, Catalog, Conversation, Outside, Refused, Session, Tool, Wanted},
 };
-
-/// `serverInfo.name`.
-pub const NAME: &str = "pflow-gateway-service";
-/// `serverInfo.version`.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Revisions with a handshake, the newest first.
 const LEGACY: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
@@ -30,34 +26,6 @@ const MODERN: &str = "2026-07-28";
 const VERSION_OF_MESSAGE: &str = "io.modelcontextprotocol/protocolVersion";
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
-
-/// Settings that can be used.
-pub struct Ready {
-    /// Gateways, clients and names.
-    pub settings: Settings,
-    /// Tokens.
-    pub door: Door,
-    /// What seals session ids.
-    pub keys: Keys,
-}
-
-impl Ready {
-    /// Reads all of it.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong, in one line.
-    pub fn read<O: Outside>(outside: &O) -> Result<Self, String> {
-        let variable = |name: &str| outside.variable(name);
-        let read = || {
-            let settings = Settings::read(&variable)?;
-            let door = Door::new(&settings, &variable)?;
-            let keys = Keys::read(variable(pflow_gateway_service_settings::SESSION_KEYS))?;
-            Ok(Self { settings, door, keys })
-        };
-        read().map_err(|problem: pflow_gateway_service_settings::Problem| problem.to_string())
-    }
-}
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +99,7 @@ struct Mcp<'a, O> {
 
 /// How the client speaks.
 enum Era {
-    Legacy(Sealed),
+    Legacy(Box<Sealed>),
     Modern,
 }
 
@@ -212,7 +180,7 @@ impl<O: Outside> Mcp<'_, O> {
         if method == "ping" {
             return self.said(200, &rpc::result(id, "{}")).into();
         }
-        self.work(message, id, method, &Era::Legacy(sealed))
+        self.work(message, id, method, &Era::Legacy(Box::new(sealed)))
     }
 
     /// The session that the request names.
@@ -265,9 +233,8 @@ impl<O: Outside> Mcp<'_, O> {
         let ended =
             self.outside.connect(self.gateway, Some(&sealed.session)).map(|mut conversation| conversation.close());
         match ended {
-            Ok(Ok(())) => Answer::empty(204),
-            // It ends there by itself; the client is done with it.
-            Ok(Err(_)) | Err(Refused::Gateway(_)) => Answer::empty(204),
+            // One that cannot be ended ends by itself; the client is done with it.
+            Ok(_) | Err(Refused::Gateway(_)) => Answer::empty(204),
             Err(Refused::Settings(problem)) => Answer::refusal(503, &Failure::settings(&problem).message),
         }
     }

@@ -47,8 +47,8 @@ impl Talk {
                 })
                 .collect(),
             client: wit::Implementation {
-                name: crate::service::NAME.to_owned(),
-                version: crate::service::VERSION.to_owned(),
+                name: crate::ready::NAME.to_owned(),
+                version: crate::ready::VERSION.to_owned(),
             },
             era: gateway.era.map(|era| match era {
                 Era::Legacy => wit::Era::Legacy,
