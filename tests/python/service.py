@@ -65,7 +65,7 @@ class Replica:
         flags = [word for pair in settings.items() for word in ("--env", "=".join(pair))]
         # The engine itself is told nothing but where programs are.
         self.program = Program(
-            [needed("WASMTIME_BIN"), "serve", "--allow-precompiled", "-Scli", *flags, "--addr", "127.0.0.1:0", code],
+            [needed("WASMTIME_BIN"), "serve", "--allow-precompiled", "-Scli", "-Wmax-memory-size=268435456", *flags, "--addr", "127.0.0.1:0", code],
             folder / f"{name}.log",
             {"PATH": "/usr/bin:/bin"},
         )

@@ -144,6 +144,10 @@ pub fn explain(gateway: &str, seen: &Seen) -> Failure {
             format!("{gateway} sent more than is allowed{said}"),
             "narrow the request, or raise the limit".to_owned(),
         ),
+        // An engine says the same of a connection that was reset and of what is no HTTP.
+        Class::NotMcp if seen.status == Some(0) => {
+            ("unreachable", format!("{gateway} broke off its answer, or does not speak HTTP{said}"), RUNS.to_owned())
+        }
         Class::NotMcp => (
             "not_mcp",
             format!("{gateway} does not answer as MCP{status}{said}"),
