@@ -42,6 +42,27 @@ const COMPONENT: &[&[&str]] = &[
     &["guest"],
 ];
 
+const FRONT: &[&[&str]] = &[
+    &["answer", "failure", "request", "rpc"],
+    &["call", "upstream"],
+    &["door", "guard", "seal"],
+    &["catalog", "ready"],
+    &["pages"],
+    &["service"],
+    &["guest"],
+];
+
+const EGRESS: &[&[&str]] = &[&["credential", "mask", "policy"], &["guest"]];
+
+const BRIDGE: &[&[&str]] = &[&["event", "line"], &["guest"]];
+
+#[test]
+fn no_module_of_the_service_knows_one_above_it() {
+    hold(&root().join("component/service/front/src"), FRONT);
+    hold(&root().join("component/service/egress/src"), EGRESS);
+    hold(&root().join("component/service/bridge/src"), BRIDGE);
+}
+
 #[test]
 fn no_module_of_the_host_knows_one_above_it() {
     hold(&root().join("host/src"), HOST);

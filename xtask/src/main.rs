@@ -14,6 +14,7 @@ mod layers;
 mod neutral;
 mod python;
 mod sbom;
+mod service;
 mod shell;
 mod test;
 mod tools;
@@ -47,6 +48,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Put the components of docs/components, each with the built-in one behind it, into target/components
     Components,
+    /// Put the service, for engines that serve wasi:http, into target/dist/service.wasm
+    Service(service::Options),
     /// The MCP conformance suite, client side, against the built program
     Conformance(conformance::Options),
     /// Measure, in one run, with ratios to other clients
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Task::Fuzz(options) => build::rust_target()
             .and_then(|()| build::component())
             .and_then(|component| fuzz::fuzz(&options, &component)),
+        Task::Service(options) => service::service(&options),
         Task::Conformance(options) => conformance::conformance(&options),
         Task::Components => build::rust_target().and_then(|()| guests::guests(&build::component()?)).map(drop),
         Task::Bench(options) => bench::bench(&options),

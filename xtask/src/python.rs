@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use crate::shell::{Doing as _, Failure, Result, command, root, run, say, succeeds, target};
+use crate::shell::{Doing as _, Failure, Result, command, output, root, run, say, succeeds, target};
 
 /// A virtual environment.
 pub(crate) struct Venv {
@@ -52,6 +52,14 @@ impl Venv {
     /// A program of the environment.
     pub(crate) fn bin(&self, program: &str) -> PathBuf {
         self.folder.join("bin").join(program)
+    }
+
+    /// A file that a package brought along.
+    pub(crate) fn file_in_packages(&self, name: &str) -> Result<PathBuf> {
+        let asks = "import sysconfig; print(sysconfig.get_path('platlib'))";
+        let folder = output(self.python().args(["-c", asks]))?;
+        let file = Path::new(folder.trim()).join(name);
+        if file.exists() { Ok(file) } else { Err(Failure(format!("{} is not there", file.display()))) }
     }
 
     /// Its interpreter.

@@ -10,6 +10,7 @@ use crate::{
     guests::guests,
     neutral,
     python::{Venv, Version},
+    service,
     shell::{Result, cargo, root, run, say, target},
 };
 
@@ -35,6 +36,7 @@ pub(crate) fn test(options: &Options) -> Result {
         .args(["clippy", "--locked", "--package", "pflow-gateway-component", "--lib"])
         .args(["--profile", "component", "--target", "wasm32-wasip2", "--target-dir"])
         .arg(target().join("component"))
+        .args(service::packages())
         .env(neutral::FLAGS, neutral::flags(&target().join("component")))
         .args(["--", "-D", "warnings"]))?;
 
@@ -58,6 +60,8 @@ pub(crate) fn test(options: &Options) -> Result {
     let fastmcp = Venv::with("fastmcp", &["fastmcp"], Version(10))?;
     let guests = guests(&component)?;
     let clients = conformance::clients()?;
+    let service = service::composed(&component)?;
+    let engines = service::engines()?;
     // A file is one worker's: what it starts once, it starts once. What measures time and memory comes after the others, alone.
     let workers: &[&str] = &["-m", "not alone", "--numprocesses", "auto", "--maxprocesses", "4", "--dist", "loadfile"];
     for some in [workers, &["-m", "alone"]] {
@@ -74,6 +78,9 @@ pub(crate) fn test(options: &Options) -> Result {
             .env("CONTEXTFORGE_PYTHON", context_forge.bin("python"))
             .env("FASTMCP_PYTHON", fastmcp.bin("python"))
             .env("NODE_CLIENTS", &clients)
+            .env("SERVICE_WASM", &service)
+            .env("WASMTIME_BIN", &engines.wasmtime)
+            .env("JCO", &engines.jco)
             // Pictures for people: here, wherever the build's own folder is.
             .env("TEST_OUTPUT", root().join("target/ci-output"))
             .env_remove("PYTHONPATH"))?;

@@ -1,0 +1,102 @@
+//! An answer that comes in.
+//! Takes the engine's; gives its status, its headers with credentials masked, and its body as it comes. The body is the engine's own stream:
+//! in WASI 0.2 nobody else can make one, and what is in it is masked where it leaves the service.
+
+use super::{
+    OPEN, codes,
+    engine::types as http,
+    engine_io,
+    fields::Fields,
+    given::types::{self as given, ErrorCode, Trailers},
+};
+use crate::mask;
+
+/// An answer that may come.
+pub(crate) struct Awaited(pub(crate) http::FutureIncomingResponse);
+
+impl given::GuestFutureIncomingResponse for Awaited {
+    fn subscribe(&self) -> engine_io::poll::Pollable {
+        self.0.subscribe()
+    }
+
+    fn get(&self) -> Option<Result<Result<given::IncomingResponse, ErrorCode>, ()>> {
+        let came = self.0.get()?;
+        Some(
+            came.map(|came| {
+                came.map(|response| given::IncomingResponse::new(Response(response))).map_err(codes::error)
+            }),
+        )
+    }
+}
+
+/// An answer.
+pub(crate) struct Response(http::IncomingResponse);
+
+impl given::GuestIncomingResponse for Response {
+    fn status(&self) -> given::StatusCode {
+        self.0.status()
+    }
+
+    fn headers(&self) -> given::Headers {
+        given::Fields::new(Fields::immutable(&masked(&self.0.headers())))
+    }
+
+    fn consume(&self) -> Result<given::IncomingBody, ()> {
+        self.0.consume().map(|body| given::IncomingBody::new(Body(body)))
+    }
+}
+
+/// The same fields; where a credential was echoed, without it.
+fn masked(headers: &http::Fields) -> http::Fields {
+    let copy = headers.clone();
+    OPEN.with_borrow(|open| {
+        let Some(open) = open else { return };
+        for (name, value) in headers.entries() {
+            let text = String::from_utf8_lossy(&value);
+            let told = mask::mask(&text, &open.spellings);
+            // One of several of a name: all of them are written anew.
+            if told != text {
+                let values: Vec<Vec<u8>> = headers
+                    .get(&name)
+                    .iter()
+                    .map(|value| mask::mask(&String::from_utf8_lossy(value), &open.spellings).into_bytes())
+                    .collect();
+                // What cannot be written without it is left out.
+                if copy.set(&name, &values).is_err() {
+                    let _ = copy.delete(&name);
+                }
+            }
+        }
+    });
+    copy
+}
+
+/// A body.
+pub(crate) struct Body(pub(crate) http::IncomingBody);
+
+impl given::GuestIncomingBody for Body {
+    fn stream(&self) -> Result<given::InputStream, ()> {
+        self.0.stream()
+    }
+
+    fn finish(this: given::IncomingBody) -> given::FutureTrailers {
+        given::FutureTrailers::new(After(http::IncomingBody::finish(this.into_inner::<Self>().0)))
+    }
+}
+
+/// What comes after a body.
+pub(crate) struct After(http::FutureTrailers);
+
+impl given::GuestFutureTrailers for After {
+    fn subscribe(&self) -> engine_io::poll::Pollable {
+        self.0.subscribe()
+    }
+
+    fn get(&self) -> Option<Result<Result<Option<Trailers>, ErrorCode>, ()>> {
+        let came = self.0.get()?;
+        Some(came.map(|came| {
+            came.map(|trailers| trailers.map(|fields| given::Fields::new(Fields::immutable(&masked(&fields)))))
+                .map_err(codes::error)
+        }))
+    }
+}

@@ -1,0 +1,355 @@
+//! The contract `pflow:gateway`: the one file that knows its types.
+//! Takes and gives the shapes of [`upstream`](crate::upstream), translated one to one. Decides nothing.
+
+use pflow_gateway_service_settings::{Era, Filter, Gateway, Kind};
+use serde_json::{Map, Value};
+
+use super::bindings::pflow::gateway::{
+    calls,
+    discovery::Conversation as Handle,
+    filter,
+    types::{self as wit},
+};
+use crate::{
+    failure::{Class, Delivery, Seen},
+    upstream::{Call, Catalog, Conversation, Outcome, Session, Tool},
+};
+
+/// Pages of a catalogue to read at most.
+const MAX_PAGES: u32 = 1_000;
+/// Ids of JSON-RPC that one request of a client may use: more than pages.
+const IDS: u64 = 1 << 14;
+
+/// A conversation with the gateway.
+pub(super) struct Talk {
+    handle: Handle,
+    call_id: u64,
+}
+
+impl Talk {
+    /// Replicas share a session, and nobody hands out ids: each begins somewhere below 2³¹, which every server can count to.
+    pub(super) fn open(gateway: &Gateway, attach: Option<&Session>, random: u64) -> Result<Self, Seen> {
+        let first = IDS + random % ((1 << 31) - 2 * IDS);
+        let endpoint = wit::Endpoint {
+            url: gateway.url.clone(),
+            kind: gateway.kind.map(|kind| match kind {
+                Kind::Docker => wit::Kind::Docker,
+                Kind::ContextForge => wit::Kind::ContextForge,
+                Kind::Generic => wit::Kind::Generic,
+            }),
+            services: gateway
+                .services
+                .iter()
+                .map(|service| wit::DeclaredService {
+                    name: service.name.clone(),
+                    prefix: service.prefix.clone(),
+                    tools: service.tools.clone(),
+                })
+                .collect(),
+            client: wit::Implementation {
+                name: crate::ready::NAME.to_owned(),
+                version: crate::ready::VERSION.to_owned(),
+            },
+            era: gateway.era.map(|era| match era {
+                Era::Legacy => wit::Era::Legacy,
+                Era::Modern => wit::Era::Modern,
+            }),
+            era_is_fixed: gateway.era.is_some(),
+            max_pages: MAX_PAGES,
+            first_request_id: first,
+            timeout_ms: gateway.timeout_ms,
+        };
+        let attach = attach.map(attached);
+        let handle = Handle::open(&endpoint, attach.as_ref()).map_err(seen)?;
+        Ok(Self { handle, call_id: first + IDS - 1 })
+    }
+}
+
+impl Conversation for Talk {
+    fn session(&self) -> Session {
+        session(self.handle.session())
+    }
+
+    fn renew(&mut self) -> Result<Session, Seen> {
+        self.handle.renew().map(session).map_err(seen)
+    }
+
+    fn list(&mut self) -> Result<Catalog, Seen> {
+        self.handle.list_tools().map(catalog).map_err(seen)
+    }
+
+    fn call(&mut self, call: &Call) -> Result<Outcome, Seen> {
+        // A second one in this conversation has an id of its own.
+        self.call_id -= 1;
+        let call = calls::Call {
+            tool: call.tool.clone(),
+            input_schema: call.input_schema.clone(),
+            service: call.service.clone(),
+            arguments: call.arguments.clone(),
+            request_id: self.call_id,
+            progress: call.progress,
+            meta: call.meta.clone(),
+        };
+        let outcome = calls::call_tool(&self.handle, &call).map_err(seen)?;
+        Ok(Outcome { result: outcome.result, failure: outcome.failure.map(upstream) })
+    }
+
+    fn close(&mut self) -> Result<(), Seen> {
+        self.handle.close().map_err(seen)
+    }
+}
+
+/// For each tool whether the filter keeps it.
+pub(super) fn select(rules: &Filter, catalog: &Catalog) -> Result<Vec<bool>, String> {
+    let rules = filter::Rules {
+        include_services: rules.include_services.clone(),
+        exclude_services: rules.exclude_services.clone(),
+        include_tools: rules.include_tools.clone(),
+        exclude_tools: rules.exclude_tools.clone(),
+        read_only: rules.read_only,
+        no_destructive: rules.no_destructive,
+        control_tools: rules.control_tools,
+        claims: rules.claims,
+    };
+    let candidates: Vec<filter::Candidate> = catalog.tools.iter().map(candidate).collect();
+    match filter::select(&rules, &candidates) {
+        Ok(verdicts) => Ok(verdicts.into_iter().map(|verdict| verdict.is_none()).collect()),
+        Err(error) => Err(format!("the pattern {:?} is none: {}", error.pattern, error.problem)),
+    }
+}
+
+/// The rungs, as numbers that a catalogue can keep.
+const RUNGS: [wit::Attribution; 7] = [
+    wit::Attribution::Declared,
+    wit::Attribution::Reported,
+    wit::Attribution::Control,
+    wit::Attribution::Claimed,
+    wit::Attribution::Prefix,
+    wit::Attribution::Inferred,
+    wit::Attribution::None,
+];
+const TRUST: [wit::Confidence; 4] =
+    [wit::Confidence::Certain, wit::Confidence::High, wit::Confidence::Low, wit::Confidence::None];
+
+fn candidate(tool: &Tool) -> filter::Candidate {
+    filter::Candidate {
+        name: tool.name.clone(),
+        service: tool.service.clone(),
+        attribution: RUNGS.get(tool.rung).copied().unwrap_or(wit::Attribution::None),
+        confidence: TRUST.get(tool.trust).copied().unwrap_or(wit::Confidence::None),
+        annotations: tool.hints.map(|[read_only, destructive, idempotent, open_world]| wit::Annotations {
+            title: None,
+            read_only,
+            destructive,
+            idempotent,
+            open_world,
+        }),
+    }
+}
+
+fn catalog(catalog: wit::Catalog) -> Catalog {
+    let mut tools: Vec<Tool> = Vec::with_capacity(catalog.tools.len());
+    for tool in catalog.tools {
+        // Two of one name: nobody could say which is called.
+        if tools.iter().rev().take_while(|before| before.name >= tool.name).any(|before| before.name == tool.name) {
+            continue;
+        }
+        tools.push(read(tool));
+    }
+    tools.sort_by(|one, other| one.name.cmp(&other.name));
+    for (index, tool) in tools.iter_mut().enumerate() {
+        tool.index = index;
+    }
+    Catalog {
+        tools,
+        services: catalog.services.into_iter().map(|service| (service.name, service.tools)).collect(),
+        ttl_ms: catalog.ttl_ms,
+    }
+}
+
+fn read(tool: wit::Tool) -> Tool {
+    let json = written(&tool);
+    let hints = tool.annotations.as_ref();
+    let provenance = tool.provenance;
+    Tool {
+        json,
+        read_only: hints.is_some_and(|hints| hints.read_only == Some(true)),
+        idempotent: hints.is_some_and(|hints| hints.idempotent == Some(true)),
+        hints: hints.map(|hints| [hints.read_only, hints.destructive, hints.idempotent, hints.open_world]),
+        certain: provenance.confidence == wit::Confidence::Certain,
+        control: provenance.attribution == wit::Attribution::Control,
+        rung: RUNGS.iter().position(|rung| *rung == provenance.attribution).unwrap_or(RUNGS.len()),
+        trust: TRUST.iter().position(|trust| *trust == provenance.confidence).unwrap_or(TRUST.len()),
+        service: provenance.service,
+        name: tool.name,
+        input_schema: tool.input_schema,
+        index: 0,
+    }
+}
+
+/// MCP's tool object. What is JSON already stays as it came.
+fn written(tool: &wit::Tool) -> String {
+    let mut json = String::from("{");
+    let mut member = |name: &str, value: &str| {
+        if json.len() > 1 {
+            json.push(',');
+        }
+        json.push_str(&format!("\"{name}\":{value}"));
+    };
+    member("name", &Value::from(tool.name.as_str()).to_string());
+    for (name, text) in [("title", &tool.title), ("description", &tool.description)] {
+        if let Some(text) = text {
+            member(name, &Value::from(text.as_str()).to_string());
+        }
+    }
+    member("inputSchema", &tool.input_schema);
+    if let Some(hints) = &tool.annotations {
+        let mut map = Map::new();
+        if let Some(title) = &hints.title {
+            map.insert("title".to_owned(), title.as_str().into());
+        }
+        for (name, hint) in [
+            ("readOnlyHint", hints.read_only),
+            ("destructiveHint", hints.destructive),
+            ("idempotentHint", hints.idempotent),
+            ("openWorldHint", hints.open_world),
+        ] {
+            if let Some(hint) = hint {
+                map.insert(name.to_owned(), hint.into());
+            }
+        }
+        member("annotations", &Value::Object(map).to_string());
+    }
+    for (name, value) in [("outputSchema", &tool.output_schema), ("icons", &tool.icons), ("_meta", &tool.meta)] {
+        if let Some(value) = value {
+            member(name, value);
+        }
+    }
+    json.push('}');
+    json
+}
+
+const KINDS: [(wit::Kind, &str); 3] =
+    [(wit::Kind::Docker, "docker"), (wit::Kind::ContextForge, "context-forge"), (wit::Kind::Generic, "generic")];
+
+fn session(session: wit::Session) -> Session {
+    let kind = KINDS.iter().find(|(kind, _)| *kind == session.kind).map_or("generic", |(_, name)| name);
+    Session {
+        modern: session.era == wit::Era::Modern,
+        protocol_version: session.protocol_version,
+        session_id: session.session_id,
+        kind: kind.to_owned(),
+        kind_evidence: session.kind_evidence,
+        server: (session.server.name, session.server.version),
+        announces: session.announces_tool_changes,
+    }
+}
+
+fn attached(session: &Session) -> wit::Session {
+    let kind = KINDS.iter().find(|(_, name)| *name == session.kind).map_or(wit::Kind::Generic, |(kind, _)| *kind);
+    wit::Session {
+        era: if session.modern { wit::Era::Modern } else { wit::Era::Legacy },
+        protocol_version: session.protocol_version.clone(),
+        session_id: session.session_id.clone(),
+        kind,
+        kind_evidence: session.kind_evidence.clone(),
+        server: wit::Implementation { name: session.server.0.clone(), version: session.server.1.clone() },
+        announces_tool_changes: session.announces,
+    }
+}
+
+fn delivery(delivery: wit::Delivery) -> Delivery {
+    match delivery {
+        wit::Delivery::NotDelivered => Delivery::No,
+        wit::Delivery::MaybeDelivered => Delivery::Maybe,
+    }
+}
+
+fn seen(error: wit::Error) -> Seen {
+    match error {
+        wit::Error::AuthRequired(refusal) | wit::Error::TokenExpired(refusal) => refused(Class::AuthRequired, refusal),
+        wit::Error::Forbidden(refusal) => refused(Class::Forbidden, refusal),
+        wit::Error::RateLimited(limit) => Seen {
+            class: Class::RateLimited,
+            status: Some(limit.http_status),
+            words: limit.body,
+            retry_after: limit.retry_after,
+            delivery: delivery(limit.delivery),
+            ..Seen::default()
+        },
+        wit::Error::Timeout(lost) => transport(Class::Timeout, lost),
+        wit::Error::Unreachable(lost) => transport(Class::Unreachable, lost),
+        wit::Error::Dns(lost) => transport(Class::Dns, lost),
+        wit::Error::Tls(lost) => transport(Class::Tls, lost),
+        wit::Error::EgressDenied(lost) => transport(Class::EgressDenied, lost),
+        wit::Error::Limit(lost) => transport(Class::Limit, lost),
+        wit::Error::NotMcp(answer) => Seen {
+            class: Class::NotMcp,
+            status: Some(answer.http_status),
+            words: answer.problem,
+            delivery: delivery(answer.delivery),
+            ..Seen::default()
+        },
+        wit::Error::ProtocolError(problem) => Seen {
+            class: Class::ProtocolError,
+            words: problem.problem,
+            method: problem.method,
+            delivery: delivery(problem.delivery),
+            ..Seen::default()
+        },
+        wit::Error::SessionLost(loss) => Seen {
+            class: Class::SessionLost,
+            status: Some(loss.http_status),
+            words: loss.body,
+            delivery: delivery(loss.delivery),
+            ..Seen::default()
+        },
+        wit::Error::Rejected(error) => Seen {
+            class: Class::Rejected,
+            words: error.message,
+            method: error.method,
+            code: error.code,
+            delivery: delivery(error.delivery),
+            ..Seen::default()
+        },
+        wit::Error::UpstreamError(failure) => upstream(failure),
+    }
+}
+
+fn refused(class: Class, refusal: wit::Refusal) -> Seen {
+    Seen {
+        class,
+        status: Some(refusal.http_status),
+        words: refusal.body,
+        delivery: delivery(refusal.delivery),
+        ..Seen::default()
+    }
+}
+
+fn transport(class: Class, lost: wit::TransportFailure) -> Seen {
+    Seen { class, words: lost.detail, delivery: delivery(lost.delivery), ..Seen::default() }
+}
+
+fn upstream(failure: wit::UpstreamFailure) -> Seen {
+    let state = match failure.status {
+        wit::Status::Ok => "ok",
+        wit::Status::Degraded => "degraded",
+        wit::Status::Offline => "offline",
+        wit::Status::Disabled => "disabled",
+        wit::Status::AuthRequired => "auth-required",
+        wit::Status::Forbidden => "forbidden",
+        wit::Status::RateLimited => "rate-limited",
+        wit::Status::Timeout => "timeout",
+        wit::Status::Unreachable => "unreachable",
+        wit::Status::UpstreamError => "upstream-error",
+        wit::Status::Unknown => "unknown",
+    };
+    Seen {
+        class: Class::Upstream,
+        words: failure.message,
+        service: failure.service,
+        state,
+        delivery: delivery(failure.delivery),
+        ..Seen::default()
+    }
+}

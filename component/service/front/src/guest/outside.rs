@@ -1,0 +1,125 @@
+//! Everything outside of the logic, by the engine's and the other parts' interfaces.
+//! Takes and gives the shapes of [`upstream`](crate::upstream). Decides nothing.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+};
+
+use pflow_gateway_service_settings::{Filter, Gateway};
+
+use super::{
+    bindings::{
+        pflow::service::{reply, way_out},
+        wasi::{
+            clocks0_2_12::{monotonic_clock, wall_clock},
+            http0_2_12::types::{OutgoingBody, ResponseOutparam},
+            random0_2_12::random,
+        },
+    },
+    gateway::{self, Talk},
+};
+use crate::{
+    answer::Answer,
+    upstream::{Catalog, Outside, Refused, Session, Wanted},
+};
+
+/// How long an instance keeps a catalogue, where the engine keeps the instance: nanoseconds.
+const KEPT: u64 = 60_000_000_000;
+
+thread_local! {
+    /// By gateway, with the moment until which it is kept.
+    static CATALOGS: RefCell<BTreeMap<String, (u64, Catalog)>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// The engine, for one request.
+pub(super) struct Engine {
+    out: Cell<Option<ResponseOutparam>>,
+    /// The body of a stream that has begun.
+    body: Cell<Option<OutgoingBody>>,
+}
+
+impl Engine {
+    pub(super) fn new(out: ResponseOutparam) -> Self {
+        Self { out: Cell::new(Some(out)), body: Cell::new(None) }
+    }
+
+    /// All of an answer.
+    pub(super) fn answer(&self, answer: Answer, head_only: bool) {
+        if let Some(out) = self.out.take() {
+            super::send(out, answer, head_only);
+        }
+    }
+
+    /// The last event of a stream. A client that is gone gets none.
+    pub(super) fn end(&self, last: &str) {
+        if let Some(stream) = reply::give_back() {
+            let _ = super::write(&stream, last.as_bytes());
+            drop(stream);
+        }
+        if let Some(body) = self.body.take() {
+            let _ = OutgoingBody::finish(body, None);
+        }
+    }
+}
+
+impl Outside for Engine {
+    type Conversation = Talk;
+
+    fn connect(&self, gateway: &Gateway, attach: Option<&Session>) -> Result<Talk, Refused> {
+        way_out::open(&gateway.name).map_err(Refused::Settings)?;
+        Talk::open(gateway, attach, random::get_random_u64()).map_err(Refused::Gateway)
+    }
+
+    fn select(&self, filter: &Filter, catalog: &Catalog) -> Result<Vec<bool>, String> {
+        gateway::select(filter, catalog)
+    }
+
+    fn now(&self) -> u64 {
+        wall_clock::now().seconds
+    }
+
+    fn random(&self) -> [u8; 24] {
+        let mut bytes = [0; 24];
+        for (byte, random) in bytes.iter_mut().zip(random::get_random_bytes(24)) {
+            *byte = random;
+        }
+        bytes
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn mask(&self, text: String) -> String {
+        way_out::mask(&text)
+    }
+
+    fn stream(&self, wanted: &Wanted) {
+        let Some(out) = self.out.take() else { return };
+        let headers = [
+            ("Content-Type", "text/event-stream"),
+            ("Cache-Control", "no-store"),
+            // nginx holds back what it does not know to be a stream.
+            ("X-Accel-Buffering", "no"),
+        ];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let Some((body, stream)) = super::begin(out, 200, headers) else { return };
+        self.body.set(Some(body));
+        reply::lend(
+            stream,
+            &reply::Wanted { progress_token: wanted.progress_token.clone(), level: wanted.level.clone() },
+        );
+    }
+
+    fn kept(&self, gateway: &str) -> Option<Catalog> {
+        let now = monotonic_clock::now();
+        CATALOGS
+            .with_borrow(|kept| kept.get(gateway).filter(|(until, _)| *until > now).map(|(_, catalog)| catalog.clone()))
+    }
+
+    fn keep(&self, gateway: &str, catalog: &Catalog) {
+        let until = monotonic_clock::now().saturating_add(KEPT);
+        CATALOGS.with_borrow_mut(|kept| kept.insert(gateway.to_owned(), (until, catalog.clone())));
+    }
+}

@@ -1,0 +1,39 @@
+//! Settings that can be used, and what this server is called.
+//! Takes the environment; gives [`Ready`], or what is wrong with it in one line. Reads it anew for each request: nothing is kept.
+
+use pflow_gateway_service_settings::{Problem, SESSION_KEYS, Settings};
+
+use crate::{door::Door, seal::Keys, upstream::Outside};
+
+/// `serverInfo.name`.
+pub const NAME: &str = "pflow-gateway-service";
+/// `serverInfo.version`.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Settings that can be used.
+pub struct Ready {
+    /// Gateways, clients and names.
+    pub settings: Settings,
+    /// Tokens.
+    pub door: Door,
+    /// What seals session ids.
+    pub keys: Keys,
+}
+
+impl Ready {
+    /// Reads all of it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, in one line.
+    pub fn read<O: Outside>(outside: &O) -> Result<Self, String> {
+        let variable = |name: &str| outside.variable(name);
+        let read = || {
+            let settings = Settings::read(&variable)?;
+            let door = Door::new(&settings, &variable)?;
+            let keys = Keys::read(variable(SESSION_KEYS))?;
+            Ok(Self { settings, door, keys })
+        };
+        read().map_err(|problem: Problem| problem.to_string())
+    }
+}

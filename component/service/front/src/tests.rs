@@ -1,0 +1,281 @@
+//! The service's logic against a gateway that is a script.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on shall stop")]
+
+use std::{cell::RefCell, rc::Rc};
+
+use pflow_gateway_service_settings::{Filter, Gateway};
+use serde_json::{Value, json};
+
+use crate::{
+    answer::Answer,
+    failure::{Class, Delivery, Seen},
+    request::Request,
+    service::{Answered, answer},
+    upstream::{Call, Catalog, Conversation, Outcome, Outside, Refused, Session, Tool, Wanted},
+};
+
+const TOKEN: &str = "team-token-0123456789";
+
+/// What the script does, and what was asked of it.
+#[derive(Default)]
+struct Script {
+    said: RefCell<Vec<String>>,
+    /// What calls come to, the first first; then good results.
+    calls: RefCell<Vec<Result<Outcome, Seen>>>,
+    unreachable: bool,
+}
+
+#[derive(Default)]
+struct Fake {
+    script: Rc<Script>,
+    now: u64,
+    streams: RefCell<Vec<Wanted>>,
+}
+
+struct Talk {
+    script: Rc<Script>,
+    session: Session,
+}
+
+impl Talk {
+    fn say(&self, what: impl Into<String>) {
+        self.script.said.borrow_mut().push(what.into());
+    }
+}
+
+fn session(id: &str) -> Session {
+    Session { session_id: Some(id.to_owned()), protocol_version: "2025-11-25".to_owned(), ..Session::default() }
+}
+
+impl Conversation for Talk {
+    fn session(&self) -> Session {
+        self.session.clone()
+    }
+
+    fn renew(&mut self) -> Result<Session, Seen> {
+        self.session = session("renewed");
+        self.say("renew");
+        Ok(self.session.clone())
+    }
+
+    fn list(&mut self) -> Result<Catalog, Seen> {
+        self.say("list");
+        let tool = |index, name: &str, read_only| Tool {
+            name: name.to_owned(),
+            json: json!({"name": name}).to_string(),
+            input_schema: "{}".to_owned(),
+            read_only,
+            index,
+            ..Tool::default()
+        };
+        Ok(Catalog { tools: vec![tool(0, "read", true), tool(1, "write", false)], ..Catalog::default() })
+    }
+
+    fn call(&mut self, call: &Call) -> Result<Outcome, Seen> {
+        self.say(format!(
+            "call {} {} in {}",
+            call.tool,
+            call.arguments,
+            self.session.session_id.clone().unwrap_or_default()
+        ));
+        let mut calls = self.script.calls.borrow_mut();
+        if calls.is_empty() {
+            return Ok(Outcome { result: r#"{"content":[],"n":1.10}"#.to_owned(), failure: None });
+        }
+        calls.remove(0)
+    }
+
+    fn close(&mut self) -> Result<(), Seen> {
+        self.say(format!("close {}", self.session.session_id.clone().unwrap_or_default()));
+        Ok(())
+    }
+}
+
+impl Outside for Fake {
+    type Conversation = Talk;
+
+    fn connect(&self, _: &Gateway, attach: Option<&Session>) -> Result<Talk, Refused> {
+        if self.script.unreachable {
+            let words = "connection refused".to_owned();
+            let seen = Seen { class: Class::Unreachable, words, delivery: Delivery::No, ..Seen::default() };
+            return Err(Refused::Gateway(seen));
+        }
+        let talk = Talk { script: Rc::clone(&self.script), session: attach.cloned().unwrap_or_else(|| session("own")) };
+        if attach.is_none() {
+            talk.say("open");
+        }
+        Ok(talk)
+    }
+
+    fn select(&self, filter: &Filter, catalog: &Catalog) -> Result<Vec<bool>, String> {
+        let kept = |tool: &Tool| !filter.exclude_tools.contains(&tool.name);
+        Ok(catalog.tools.iter().map(kept).collect())
+    }
+
+    fn now(&self) -> u64 {
+        self.now
+    }
+
+    fn random(&self) -> [u8; 24] {
+        [7; 24]
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        let value = match name {
+            "GATEWAYS" => {
+                r#"{"gw": {"url": "http://gw/mcp"}, "other": {"url": "http://gw/mcp", "tools": {"exclude": ["write"]}}}"#
+            }
+            "CLIENTS" => r#"{"team": {"token": "${TEAM}"}}"#,
+            "TEAM" => TOKEN,
+            "SESSION_KEYS" => "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    }
+
+    fn mask(&self, text: String) -> String {
+        text
+    }
+
+    fn stream(&self, wanted: &Wanted) {
+        self.streams.borrow_mut().push(wanted.clone());
+    }
+
+    fn kept(&self, _: &str) -> Option<Catalog> {
+        None
+    }
+
+    fn keep(&self, _: &str, _: &Catalog) {}
+}
+
+fn request(body: &Value, headers: &[(&str, &str)]) -> Request {
+    let mut all = vec![
+        ("authorization", format!("Bearer {TOKEN}")),
+        ("content-type", "application/json".to_owned()),
+        ("accept", "application/json, text/event-stream".to_owned()),
+    ];
+    all.retain(|(name, _)| !headers.iter().any(|(given, _)| given == name));
+    all.extend(headers.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    Request {
+        method: "POST".to_owned(),
+        path: "/gw/mcp".to_owned(),
+        authority: Some("localhost:8080".to_owned()),
+        headers: all.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect(),
+        body: body.to_string().into_bytes(),
+    }
+}
+
+fn whole(answered: Answered) -> Answer {
+    match answered {
+        Answered::Whole(answer) => answer,
+        Answered::Streamed(event) => Answer::text(0, event),
+    }
+}
+
+fn begun(fake: &Fake) -> String {
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-03-26"}});
+    let answer = whole(answer(fake, &request(&hello, &[])));
+    assert!(answer.body.contains("2025-03-26"), "{}", answer.body);
+    answer.headers.iter().find(|(name, _)| name == "Mcp-Session-Id").map(|(_, id)| id.clone()).unwrap()
+}
+
+fn call(fake: &Fake, tool: &str, id: &str) -> Value {
+    let message =
+        json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": tool, "arguments": {"a": 1}}});
+    serde_json::from_str(&whole(answer(fake, &request(&message, &[("mcp-session-id", id)]))).body).unwrap()
+}
+
+fn lost(delivery: Delivery) -> Result<Outcome, Seen> {
+    Err(Seen { class: Class::SessionLost, delivery, ..Seen::default() })
+}
+
+#[test]
+fn a_session_is_used_without_opening_another_and_ends_with_a_day() {
+    let mut fake = Fake::default();
+    let id = begun(&fake);
+    assert_eq!(call(&fake, "write", &id)["result"]["n"].to_string(), "1.10".parse::<f64>().unwrap().to_string());
+    assert_eq!(*fake.script.said.borrow(), ["open", "list", "call write {\"a\":1} in own"]);
+    fake.now = crate::seal::LIFETIME + 1;
+    assert_eq!(call(&fake, "write", &id)["error"]["code"], -32_001);
+}
+
+#[test]
+fn a_lost_session_is_renewed_once_if_nothing_ran_and_the_new_one_is_ended() {
+    let fake = Fake::default();
+    let id = begun(&fake);
+    fake.script.calls.borrow_mut().push(lost(Delivery::No));
+    assert!(call(&fake, "write", &id)["result"].get("isError").is_none());
+    let said = fake.script.said.borrow();
+    assert_eq!(said[2..], ["call write {\"a\":1} in own", "renew", "call write {\"a\":1} in renewed", "close renewed"]);
+}
+
+#[test]
+fn a_call_that_may_have_run_is_never_made_again() {
+    let fake = Fake::default();
+    let id = begun(&fake);
+    for (tool, says) in [
+        ("write", "write may have run; check before calling it again"),
+        ("read", "read only reads: it can be called again"),
+    ] {
+        fake.script.said.borrow_mut().clear();
+        fake.script.calls.borrow_mut().push(lost(Delivery::Maybe));
+        let answer = call(&fake, tool, &id);
+        assert_eq!(answer["result"]["isError"], true);
+        assert!(answer["result"]["content"][0]["text"].as_str().unwrap().contains(says), "{answer}");
+        let calls = fake.script.said.borrow().iter().filter(|said| said.starts_with("call")).count();
+        assert_eq!(calls, 1);
+    }
+}
+
+#[test]
+fn what_a_client_may_not_see_it_cannot_call() {
+    let fake = Fake::default();
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize"});
+    let mut asked = request(&hello, &[]);
+    asked.path = "/other/mcp".to_owned();
+    let id = whole(answer(&fake, &asked)).headers.iter().find(|(name, _)| name == "Mcp-Session-Id").unwrap().1.clone();
+    let message = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "write"}});
+    let mut asked = request(&message, &[("mcp-session-id", &id)]);
+    asked.path = "/other/mcp".to_owned();
+    let told = whole(answer(&fake, &asked)).body;
+    assert!(told.contains("Unknown tool: write"), "{told}");
+    assert!(!fake.script.said.borrow().iter().any(|said| said.starts_with("call")));
+}
+
+#[test]
+fn a_stream_begins_only_for_who_asks_for_something_and_takes_it() {
+    let fake = Fake::default();
+    let id = begun(&fake);
+    let message = json!({
+        "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "read", "_meta": {"progressToken": 5}}
+    });
+    let streamed = answer(&fake, &request(&message, &[("mcp-session-id", &id)]));
+    assert!(matches!(streamed, Answered::Streamed(ref event) if event.starts_with("event: message\ndata: ")));
+    let wanted = Wanted { progress_token: Some("5".to_owned()), level: None };
+    assert_eq!(*fake.streams.borrow(), [wanted]);
+    let plain = answer(&fake, &request(&message, &[("mcp-session-id", &id), ("accept", "application/json")]));
+    assert!(matches!(plain, Answered::Whole(_)));
+    assert_eq!(fake.streams.borrow().len(), 1);
+}
+
+#[test]
+fn a_gateway_that_is_away_is_told_and_nothing_is_said_to_have_run() {
+    let fake = Fake::default();
+    let id = begun(&fake);
+    let fake = Fake { script: Rc::new(Script { unreachable: true, ..Script::default() }), ..Fake::default() };
+    let answer = call(&fake, "write", &id).to_string();
+    assert!(
+        answer.contains("gw cannot be reached: connection refused") && !answer.contains("may have run"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn a_header_that_comes_twice_counts_for_neither() {
+    let fake = Fake::default();
+    let mut asked = request(&json!({"jsonrpc": "2.0", "id": 1, "method": "initialize"}), &[]);
+    asked.headers.push(("Authorization".to_owned(), b"Bearer something-else".to_vec()));
+    assert_eq!(whole(answer(&fake, &asked)).status, 401);
+    assert!(fake.script.said.borrow().is_empty());
+}

@@ -1,0 +1,156 @@
+//! The gateway component, as the service's logic sees it.
+//! In the sandbox it is the contract; in tests it is a script. Must say of every failure what it says about delivery.
+
+use pflow_gateway_service_settings::{Filter, Gateway};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Seen;
+
+/// What was agreed with a gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Without `initialize`.
+    #[serde(rename = "m", default)]
+    pub modern: bool,
+    /// The revision in use.
+    #[serde(rename = "p")]
+    pub protocol_version: String,
+    /// `Mcp-Session-Id` of the gateway.
+    #[serde(rename = "i", default)]
+    pub session_id: Option<String>,
+    /// The product.
+    #[serde(rename = "k")]
+    pub kind: String,
+    /// Why that product.
+    #[serde(rename = "e", default)]
+    pub kind_evidence: String,
+    /// `serverInfo`.
+    #[serde(rename = "n")]
+    pub server: (String, String),
+    /// `tools.listChanged`.
+    #[serde(rename = "l", default)]
+    pub announces: bool,
+}
+
+/// A tool, ready to be listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tool {
+    /// On the wire.
+    pub name: String,
+    /// MCP's tool object.
+    pub json: String,
+    /// `inputSchema`, JSON.
+    pub input_schema: String,
+    /// The service that it is from.
+    pub service: Option<String>,
+    /// That is certain: declared, or reported by the gateway itself.
+    pub certain: bool,
+    /// It is one of the gateway's own.
+    pub control: bool,
+    /// Its server says that it only reads.
+    pub read_only: bool,
+    /// Its server says that twice is as good as once.
+    pub idempotent: bool,
+    /// How its service is known, and how far that can be trusted: the contract's enumerations, for its filter.
+    pub rung: usize,
+    /// The same.
+    pub trust: usize,
+    /// Its server's hints, if there are any: read-only, destructive, idempotent, open world.
+    pub hints: Option<[Option<bool>; 4]>,
+    /// At which place of the catalogue it stands.
+    pub index: usize,
+}
+
+/// All tools at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalog {
+    /// Sorted by name.
+    pub tools: Vec<Tool>,
+    /// Services and how many tools each has.
+    pub services: Vec<(String, u32)>,
+    /// How long the gateway allows it to be kept, in milliseconds.
+    pub ttl_ms: Option<u64>,
+}
+
+/// A call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Call {
+    /// On the wire.
+    pub tool: String,
+    /// JSON.
+    pub input_schema: Option<String>,
+    /// The service that it is from.
+    pub service: Option<String>,
+    /// JSON, an object.
+    pub arguments: String,
+    /// Somebody hears of progress.
+    pub progress: bool,
+    /// Members of `_meta` that are for the service; JSON, an object.
+    pub meta: Option<String>,
+}
+
+/// What came back of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// `CallToolResult`, JSON.
+    pub result: String,
+    /// The gateway's own failure, recognised in an error result.
+    pub failure: Option<Seen>,
+}
+
+/// What the client wants to hear of while its call runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// `progressToken`, JSON.
+    pub progress_token: Option<String>,
+    /// The least urgent log message.
+    pub level: Option<String>,
+}
+
+/// A conversation with a gateway.
+pub trait Conversation {
+    /// What was agreed.
+    fn session(&self) -> Session;
+    /// Opens a new session in the place of a lost one.
+    fn renew(&mut self) -> Result<Session, Seen>;
+    /// Reads all tools.
+    fn list(&mut self) -> Result<Catalog, Seen>;
+    /// Calls once.
+    fn call(&mut self, call: &Call) -> Result<Outcome, Seen>;
+    /// Ends the session.
+    fn close(&mut self) -> Result<(), Seen>;
+}
+
+/// Everything outside of the logic.
+pub trait Outside {
+    /// With one gateway.
+    type Conversation: Conversation;
+
+    /// Connects, or attaches to a session without traffic. A text where the settings are wrong.
+    fn connect(&self, gateway: &Gateway, attach: Option<&Session>) -> Result<Self::Conversation, Refused>;
+    /// For each tool of the whole list whether it is wanted; or the glob that is none.
+    fn select(&self, filter: &Filter, catalog: &Catalog) -> Result<Vec<bool>, String>;
+    /// Seconds since 1970-01-01 UTC.
+    fn now(&self) -> u64;
+    /// Bytes that nobody can foretell.
+    fn random(&self) -> [u8; 24];
+    /// The settings, and tokens of clients.
+    fn variable(&self, name: &str) -> Option<String>;
+    /// Without credentials of the gateway.
+    fn mask(&self, text: String) -> String;
+    /// Begins an event stream as the answer; what comes while a call runs goes there by itself.
+    fn stream(&self, wanted: &Wanted);
+    /// A catalogue that this instance read of late.
+    fn kept(&self, gateway: &str) -> Option<Catalog>;
+    /// Keeps one, for a while.
+    fn keep(&self, gateway: &str, catalog: &Catalog);
+}
+
+/// Why there is no conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The settings are wrong.
+    Settings(String),
+    /// The gateway failed.
+    Gateway(Seen),
+}

@@ -1,0 +1,108 @@
+//! `cargo xtask service`: the gateway component behind front, bridge and egress, one file for engines that serve `wasi:http`.
+//! Takes a gateway component; gives `service.wasm` and the engines on which the tests run it. Never changes the gateway component.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+
+use crate::{
+    build, neutral,
+    python::{Venv, Version},
+    shell::{Doing as _, Failure, Result, cargo, command, root, run, say, target},
+};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Put this gateway component into it, not the built-in one
+    #[arg(long)]
+    gateway: Option<PathBuf>,
+}
+
+/// The crates that become parts.
+const PARTS: [&str; 3] = ["front", "bridge", "egress"];
+
+/// Builds it into `target/dist/service.wasm`.
+pub(crate) fn service(options: &Options) -> Result {
+    build::rust_target()?;
+    let gateway = match &options.gateway {
+        Some(file) => std::path::absolute(file).doing(format!("cannot find {}", file.display()))?,
+        None => build::component()?,
+    };
+    composed(&gateway).map(drop)
+}
+
+/// The file, with this gateway component in it.
+pub(crate) fn composed(gateway: &Path) -> Result<PathBuf> {
+    say("The service (WebAssembly)");
+    let built = target().join("component");
+    let mut parts = cargo();
+    parts.args(["build", "--locked", "--lib", "--profile", "component", "--target", "wasm32-wasip2", "--target-dir"]);
+    parts.arg(&built).env(neutral::FLAGS, neutral::flags(&built));
+    run(parts.args(packages()))?;
+    run(cargo().args(["build", "--locked", "--release", "--package", "pflow-gateway-compose-service"]))?;
+    let folder = target().join("dist");
+    fs::create_dir_all(&folder).doing(format!("cannot make {}", folder.display()))?;
+    let file = folder.join("service.wasm");
+    let mut compose = command(target().join("release/pflow-gateway-compose-service"));
+    for part in PARTS {
+        compose.arg(built.join(format!("wasm32-wasip2/component/pflow_gateway_{part}.wasm")));
+    }
+    run(compose.arg(gateway).arg(&file))?;
+    neutral::check(&[&file])?;
+    Ok(file)
+}
+
+/// `--package` and the name, for each part.
+pub(crate) fn packages() -> impl Iterator<Item = String> {
+    PARTS.into_iter().flat_map(|part| ["--package".to_owned(), format!("pflow-gateway-{part}")])
+}
+
+/// Engines that serve it.
+pub(crate) struct Engines {
+    /// `wasmtime`, with `serve`.
+    pub(crate) wasmtime: PathBuf,
+    /// jco's program, for Node.
+    pub(crate) jco: PathBuf,
+}
+
+/// Installs them, each in one version, below the target folder.
+pub(crate) fn engines() -> Result<Engines> {
+    let venv = Venv::with("engine", &["engine"], Version(10))?;
+    let wasmtime = venv.file_in_packages("wasmtime_cli/wasmtime")?;
+    // The wheel's program comes without the execute bit, and its launcher then fails.
+    executable(&wasmtime)?;
+    Ok(Engines { wasmtime, jco: jco()? })
+}
+
+#[cfg(unix)]
+fn executable(program: &Path) -> Result {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755))
+        .doing(format!("cannot make {} executable", program.display()))
+}
+
+#[cfg(not(unix))]
+fn executable(_: &Path) -> Result {
+    Ok(())
+}
+
+fn jco() -> Result<PathBuf> {
+    let place = target().join("npm/engine");
+    let source = root().join("tests/service/package.json");
+    let wanted = fs::read(&source).doing(format!("cannot read {}", source.display()))?;
+    let stamp = place.join("package.done");
+    let program = place.join("node_modules/@bytecodealliance/jco/dist/jco.js");
+    if program.exists() && fs::read(&stamp).is_ok_and(|made| made == wanted) {
+        return Ok(program);
+    }
+    fs::create_dir_all(&place).doing(format!("cannot make {}", place.display()))?;
+    fs::write(place.join("package.json"), &wanted).doing(format!("cannot write {}", place.display()))?;
+    let quietly = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--fetch-retries=5"];
+    run(command("npm").args(quietly).current_dir(&place))
+        .map_err(|failure| Failure(format!("{failure}; npm is needed (Debian: apt-get install npm), and network")))?;
+    fs::write(&stamp, wanted).doing(format!("cannot write {}", stamp.display()))?;
+    Ok(program)
+}
