@@ -1,7 +1,8 @@
 //! The usual accidents before a gateway: a Host check, a bot check, the wrong scheme, an unknown path of an API gateway, a proxy that gave up.
-//! Takes status, headers and the words of a body; gives a phrase that says what it is. Must not guess: without known words there is none.
+//! Takes status, headers and the words of a body; gives a phrase that says what it is, and later what to do about it. Must not guess: without
+//! known words there is none.
 
-use crate::{http::Headers, text::contains};
+use crate::{http::Headers, model::Error, text::contains};
 
 /// What a refusal is, when it comes from what stands before the gateway or from a check that has nothing to do with MCP.
 #[must_use]
@@ -30,6 +31,44 @@ pub fn name(status: u16, headers: &Headers, body: &str) -> Option<String> {
     };
     let after = seconds(body).map(|seconds| format!(" after {seconds} s")).unwrap_or_default();
     Some(format!("{who} gave up waiting{after}"))
+}
+
+/// What to do about an accident that a failure names.
+#[must_use]
+pub fn advice(error: &Error, url: &str) -> Option<String> {
+    let words = match error {
+        Error::Forbidden(refusal) => &refusal.body,
+        Error::NotMcp(answer) => &answer.problem,
+        Error::Timeout(lost) | Error::Unreachable(lost) | Error::Limit(lost) => &lost.detail,
+        Error::Upstream(failure) if failure.service.is_none() => &failure.message,
+        _ => return None,
+    };
+    let (host, path) = place(url);
+    let names = |accident: &str| words.contains(accident);
+    Some(if names("a bot check stands before the gateway") {
+        "let this client through there, by its address or a token of that service, or use an address of the gateway that is not behind the check"
+            .to_owned()
+    } else if names("does not take the host name in this URL") {
+        format!(
+            "the Host header is \"{host}\", as in the URL: add it to the gateway's allowed hosts, or use a name that is allowed there"
+        )
+    } else if names("this port wants https://") {
+        format!("write https:// in the URL: https://{host}{path}")
+    } else if names("the API gateway before it knows no such path") {
+        format!("check the path and the stage in the URL: AWS answers so to a path that does not exist, here {path}")
+    } else if names("gave up waiting") {
+        "a longer --timeout does not help: raise the time limit of the proxy or of the gateway, or ask the tool for less"
+            .to_owned()
+    } else {
+        return None;
+    })
+}
+
+/// Host, with its port where there is one, and path of a URL.
+fn place(url: &str) -> (&str, &str) {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split(['?', '#']).next().unwrap_or(rest);
+    rest.find('/').map_or((rest, "/"), |at| rest.split_at(at))
 }
 
 /// Cloudflare's pages, and what those of others have in common.
@@ -88,6 +127,22 @@ mod tests {
 
     fn named(status: u16, body: &str) -> String {
         name(status, &Headers::default(), body).unwrap_or_default()
+    }
+
+    #[test]
+    fn every_accident_has_a_remedy_that_names_the_value() {
+        let url = "http://gw.example:8080/prod/mcp?key=1";
+        let hint = |words: &str| {
+            let (detail, delivery) = (words.to_owned(), crate::model::Delivery::MaybeDelivered);
+            let lost = crate::model::TransportFailure { detail, delivery };
+            advice(&Error::Timeout(lost), url).unwrap_or_default()
+        };
+        assert!(hint("HTTP 421: the gateway does not take the host name in this URL").contains("\"gw.example:8080\""));
+        assert!(hint("this port wants https://: 400").ends_with("https://gw.example:8080/prod/mcp"));
+        assert!(hint("the API gateway before it knows no such path").ends_with("here /prod/mcp"));
+        assert!(hint("a bot check stands before the gateway: Just a moment").contains("let this client through"));
+        assert!(hint("HTTP 524: a proxy before the gateway gave up waiting").contains("proxy"));
+        assert_eq!(hint("HTTP 403: no"), "");
     }
 
     #[test]

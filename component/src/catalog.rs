@@ -269,7 +269,7 @@ fn untold(tools: &[Tool], product: &dyn Product) -> Option<Warning> {
             if unknown == 1 { "is" } else { "are" }
         )
     };
-    warn(Concern::Other, format!("{which}: {how}"))
+    warn(Concern::Unattributed, format!("{which}: {how}"))
 }
 
 /// Declared services without a tool, and of the others what no tool's name is. A service may be declared in several parts.

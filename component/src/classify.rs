@@ -92,20 +92,27 @@ fn without_answer(problem: Problem, status: u16, headers: &Headers, body: String
 pub fn by_fault(fault: &RpcFault, status: u16, context: &Context<'_>) -> Error {
     let message = text::clean(&fault.message);
     let calling = context.method == "tools/call";
-    let upstream = |status, delivery| {
+    let upstream = |state, delivery| {
         let named = context.product.service_in_fault(fault);
         Error::Upstream(UpstreamFailure {
+            http_status: Some(status),
             service: named.as_deref().or(context.service).map(text::clean),
-            status,
+            status: state,
             message: message.clone(),
             delivery,
         })
     };
-    let refusal = |delivery| Refusal { http_status: status, challenge: None, body: message.clone(), delivery };
+    let refusal = |delivery| Refusal {
+        http_status: status,
+        method: Some(context.method.to_owned()),
+        challenge: None,
+        body: message.clone(),
+        delivery,
+    };
     match context.product.judge_fault(fault) {
         Some(Judgement::Service(status, delivery)) => return upstream(status, delivery),
         Some(Judgement::Session(delivery)) => return session_lost(status, &message, delivery),
-        Some(Judgement::Refused(delivery)) => return Error::Forbidden(refusal(delivery)),
+        Some(Judgement::Blocked(delivery)) => return Error::Blocked(refusal(delivery)),
         None => {}
     }
     if is_session_text(&message) && !is_about_the_request(fault.code) {
@@ -174,7 +181,9 @@ fn words_of_failure(fault: &RpcFault) -> Option<Status> {
 pub fn in_short(error: &Error) -> String {
     let refusal = |refusal: &Refusal| said(&format!("HTTP {}", refusal.http_status), &refusal.body);
     match error {
-        Error::AuthRequired(why) | Error::TokenExpired(why) | Error::Forbidden(why) => refusal(why),
+        Error::AuthRequired(why) | Error::TokenExpired(why) | Error::Forbidden(why) | Error::Blocked(why) => {
+            refusal(why)
+        }
         Error::RateLimited(limit) => said(&format!("HTTP {}", limit.http_status), &limit.body),
         Error::Timeout(lost)
         | Error::Unreachable(lost)
@@ -187,6 +196,7 @@ pub fn in_short(error: &Error) -> String {
         Error::SessionLost(loss) => said(&format!("HTTP {}", loss.http_status), &loss.body),
         Error::Rejected(fault) => said(&format!("error {}", fault.code), &fault.message),
         Error::Upstream(failure) => failure.message.clone(),
+        Error::Unsupported(what) => what.clone(),
     }
 }
 

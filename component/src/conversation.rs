@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use crate::{
     catalog,
     classify::{self, Context},
+    failure,
     gateways::{self, Culprit, Peer, Product, TextFailure},
     http::{Level, Outside},
     mcp::{
@@ -22,8 +23,8 @@ use crate::{
         tools::{self, Page},
     },
     model::{
-        Call, Catalog, Delivery, Endpoint, Era, Error, Json, Outcome, ProtocolProblem, Refusal, Result, RpcError,
-        Service, ServiceHealth, Session, Status, UpstreamFailure,
+        Call, Catalog, Delivery, Endpoint, Era, Error, Failure, Json, Outcome, ProtocolProblem, Refusal, Result,
+        RpcError, Service, ServiceHealth, Session, Status, UpstreamFailure,
     },
     session::{self, Ids},
     verdicts::{self, SessionSent},
@@ -408,14 +409,15 @@ impl Conversation {
             None => None,
             // The credential may not do this; no service was asked.
             Some((TextFailure { status: Status::Forbidden, delivery, culprit: Culprit::Gateway }, body)) => {
-                return Err(Error::Forbidden(Refusal { http_status: 200, challenge: None, body, delivery }));
+                let method = Some("tools/call".to_owned());
+                return Err(Error::Forbidden(Refusal { http_status: 200, method, challenge: None, body, delivery }));
             }
             Some((TextFailure { status, delivery, culprit }, message)) => {
                 let service = match culprit {
                     Culprit::Service => call.service.clone(),
                     Culprit::Gateway => None,
                 };
-                Some(UpstreamFailure { service, status, message, delivery })
+                Some(UpstreamFailure { http_status: Some(200), service, status, message, delivery })
             }
         };
         Ok(Outcome { failed: true, failure, result })
@@ -471,6 +473,12 @@ impl Conversation {
 
     fn product(&self) -> &'static dyn Product {
         gateways::product(self.session.kind)
+    }
+
+    /// What did not work, as the contract has it, with what its product says to do about it.
+    #[must_use]
+    pub fn failure(&self, error: Error) -> Failure {
+        failure::record(error, &self.endpoint.url, Some(self.session.kind))
     }
 }
 

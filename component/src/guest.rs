@@ -5,10 +5,11 @@ use std::{cell::RefCell, rc::Rc};
 
 use crate::{
     bindings::{
-        exports::pflow::gateway::{calls, discovery, filter, health},
+        exports::pflow::gateway::{calls, discovery, filter, health, products},
         pflow::gateway::types as wit,
     },
     conversation::Conversation,
+    failure, gateways,
     http::wasi::Host,
     model,
 };
@@ -25,18 +26,14 @@ mod exported {
 struct Handle(RefCell<Conversation>);
 
 /// Two calls at once into one conversation: the component model rules it out.
-fn busy() -> wit::Error {
-    wit::Error::ProtocolError(wit::ProtocolProblem {
-        method: String::new(),
-        problem: "the conversation is busy".to_owned(),
-        delivery: wit::Delivery::NotDelivered,
-    })
+fn busy() -> wit::Failure {
+    failure::record(model::Error::Unsupported("the conversation is busy".to_owned()), "", None).into()
 }
 
 impl Handle {
-    fn with<T>(&self, work: impl FnOnce(&mut Conversation) -> model::Result<T>) -> Result<T, wit::Error> {
+    fn with<T>(&self, work: impl FnOnce(&mut Conversation) -> model::Result<T>) -> Result<T, wit::Failure> {
         let mut conversation = self.0.try_borrow_mut().map_err(|_| busy())?;
-        work(&mut conversation).map_err(wit::Error::from)
+        work(&mut conversation).map_err(|error| conversation.failure(error).into())
     }
 }
 
@@ -45,8 +42,11 @@ impl discovery::Guest for Component {
 }
 
 impl discovery::GuestConversation for Handle {
-    fn open(endpoint: wit::Endpoint, attach: Option<wit::Session>) -> Result<discovery::Conversation, wit::Error> {
-        let conversation = Conversation::open(Rc::new(Host::default()), endpoint.into(), attach.map(Into::into))?;
+    fn open(endpoint: wit::Endpoint, attach: Option<wit::Session>) -> Result<discovery::Conversation, wit::Failure> {
+        let (url, kind) = (endpoint.url.clone(), endpoint.kind.as_deref().and_then(model::Kind::of_id));
+        let opened = gateways::known(endpoint.kind.as_deref())
+            .and_then(|()| Conversation::open(Rc::new(Host::default()), endpoint.into(), attach.map(Into::into)));
+        let conversation = opened.map_err(|error| failure::record(error, &url, kind))?;
         Ok(discovery::Conversation::new(Self(RefCell::new(conversation))))
     }
 
@@ -54,15 +54,15 @@ impl discovery::GuestConversation for Handle {
         self.0.borrow().session().clone().into()
     }
 
-    fn renew(&self) -> Result<wit::Session, wit::Error> {
+    fn renew(&self) -> Result<wit::Session, wit::Failure> {
         self.with(|conversation| conversation.renew().map(|session| session.clone().into()))
     }
 
-    fn list_tools(&self) -> Result<wit::Catalog, wit::Error> {
+    fn list_tools(&self) -> Result<wit::Catalog, wit::Failure> {
         self.with(|conversation| conversation.list_tools().map(Into::into))
     }
 
-    fn close(&self) -> Result<(), wit::Error> {
+    fn close(&self) -> Result<(), wit::Failure> {
         self.with(Conversation::close)
     }
 }
@@ -84,7 +84,7 @@ impl health::Guest for Component {
     fn check(
         conversation: health::ConversationBorrow<'_>,
         known: Vec<wit::Service>,
-    ) -> Result<Vec<health::ServiceHealth>, wit::Error> {
+    ) -> Result<Vec<health::ServiceHealth>, wit::Failure> {
         let known: Vec<model::Service> = known.into_iter().map(Into::into).collect();
         let told = conversation.get::<Handle>().with(|conversation| conversation.health(&known))?;
         Ok(told
@@ -101,16 +101,61 @@ impl health::Guest for Component {
 }
 
 impl calls::Guest for Component {
-    fn call_tool(conversation: calls::ConversationBorrow<'_>, call: calls::Call) -> Result<calls::Outcome, wit::Error> {
+    fn call_tool(
+        conversation: calls::ConversationBorrow<'_>,
+        call: calls::Call,
+    ) -> Result<calls::Outcome, wit::Failure> {
         let calls::Call { tool, input_schema, service, arguments, request_id, progress, meta } = call;
         let call = model::Call { tool, input_schema, service, arguments, request_id, progress, meta };
         let outcome = conversation.get::<Handle>().with(|conversation| conversation.call_tool(&call))?;
         let model::Outcome { result, failed, failure } = outcome;
-        Ok(calls::Outcome { result, failed, failure: failure.map(Into::into) })
+        let failure = failure
+            .map(|failure| conversation.get::<Handle>().0.borrow().failure(model::Error::Upstream(failure)).into());
+        Ok(calls::Outcome { result, failed, failure })
     }
 
-    fn cancel(conversation: calls::ConversationBorrow<'_>, request_id: u64, reason: String) -> Result<(), wit::Error> {
+    fn cancel(
+        conversation: calls::ConversationBorrow<'_>,
+        request_id: u64,
+        reason: String,
+    ) -> Result<(), wit::Failure> {
         conversation.get::<Handle>().with(|conversation| conversation.cancel(request_id, &reason))
+    }
+}
+
+impl products::Guest for Component {
+    fn known() -> Vec<products::Product> {
+        let facts = model::Kind::ALL.into_iter().map(|kind| gateways::product(kind).facts());
+        facts.map(Into::into).collect()
+    }
+}
+
+impl From<model::ProductFacts> for products::Product {
+    fn from(value: model::ProductFacts) -> Self {
+        let own = |text: &str| text.to_owned();
+        let all = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        Self {
+            id: own(value.kind.id()),
+            title: own(value.title),
+            recognised_by: own(value.recognised_by),
+            entry_name: own(value.entry_name),
+            ports: value.ports.to_vec(),
+            path: own(value.path),
+            token_variable: own(value.token_variable),
+            start: value.start.map(own),
+            url_hint: value.url_hint.map(own),
+            liveness: value
+                .liveness
+                .map(|liveness| products::Liveness { path: own(liveness.path), silent: own(liveness.silent) }),
+            absence: value
+                .absence
+                .map(|absence| products::Absence { why: own(absence.why), remedy: own(absence.remedy) }),
+            stdio: value.stdio.map(|stdio| products::StdioStart {
+                words: all(stdio.words),
+                transport_flags: all(stdio.transport_flags),
+                instead: own(stdio.instead),
+            }),
+        }
     }
 }
 
@@ -132,7 +177,6 @@ macro_rules! enums {
 }
 
 enums! {
-    wit::Kind = model::Kind { Docker, ContextForge, Generic }
     wit::Era = model::Era { Legacy, Modern }
     wit::Attribution = model::Attribution { Declared, Reported, Control, Claimed, Prefix, Inferred, None }
     wit::Confidence = model::Confidence { Certain, High, Low, None }
@@ -140,7 +184,7 @@ enums! {
         Ok, Degraded, Offline, Disabled, AuthRequired, Forbidden, RateLimited, Timeout, Unreachable, UpstreamError, Unknown,
     }
     wit::Concern = model::Concern {
-        MalformedTool, DuplicateName, PageLimit, RepeatedCursor, NoTools, RoundNumber, AttributionUnavailable, Endpoint, Claim, LookAlike,
+        MalformedTool, DuplicateName, PageLimit, RepeatedCursor, NoTools, RoundNumber, AttributionUnavailable, Unattributed, Endpoint, Claim, LookAlike,
         HiddenText, Other,
     }
     wit::Delivery = model::Delivery { NotDelivered, MaybeDelivered }
@@ -164,22 +208,12 @@ records! {
     wit::Implementation => model::Implementation { name, version }
     model::Implementation => wit::Implementation { name, version }
     wit::DeclaredService => model::DeclaredService { name, prefix, tools }
-    wit::Session => model::Session { era, protocol_version, session_id, kind, kind_evidence, server, announces_tool_changes }
-    model::Session => wit::Session { era, protocol_version, session_id, kind, kind_evidence, server, announces_tool_changes }
     wit::Annotations => model::Annotations { title, read_only, destructive, idempotent, open_world }
     model::Annotations => wit::Annotations { title, read_only, destructive, idempotent, open_world }
     model::Provenance => wit::Provenance { service, attribution, confidence, evidence, original_name }
     wit::Service => model::Service { name, tools, attribution, confidence, status, evidence }
     model::Service => wit::Service { name, tools, attribution, confidence, status, evidence }
     model::Warning => wit::Warning { concern, subject, message }
-    model::Refusal => wit::Refusal { http_status, challenge, body, delivery }
-    model::RateLimit => wit::RateLimit { http_status, retry_after, body, delivery }
-    model::TransportFailure => wit::TransportFailure { detail, delivery }
-    model::ForeignAnswer => wit::ForeignAnswer { http_status, content_type, problem, body, delivery }
-    model::ProtocolProblem => wit::ProtocolProblem { method, problem, delivery }
-    model::SessionLoss => wit::SessionLoss { http_status, body, delivery }
-    model::RpcError => wit::RpcError { method, code, message, data, delivery }
-    model::UpstreamFailure => wit::UpstreamFailure { service, status, message, delivery }
     filter::Rules => model::Rules {
         include_services, exclude_services, include_tools, exclude_tools, read_only, no_destructive, control_tools, claims,
     }
@@ -189,7 +223,7 @@ impl From<wit::Endpoint> for model::Endpoint {
     fn from(value: wit::Endpoint) -> Self {
         Self {
             url: value.url,
-            kind: value.kind.map(Into::into),
+            kind: value.kind.as_deref().and_then(model::Kind::of_id),
             services: value.services.into_iter().map(Into::into).collect(),
             client: value.client.into(),
             era: value.era.map(Into::into),
@@ -241,24 +275,72 @@ impl From<model::Catalog> for wit::Catalog {
     }
 }
 
-impl From<model::Error> for wit::Error {
-    fn from(value: model::Error) -> Self {
+/// A session that another component agreed on may be of a product that this one does not know.
+impl From<wit::Session> for model::Session {
+    fn from(value: wit::Session) -> Self {
+        Self {
+            era: value.era.into(),
+            protocol_version: value.protocol_version,
+            session_id: value.session_id,
+            kind: model::Kind::of_id(&value.kind).unwrap_or(model::Kind::Generic),
+            kind_evidence: value.kind_evidence,
+            server: value.server.into(),
+            announces_tool_changes: value.announces_tool_changes,
+        }
+    }
+}
+
+impl From<model::Session> for wit::Session {
+    fn from(value: model::Session) -> Self {
+        Self {
+            era: value.era.into(),
+            protocol_version: value.protocol_version,
+            session_id: value.session_id,
+            kind: value.kind.id().to_owned(),
+            kind_evidence: value.kind_evidence,
+            server: value.server.into(),
+            announces_tool_changes: value.announces_tool_changes,
+        }
+    }
+}
+
+impl From<model::Code> for wit::FailureCode {
+    fn from(value: model::Code) -> Self {
         match value {
-            model::Error::AuthRequired(refusal) => Self::AuthRequired(refusal.into()),
-            model::Error::TokenExpired(refusal) => Self::TokenExpired(refusal.into()),
-            model::Error::Forbidden(refusal) => Self::Forbidden(refusal.into()),
-            model::Error::RateLimited(limit) => Self::RateLimited(limit.into()),
-            model::Error::Timeout(failure) => Self::Timeout(failure.into()),
-            model::Error::Unreachable(failure) => Self::Unreachable(failure.into()),
-            model::Error::Dns(failure) => Self::Dns(failure.into()),
-            model::Error::Tls(failure) => Self::Tls(failure.into()),
-            model::Error::EgressDenied(failure) => Self::EgressDenied(failure.into()),
-            model::Error::Limit(failure) => Self::Limit(failure.into()),
-            model::Error::NotMcp(answer) => Self::NotMcp(answer.into()),
-            model::Error::Protocol(problem) => Self::ProtocolError(problem.into()),
-            model::Error::SessionLost(loss) => Self::SessionLost(loss.into()),
-            model::Error::Rejected(error) => Self::Rejected(error.into()),
-            model::Error::Upstream(failure) => Self::UpstreamError(failure.into()),
+            model::Code::AuthRequired => Self::AuthRequired,
+            model::Code::TokenExpired => Self::TokenExpired,
+            model::Code::Forbidden => Self::Forbidden,
+            model::Code::Blocked => Self::Blocked,
+            model::Code::RateLimited => Self::RateLimited,
+            model::Code::Timeout => Self::Timeout,
+            model::Code::Unreachable => Self::Unreachable,
+            model::Code::Dns => Self::Dns,
+            model::Code::Tls => Self::Tls,
+            model::Code::EgressDenied => Self::EgressDenied,
+            model::Code::Limit => Self::Limit,
+            model::Code::NotMcp => Self::NotMcp,
+            model::Code::ProtocolError => Self::ProtocolError,
+            model::Code::SessionLost => Self::SessionLost,
+            model::Code::Rejected => Self::Rejected,
+            model::Code::UpstreamError => Self::UpstreamError,
+            model::Code::Unsupported => Self::Unsupported,
+        }
+    }
+}
+
+impl From<model::Failure> for wit::Failure {
+    fn from(value: model::Failure) -> Self {
+        Self {
+            code: value.code.into(),
+            delivery: value.delivery.into(),
+            http_status: value.http_status,
+            retry_after: value.retry_after,
+            service: value.service,
+            service_status: value.service_status.map(Into::into),
+            method: value.method,
+            message: value.message,
+            advice: value.advice,
+            details: value.details,
         }
     }
 }

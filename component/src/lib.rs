@@ -27,6 +27,7 @@ pub mod attribution;
 pub mod catalog;
 pub mod classify;
 pub mod conversation;
+pub mod failure;
 pub mod filter;
 pub mod gateways;
 pub mod glob;

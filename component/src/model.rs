@@ -7,11 +7,32 @@
 /// JSON text, already known to be well-formed.
 pub type Json = String;
 
+/// The products that this component knows. In the contract they are identifiers: [`Kind::id`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Docker,
     ContextForge,
     Generic,
+}
+
+impl Kind {
+    /// In the order in which they are offered.
+    pub const ALL: [Self; 3] = [Self::Docker, Self::ContextForge, Self::Generic];
+
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::ContextForge => "context-forge",
+            Self::Generic => "generic",
+        }
+    }
+
+    /// None: this component does not know it.
+    #[must_use]
+    pub fn of_id(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.id() == id)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,6 +195,7 @@ pub enum Concern {
     NoTools,
     RoundNumber,
     AttributionUnavailable,
+    Unattributed,
     Endpoint,
     Claim,
     LookAlike,
@@ -206,6 +228,7 @@ pub enum Delivery {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     pub http_status: u16,
+    pub method: Option<String>,
     pub challenge: Option<String>,
     pub body: String,
     pub delivery: Delivery,
@@ -259,6 +282,7 @@ pub struct RpcError {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamFailure {
+    pub http_status: Option<u16>,
     pub service: Option<String>,
     pub status: Status,
     pub message: String,
@@ -273,6 +297,8 @@ pub enum Error {
     TokenExpired(Refusal),
     #[error("forbidden: {0:?}")]
     Forbidden(Refusal),
+    #[error("blocked: {0:?}")]
+    Blocked(Refusal),
     #[error("rate limited: {0:?}")]
     RateLimited(RateLimit),
     #[error("timeout: {0:?}")]
@@ -297,10 +323,84 @@ pub enum Error {
     Rejected(RpcError),
     #[error("a service failed: {0:?}")]
     Upstream(UpstreamFailure),
+    #[error("not supported: {0}")]
+    Unsupported(String),
 }
 
 /// What every step of a conversation gives.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Code {
+    AuthRequired,
+    TokenExpired,
+    Forbidden,
+    Blocked,
+    RateLimited,
+    Timeout,
+    Unreachable,
+    Dns,
+    Tls,
+    EgressDenied,
+    Limit,
+    NotMcp,
+    ProtocolError,
+    SessionLost,
+    Rejected,
+    UpstreamError,
+    Unsupported,
+}
+
+/// An [`Error`] as the contract has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub code: Code,
+    pub delivery: Delivery,
+    pub http_status: Option<u16>,
+    pub retry_after: Option<u32>,
+    pub service: Option<String>,
+    pub service_status: Option<Status>,
+    pub method: Option<String>,
+    pub message: String,
+    pub advice: Option<String>,
+    pub details: Vec<(String, String)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Absence {
+    pub why: &'static str,
+    pub remedy: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Liveness {
+    pub path: &'static str,
+    pub silent: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StdioStart {
+    pub words: &'static [&'static str],
+    pub transport_flags: &'static [&'static str],
+    pub instead: &'static str,
+}
+
+/// What is known of a product without asking it. Named as in the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProductFacts {
+    pub kind: Kind,
+    pub title: &'static str,
+    pub recognised_by: &'static str,
+    pub entry_name: &'static str,
+    pub ports: &'static [u16],
+    pub path: &'static str,
+    pub token_variable: &'static str,
+    pub start: Option<&'static str>,
+    pub url_hint: Option<&'static str>,
+    pub liveness: Option<Liveness>,
+    pub absence: Option<Absence>,
+    pub stdio: Option<StdioStart>,
+}
 
 #[derive(Clone, Debug)]
 pub struct Call {

@@ -57,6 +57,7 @@ pub fn by_status(status: u16, headers: &Headers, body: &str, session: SessionSen
     };
     let refusal = || Refusal {
         http_status: status,
+        method: None,
         challenge: headers.get("www-authenticate").map(text::clean),
         body: words.clone(),
         delivery: Delivery::NotDelivered,
@@ -96,6 +97,7 @@ pub fn by_status(status: u16, headers: &Headers, body: &str, session: SessionSen
             ..transport(", the request is too large for the gateway")
         }),
         500..=599 => Error::Upstream(UpstreamFailure {
+            http_status: Some(status),
             service: None,
             status: if matches!(status, 502 | 503 | 520..=523 | 530) {
                 Status::Unreachable

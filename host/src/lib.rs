@@ -41,4 +41,4 @@ mod spelling;
 
 pub use deadline::Deadline;
 pub use error::{Class, Error, Result};
-pub use gateway::{CallOptions, Gateway, LeftRunning, OnMessage, OnProgress, Operation, Unlisted};
+pub use gateway::{CallOptions, Gateway, LeftRunning, OnMessage, OnProgress, Operation, Unlisted, told_of_stdio};

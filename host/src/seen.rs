@@ -70,7 +70,7 @@ impl Seen {
                 let (mut seen, made_for) = (self.clone(), config.identity());
                 let before = all.get(&config.name).filter(|before| before.made_for == made_for);
                 if let Some(Kept { seen: before, .. }) = before {
-                    seen.kind = seen.kind.or(before.kind);
+                    seen.kind = seen.kind.or_else(|| before.kind.clone());
                     if seen.tools.is_none() {
                         (seen.tools, seen.services) = (before.tools, before.services.clone());
                     }
@@ -152,11 +152,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let config = entry("http://127.0.0.1:9/mcp");
         assert_eq!(Seen::last(folder.path(), &config), None);
-        Seen::of(Some(Kind::Generic), None).keep(folder.path(), std::slice::from_ref(&config));
+        Seen::of(Some(Kind::default()), None).keep(folder.path(), std::slice::from_ref(&config));
         Seen::of(None, Some(&[tool(Some("a")), tool(Some("a")), tool(None)]))
             .keep(folder.path(), std::slice::from_ref(&config));
         let seen = Seen::last(folder.path(), &config).unwrap();
-        assert_eq!((seen.kind, seen.tools, seen.services.get("a")), (Some(Kind::Generic), Some(3), Some(&2)));
+        assert_eq!((seen.kind, seen.tools, seen.services.get("a")), (Some(Kind::default()), Some(3), Some(&2)));
         assert_eq!(Seen::last(folder.path(), &entry("http://127.0.0.1:10/mcp")), None);
         Seen::forget(folder.path(), "g");
         assert_eq!(Seen::last(folder.path(), &config), None);
@@ -170,7 +170,7 @@ mod tests {
         fs::write(&file, "{oops").unwrap();
         let config = entry("http://127.0.0.1:9/mcp");
         assert_eq!(Seen::last(folder.path(), &config), None);
-        Seen::of(Some(Kind::Docker), None).keep(folder.path(), std::slice::from_ref(&config));
-        assert_eq!(Seen::last(folder.path(), &config).unwrap().kind, Some(Kind::Docker));
+        Seen::of(Kind::parse("docker"), None).keep(folder.path(), std::slice::from_ref(&config));
+        assert_eq!(Seen::last(folder.path(), &config).unwrap().kind, Kind::parse("docker"));
     }
 }

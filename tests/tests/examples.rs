@@ -37,7 +37,7 @@ fn expected() -> Vec<Expected> {
         Expected {
             file: "docker-desktop.json",
             name: "docker",
-            kind: Some(Kind::Docker),
+            kind: Kind::parse("docker"),
             auth: DOCKER_TOKEN,
             services: GITHUB_AND_SLACK,
             filter: Filter { no_destructive: true, ..Filter::default() },
@@ -46,7 +46,7 @@ fn expected() -> Vec<Expected> {
         Expected {
             file: "docker-without-desktop.json",
             name: "docker",
-            kind: Some(Kind::Docker),
+            kind: Kind::parse("docker"),
             auth: DOCKER_TOKEN,
             services: GITHUB_AND_SLACK,
             filter: Filter { include_services: list(&["github", "slack"]), ..Filter::default() },
@@ -55,7 +55,7 @@ fn expected() -> Vec<Expected> {
         Expected {
             file: "contextforge-server-scoped.json",
             name: "forge",
-            kind: Some(Kind::ContextForge),
+            kind: Kind::parse("context-forge"),
             auth: FORGE_TOKEN,
             services: &[],
             filter: Filter { include_services: list(&["github-work", "slack"]), ..Filter::default() },
@@ -64,7 +64,7 @@ fn expected() -> Vec<Expected> {
         Expected {
             file: "several-gateways.json",
             name: "docker_github",
-            kind: Some(Kind::Docker),
+            kind: Kind::parse("docker"),
             auth: DOCKER_TOKEN,
             services: &[("github", "github__")],
             filter: Filter { include_services: list(&["github"]), ..Filter::default() },
@@ -73,7 +73,7 @@ fn expected() -> Vec<Expected> {
         Expected {
             file: "several-gateways.json",
             name: "forge",
-            kind: Some(Kind::ContextForge),
+            kind: Kind::parse("context-forge"),
             auth: FORGE_TOKEN,
             services: &[],
             filter: Filter { read_only: true, ..Filter::default() },
@@ -91,7 +91,7 @@ fn expected() -> Vec<Expected> {
         Expected {
             file: "docker-bare-names.json",
             name: "docker",
-            kind: Some(Kind::Docker),
+            kind: Kind::parse("docker"),
             auth: DOCKER_TOKEN,
             // Declared by their tools.
             services: &[("github", ""), ("slack", "")],
@@ -101,7 +101,7 @@ fn expected() -> Vec<Expected> {
         Expected {
             file: "custom-declared-services.json",
             name: "custom",
-            kind: Some(Kind::Generic),
+            kind: Kind::parse("generic"),
             auth: "basic ${GATEWAY_USER} ${GATEWAY_PASSWORD}",
             services: &[("github", "github__"), ("slack", "slack__"), ("lab", "lab__")],
             filter: Filter {
@@ -115,7 +115,7 @@ fn expected() -> Vec<Expected> {
         Expected {
             file: "hosted-api-key.json",
             name: "hosted",
-            kind: Some(Kind::Generic),
+            kind: Kind::parse("generic"),
             auth: "API key ${HOSTED_API_KEY} in x-api-key",
             services: &[("github", "GITHUB_"), ("gmail", "GMAIL_")],
             filter: Filter {

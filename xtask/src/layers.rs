@@ -35,7 +35,7 @@ const COMPONENT: &[&[&str]] = &[
     &["accidents", "health", "names"],
     &["filter", "mcp", "verdicts"],
     &["gateways"],
-    &["attribution", "classify"],
+    &["attribution", "classify", "failure"],
     &["review", "session"],
     &["catalog"],
     &["conversation"],

@@ -12,6 +12,8 @@ mod guests;
 #[cfg(test)]
 mod layers;
 mod neutral;
+#[cfg(test)]
+mod products;
 mod python;
 mod sbom;
 mod service;

@@ -10,7 +10,7 @@ use super::{Culprit, Peer, Product, Report, Reported, Seen, TextFailure};
 use crate::{
     http::{Method, Request, Response},
     mcp::exchange,
-    model::{Concern, Delivery, Error, Result, Service, ServiceHealth, Status, Warning},
+    model::{Absence, Concern, Delivery, Error, Kind, ProductFacts, Result, Service, ServiceHealth, Status, Warning},
     text::{self, contains},
     time,
     verdicts::{self, SessionSent},
@@ -179,6 +179,48 @@ fn state(enabled: Option<bool>, reachable: Option<bool>) -> (Status, &'static st
 }
 
 impl Product for ContextForge {
+    fn facts(&self) -> ProductFacts {
+        ProductFacts {
+            kind: Kind::ContextForge,
+            title: "ContextForge",
+            recognised_by: "its answers have headers that begin with x-contextforge-mcp-, or the URL ends in /servers/{id}/mcp",
+            entry_name: "contextforge",
+            ports: &[4444],
+            path: "/mcp",
+            token_variable: "MCPGATEWAY_BEARER_TOKEN",
+            start: Some("mcpgateway --host 127.0.0.1 --port 4444"),
+            url_hint: Some(
+                "The URL of one virtual server, http://HOST/servers/ID/mcp, shows less than /mcp and is the safer choice",
+            ),
+            liveness: None,
+            absence: Some(Absence {
+                why: "ContextForge takes the tools of a server along that is switched off, deleted or taken out of the virtual server",
+                remedy: "look whether {service} is switched off on ContextForge's admin page",
+            }),
+            stdio: None,
+        }
+    }
+
+    fn advice(&self, error: &Error, url: &str) -> Option<String> {
+        let of_a_server = url.split(['?', '#']).next().unwrap_or(url).contains("/servers/");
+        let text = match error {
+            Error::Forbidden(refusal) if refusal.http_status == 200 => {
+                "in ContextForge the token needs the permission tools.execute; {credential} points to it"
+            }
+            Error::Forbidden(refusal) if of_a_server && contains(&refusal.body, "access denied") => {
+                "in ContextForge: the token ({credential}) is for another virtual server, or lacks a permission; make one for the server in the URL"
+            }
+            Error::NotMcp(answer) if of_a_server && answer.http_status == 404 => {
+                "check the id in the URL: ContextForge's admin page, or GET /v1/servers with an administrator's token, lists the virtual servers"
+            }
+            Error::Upstream(failure) if failure.service.is_none() && failure.message.contains("ambiguous") => {
+                "two tools have this name, and the gateway calls neither; rename one of them there"
+            }
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+
     fn failure_in_text(&self, text: &str, tool: &str) -> Option<TextFailure> {
         let failure = |status, delivery, culprit| Some(TextFailure { status, delivery, culprit });
         let text = text.trim_end_matches('\n');

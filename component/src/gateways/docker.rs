@@ -5,7 +5,9 @@
 use super::{Judgement, Product, Seen};
 use crate::{
     mcp::json_rpc::RpcFault,
-    model::{Delivery, Status},
+    model::{
+        Absence, Delivery, Error, ForeignAnswer, Kind, Liveness, ProductFacts, Status, StdioStart, UpstreamFailure,
+    },
     text::contains,
     verdicts,
 };
@@ -49,10 +51,10 @@ fn is_of_the_service(text: &str) -> bool {
 /// What the gateway's own words come to. Most are said before anything was sent.
 fn of_the_gateway(text: &str) -> Option<Judgement> {
     if contains(text, "a secret is being passed") {
-        return Some(Judgement::Refused(Delivery::NotDelivered));
+        return Some(Judgement::Blocked(Delivery::NotDelivered));
     }
     if contains(text, "a secret is being returned") {
-        return Some(Judgement::Refused(Delivery::MaybeDelivered));
+        return Some(Judgement::Blocked(Delivery::MaybeDelivered));
     }
     if contains(text, "invalid during session initialization") {
         return Some(Judgement::Session(Delivery::NotDelivered));
@@ -82,7 +84,89 @@ fn of_the_gateway(text: &str) -> Option<Judgement> {
     None
 }
 
+/// A redirect that only this product answers with, when it was started for the old transport.
+pub(super) fn unasked(error: &Error) -> Option<&'static str> {
+    let Error::NotMcp(ForeignAnswer { http_status: 300..=399, problem, .. }) = error else { return None };
+    problem.ends_with("/sse, which is not followed").then_some(
+        "Docker's gateway was started with --transport sse, which is not spoken here: start it with --transport streaming",
+    )
+}
+
+/// What to do about a service that fails behind it.
+fn at_the_service(failure: &UpstreamFailure) -> Option<String> {
+    let name = failure.service.as_deref().unwrap_or("NAME");
+    let says = |text: &str| contains(&failure.message, text);
+    Some(match failure.status {
+        Status::AuthRequired => format!(
+            "sign in again with `docker mcp oauth authorize {name}`, or set its secret; no restart is needed if its tools are listed"
+        ),
+        Status::Forbidden if says(POLICY_DENIED) => {
+            "a policy of your organization in Docker Desktop forbids it; ask who administers that".to_owned()
+        }
+        Status::Forbidden if says(POLICY_UNKNOWN) => {
+            "Docker Desktop could not ask your organization's policy, and then refuses; look whether it is signed in"
+                .to_owned()
+        }
+        Status::Disabled if says(NOT_CONFIGURED) => {
+            "put it back with `docker mcp profile server add`, or --servers, and restart the gateway; `tools {gateway}` lists what there is now"
+                .to_owned()
+        }
+        Status::Unreachable | Status::Offline if says("docker daemon") => {
+            "start Docker where the gateway runs: the service is a container".to_owned()
+        }
+        Status::UpstreamError if failure.message.trim().ends_with("EOF") => {
+            format!("its process ended during the call; the gateway's log, or `docker logs`, tells why {name} ended")
+        }
+        _ => return None,
+    })
+}
+
 impl Product for Docker {
+    fn facts(&self) -> ProductFacts {
+        ProductFacts {
+            kind: Kind::Docker,
+            title: "Docker MCP Gateway",
+            recognised_by: "serverInfo.name is \"Docker AI MCP Gateway\"",
+            entry_name: "docker",
+            ports: &[8811],
+            path: "/mcp",
+            token_variable: "MCP_GATEWAY_AUTH_TOKEN",
+            start: Some("docker mcp gateway run --port 8811 --transport streaming"),
+            url_hint: None,
+            liveness: Some(Liveness {
+                path: "/health",
+                silent: "Docker's gateway opens its port before it has reached its services, so one of them hangs at its start: its log \
+                         names it; take it out, or repair it, and restart the gateway",
+            }),
+            absence: Some(Absence {
+                why: "Docker's gateway leaves out a service that it cannot reach at its start",
+                remedy: "start {service}, then restart the gateway; its log says \"Can't start\" and why",
+            }),
+            stdio: Some(StdioStart {
+                words: &["docker", "mcp", "gateway", "run"],
+                transport_flags: &["--transport", "--port"],
+                instead: "docker mcp gateway run --transport streaming --port 8811",
+            }),
+        }
+    }
+
+    fn advice(&self, error: &Error, _url: &str) -> Option<String> {
+        let text = match error {
+            Error::Blocked(refusal) if refusal.delivery == Delivery::NotDelivered => {
+                "Docker's gateway takes an argument for a secret; leave it out, or, if it is none, start the gateway with --block-secrets=false"
+            }
+            Error::Blocked(_) => {
+                "Docker's gateway takes a part of the result for a secret; ask the tool for less, or, if it is none, start the gateway with --block-secrets=false"
+            }
+            Error::AuthRequired(_) | Error::TokenExpired(_) => {
+                "{credential} must hold the gateway's token; Docker's gateway makes a new one at each start unless MCP_GATEWAY_AUTH_TOKEN is set for it"
+            }
+            Error::Upstream(failure) => return at_the_service(failure),
+            error => unasked(error)?,
+        };
+        Some(text.to_owned())
+    }
+
     fn is_control_tool(&self, name: &str) -> bool {
         CONTROL_TOOLS.contains(&name) || name.starts_with("code-mode-")
     }

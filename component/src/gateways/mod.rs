@@ -11,11 +11,20 @@ use std::collections::BTreeMap;
 use crate::{
     http::{Headers, Outside},
     mcp::json_rpc::RpcFault,
-    model::{Delivery, Implementation, Kind, Result, Service, ServiceHealth, Status, Warning},
+    model::{Delivery, Error, Implementation, Kind, ProductFacts, Result, Service, ServiceHealth, Status, Warning},
+    text,
 };
 
 /// What a product adds to plain MCP.
 pub trait Product {
+    /// What is known of it without asking it.
+    fn facts(&self) -> ProductFacts;
+
+    /// What to do about a failure, where this product's own words or ways say more than MCP does. The URL is the configured one.
+    fn advice(&self, _error: &Error, _url: &str) -> Option<String> {
+        None
+    }
+
     /// Whether a tool, by its exact name, controls the gateway itself.
     fn is_control_tool(&self, _name: &str) -> bool {
         false
@@ -92,8 +101,8 @@ pub enum Judgement {
     Service(Status, Delivery),
     /// The session is lost, or useless.
     Session(Delivery),
-    /// The gateway itself refuses this call.
-    Refused(Delivery),
+    /// A rule of the gateway's stopped this call, or its result.
+    Blocked(Delivery),
 }
 
 /// The gateway's failure inside a good answer.
@@ -163,6 +172,32 @@ pub fn detect(seen: &Seen<'_>) -> (Kind, String) {
 #[must_use]
 pub fn explain(status: u16, body: &str) -> Option<&'static str> {
     context_forge::explains(status, body)
+}
+
+/// What to do about a failure, when a product knows. Of a peer that has not said what it is, each looks for what is nobody else's.
+#[must_use]
+pub fn advice(error: &Error, url: &str, kind: Option<Kind>) -> Option<String> {
+    match kind {
+        Some(kind) => product(kind).advice(error, url),
+        None => docker::unasked(error).map(str::to_owned).or_else(|| context_forge::ContextForge.advice(error, url)),
+    }
+    .or_else(|| generic::old_transport(error))
+}
+
+/// Whether a product that the user named is known here.
+///
+/// # Errors
+///
+/// It is not.
+pub fn known(id: Option<&str>) -> Result<()> {
+    match id {
+        Some(id) if Kind::of_id(id).is_none() => {
+            let all: Vec<&str> = Kind::ALL.into_iter().map(Kind::id).collect();
+            let id = text::clean(id);
+            Err(Error::Unsupported(format!("no product \"{id}\" is known, only {}", all.join(", "))))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The product's knowledge.

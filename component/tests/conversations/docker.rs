@@ -335,9 +335,9 @@ fn a_service_that_refuses_the_gateways_credential_is_not_our_401() {
 
 #[test]
 fn the_secret_blocker_is_a_refusal_and_says_whether_the_tool_ran() {
-    let Error::Forbidden(refusal) = error(Backend::SecretIn) else { panic!() };
+    let Error::Blocked(refusal) = error(Backend::SecretIn) else { panic!() };
     assert_eq!((refusal.http_status, refusal.delivery), (200, Delivery::NotDelivered));
-    let Error::Forbidden(refusal) = error(Backend::SecretOut) else { panic!() };
+    let Error::Blocked(refusal) = error(Backend::SecretOut) else { panic!() };
     assert_eq!(refusal.delivery, Delivery::MaybeDelivered);
 }
 

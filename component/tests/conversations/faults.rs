@@ -14,6 +14,8 @@ fn class(error: &Error) -> &'static str {
         Error::AuthRequired(_) => "auth_required",
         Error::TokenExpired(_) => "token_expired",
         Error::Forbidden(_) => "forbidden",
+        Error::Blocked(_) => "blocked",
+        Error::Unsupported(_) => "unsupported",
         Error::RateLimited(_) => "rate_limited",
         Error::Timeout(_) => "timeout",
         Error::Unreachable(_) => "unreachable",
@@ -142,7 +144,11 @@ fn delivery_is_honest() {
 /// What every failure says of whether the tool can have run.
 fn delivery(error: &Error) -> Delivery {
     match error {
-        Error::AuthRequired(refusal) | Error::TokenExpired(refusal) | Error::Forbidden(refusal) => refusal.delivery,
+        Error::AuthRequired(refusal)
+        | Error::TokenExpired(refusal)
+        | Error::Forbidden(refusal)
+        | Error::Blocked(refusal) => refusal.delivery,
+        Error::Unsupported(_) => Delivery::NotDelivered,
         Error::RateLimited(limit) => limit.delivery,
         Error::Timeout(lost)
         | Error::Unreachable(lost)

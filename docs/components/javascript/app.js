@@ -3,10 +3,10 @@
 // How long each call took goes to the log (`-v` shows it).
 // Everything else is passed on to the component behind, which is the built-in one after `pflow-gateway-compose`.
 
-import { Conversation as Behind } from 'pflow:gateway/discovery@0.1.0';
-import { check } from 'pflow:gateway/health@0.1.0';
-import { callTool, cancel } from 'pflow:gateway/calls@0.1.0';
-import { log } from 'pflow:gateway/log@0.1.0';
+import { Conversation as Behind } from 'pflow:gateway/discovery@0.2.0';
+import { check } from 'pflow:gateway/health@0.2.0';
+import { callTool, cancel } from 'pflow:gateway/calls@0.2.0';
+import { log } from 'pflow:gateway/log@0.2.0';
 
 const PAGE = '/status.json';
 const STATES = {

@@ -35,6 +35,22 @@ def allowed(tool: str, now: datetime) -> bool:
     return {"secret": False, "confidential": office_hours}.get(data_class(tool), True)
 
 
+def blocked(message: str, advice: str) -> types.Failure:
+    """Our rule stopped the call; nothing was sent."""
+    return types.Failure(
+        code=types.FailureCode_Blocked(),
+        delivery=types.Delivery.NOT_DELIVERED,
+        http_status=None,
+        retry_after=None,
+        service=None,
+        service_status=None,
+        method="tools/call",
+        message=message,
+        advice=advice,
+        details=[],
+    )
+
+
 class Filter(exports.Filter):
     """What is listed."""
 
@@ -55,8 +71,7 @@ class Calls(exports.Calls):
         """Refuse it, or pass it on. What comes back stays as it is: the contract wants that."""
         if not allowed(call.tool, datetime.now(timezone.utc)):
             reason = f"refused by the component: {call.tool} has {data_class(call.tool)} data, which is closed now"
-            refusal = types.RpcError("tools/call", -32000, reason, None, types.Delivery.NOT_DELIVERED)
-            raise Err(types.Error_Rejected(refusal))
+            raise Err(blocked(reason, advice="ask again in office hours, or ask who owns these data"))
         log.log(log.Level.INFO, "data-class", f"call {call.request_id} of {call.tool}: {data_class(call.tool)}")
         return calls.call_tool(conversation, call)
 

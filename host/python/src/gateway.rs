@@ -16,6 +16,7 @@ use pflow_gateway::{
     history::{CallResult, History, Moment},
     report,
     runtime::Runtime,
+    told_of_stdio,
 };
 use pyo3::{exceptions::PyValueError, prelude::*, types::PyTraceback};
 
@@ -49,6 +50,28 @@ fn configure(
         config.auth = auth;
     }
     Ok((config, ConfigFile::memory(&path)))
+}
+
+/// The same error; of an entry that starts a known product for one program alone, with what to do instead.
+fn explained(
+    py: Python<'_>,
+    error: Error,
+    target: &str,
+    file: Option<PathBuf>,
+    component: Option<PathBuf>,
+) -> PyResult<PyErr> {
+    let path = file.map_or_else(ConfigFile::default_path, Ok);
+    let Some(file) = path.ok().and_then(|path| ConfigFile::load(&path).ok()) else {
+        return Ok(errors::raise(py, &error));
+    };
+    let component = match component {
+        Some(component) => Some(component).into(),
+        None => file.chosen_component(target).unwrap_or_default(),
+    };
+    let target = target.to_owned();
+    let told = async move { told_of_stdio(error, &file, &target, &component).await };
+    let error = wait(py, told, std::future::ready(()))?;
+    Ok(errors::raise(py, &error))
 }
 
 /// The credential that was given, instead of the one in the entry. As there, `${VAR}` is a variable.
@@ -223,8 +246,8 @@ impl Gateway {
         let timeout = seconds("timeout", timeout)?;
         let auth = credential(bearer, api_key, api_key_header, basic, headers)?;
         let (config, folder) = py
-            .detach(|| configure(target, config, component, timeout, auth))
-            .map_err(|error| errors::raise(py, &error))?;
+            .detach(|| configure(target, config.clone(), component.clone(), timeout, auth))
+            .or_else(|error| Err(explained(py, error, target, config, component)?))?;
         Ok(Self { shared: Arc::new(Shared { config, folder, open: Mutex::new(None) }) })
     }
 

@@ -27,7 +27,6 @@ mod native {
     use pflow_gateway::{
         config::ConfigFile,
         history::{History, Moment},
-        report::Kind,
         runtime,
         seen::Seen,
     };
@@ -38,7 +37,7 @@ mod native {
     use crate::gateway::Gateway;
 
     /// A kind, and how many tools each service has.
-    type Behind = (Option<&'static str>, BTreeMap<String, usize>);
+    type Behind = (Option<String>, BTreeMap<String, usize>);
 
     /// Runs one command line in this process, on its own stdin, stdout and stderr; gives its exit code.
     ///
@@ -87,7 +86,7 @@ mod native {
                 .map(|name| {
                     let entry = file.as_ref()?.find(name).ok()?;
                     let seen = Seen::last(folder.as_ref()?, &entry)?;
-                    Some((seen.kind.map(Kind::as_str), seen.services))
+                    Some((seen.kind.map(|kind| kind.to_string()), seen.services))
                 })
                 .collect()
         })

@@ -29,7 +29,7 @@ pub(super) struct Cli {
 }
 
 /// Flags of every command, before or after its name.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Everywhere")]
 pub(super) struct Global {
     /// Print the result as JSON
@@ -137,8 +137,8 @@ pub(super) struct Add {
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct Entry {
     /// The product; found out when not said
-    #[arg(long, value_enum)]
-    pub(super) kind: Option<KindName>,
+    #[arg(long, value_parser = product)]
+    pub(super) kind: Option<Kind>,
     /// Declare a service that the gateway itself does not report, and what its tools' names start with or are, like
     /// `github=gh_` or `github=list_issues,*_pull_request`; `NAME=` for all tools; may be repeated
     #[arg(long = "service", value_name = "NAME[=PREFIX|TOOL,…]", value_parser = declared)]
@@ -258,8 +258,8 @@ pub(super) struct Auth {
 #[derive(Args, Debug)]
 pub(super) struct Setup {
     /// Which product
-    #[arg(value_enum)]
-    pub(super) product: Option<KindName>,
+    #[arg(value_parser = product)]
+    pub(super) product: Option<Kind>,
     /// Name of the entry
     #[arg(long)]
     pub(super) name: Option<String>,
@@ -635,6 +635,8 @@ pub(super) enum InterfaceName {
     Health,
     /// Calling tools
     Calls,
+    /// What is known of products
+    Products,
     /// Surviving what gateways send
     Sandbox,
 }
@@ -646,6 +648,7 @@ impl From<InterfaceName> for Interface {
             InterfaceName::Filter => Self::Filter,
             InterfaceName::Health => Self::Health,
             InterfaceName::Calls => Self::Calls,
+            InterfaceName::Products => Self::Products,
             InterfaceName::Sandbox => Self::Sandbox,
         }
     }
@@ -732,25 +735,9 @@ impl From<ChangesName> for Changes {
     }
 }
 
-/// A product, as typed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum KindName {
-    /// Docker MCP Gateway
-    Docker,
-    /// IBM ContextForge
-    ContextForge,
-    /// Any other
-    Generic,
-}
-
-impl From<KindName> for Kind {
-    fn from(name: KindName) -> Self {
-        match name {
-            KindName::Docker => Self::Docker,
-            KindName::ContextForge => Self::ContextForge,
-            KindName::Generic => Self::Generic,
-        }
-    }
+/// A product, as typed. Whether there is such a one the component knows.
+pub(super) fn product(text: &str) -> Result<Kind, String> {
+    Kind::try_from(text.to_owned()).map_err(str::to_owned)
 }
 
 /// Zero and less make no deadline, and a day is longer than anyone means.

@@ -16,8 +16,9 @@ use super::{args, screen::Format, waiting::Waiting};
 use crate::{
     Class, Deadline, Error, Gateway, Result,
     config::{Auth, ConfigFile, GatewayConfig, Method, Template, names_a_secret, shown_target},
+    gateway::told_of_stdio,
     history::History,
-    runtime::{Runtime, Source},
+    runtime::{Limits, Product, Runtime, Source},
     seen::Seen,
 };
 
@@ -130,7 +131,16 @@ impl Context {
     /// How it is configured. Whoever owns the file may never end writing it: nothing else waits for that.
     pub(super) async fn config(&self, target: &str, auth: &args::Auth) -> Result<GatewayConfig> {
         let (path, named) = (self.path()?, target.to_owned());
-        let mut config = apart(move || ConfigFile::load(&path)?.find(&named)).await?;
+        let (file, found) = apart(move || {
+            let file = ConfigFile::load(&path)?;
+            let found = file.find(&named);
+            Ok((file, found))
+        })
+        .await?;
+        let mut config = match found {
+            Ok(config) => config,
+            Err(error) => return Err(told_of_stdio(error, &file, target, &self.component_of(target)).await),
+        };
         if let Some(given) = credential(auth)? {
             config.auth = given;
         }
@@ -171,6 +181,21 @@ impl Context {
         let gateway = Gateway::new(runtime, config);
         self.opened().push(gateway.clone());
         Ok(gateway)
+    }
+
+    /// The component that an entry of this name would run on; of no name, the one that was chosen for all.
+    pub(super) fn component_of(&self, name: &str) -> Source {
+        if let Some(file) = &self.component {
+            return Source::File(file.clone());
+        }
+        self.file().ok().and_then(|file| file.chosen_component(name)).unwrap_or_default()
+    }
+
+    /// What the component knows of products, for an entry of this name; empty for none yet.
+    pub(super) async fn products(&self, name: &str) -> Result<Vec<Product>> {
+        let source = self.component_of(name);
+        let runtime = apart(move || Runtime::shared(&source, &Limits::default())).await?;
+        Ok(runtime.products().await?.to_vec())
     }
 
     fn opened(&self) -> MutexGuard<'_, Vec<Gateway>> {

@@ -88,7 +88,7 @@ impl Plan {
     /// The same, with the product that answered when the user named none: `pflow mcp list` shows it without asking. Generic is
     /// no evidence of anything, and stays open.
     fn with_seen(&self, kind: Option<report::Kind>) -> Self {
-        let kind = self.new.kind.or(kind.filter(|kind| *kind != report::Kind::Generic));
+        let kind = self.new.kind.clone().or(kind.filter(|kind| !kind.is_generic()));
         let new = NewGateway { kind, ..self.new.clone() };
         Self { new, ..self.clone() }
     }
@@ -108,7 +108,7 @@ impl Plan {
         let new = NewGateway {
             name: name.to_owned(),
             address: GatewayConfig::for_url(url)?.address,
-            kind: entry.kind.map(Into::into),
+            kind: entry.kind.clone(),
             era: context.era.and_then(args::EraName::fixed),
             auth: credential(auth)?.unwrap_or_default(),
             services: entry.services.clone(),
@@ -147,7 +147,10 @@ impl Plan {
 
     /// Opens the gateway as it will be.
     pub(super) async fn open(&self, context: &Context) -> Result<Gateway> {
-        context.open(self.new.to_config()?).await
+        let mut config = self.new.to_config()?;
+        // What runs for it once it is written tests it now.
+        config.component = context.component_of(&self.new.name);
+        context.open(config).await
     }
 
     /// The services to make entries for: those that the filter keeps.
@@ -290,7 +293,7 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
     if let Some(gateway) = &gateway {
         let steps = Steps::of(context, gateway, To::Stdout);
         let report = steps.test(context, gateway).await;
-        seen = report.kind;
+        seen.clone_from(&report.kind);
         text.push_str(&steps.rest(&report));
         if let Some(members) = shape.as_object_mut() {
             members.insert("test".to_owned(), serde_json::to_value(&report).unwrap_or_default());
@@ -304,7 +307,7 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
             return Reply { text, told: render::tells(&report, &error), ..Reply::failed(shape, error) };
         }
     }
-    let mut plan = plan.with_seen(seen);
+    let mut plan = plan.with_seen(seen.clone());
     let mut declared = Vec::new();
     let mut chosen = None;
     if let Some(gateway) = &gateway {
@@ -460,7 +463,7 @@ pub(super) fn list(context: &Context) -> Reply {
                 });
                 let last = history.last(&name, Moment::now());
                 let looked = folder.as_ref().and_then(|folder| Seen::last(folder, &config)).unwrap_or_default();
-                let kind = config.kind.or(looked.kind);
+                let kind = config.kind.clone().or_else(|| looked.kind.clone());
                 rows.push(row(&name, &config, seen, &looked, last.as_ref()));
                 gateways.push(json!({
                     "last": last, "seen": {"tools": looked.tools, "services": looked.services},
@@ -542,7 +545,7 @@ fn row(
     }
     render::Listed {
         name: name.to_owned(),
-        kind: config.kind.or(looked.kind).map_or_else(|| "?".to_owned(), |kind| kind.to_string()),
+        kind: config.kind.as_ref().or(looked.kind.as_ref()).map_or_else(|| "?".to_owned(), ToString::to_string),
         url: config.shown().to_owned(),
         credential: config.auth.describe(),
         facts: facts.join(", "),

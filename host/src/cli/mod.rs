@@ -15,6 +15,7 @@ mod listener;
 mod look;
 mod past;
 mod pins;
+mod products;
 mod render;
 mod result;
 mod run;
@@ -47,7 +48,7 @@ use self::{
     context::Context,
     screen::{Format, Reply, after_ctrl_c, careful, explain, finish, insist, say},
 };
-use crate::{Class, Error, Result};
+use crate::{Class, Error, Result, runtime::Product};
 
 /// What a shell makes of Ctrl-C.
 const INTERRUPTED: u8 = 130;
@@ -72,7 +73,7 @@ pub fn run(program: &str, args: impl IntoIterator<Item = OsString>) -> u8 {
 fn run_all(program: &str, args: &[OsString]) -> u8 {
     let cli = match parse(program, args.iter().cloned()) {
         Ok(cli) => cli,
-        Err(error) => return usage::end(&error, args),
+        Err(error) => return usage::end(&products::in_help(error, program, args), args),
     };
     log(cli.global.verbose, cli.global.quiet);
     no_dumps();
@@ -86,6 +87,9 @@ fn run_all(program: &str, args: &[OsString]) -> u8 {
             return FAILED;
         }
     };
+    if let Some(error) = runtime.block_on(products::refused(program, args, &cli)) {
+        return usage::end(&error, args);
+    }
     let code = runtime.block_on(carry_out(program, cli, format));
     // A read from stdin cannot be cancelled; it must not hold up the end.
     runtime.shutdown_timeout(LAST_WORDS);
@@ -93,8 +97,17 @@ fn run_all(program: &str, args: &[OsString]) -> u8 {
 }
 
 fn parse(program: &str, args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    parse_with(program, args, &[])
+}
+
+/// The same, where these are the products; any, where there are none.
+fn parse_with(
+    program: &str,
+    args: impl IntoIterator<Item = OsString>,
+    products: &[Product],
+) -> Result<Cli, clap::Error> {
     let command = Cli::command().name(program.to_owned()).bin_name(program).display_name(program);
-    let command = examples::with(command, program);
+    let command = products::offering(examples::with(command, program), products);
     let mut command = if std::io::stdout().is_terminal() { command } else { command.term_width(100) };
     let args: Vec<OsString> = args.into_iter().collect();
     let matches = match command.try_get_matches_from_mut(&args) {
@@ -237,8 +250,8 @@ async fn once(context: &Context, command: &Command) -> Reply {
         Command::List => edit::list(context),
         Command::Trust(flags) => trust::trust(flags),
         Command::Doctor(flags) => doctor::doctor(context, flags).await,
-        Command::Completions { shell } => shell::completions(*shell),
-        Command::Man { folder } => shell::man(folder),
+        Command::Completions { shell } => shell::completions(*shell, &context.products("").await.unwrap_or_default()),
+        Command::Man { folder } => shell::man(folder, &context.products("").await.unwrap_or_default()),
         Command::Test(look) => look::test(context, look).await,
         Command::Services(look) => look::services(context, look).await,
         Command::Tools(tools) => look::tools(context, tools).await,

@@ -123,7 +123,7 @@ pub(super) fn rest_of_test(report: &Test, told: &[Check]) -> String {
     let mut text: String = report.checks.iter().filter(|check| !is_told(check)).map(step).collect();
     let name = scrub::line(&report.gateway, NAME);
     if report.ok {
-        let kind = report.kind.map_or_else(String::new, |kind| format!(" ({kind})"));
+        let kind = report.kind.as_ref().map_or_else(String::new, |kind| format!(" ({kind})"));
         let _ = writeln!(text, "{} {name}{kind} works: {}{}", yes(), behind(report), kept(report));
     } else {
         let _ = writeln!(text, "{} {name} does not work", no());

@@ -21,54 +21,13 @@ use crate::{
     config::{
         Address, Auth, Claims, ConfigFile, GatewayConfig, Launcher, Method, Replace, Template, Variables, check_name,
     },
-    report, scrub,
+    report::{self, Kind},
+    runtime::Product,
+    scrub,
 };
 
 /// A connection on this machine takes well under a millisecond.
 const KNOCK: Duration = Duration::from_millis(300);
-
-/// What is usual for a product.
-struct Product {
-    kind: args::KindName,
-    word: &'static str,
-    title: &'static str,
-    name: &'static str,
-    ports: &'static [u16],
-    /// Where its own documentation keeps the token.
-    variable: &'static str,
-    /// How to start one, where one knows.
-    start: Option<&'static str>,
-}
-
-const PRODUCTS: [Product; 3] = [
-    Product {
-        kind: args::KindName::Docker,
-        word: "docker",
-        title: "Docker MCP Gateway",
-        name: "docker",
-        ports: &[8811],
-        variable: "MCP_GATEWAY_AUTH_TOKEN",
-        start: Some("docker mcp gateway run --port 8811 --transport streaming"),
-    },
-    Product {
-        kind: args::KindName::ContextForge,
-        word: "context-forge",
-        title: "ContextForge",
-        name: "contextforge",
-        ports: &[4444],
-        variable: "MCPGATEWAY_BEARER_TOKEN",
-        start: Some("mcpgateway --host 127.0.0.1 --port 4444"),
-    },
-    Product {
-        kind: args::KindName::Generic,
-        word: "generic",
-        title: "MCP gateway",
-        name: "gateway",
-        ports: &[8000, 8080, 3000, 9000],
-        variable: "MCP_GATEWAY_TOKEN",
-        start: None,
-    },
-];
 
 /// `setup`.
 pub(super) async fn setup(context: &Context, setup: &args::Setup, answers: &mut Answers) -> Reply {
@@ -80,12 +39,13 @@ pub(super) async fn setup(context: &Context, setup: &args::Setup, answers: &mut 
 }
 
 async fn go_through(context: &Context, setup: &args::Setup, answers: &mut Answers) -> Result<Reply> {
-    let (product, found) = choose_product(setup, answers).await?;
+    let products = context.products(setup.name.as_deref().unwrap_or_default()).await?;
+    let (product, found) = choose_product(&products, setup, answers).await?;
     let url = choose_url(setup, product, found, answers).await?;
     let name = choose_name(context, setup, product, answers).await?;
     let auth = choose_credential(context, setup, product, answers).await?;
     let entry = args::Entry {
-        kind: setup.product,
+        kind: setup.product.clone(),
         pick: setup.pick.clone(),
         trust: setup.trust,
         changes: setup.changes,
@@ -128,7 +88,7 @@ async fn go_through(context: &Context, setup: &args::Setup, answers: &mut Answer
         Err(error) => Err(error),
     };
     if let Ok(written) = &written {
-        plan.remember(context, &gateway, tested.kind, &written.names).await;
+        plan.remember(context, &gateway, tested.kind.clone(), &written.names).await;
     }
     gateway.close().await;
     drop(waiting);
@@ -154,37 +114,58 @@ async fn go_through(context: &Context, setup: &args::Setup, answers: &mut Answer
 }
 
 /// The product, and the port on which something listens where it usually does.
-async fn choose_product(setup: &args::Setup, answers: &mut Answers) -> Result<(&'static Product, Option<u16>)> {
-    let [docker, context_forge, generic] = &PRODUCTS;
-    if let Some(kind) = setup.product {
-        let product = match kind {
-            args::KindName::Docker => docker,
-            args::KindName::ContextForge => context_forge,
-            args::KindName::Generic => generic,
-        };
-        let found = if setup.url.is_none() { listens(product.ports).await } else { None };
+async fn choose_product<'a>(
+    products: &'a [Product],
+    setup: &args::Setup,
+    answers: &mut Answers,
+) -> Result<(&'a Product, Option<u16>)> {
+    let of = |kind: &Kind| {
+        products.iter().find(|product| product.kind == *kind).ok_or_else(|| {
+            Error::config(format!("the component knows no product {kind}"))
+                .with_hint(format!("there are: {}", ids(products).join(", ")))
+        })
+    };
+    if let Some(kind) = &setup.product {
+        let product = of(kind)?;
+        let found = if setup.url.is_none() { listens(&product.ports).await } else { None };
         return Ok((product, found));
     }
+    let generic = of(&Kind::default())?;
     if setup.url.is_some() {
         return Ok((generic, None));
     }
     let mut first = None;
-    for product in &PRODUCTS {
-        if let Some(port) = listens(product.ports).await {
+    for product in products {
+        if let Some(port) = listens(&product.ports).await {
             say(&format!("{} Something listens on port {port}, where a {} usually does\n", yes(), product.title));
             first = first.or(Some((product, port)));
         }
     }
-    let usual = first.map_or("generic", |(product, _)| product.word);
+    let usual = first.map_or(generic, |(product, _)| product).kind.as_str();
+    let numbered: Vec<String> =
+        ids(products).iter().enumerate().map(|(at, id)| format!("{} {id}", at.saturating_add(1))).collect();
+    let question = format!("Which gateway: {}", either(&numbered));
     loop {
-        let answer = answers.ask("Which gateway: 1 docker, 2 context-forge or 3 generic", usual).await?;
-        let number = answer.parse::<usize>().ok().and_then(|number| PRODUCTS.get(number.checked_sub(1)?));
-        let named = PRODUCTS.iter().find(|product| product.word == answer || product.name == answer);
+        let answer = answers.ask(&question, usual).await?;
+        let number = answer.parse::<usize>().ok().and_then(|number| products.get(number.checked_sub(1)?));
+        let named = products.iter().find(|product| product.kind.as_str() == answer || product.entry_name == answer);
         if let Some(product) = named.or(number) {
             let found = first.filter(|(known, _)| known.kind == product.kind).map(|(_, port)| port);
-            return Ok((product, if found.is_some() { found } else { listens(product.ports).await }));
+            return Ok((product, if found.is_some() { found } else { listens(&product.ports).await }));
         }
-        say("  docker, context-forge or generic, please\n");
+        say(&format!("  {}, please\n", either(&ids(products))));
+    }
+}
+
+fn ids(products: &[Product]) -> Vec<String> {
+    products.iter().map(|product| product.kind.to_string()).collect()
+}
+
+/// `a, b or c`.
+fn either(all: &[String]) -> String {
+    match all.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => all.concat(),
     }
 }
 
@@ -213,20 +194,20 @@ async fn choose_url(
         let missing = format!("no {} was found on this machine (port {})", product.title, ports.join(", "));
         if !answers.can_correct() {
             let url = "give its URL with --url";
-            let hint =
-                product.start.map_or_else(|| url.to_owned(), |start| format!("start it with: {start}; or {url}"));
+            let hint = product
+                .start
+                .as_ref()
+                .map_or_else(|| url.to_owned(), |start| format!("start it with: {start}; or {url}"));
             return Err(Error::config(missing).with_hint(hint));
         }
         // The URL is asked for now: that is no warning.
-        let start = product.start.map_or_else(String::new, |start| format!("  → to start one: {start}\n"));
+        let start = product.start.as_ref().map_or_else(String::new, |start| format!("  → to start one: {start}\n"));
         say(&format!("  {missing}\n{start}"));
     }
-    if product.kind == args::KindName::ContextForge {
-        say(
-            "  The URL of one virtual server, http://HOST/servers/ID/mcp, shows less than /mcp and is the safer choice\n",
-        );
+    if let Some(hint) = &product.url_hint {
+        say(&format!("  {hint}\n"));
     }
-    let usual = found.map_or_else(String::new, |port| format!("http://127.0.0.1:{port}/mcp"));
+    let usual = found.map_or_else(String::new, |port| format!("http://127.0.0.1:{port}{}", product.path));
     loop {
         let url = answers.ask("The gateway's MCP URL", &usual).await?;
         match GatewayConfig::for_url(&url) {
@@ -247,7 +228,7 @@ async fn choose_name(
         return Ok(name.clone());
     }
     let file = context.file()?;
-    let usual = if setup.replace { product.name.to_owned() } else { free_name(&file, product.name) };
+    let usual = if setup.replace { product.entry_name.clone() } else { free_name(&file, &product.entry_name) };
     loop {
         let name = answers.ask("Name of the entry", &usual).await?;
         match check_name(&name) {
@@ -276,7 +257,8 @@ async fn choose_credential(
         return Ok(auth);
     }
     // One that needs a token says so, and then it is asked for again.
-    let usual = if is_set(context, product.variable)? { product.variable } else { "none" };
+    let variable = product.token_variable.as_str();
+    let usual = if is_set(context, variable)? { variable } else { "none" };
     loop {
         let answer = answers.ask("Environment variable that holds the gateway's token, or none", usual).await?;
         if answer == "none" || answer == "-" {
@@ -404,8 +386,8 @@ async fn other_token(
     answers: &mut Answers,
 ) -> Result<Option<Template>> {
     let usual = match &plan.new.auth.method {
-        Method::Bearer { token } => token.names().next().unwrap_or(product.variable).to_owned(),
-        _ => product.variable.to_owned(),
+        Method::Bearer { token } => token.names().next().unwrap_or(&product.token_variable).to_owned(),
+        _ => product.token_variable.clone(),
     };
     loop {
         let question = "Environment variable that holds the token, once it is set, or stop";

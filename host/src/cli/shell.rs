@@ -8,21 +8,21 @@ use serde_json::json;
 
 use super::{
     args::{Cli, ShellName},
-    examples,
+    examples, products,
     screen::{Reply, yes},
 };
-use crate::{Error, Result};
+use crate::{Error, Result, runtime::Product};
 
 /// The program that scripts and pages are for: `pflow mcp gateway` is completed by pflow.
 const PROGRAM: &str = "pflow-gateway";
 
-fn command() -> clap::Command {
+fn command(products: &[Product]) -> clap::Command {
     let command = Cli::command().name(PROGRAM).bin_name(PROGRAM).display_name(PROGRAM).no_binary_name(false);
-    examples::with(command, PROGRAM)
+    products::offering(examples::with(command, PROGRAM), products)
 }
 
 /// `completions SHELL`.
-pub(super) fn completions(shell: ShellName) -> Reply {
+pub(super) fn completions(shell: ShellName, products: &[Product]) -> Reply {
     let mut script = Vec::new();
     let shell = match shell {
         ShellName::Bash => clap_complete::Shell::Bash,
@@ -30,15 +30,15 @@ pub(super) fn completions(shell: ShellName) -> Reply {
         ShellName::Fish => clap_complete::Shell::Fish,
         ShellName::Powershell => clap_complete::Shell::PowerShell,
     };
-    clap_complete::generate(shell, &mut command(), PROGRAM, &mut script);
+    clap_complete::generate(shell, &mut command(products), PROGRAM, &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
     let json = json!({"shell": shell.to_string(), "script": script, "error": null});
     Reply::good(script, &json).theirs()
 }
 
 /// `man FOLDER`.
-pub(super) fn man(folder: &Path) -> Reply {
-    match pages(folder) {
+pub(super) fn man(folder: &Path, products: &[Product]) -> Reply {
+    match pages(folder, products) {
         Ok(names) => {
             let text = format!("{} Wrote {} pages to {}\n", yes(), names.len(), folder.display());
             Reply::good(text, &json!({"folder": folder, "pages": names, "error": null}))
@@ -48,13 +48,13 @@ pub(super) fn man(folder: &Path) -> Reply {
 }
 
 /// One page for the program, and one for each command.
-fn pages(folder: &Path) -> Result<Vec<String>> {
+fn pages(folder: &Path, products: &[Product]) -> Result<Vec<String>> {
     let cannot = |error: io::Error| {
         Error::config(format!("cannot write to {}: {error}", folder.display()))
             .with_hint("name a folder that you may write to")
     };
     fs::create_dir_all(folder).map_err(cannot)?;
-    let mut root = command();
+    let mut root = command(products);
     // Flags of every command are on every page.
     root.build();
     let mut names = Vec::new();
@@ -85,7 +85,7 @@ mod tests {
             (ShellName::Fish, "-l no-check"),
             (ShellName::Powershell, "--no-check"),
         ] {
-            let script = completions(shell).text;
+            let script = completions(shell, &[]).text;
             for word in ["pflow-gateway", "services", "snapshot", flag] {
                 assert!(script.contains(word), "{shell:?} lacks {word}");
             }
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn every_command_has_a_page() {
         let folder = tempfile::tempdir().unwrap();
-        let names = pages(folder.path()).unwrap();
+        let names = pages(folder.path(), &[]).unwrap();
         for page in ["pflow-gateway.1", "pflow-gateway-call.1", "pflow-gateway-component-use.1"] {
             assert!(names.iter().any(|name| name == page), "{page}: {names:?}");
         }

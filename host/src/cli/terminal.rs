@@ -155,12 +155,14 @@ fn wrapped_line(line: &str, columns: usize) -> Cow<'_, str> {
 }
 
 /// Programs whose commands are there to be copied.
-const PROGRAMS: [&str; 6] =
-    ["pflow-gateway ", "pflow mcp ", "pflow settings ", "export ", "docker mcp ", "mcpgateway "];
+const PROGRAMS: [&str; 4] = ["pflow-gateway ", "pflow mcp ", "pflow settings ", "export "];
+/// What stands before the command of a product.
+const BEFORE_A_COMMAND: [&str; 2] = ["start it with: ", "to start one: "];
 
-/// A line with a command in it: broken, that would be two, or another one.
+/// A line with a command in it: broken, that would be two, or another one. Of several words in backticks: one can be broken nowhere.
 fn has_a_command(line: &str) -> bool {
-    PROGRAMS.iter().any(|program| line.contains(program))
+    PROGRAMS.iter().chain(&BEFORE_A_COMMAND).any(|words| line.contains(words))
+        || line.split('`').skip(1).step_by(2).any(|quoted| quoted.contains(' '))
 }
 
 /// How far what goes on is indented: under the last column, where there is room for it; else a little more than the line.

@@ -76,11 +76,19 @@ fn one_line(text: &str) -> String {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
-    use super::super::parse;
+    use super::super::{parse, parse_with};
     use super::*;
+    use crate::runtime::{Product, Runtime, Source};
+
+    /// What the built-in component knows.
+    fn products() -> Vec<Product> {
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = Runtime::shared(&Source::BuiltIn, &crate::runtime::Limits::default()).unwrap();
+        tokio.block_on(runtime.products()).unwrap().to_vec()
+    }
 
     fn of(line: &[&str]) -> (Error, String) {
-        told(&parse("pflow-gateway", line.iter().map(OsString::from)).err().unwrap())
+        told(&parse_with("pflow-gateway", line.iter().map(OsString::from), &products()).err().unwrap())
     }
 
     #[test]

@@ -160,12 +160,8 @@ fn read_proxy(member: &Member) -> Result<ProxySetting> {
 }
 
 fn read_kind(member: &Member) -> Result<Kind> {
-    let text = member.string()?;
-    Kind::ALL
-        .iter()
-        .copied()
-        .find(|kind| kind.as_str() == text)
-        .ok_or_else(|| member.wrong("docker, context-forge or generic"))
+    Kind::parse(member.string()?)
+        .ok_or_else(|| member.wrong("a product, written with lower-case letters, digits and -, like acme-2"))
 }
 
 fn read_claims(member: &Member) -> Result<Claims> {
@@ -422,7 +418,7 @@ mod tests {
             ),
             (
                 with("kind", json!("Docker")),
-                "docker.gateway.kind must be docker, context-forge or generic, not \"Docker\"",
+                "docker.gateway.kind must be a product, written with lower-case letters, digits and -, like acme-2, not \"Docker\"",
             ),
             (
                 with("services", json!({"include": ["a", 1]})),
@@ -541,9 +537,8 @@ mod tests {
 
     #[test]
     fn a_server_that_pflow_starts_is_no_gateway() {
-        let stdio = json!({"command": "docker", "args": ["mcp", "gateway", "run"]});
-        let hint = read("MCP_DOCKER", &stdio).unwrap_err().hint.unwrap();
-        assert!(hint.contains("--transport streaming"), "{hint}");
+        let error = read("fs", &json!({"command": "npx", "args": ["fs"]})).unwrap_err();
+        assert!(error.message.contains("pflow starts itself"), "{error}");
         assert!(!is_gateway(&json!({"command": "npx"})));
         assert!(is_gateway(&json!({"command": "x", "gateway": {}})));
     }

@@ -275,6 +275,21 @@ impl ConfigFile {
         Ok(gateway)
     }
 
+    /// The component that was chosen for a gateway of this name, or for all of them. None: the built-in one, or the file is somebody else's.
+    #[must_use]
+    pub fn chosen_component(&self, name: &str) -> Option<Source> {
+        if self.standing == Standing::Foreign {
+            return None;
+        }
+        Components::beside(&self.path).chosen(name).ok()?.map(|pin| pin.to_run())
+    }
+
+    /// The command that an entry of this name starts, with its arguments, when it is no gateway.
+    #[must_use]
+    pub fn started(&self, target: &str) -> Option<(String, Vec<String>)> {
+        self.entry(target).filter(|entry| !entry::is_gateway(entry)).and_then(foreign::command_line)
+    }
+
     /// The gateway of this name, or at this URL.
     ///
     /// # Errors

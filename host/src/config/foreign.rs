@@ -72,20 +72,11 @@ pub(super) fn no_gateway(name: &str, entry: &Value) -> Error {
         return Error::config(format!("{shown} is no entry: it must be an object"))
             .with_hint("a gateway is written as \"type\": \"http\", \"url\": \"…\"");
     };
-    let Some(command) = command(members) else {
+    if command(members).is_none() {
         return misfit(name, entry).unwrap_or_else(|| {
             Error::config(format!("{shown} has neither a \"url\" nor a \"command\""))
                 .with_hint("a gateway is written as \"type\": \"http\", \"url\": \"…\"")
         });
-    };
-    let words: Vec<&str> =
-        members.get("args").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-    if let Some(further) = docker_gateway(command, &words) {
-        return Error::config(format!("{shown} is Docker's MCP gateway, which pflow starts for itself and talks to over stdio"))
-            .with_hint(format!(
-                "start it once over HTTP, with MCP_GATEWAY_AUTH_TOKEN set: docker mcp gateway run --transport streaming --port 8811{further}; \
-                 then: pflow-gateway add docker http://127.0.0.1:8811/mcp --bearer-env MCP_GATEWAY_AUTH_TOKEN"
-            ));
     }
     Error::config(format!("{shown} is not a gateway: it is an MCP server that pflow starts itself"))
         .with_hint("a gateway is an entry with \"gateway\", or with \"type\": \"http\"")
@@ -150,24 +141,11 @@ pub(super) fn no_json(text: &str, line: usize, column: usize) -> Option<&'static
     None
 }
 
-/// `docker mcp gateway run …`: what comes after it and is not about the transport.
-fn docker_gateway(command: &str, words: &[&str]) -> Option<String> {
-    let program = command.rsplit(['/', '\\']).next().unwrap_or(command);
-    let rest = words.strip_prefix(&["mcp", "gateway", "run"])?;
-    if !matches!(program.to_lowercase().as_str(), "docker" | "docker.exe") {
-        return None;
-    }
-    let mut kept = String::new();
-    let mut words = rest.iter();
-    while let Some(word) = words.next() {
-        if ["--transport", "--port"].contains(word) {
-            words.next();
-        } else if !word.starts_with("--transport=") && !word.starts_with("--port=") {
-            kept.push(' ');
-            kept.push_str(&scrub::line(word, 200));
-        }
-    }
-    Some(kept)
+/// The command that an entry starts, with its arguments.
+pub(super) fn command_line(entry: &Value) -> Option<(String, Vec<String>)> {
+    let members = entry.as_object()?;
+    let args = members.get("args").and_then(Value::as_array).into_iter().flatten();
+    Some((command(members)?.to_owned(), args.filter_map(Value::as_str).map(str::to_owned).collect()))
 }
 
 fn command(members: &Map<String, Value>) -> Option<&str> {
@@ -272,14 +250,8 @@ mod tests {
         assert!(words(json!({"command": "npx"})).contains("pflow starts itself"));
         assert!(words(json!({"TOK": "x"})).contains("neither a \"url\" nor a \"command\""));
         assert!(words(json!("x")).contains("must be an object"));
-        let docker = no_gateway(
-            "MCP_DOCKER",
-            &json!({"command": "/usr/bin/docker", "args": ["mcp", "gateway", "run", "--transport", "stdio", "--servers=a"]}),
-        );
-        assert!(docker.message.contains("Docker's MCP gateway"), "{docker}");
-        let hint = docker.hint.unwrap();
-        assert!(hint.contains("docker mcp gateway run --transport streaming --port 8811 --servers=a;"), "{hint}");
-        assert!(hint.contains("--bearer-env MCP_GATEWAY_AUTH_TOKEN"), "{hint}");
+        let started = command_line(&json!({"command": "/usr/bin/acme", "args": ["gw", 7, "run"]}));
+        assert_eq!(started, Some(("/usr/bin/acme".to_owned(), vec!["gw".to_owned(), "run".to_owned()])));
     }
 
     #[test]

@@ -183,7 +183,7 @@ impl NewGateway {
 
     fn gateway(&self, filter: &Filter) -> Value {
         let mut gateway = Map::new();
-        if let Some(kind) = self.kind {
+        if let Some(kind) = &self.kind {
             gateway.insert("kind".into(), json!(kind.as_str()));
         }
         if let Some(era) = self.era {
@@ -342,7 +342,7 @@ mod tests {
         NewGateway {
             name: name.into(),
             address: GatewayConfig::for_url("http://127.0.0.1:8811/mcp").unwrap().address,
-            kind: Some(Kind::Docker),
+            kind: Kind::parse("docker"),
             era: Some(Era::Legacy),
             auth: Auth { method: Method::Bearer { token: Template::variable("GATEWAY_TOKEN") }, headers: Vec::new() },
             services: vec![DeclaredService { name: "github".into(), prefix: Some("gh_".into()), tools: Vec::new() }],

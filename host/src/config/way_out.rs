@@ -18,7 +18,7 @@ impl GatewayConfig {
     pub fn way_out(&self) -> Result<EgressOptions> {
         let mut options = EgressOptions::new(self.url.clone());
         options.name.clone_from(&self.name);
-        options.kind = self.kind;
+        options.kind.clone_from(&self.kind);
         options.paths.clone_from(&self.paths);
         options.allow_origins.clone_from(&self.allow_origins);
         options.addresses = self.addresses;

@@ -58,13 +58,16 @@ pub enum Interface {
     Health,
     /// `calls`.
     Calls,
+    /// `products`.
+    Products,
     /// No interface: fitting the contract, and surviving what gateways send.
     Sandbox,
 }
 
 impl Interface {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 5] = [Self::Discovery, Self::Filter, Self::Health, Self::Calls, Self::Sandbox];
+    pub const ALL: [Self; 6] =
+        [Self::Discovery, Self::Filter, Self::Health, Self::Calls, Self::Products, Self::Sandbox];
 
     /// The name, as in the WIT file.
     #[must_use]
@@ -74,6 +77,7 @@ impl Interface {
             Self::Filter => "filter",
             Self::Health => "health",
             Self::Calls => "calls",
+            Self::Products => "products",
             Self::Sandbox => "sandbox",
         }
     }

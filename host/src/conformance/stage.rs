@@ -15,7 +15,7 @@ use super::{
 use crate::{
     config::GatewayConfig,
     egress::{Egress, EgressLimits},
-    runtime::{Conversation, Events, Failure, Runtime, calls, filter, health, types},
+    runtime::{Conversation, Events, Failure, Runtime, calls, filter, health, products, types},
 };
 
 /// The name and version that the candidate shall send as its client's.
@@ -214,6 +214,10 @@ impl Guest {
         candidates: &[filter::Candidate],
     ) -> Result<Vec<Option<filter::Reason>>, Failure> {
         self.conversation.select(rules, candidates, self.within).await
+    }
+
+    pub(super) async fn products(&mut self) -> Result<Vec<products::Product>, Failure> {
+        self.conversation.products(self.within).await
     }
 
     pub(super) async fn check_health(

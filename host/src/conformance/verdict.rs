@@ -72,7 +72,7 @@ fn difference(found: &Value, expected: &Value) -> Option<String> {
 /// A value, bounded.
 pub(super) fn shown(value: &impl Debug) -> String {
     // `Era::Legacy` is generated; its case is what the WIT file knows.
-    let text = ["Attribution", "Concern", "Confidence", "Era", "Kind", "Reason", "Status"]
+    let text = ["Attribution", "Concern", "Confidence", "Era", "Reason", "Status"]
         .iter()
         .fold(format!("{value:?}"), |text, name| text.replace(&format!("{name}::"), ""));
     scrub::line(&text, SHOWN)
@@ -83,8 +83,8 @@ pub(super) fn ok<T>(what: &str, answer: Result<T, Failure>) -> Result<T, Miss> {
     answer.map_err(|failure| Miss::Wrong(format!("{what}: {}", describe(&failure))))
 }
 
-/// Must be an error of the contract that fits.
-pub(super) fn fails<T>(answer: Result<T, Failure>, fits: impl FnOnce(&types::Error) -> bool) -> Verdict {
+/// Must be a failure of the contract that fits.
+pub(super) fn fails<T>(answer: Result<T, Failure>, fits: impl FnOnce(&types::Failure) -> bool) -> Verdict {
     match answer {
         Ok(_) => wrong("a result instead of an error"),
         Err(failure) => {
@@ -101,58 +101,54 @@ pub(super) fn fails<T>(answer: Result<T, Failure>, fits: impl FnOnce(&types::Err
 pub(super) fn describe(failure: &Failure) -> String {
     match failure {
         Failure::Gateway(error, _) => {
-            format!("error.{} {}", name_of(error), scrub::line(&details(error), SHOWN)).trim_end().to_owned()
+            format!("{} {}", name_of(&error.code), scrub::line(&details(error), SHOWN)).trim_end().to_owned()
         }
         Failure::Host(error) => format!("the host stopped it: {}", scrub::line(&error.message, SHOWN)),
     }
 }
 
-/// The case's name in the WIT file.
-fn name_of(error: &types::Error) -> &'static str {
-    match error {
-        types::Error::AuthRequired(_) => "auth-required",
-        types::Error::TokenExpired(_) => "token-expired",
-        types::Error::Forbidden(_) => "forbidden",
-        types::Error::RateLimited(_) => "rate-limited",
-        types::Error::Timeout(_) => "timeout",
-        types::Error::Unreachable(_) => "unreachable",
-        types::Error::Dns(_) => "dns",
-        types::Error::Tls(_) => "tls",
-        types::Error::EgressDenied(_) => "egress-denied",
-        types::Error::Limit(_) => "limit",
-        types::Error::NotMcp(_) => "not-mcp",
-        types::Error::ProtocolError(_) => "protocol-error",
-        types::Error::SessionLost(_) => "session-lost",
-        types::Error::Rejected(_) => "rejected",
-        types::Error::UpstreamError(_) => "upstream-error",
-    }
+/// The code's name in the WIT file.
+fn name_of(code: &types::FailureCode) -> String {
+    use types::FailureCode as Code;
+
+    let name = match code {
+        Code::AuthRequired => "auth-required",
+        Code::TokenExpired => "token-expired",
+        Code::Forbidden => "forbidden",
+        Code::Blocked => "blocked",
+        Code::RateLimited => "rate-limited",
+        Code::Timeout => "timeout",
+        Code::Unreachable => "unreachable",
+        Code::Dns => "dns",
+        Code::Tls => "tls",
+        Code::EgressDenied => "egress-denied",
+        Code::Limit => "limit",
+        Code::NotMcp => "not-mcp",
+        Code::ProtocolError => "protocol-error",
+        Code::SessionLost => "session-lost",
+        Code::Rejected => "rejected",
+        Code::UpstreamError => "upstream-error",
+        Code::Unsupported => "unsupported",
+        Code::Other(what) => return format!("other({})", scrub::line(what, 100)),
+    };
+    name.to_owned()
 }
 
-/// What it carries, with the delivery: that is what a caller decides by.
-fn details(error: &types::Error) -> String {
-    let delivery = |delivery: types::Delivery| match delivery {
+/// What it carries, the delivery first: that is what a caller decides by.
+fn details(failure: &types::Failure) -> String {
+    let delivery = match failure.delivery {
         types::Delivery::NotDelivered => "not delivered",
         types::Delivery::MaybeDelivered => "maybe delivered",
     };
-    match error {
-        types::Error::AuthRequired(e) | types::Error::TokenExpired(e) | types::Error::Forbidden(e) => {
-            format!("(HTTP {}, {})", e.http_status, delivery(e.delivery))
-        }
-        types::Error::RateLimited(e) => format!("(HTTP {}, retry-after {:?})", e.http_status, e.retry_after),
-        types::Error::Timeout(e)
-        | types::Error::Unreachable(e)
-        | types::Error::Dns(e)
-        | types::Error::Tls(e)
-        | types::Error::EgressDenied(e)
-        | types::Error::Limit(e) => format!("({}: {})", delivery(e.delivery), e.detail),
-        types::Error::NotMcp(e) => format!("(HTTP {}: {})", e.http_status, e.problem),
-        types::Error::ProtocolError(e) => format!("({}, {}: {})", e.method, delivery(e.delivery), e.problem),
-        types::Error::SessionLost(e) => format!("(HTTP {}, {})", e.http_status, delivery(e.delivery)),
-        types::Error::Rejected(e) => format!("({}, code {}: {})", e.method, e.code, e.message),
-        types::Error::UpstreamError(e) => {
-            format!("({}, {}: {})", shown(&(&e.service, e.status)), delivery(e.delivery), e.message)
-        }
-    }
+    let mut known = vec![delivery.to_owned()];
+    known.extend(failure.method.clone());
+    known.extend(failure.http_status.map(|status| format!("HTTP {status}")));
+    known.extend(failure.rpc_code().map(|code| format!("code {code}")));
+    known.extend(failure.retry_after.map(|seconds| format!("retry after {seconds} s")));
+    known.extend(failure.service.as_ref().map(|service| format!("service {service}")));
+    known.extend(failure.service_status.map(|status| shown(&status)));
+    let message = if failure.message.is_empty() { String::new() } else { format!(": {}", failure.message) };
+    format!("({}{message})", known.join(", "))
 }
 
 #[cfg(test)]

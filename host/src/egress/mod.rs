@@ -173,7 +173,7 @@ impl Egress {
     ) -> Result<Self> {
         let own = Origin::of_url(&options.url).map_err(|error| Error::config(format!("{}: {error}", options.name)))?;
         let policy = Policy::new(own.clone(), options.addresses, options.allow_origins.clone());
-        let paths = Paths::new(&options.url, options.kind, &options.paths);
+        let paths = Paths::new(&options.url, options.kind.as_ref(), &options.paths);
         let tls = tls::Tls::new(options.ca_file.as_deref())?;
         let secrets = Secrets::default();
         secrets.learn_proxies(&proxies.given());

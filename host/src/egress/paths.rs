@@ -152,17 +152,18 @@ pub(super) struct Paths {
 
 impl Paths {
     /// As for this URL, as the component knows it. Where nobody said which product it is, it may be any.
-    pub(super) fn new(url: &Url, kind: Option<Kind>, further: &[PathRule]) -> Self {
+    pub(super) fn new(url: &Url, kind: Option<&Kind>, further: &[PathRule]) -> Self {
         let endpoint = url.path().to_owned();
         let mut rules: Vec<PathRule> = [Method::POST, Method::GET, Method::DELETE]
             .into_iter()
             .map(|method| PathRule::exactly(method, endpoint.as_str()))
             .collect();
         // Its answer to this one is looked at where others are late.
-        if matches!(kind, None | Some(Kind::Docker)) {
+        let is = |id: &str| kind.is_none_or(|kind| kind.as_str() == id);
+        if is("docker") {
             rules.push(PathRule::exactly(Method::GET, "/health"));
         }
-        if matches!(kind, None | Some(Kind::ContextForge)) {
+        if is("context-forge") {
             rules.extend(of_context_forge(&endpoint));
         }
         rules.extend_from_slice(further);
@@ -210,9 +211,10 @@ mod tests {
 
     use super::*;
 
-    fn paths(url: &str, kind: Option<Kind>, further: &[&str]) -> Paths {
+    fn paths(url: &str, kind: Option<&str>, further: &[&str]) -> Paths {
+        let kind = kind.and_then(Kind::parse);
         let further: Vec<PathRule> = further.iter().map(|rule| rule.parse().unwrap()).collect();
-        Paths::new(&url.parse().unwrap(), kind, &further)
+        Paths::new(&url.parse().unwrap(), kind.as_ref(), &further)
     }
 
     fn allowed(paths: &Paths, asked: &str) -> bool {
@@ -225,17 +227,17 @@ mod tests {
         let id = "0123456789abcdef0123456789abcdef";
         let server = format!("https://gw.example/forge/servers/{id}/mcp");
         for (url, kind, asked) in [
-            ("https://gw.example/mcp", Kind::Generic, vec!["POST /mcp", "GET /mcp", "HEAD /mcp", "DELETE /mcp"]),
-            ("https://gw.example", Kind::Generic, vec!["POST /"]),
-            ("https://gw.example/mcp", Kind::Docker, vec!["POST /mcp", "GET /health"]),
-            ("https://gw.example/mcp/", Kind::ContextForge, vec!["POST /mcp/", "GET /v1/tools", "GET /v1/gateways"]),
-            (server.as_str(), Kind::ContextForge, vec!["GET /forge/v1/gateways"]),
+            ("https://gw.example/mcp", "generic", vec!["POST /mcp", "GET /mcp", "HEAD /mcp", "DELETE /mcp"]),
+            ("https://gw.example", "generic", vec!["POST /"]),
+            ("https://gw.example/mcp", "docker", vec!["POST /mcp", "GET /health"]),
+            ("https://gw.example/mcp/", "context-forge", vec!["POST /mcp/", "GET /v1/tools", "GET /v1/gateways"]),
+            (server.as_str(), "context-forge", vec!["GET /forge/v1/gateways"]),
         ] {
             for (kind, asked) in [Some(kind), None].into_iter().flat_map(|kind| asked.iter().map(move |a| (kind, a))) {
                 assert!(allowed(&paths(url, kind, &[]), asked), "{url}, {kind:?}, {asked}");
             }
         }
-        let forge = paths(&server, Some(Kind::ContextForge), &[]);
+        let forge = paths(&server, Some("context-forge"), &[]);
         for path in [format!("/forge/v1/servers/{id}/tools"), format!("/forge/servers/{id}/tools")] {
             assert!(forge.allow(&Method::GET, &path), "{path}");
             assert!(!forge.allow(&Method::POST, &path) && !forge.allow(&Method::DELETE, &path), "{path}");

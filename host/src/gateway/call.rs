@@ -10,14 +10,14 @@ use std::{sync::Arc, time::Duration};
 use super::{
     convert,
     delivery::{self, Delivery, Marked, Sent},
-    explain::who,
+    explain::{state_of, upstream},
     pool::{End, Lent, Listed, Pool, Waiting, is_control},
     recovery::Recovery,
     unknown::{denied, service_of, unknown},
 };
 use crate::{
     Class, Deadline, Error, Result,
-    config::{Changes, Filter, GatewayConfig},
+    config::{Changes, Filter},
     egress::{EgressFailure, Phase},
     json::{Json, elements, pick, unquote},
     report::{self, Status},
@@ -239,7 +239,7 @@ fn name_is_gone(answered: &Result<calls::Outcome, Unanswered>) -> bool {
         Ok(outcome) => outcome.failure.as_ref().is_some_and(|failure| {
             failure.service.is_none()
                 && failure.delivery == types::Delivery::NotDelivered
-                && convert::status(failure.status) == Status::Unknown
+                && state_of(failure) == Status::Unknown
         }),
         Err(unanswered) => unanswered.rejected,
     }
@@ -459,8 +459,10 @@ async fn answer(
         let safe = now == Delivery::No || marked.repeatable();
         // One about the result comes after the tool ran.
         let refusal = match &failure {
-            Failure::Gateway(types::Error::Rejected(error), _)
-                if delivery == Delivery::No && error.code == INVALID_PARAMS =>
+            Failure::Gateway(error, _)
+                if matches!(error.code, types::FailureCode::Rejected)
+                    && delivery == Delivery::No
+                    && error.rpc_code() == Some(INVALID_PARAMS) =>
             {
                 Some(error)
             }
@@ -513,71 +515,4 @@ async fn once(
     let outcome = lent.conversation.call_tool(call, within).await;
     pending.end = if gave_up(&outcome) { End::Late } else { End::Answered };
     outcome
-}
-
-/// A service's failure, in the words of a user; or the gateway's, when it refuses to ask a service.
-pub(super) fn upstream(failure: &types::UpstreamFailure, config: &GatewayConfig) -> Error {
-    let service = failure.service.as_deref();
-    let words = scrub::line(failure.message.trim(), 500);
-    if service.is_none() && convert::status(failure.status) == Status::Unknown {
-        let hint = if words.contains("ambiguous") {
-            "two tools have this name, and the gateway calls neither; rename one of them there".to_owned()
-        } else {
-            format!("`tools {}` lists what there is now", config.name)
-        };
-        return Error::new(Class::UpstreamError, format!("{} does not call this tool: {words}", who(config)))
-            .with_hint(hint);
-    }
-    let who = service.map_or_else(
-        || "a service behind the gateway".to_owned(),
-        |name| format!("the service {}", scrub::line(name, 100)),
-    );
-    let (class, what) = match convert::status(failure.status) {
-        Status::AuthRequired => (Class::AuthRequired, "refuses the gateway's credential"),
-        Status::Forbidden => (Class::Forbidden, "does not allow this"),
-        Status::RateLimited => (Class::RateLimited, "asks to slow down"),
-        Status::Timeout => (Class::Timeout, "did not answer in time"),
-        Status::Offline | Status::Unreachable => (Class::UpstreamError, "cannot be reached by the gateway"),
-        Status::Disabled => (Class::UpstreamError, "is switched off at the gateway"),
-        Status::Ok | Status::Degraded | Status::UpstreamError | Status::Unknown => (Class::UpstreamError, "failed"),
-    };
-    let mut message = format!("{who} {what}");
-    if !words.is_empty() {
-        message.push_str(": ");
-        message.push_str(&words);
-    }
-    Error::new(class, message)
-        .with_hint(at_the_service(failure, &words, config))
-        .with_service(service.map(str::to_owned))
-}
-
-/// What to do about a service that fails.
-fn at_the_service(failure: &types::UpstreamFailure, words: &str, config: &GatewayConfig) -> String {
-    let name = failure.service.as_deref().map_or_else(|| "NAME".to_owned(), |name| scrub::line(name, 100));
-    let is = |text: &str| words.to_ascii_lowercase().contains(text);
-    // The way in which go-sdk speaks of its requests; an entry need not say its product.
-    let docker = config.kind == Some(report::Kind::Docker) || words.contains("calling \"");
-    match convert::status(failure.status) {
-        Status::AuthRequired if docker => format!(
-            "sign in again with `docker mcp oauth authorize {name}`, or set its secret; no restart is needed if its tools are listed"
-        ),
-        Status::Forbidden if is("policy denied tool") => {
-            "a policy of your organization in Docker Desktop forbids it; ask who administers that".to_owned()
-        }
-        Status::Forbidden if is("policy check failed") => {
-            "Docker Desktop could not ask your organization's policy, and then refuses; look whether it is signed in"
-                .to_owned()
-        }
-        Status::Disabled if is("not found in configuration") => format!(
-            "put it back with `docker mcp profile server add`, or --servers, and restart the gateway; `tools {}` lists what there is now",
-            config.name
-        ),
-        Status::Unreachable | Status::Offline if is("docker daemon") => {
-            "start Docker where the gateway runs: the service is a container".to_owned()
-        }
-        Status::UpstreamError if words.ends_with("EOF") => {
-            format!("its process ended during the call; the gateway's log, or `docker logs`, tells why {name} ended")
-        }
-        _ => "the gateway itself answers; look at this service there, or ask who runs it".to_owned(),
-    }
 }

@@ -227,7 +227,7 @@ fn passed(pool: &Pool, at: usize) -> String {
         3 => format!("accepted: {}", pool.config().auth.describe()),
         4 => pool.session().map_or_else(String::new, |s| {
             let server = format!("{} {}", convert::phrase(&s.server.name), convert::phrase(&s.server.version));
-            let kind = format!("{}: {}", convert::kind(s.kind), convert::phrase(&s.kind_evidence));
+            let kind = format!("{}: {}", convert::kind(&s.kind), convert::phrase(&s.kind_evidence));
             format!("{server} ({}), {kind}", s.protocol_version)
         }),
         _ => "as before".into(),

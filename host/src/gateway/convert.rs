@@ -22,7 +22,6 @@ macro_rules! same_names {
     };
 }
 
-same_names!(kind: types::Kind => Kind { Docker, ContextForge, Generic });
 same_names!(era: types::Era => Era { Legacy, Modern });
 same_names!(attribution: types::Attribution => Attribution {
     Declared, Reported, Control, Claimed, Prefix, Inferred, None,
@@ -32,15 +31,16 @@ same_names!(status: types::Status => Status {
     Ok, Degraded, Offline, Disabled, AuthRequired, Forbidden, RateLimited, Timeout, Unreachable, UpstreamError, Unknown,
 });
 
+/// What is no identifier is none that anybody knows.
+pub(super) fn kind(id: &str) -> Kind {
+    Kind::parse(id).unwrap_or_default()
+}
+
 /// What the component is told of a gateway. No credential is in it.
 pub(super) fn endpoint(config: &GatewayConfig, first_request_id: u64) -> types::Endpoint {
     types::Endpoint {
         url: config.url.to_string(),
-        kind: config.kind.map(|kind| match kind {
-            Kind::Docker => types::Kind::Docker,
-            Kind::ContextForge => types::Kind::ContextForge,
-            Kind::Generic => types::Kind::Generic,
-        }),
+        kind: config.kind.as_ref().map(|kind| kind.as_str().to_owned()),
         services: config
             .services
             .iter()
@@ -176,6 +176,7 @@ pub(super) fn finding(warning: &types::Warning) -> Finding {
         types::Concern::NoTools => "no_tools",
         types::Concern::RoundNumber => "round_number",
         types::Concern::AttributionUnavailable => "attribution_unavailable",
+        types::Concern::Unattributed => "unattributed",
         types::Concern::Endpoint => "endpoint",
         types::Concern::Claim => "claim",
         types::Concern::LookAlike => "look_alike",

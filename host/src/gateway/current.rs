@@ -215,7 +215,11 @@ pub(super) fn fault(failure: &Failure) -> Fault {
         Failure::Host(error) if matches!(error.class, Class::Component | Class::Limit | Class::Internal) => {
             Fault::Component
         }
-        Failure::Gateway(types::Error::ProtocolError(_) | types::Error::NotMcp(_), _) => Fault::Doubtful,
+        Failure::Gateway(judged, _)
+            if matches!(judged.code, types::FailureCode::ProtocolError | types::FailureCode::NotMcp) =>
+        {
+            Fault::Doubtful
+        }
         _ => Fault::Other,
     }
 }
@@ -314,12 +318,19 @@ mod tests {
         let current = Current::new(Arc::clone(&built_in));
         let number = current.take_over(Choice { pin: None }, built_in);
         let odd = || {
-            let problem = types::ProtocolProblem {
-                method: "tools/call".into(),
-                problem: "no result".into(),
+            let problem = types::Failure {
+                code: types::FailureCode::ProtocolError,
                 delivery: types::Delivery::MaybeDelivered,
+                http_status: None,
+                retry_after: None,
+                service: None,
+                service_status: None,
+                method: Some("tools/call".into()),
+                message: "no result".into(),
+                advice: None,
+                details: Vec::new(),
             };
-            Failure::Gateway(types::Error::ProtocolError(problem), None)
+            Failure::Gateway(Box::new(problem), None)
         };
         assert_eq!(current.failed(number, &odd()), None);
         assert_eq!(current.failed(number, &odd()), None);

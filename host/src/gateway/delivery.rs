@@ -89,7 +89,7 @@ impl Sent {
 
 /// Whether a call that failed so may have run.
 pub(super) fn of_failure(failure: &Failure, sent: Sent) -> Delivery {
-    use types::Error;
+    use types::FailureCode as Code;
 
     if sent == Sent::Nothing {
         return Delivery::No;
@@ -98,35 +98,31 @@ pub(super) fn of_failure(failure: &Failure, sent: Sent) -> Delivery {
         // A deadline, a limit or a trap of ours tells nothing of the request that was on its way.
         return Delivery::Maybe;
     };
-    match error {
-        Error::AuthRequired(refusal) | Error::TokenExpired(refusal) | Error::Forbidden(refusal) => {
-            refused(refusal.delivery, sent)
-        }
-        Error::SessionLost(loss) => refused(loss.delivery, sent),
-        Error::Timeout(lost)
-        | Error::Unreachable(lost)
-        | Error::Dns(lost)
-        | Error::Tls(lost)
-        | Error::EgressDenied(lost)
-        | Error::Limit(lost) => {
+    match error.code {
+        Code::AuthRequired
+        | Code::TokenExpired
+        | Code::Forbidden
+        | Code::Blocked
+        | Code::SessionLost
+        | Code::RateLimited
+        | Code::Unsupported
+        // Nobody here knows what it rests on.
+        | Code::Other(_) => refused(error.delivery, sent),
+        Code::Timeout | Code::Unreachable | Code::Dns | Code::Tls | Code::EgressDenied | Code::Limit => {
             // Once an answer has begun, a later request of the same call (a stream that is resumed) says nothing of the first.
             let begun = match sent {
                 Sent::Once(status) => status.is_some_and(|status| !status.is_client_error()),
                 Sent::Nothing => false,
                 Sent::More => true,
             };
-            if begun { Delivery::Maybe } else { told(lost.delivery) }
+            if begun { Delivery::Maybe } else { told(error.delivery) }
         }
-        Error::ProtocolError(problem) => told(problem.delivery),
-        Error::UpstreamError(failure) => told(failure.delivery),
-        Error::RateLimited(limit) => refused(limit.delivery, sent),
-        Error::NotMcp(answer) => told(answer.delivery),
-        Error::Rejected(error) => told(error.delivery),
+        Code::ProtocolError | Code::UpstreamError | Code::NotMcp | Code::Rejected => told(error.delivery),
     }
 }
 
 /// Whether a call may have run whose result is the gateway's own failure.
-pub(super) fn of_upstream(failure: &types::UpstreamFailure) -> Delivery {
+pub(super) fn of_upstream(failure: &types::Failure) -> Delivery {
     told(failure.delivery)
 }
 
@@ -229,33 +225,32 @@ mod tests {
 
     const SENT: Sent = Sent::Once(Some(StatusCode::OK));
 
-    fn lost(delivery: types::Delivery) -> types::TransportFailure {
-        types::TransportFailure { detail: "it broke".into(), delivery }
+    fn gateway(code: types::FailureCode, http_status: Option<u16>, delivery: types::Delivery) -> Failure {
+        let failure = types::Failure {
+            code,
+            delivery,
+            http_status,
+            retry_after: None,
+            service: None,
+            service_status: None,
+            method: None,
+            message: "it broke".into(),
+            advice: None,
+            details: Vec::new(),
+        };
+        Failure::Gateway(Box::new(failure), None)
     }
 
-    fn gateway(error: types::Error) -> Failure {
-        Failure::Gateway(error, None)
+    fn unreachable() -> Failure {
+        gateway(types::FailureCode::Unreachable, None, types::Delivery::NotDelivered)
     }
 
     fn foreign(delivery: types::Delivery) -> Failure {
-        let answer = types::ForeignAnswer {
-            http_status: 200,
-            content_type: None,
-            problem: "a page".into(),
-            body: String::new(),
-            delivery,
-        };
-        gateway(types::Error::NotMcp(answer))
+        gateway(types::FailureCode::NotMcp, Some(200), delivery)
     }
 
     fn limited() -> Failure {
-        let delivery = types::Delivery::NotDelivered;
-        gateway(types::Error::RateLimited(types::RateLimit {
-            http_status: 429,
-            retry_after: None,
-            body: String::new(),
-            delivery,
-        }))
+        gateway(types::FailureCode::RateLimited, Some(429), types::Delivery::NotDelivered)
     }
 
     #[test]
@@ -263,15 +258,13 @@ mod tests {
         let host = || Failure::Host(Error::new(Class::Timeout, "no answer within 2 s"));
         assert_eq!(of_failure(&host(), Sent::Nothing), Delivery::No);
         assert_eq!(of_failure(&host(), Sent::Once(None)), Delivery::Maybe);
-        let refused = gateway(types::Error::Unreachable(lost(types::Delivery::NotDelivered)));
-        assert_eq!(of_failure(&refused, Sent::Once(None)), Delivery::No);
+        assert_eq!(of_failure(&unreachable(), Sent::Once(None)), Delivery::No);
     }
 
     #[test]
     fn a_stream_that_cannot_be_resumed_says_nothing_of_the_request_that_opened_it() {
-        let refused = || gateway(types::Error::Unreachable(lost(types::Delivery::NotDelivered)));
-        assert_eq!(of_failure(&refused(), SENT), Delivery::Maybe);
-        assert_eq!(of_failure(&refused(), Sent::More), Delivery::Maybe);
+        assert_eq!(of_failure(&unreachable(), SENT), Delivery::Maybe);
+        assert_eq!(of_failure(&unreachable(), Sent::More), Delivery::Maybe);
     }
 
     #[test]

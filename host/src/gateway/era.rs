@@ -168,19 +168,15 @@ enum Doubt {
 }
 
 fn doubt(failure: &Failure) -> Doubt {
-    use types::{Delivery, Error};
-    match failure {
-        Failure::Gateway(Error::Dns(_) | Error::Tls(_) | Error::EgressDenied(_) | Error::RateLimited(_), _) => {
-            Doubt::None
-        }
-        Failure::Gateway(Error::Unreachable(lost) | Error::Timeout(lost) | Error::Limit(lost), _)
-            if lost.delivery == Delivery::NotDelivered =>
-        {
-            Doubt::None
-        }
+    use types::{Delivery, FailureCode as Code};
+
+    let Failure::Gateway(judged, _) = failure else { return Doubt::Later };
+    match judged.code {
+        Code::Dns | Code::Tls | Code::EgressDenied | Code::RateLimited | Code::Unsupported => Doubt::None,
+        Code::Unreachable | Code::Timeout | Code::Limit if judged.delivery == Delivery::NotDelivered => Doubt::None,
         // Gateways lock an address out after a few credentials that they refuse. And an instance whose time is up cannot ask.
-        Failure::Gateway(Error::AuthRequired(_) | Error::TokenExpired(_), _) | Failure::Host(_) => Doubt::Later,
-        Failure::Gateway(..) => Doubt::Now,
+        Code::AuthRequired | Code::TokenExpired => Doubt::Later,
+        _ => Doubt::Now,
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::SystemTime;
 use url::Url;
 
 use super::{
-    call::upstream,
     convert::{self, phrase},
     remedy,
 };
@@ -15,13 +14,15 @@ use crate::{
     config::GatewayConfig,
     egress::EgressFailure,
     history::span,
-    report::Kind,
+    report::{Kind, Status},
     runtime::{Failure, seconds, types},
+    scrub,
 };
 
 /// Whether another credential could help.
-pub(super) fn is_credential(error: &types::Error) -> bool {
-    matches!(error, types::Error::AuthRequired(_) | types::Error::TokenExpired(_))
+pub(super) fn is_credential(failure: &types::Failure) -> bool {
+    failure.service.is_none()
+        && matches!(failure.code, types::FailureCode::AuthRequired | types::FailureCode::TokenExpired)
 }
 
 /// Whether a new session was opened before the failure.
@@ -61,7 +62,7 @@ pub(super) const MORE_TIME: &str = "allow more with --timeout, or \"timeout\" in
 pub(super) fn explain(failure: Failure, known: &Known<'_>) -> Error {
     let error = match failure {
         Failure::Host(error) => together(error, known.by),
-        Failure::Gateway(error, seen) => judged(error, seen.as_deref(), known),
+        Failure::Gateway(failure, seen) => judged(&failure, seen.as_deref(), known),
     };
     // Whoever found out knows only its own place.
     let raisable =
@@ -82,99 +83,116 @@ fn together(error: Error, by: Option<Deadline>) -> Error {
     Error { message: format!("{message}, several steps together"), ..error }
 }
 
-fn judged(error: types::Error, seen: Option<&EgressFailure>, known: &Known<'_>) -> Error {
+fn judged(failure: &types::Failure, seen: Option<&EgressFailure>, known: &Known<'_>) -> Error {
+    use types::FailureCode as Code;
+
     let Known { config, expiry, .. } = *known;
-    match error {
-        types::Error::AuthRequired(refusal) | types::Error::TokenExpired(refusal) => {
-            credential(&refusal, config, expiry)
+    let lost = |class, what| transport(class, what, failure, seen, config);
+    let error = match &failure.code {
+        Code::UpstreamError => return upstream(failure, config),
+        // Whatever it is, it is the service's.
+        _ if failure.service.is_some() => return upstream(failure, config),
+        Code::AuthRequired | Code::TokenExpired => credential(failure, config, expiry),
+        Code::Forbidden => forbidden(failure, config),
+        Code::Blocked => blocked(failure, config),
+        Code::RateLimited => {
+            let message = format!("{} asks to slow down{}{}", who(config), status(failure), said(&failure.message));
+            Error::new(Class::RateLimited, message)
+                .with_hint(remedy::wait(failure.retry_after))
+                .with_retry_after(failure.retry_after)
         }
-        types::Error::Forbidden(refusal) => forbidden(&refusal, config),
-        types::Error::RateLimited(limit) => Error::new(
-            Class::RateLimited,
-            format!("{} asks to slow down (HTTP {}){}", who(config), limit.http_status, said(&limit.body)),
-        )
-        .with_hint(remedy::wait(limit.retry_after))
-        .with_retry_after(limit.retry_after),
-        types::Error::Timeout(lost) => transport(Class::Timeout, "did not answer in time", &lost, seen, config),
-        types::Error::Unreachable(lost) => transport(Class::Unreachable, "cannot be reached", &lost, seen, config),
-        types::Error::Dns(lost) => transport(Class::Dns, "has no address", &lost, seen, config),
-        types::Error::Tls(lost) => transport(Class::Tls, "failed in TLS", &lost, seen, config),
-        types::Error::EgressDenied(lost) => transport(Class::EgressDenied, "may not be reached", &lost, seen, config),
-        types::Error::Limit(lost) => transport(Class::Limit, "sent more than is allowed", &lost, seen, config),
-        types::Error::NotMcp(answer) => foreign(&answer, seen, config),
-        types::Error::ProtocolError(problem) => Error::new(
-            Class::ProtocolError,
-            format!(
-                "{} breaks the protocol in its answer to {}: {}",
-                who(config),
-                phrase(&problem.method),
-                phrase(&problem.problem)
-            ),
-        )
-        .with_hint("this is the gateway's fault; its version and log may tell more"),
-        types::Error::SessionLost(loss) => Error::new(
-            Class::SessionLost,
-            format!("{} lost the session{}{}", who(config), known.renewed.words(), said(&loss.body)),
-        )
-        .with_hint("the gateway may be restarting, or several run behind one address without sharing sessions"),
-        types::Error::Rejected(error) => Error::new(
-            Class::ProtocolError,
-            format!(
-                "{} answers {} with the error {}: {}",
-                who(config),
-                phrase(&error.method),
-                error.code,
-                phrase(&error.message)
-            ),
-        )
-        .with_hint(if error.method == "tools/call" {
-            "check the tool's name and arguments; `tools --json` shows its input_schema"
-        } else {
-            "the gateway refuses a request that every gateway should know; its version and log may tell more"
-        }),
-        // The gateway's own answer, or that of a proxy before it: no service said anything.
-        types::Error::UpstreamError(failure) if failure.service.is_none() && failure.message.starts_with("HTTP ") => {
-            Error::new(Class::UpstreamError, format!("{} answers {}", who(config), phrase(&failure.message)))
-                .with_hint("the gateway, or a proxy before it, is in trouble: look into its log")
+        Code::Timeout => return lost(Class::Timeout, "did not answer in time"),
+        Code::Unreachable => return lost(Class::Unreachable, "cannot be reached"),
+        Code::Dns => return lost(Class::Dns, "has no address"),
+        Code::Tls => return lost(Class::Tls, "failed in TLS"),
+        Code::EgressDenied => return lost(Class::EgressDenied, "may not be reached"),
+        Code::Limit => return lost(Class::Limit, "sent more than is allowed"),
+        Code::NotMcp => return foreign(failure, seen, config),
+        Code::ProtocolError => {
+            let asked = failure.method.as_deref().map_or_else(String::new, |method| format!(" to {}", phrase(method)));
+            let message =
+                format!("{} breaks the protocol in its answer{asked}: {}", who(config), phrase(&failure.message));
+            Error::new(Class::ProtocolError, message)
+                .with_hint("this is the gateway's fault; its version and log may tell more")
         }
-        types::Error::UpstreamError(failure) => upstream(&failure, config),
+        Code::SessionLost => {
+            let (again, said) = (known.renewed.words(), said(&failure.message));
+            Error::new(Class::SessionLost, format!("{} lost the session{again}{said}", who(config)))
+                .with_hint("the gateway may be restarting, or several run behind one address without sharing sessions")
+        }
+        Code::Rejected => rejected(failure, config),
+        Code::Unsupported => {
+            let message = format!("the component cannot do this with {}{}", who(config), said(&failure.message));
+            Error::new(Class::Component, message)
+                .with_hint("`component show` says which component it is; look at \"kind\" in the entry, too")
+        }
+        Code::Other(what) => {
+            let message = format!("{}: {}{}", who(config), phrase(what), said(&failure.message));
+            Error::new(Class::UpstreamError, message).with_hint("look into the gateway's log")
+        }
+    };
+    advised(error, failure, config)
+}
+
+/// With the component's own advice, where it has one: it knows the product.
+fn advised(error: Error, failure: &types::Failure, config: &GatewayConfig) -> Error {
+    match advice(failure, config) {
+        Some(advice) => error.with_hint(advice),
+        None => error,
     }
 }
 
+/// What the component says to do. Not about a credential that there is none of.
+pub(super) fn advice(failure: &types::Failure, config: &GatewayConfig) -> Option<String> {
+    let advice = failure.advice.as_deref()?;
+    if advice.contains("{credential}") && config.auth.is_none() {
+        return None;
+    }
+    let advice = advice.replace("{gateway}", &config.name).replace("{credential}", &config.auth.describe());
+    Some(scrub::line(&advice, 500)).filter(|advice| !advice.is_empty())
+}
+
+/// ` (HTTP 401)`, when there was an answer. A failure that came as text in a good one has no status that says anything.
+fn status(failure: &types::Failure) -> String {
+    failure.http_status.filter(|status| *status != 200).map_or_else(String::new, |status| format!(" (HTTP {status})"))
+}
+
+fn rejected(failure: &types::Failure, config: &GatewayConfig) -> Error {
+    let method = failure.method.as_deref().unwrap_or("a request");
+    let code = failure.rpc_code().map_or_else(|| "an error".to_owned(), |code| format!("the error {code}"));
+    let message = format!("{} answers {} with {code}: {}", who(config), phrase(method), phrase(&failure.message));
+    Error::new(Class::ProtocolError, message).with_hint(if method == "tools/call" {
+        "check the tool's name and arguments; `tools --json` shows its input_schema"
+    } else {
+        "the gateway refuses a request that every gateway should know; its version and log may tell more"
+    })
+}
+
+/// A rule of the gateway stopped the call, or kept its result.
+fn blocked(failure: &types::Failure, config: &GatewayConfig) -> Error {
+    let (who, words) = (who(config), said(&failure.message));
+    let (message, hint) = match failure.delivery {
+        types::Delivery::NotDelivered => {
+            (format!("{who} blocked the call, which did not run{words}"), "a rule of the gateway stops these arguments")
+        }
+        types::Delivery::MaybeDelivered => {
+            (format!("{who} holds the result back; the tool has run{words}"), "a rule of the gateway stops this result")
+        }
+    };
+    Error::new(Class::Forbidden, message).with_hint(hint)
+}
+
 /// 403, or a refusal as text in a good answer (HTTP 200).
-fn forbidden(refusal: &types::Refusal, config: &GatewayConfig) -> Error {
-    let who = who(config);
-    let words = said(&refusal.body);
-    let error = |message: String| Error::new(Class::Forbidden, message);
-    let is = |text: &str| refusal.body.to_ascii_lowercase().contains(text);
-    if refusal.http_status == 200 && is("a secret is being passed") {
-        return error(format!("{who} blocked the call, which did not run{words}")).with_hint(
-            "Docker's gateway takes an argument for a secret; leave it out, or, if it is none, start the gateway with --block-secrets=false",
-        );
-    }
-    if refusal.http_status == 200 && is("a secret is being returned") {
-        return error(format!("{who} holds the result back; the tool has run{words}")).with_hint(
-            "Docker's gateway takes a part of the result for a secret; ask the tool for less, or, if it is none, start the gateway with --block-secrets=false",
-        );
-    }
-    if refusal.http_status == 200 && is("access denied") {
-        return error(format!("{who} does not let this credential call tools{words}")).with_hint(format!(
-            "in ContextForge the token needs the permission tools.execute; {} points to it",
-            config.auth.describe()
-        ));
-    }
-    let status = if refusal.http_status == 200 { String::new() } else { format!(" (HTTP {})", refusal.http_status) };
-    let error = error(format!("{who} refuses this{status}{words}"));
-    if let Some(remedy) = remedy::usual(&refusal.body, config) {
-        return error.with_hint(remedy);
-    }
-    error.with_hint(if config.auth.is_none() {
+fn forbidden(failure: &types::Failure, config: &GatewayConfig) -> Error {
+    let (who, words) = (who(config), said(&failure.message));
+    let of_a_call = failure.http_status == Some(200) && failure.method.as_deref() == Some("tools/call");
+    let message = if of_a_call {
+        format!("{who} does not let this credential call tools{words}")
+    } else {
+        format!("{who} refuses this{}{words}", status(failure))
+    };
+    Error::new(Class::Forbidden, message).with_hint(if config.auth.is_none() {
         "no credential is configured; give one, for example with --bearer-env VAR".to_owned()
-    } else if is("access denied") && is_virtual_server(config) {
-        format!(
-            "in ContextForge: the token ({}) is for another virtual server, or lacks a permission; make one for the server in the URL",
-            config.auth.describe()
-        )
     } else {
         format!(
             "the credential ({}) is known and not allowed to do this; give it the permission, or use another",
@@ -183,15 +201,10 @@ fn forbidden(refusal: &types::Refusal, config: &GatewayConfig) -> Error {
     })
 }
 
-/// Whether the URL has the shape of a `ContextForge` virtual server.
-fn is_virtual_server(config: &GatewayConfig) -> bool {
-    config.url.path().contains("/servers/")
-}
-
 /// An answer that is not MCP.
-fn foreign(answer: &types::ForeignAnswer, seen: Option<&EgressFailure>, config: &GatewayConfig) -> Error {
+fn foreign(failure: &types::Failure, seen: Option<&EgressFailure>, config: &GatewayConfig) -> Error {
     let url = config.shown();
-    if answer.http_status == 0 {
+    let Some(number) = failure.http_status else {
         return seen.map_or_else(
             || {
                 Error::new(Class::NotMcp, format!("{url} does not speak HTTP"))
@@ -199,35 +212,85 @@ fn foreign(answer: &types::ForeignAnswer, seen: Option<&EgressFailure>, config: 
             },
             Into::into,
         );
-    }
-    let status = format!("HTTP {}", answer.http_status);
-    let kind = answer.content_type.as_deref().map_or_else(String::new, |kind| format!(", {}", phrase(kind)));
-    let problem = phrase(&answer.problem);
+    };
+    let status = format!("HTTP {number}");
+    let kind = failure.detail("content-type").map_or_else(String::new, |kind| format!(", {}", phrase(kind)));
+    let problem = phrase(&failure.message);
+    let body = failure.detail("body").unwrap_or_default();
     // A page is no sentence; everything else that was said, a page's title too, is worth reading.
-    let page = answer.body.trim_start().starts_with('<');
-    let own = said(&answer.body);
+    let page = body.trim_start().starts_with('<');
+    let own = said(body);
     let words = match (problem.as_str(), own.as_str()) {
         (problem, own) if problem == status && (page || own.is_empty()) => String::new(),
         (problem, own) if problem == status => own.to_owned(),
         (problem, _) => format!(": {problem}"),
     };
-    let hint = match answer.http_status {
+    let hint = match number {
         500.. => "the server itself fails, or a proxy before it; look at its log",
-        300..=399 if problem.ends_with("/sse, which is not followed") => {
-            "Docker's gateway was started with --transport sse, which is not spoken here: start it with --transport streaming"
-        }
         300..=399 => &redirect(&problem, &config.url),
-        404 if is_virtual_server(config) => {
-            "check the id in the URL: ContextForge's admin page, or GET /v1/servers with an administrator's token, lists the virtual servers"
-        }
-        _ if problem.contains("HTTP+SSE") => {
-            "Docker's gateway speaks Streamable HTTP with --transport streaming, FastMCP with transport=\"http\""
-        }
         _ => "check the URL: gateways usually answer at a path that ends with /mcp",
     };
-    let hint = remedy::usual(&problem, config).unwrap_or_else(|| hint.to_owned());
-    let class = if answer.http_status >= 500 { Class::UpstreamError } else { Class::NotMcp };
-    Error::new(class, format!("{url} does not answer as MCP ({status}{kind}){words}")).with_hint(hint)
+    let class = if number >= 500 { Class::UpstreamError } else { Class::NotMcp };
+    let error = Error::new(class, format!("{url} does not answer as MCP ({status}{kind}){words}")).with_hint(hint);
+    advised(error, failure, config)
+}
+
+/// A service's failure, in the words of a user; or the gateway's, when it refuses to ask a service, or fails itself.
+pub(super) fn upstream(failure: &types::Failure, config: &GatewayConfig) -> Error {
+    let service = failure.service.as_deref();
+    let words = scrub::line(failure.message.trim(), 500);
+    let state = state_of(failure);
+    if service.is_none() && failure.http_status.is_some_and(|status| status >= 500) {
+        // The gateway's own answer, or that of a proxy before it: no service said anything.
+        let error = Error::new(Class::UpstreamError, format!("{} answers {words}", who(config)))
+            .with_hint("the gateway, or a proxy before it, is in trouble: look into its log");
+        return advised(error, failure, config);
+    }
+    if service.is_none() && state == Status::Unknown {
+        let error = Error::new(Class::UpstreamError, format!("{} does not call this tool: {words}", who(config)))
+            .with_hint(format!("`tools {}` lists what there is now", config.name));
+        return advised(error, failure, config);
+    }
+    let who = service.map_or_else(
+        || "a service behind the gateway".to_owned(),
+        |name| format!("the service {}", scrub::line(name, 100)),
+    );
+    let (class, what) = match state {
+        Status::AuthRequired => (Class::AuthRequired, "refuses the gateway's credential"),
+        Status::Forbidden => (Class::Forbidden, "does not allow this"),
+        Status::RateLimited => (Class::RateLimited, "asks to slow down"),
+        Status::Timeout => (Class::Timeout, "did not answer in time"),
+        Status::Offline | Status::Unreachable => (Class::UpstreamError, "cannot be reached by the gateway"),
+        Status::Disabled => (Class::UpstreamError, "is switched off at the gateway"),
+        Status::Ok | Status::Degraded | Status::UpstreamError | Status::Unknown => (Class::UpstreamError, "failed"),
+    };
+    let mut message = format!("{who} {what}");
+    if !words.is_empty() {
+        message.push_str(": ");
+        message.push_str(&words);
+    }
+    let error = Error::new(class, message)
+        .with_hint("the gateway itself answers; look at this service there, or ask who runs it")
+        .with_service(service.map(str::to_owned));
+    advised(error, failure, config)
+}
+
+/// The state of the service that failed so.
+pub(super) fn state_of(failure: &types::Failure) -> Status {
+    use types::FailureCode as Code;
+
+    failure.service_status.map_or(
+        match failure.code {
+            Code::AuthRequired | Code::TokenExpired => Status::AuthRequired,
+            Code::Forbidden | Code::Blocked => Status::Forbidden,
+            Code::RateLimited => Status::RateLimited,
+            Code::Timeout => Status::Timeout,
+            Code::Unreachable | Code::Dns | Code::Tls => Status::Unreachable,
+            Code::UpstreamError => Status::UpstreamError,
+            _ => Status::Unknown,
+        },
+        convert::status,
+    )
 }
 
 /// What to do about a redirect that is not followed: the URL that a person should use.
@@ -257,49 +320,42 @@ fn redirect(problem: &str, url: &Url) -> String {
 }
 
 /// 401. Whether the token has expired the gateway cannot tell, but the host can: it reads `exp`.
-fn credential(refusal: &types::Refusal, config: &GatewayConfig, expiry: Option<SystemTime>) -> Error {
-    let status = format!("(HTTP {}){}", refusal.http_status, said(&refusal.body));
+fn credential(failure: &types::Failure, config: &GatewayConfig, expiry: Option<SystemTime>) -> Error {
+    let number = failure.http_status.map_or_else(String::new, |status| format!(" (HTTP {status})"));
+    let status = format!("{number}{}", said(&failure.message));
     if let Some(ago) = expiry.and_then(|at| SystemTime::now().duration_since(at).ok()) {
         return Error::new(
             Class::TokenExpired,
-            format!("the token for {} expired {} ago {status}", who(config), span(ago)),
+            format!("the token for {} expired {} ago{status}", who(config), span(ago)),
         )
         .with_hint(format!("get a new one and put it where {} points", config.auth.describe()));
     }
     if config.auth.is_none() {
-        return Error::new(Class::AuthRequired, format!("{} wants a credential {status}", who(config)))
+        return Error::new(Class::AuthRequired, format!("{} wants a credential{status}", who(config)))
             .with_hint("give one, for example with --bearer-env VAR where VAR holds the gateway's token");
     }
-    let hint = match config.kind {
-        Some(Kind::Docker) => format!(
-            "{} must hold the gateway's token; Docker's gateway makes a new one at each start unless MCP_GATEWAY_AUTH_TOKEN is set for it",
-            config.auth.describe()
-        ),
-        _ => format!("check the value of {}", config.auth.describe()),
-    };
-    Error::new(Class::AuthRequired, format!("{} refuses the credential {status}", who(config))).with_hint(hint)
+    let hint = format!("check the value of {}", config.auth.describe());
+    Error::new(Class::AuthRequired, format!("{} refuses the credential{status}", who(config))).with_hint(hint)
 }
 
 /// What egress saw says more than what the component was told.
 fn transport(
     class: Class,
     what: &str,
-    lost: &types::TransportFailure,
+    failure: &types::Failure,
     seen: Option<&EgressFailure>,
     config: &GatewayConfig,
 ) -> Error {
     if let Some(seen) = seen {
         return seen.into();
     }
-    if let Some(remedy) = remedy::usual(&lost.detail, config) {
-        return Error::new(class, format!("{} {what}: {}", who(config), phrase(&lost.detail))).with_hint(remedy);
-    }
     let hint = match class {
         Class::Timeout => MORE_TIME,
         Class::Limit => "narrow the request, or raise the limit",
         _ => "check the URL, and that the gateway runs",
     };
-    Error::new(class, format!("{} {what}: {}", who(config), phrase(&lost.detail))).with_hint(hint)
+    let message = format!("{} {what}: {}", who(config), phrase(&failure.message));
+    advised(Error::new(class, message).with_hint(hint), failure, config)
 }
 
 pub(super) fn who(config: &GatewayConfig) -> String {
@@ -332,8 +388,7 @@ fn sentence(body: &str) -> std::borrow::Cow<'_, str> {
 }
 
 /// The state of a gateway that failed with this class.
-pub(crate) fn status_of(class: Class) -> crate::report::Status {
-    use crate::report::Status;
+pub(crate) fn status_of(class: Class) -> Status {
     match class {
         Class::AuthRequired | Class::TokenExpired => Status::AuthRequired,
         Class::Forbidden => Status::Forbidden,
@@ -347,7 +402,7 @@ pub(crate) fn status_of(class: Class) -> crate::report::Status {
 
 /// The kind that the component found, or the user said.
 pub(super) fn kind_of(session: &types::Session) -> Kind {
-    convert::kind(session.kind)
+    convert::kind(&session.kind)
 }
 
 #[cfg(test)]
@@ -360,32 +415,86 @@ mod tests {
         GatewayConfig::for_url(url).unwrap()
     }
 
-    fn refusal(http_status: u16, body: &str) -> types::Error {
-        let delivery = types::Delivery::NotDelivered;
-        types::Error::Forbidden(types::Refusal { http_status, challenge: None, body: body.to_owned(), delivery })
+    fn failure(code: types::FailureCode, http_status: u16, message: &str) -> types::Failure {
+        types::Failure {
+            code,
+            delivery: types::Delivery::NotDelivered,
+            http_status: (http_status != 0).then_some(http_status),
+            retry_after: None,
+            service: None,
+            service_status: None,
+            method: Some("tools/call".to_owned()),
+            message: message.to_owned(),
+            advice: None,
+            details: Vec::new(),
+        }
     }
 
-    fn told(error: types::Error, url: &str) -> (Class, String, String) {
-        let config = config(url);
-        let known = Known { config: &config, expiry: None, renewed: Renewed::No, by: None };
-        let error = explain(Failure::Gateway(error, None), &known);
+    fn with(failure: types::Failure, config: &GatewayConfig) -> (Class, String, String) {
+        let known = Known { config, expiry: None, renewed: Renewed::No, by: None };
+        let error = explain(Failure::Gateway(Box::new(failure), None), &known);
         (error.class, error.message, error.hint.unwrap_or_default())
+    }
+
+    fn told(failure: types::Failure, url: &str) -> (Class, String, String) {
+        with(failure, &config(url))
     }
 
     #[test]
     fn a_refusal_names_what_was_refused_and_what_would_allow_it() {
-        let (class, message, hint) = told(refusal(200, "Access denied"), "http://f/servers/1/mcp");
+        use types::FailureCode::{Blocked, Forbidden};
+
+        let (class, message, hint) = told(failure(Forbidden, 200, "Access denied"), "http://f/mcp");
         assert_eq!(class, Class::Forbidden);
-        assert_eq!(message, "http://f/servers/1/mcp does not let this credential call tools: Access denied");
-        assert!(hint.contains("tools.execute"), "{hint}");
-        let (_, message, hint) = told(refusal(200, "a secret is being passed to tool x"), "http://d/mcp");
-        assert!(message.contains("blocked the call, which did not run"), "{message}");
-        assert!(hint.contains("--block-secrets=false") && !hint.contains("credential"), "{hint}");
-        let (_, message, hint) = told(refusal(200, "a secret is being returned by the x tool"), "http://d/mcp");
+        assert_eq!(message, "http://f/mcp does not let this credential call tools: Access denied");
+        assert!(hint.starts_with("no credential is configured"), "{hint}");
+        let (class, message, hint) = told(failure(Blocked, 200, "a secret"), "http://d/mcp");
+        assert_eq!(
+            (class, message.as_str()),
+            (Class::Forbidden, "http://d/mcp blocked the call, which did not run: a secret")
+        );
+        assert!(!hint.contains("credential"), "{hint}");
+        let delivery = types::Delivery::MaybeDelivered;
+        let (_, message, _) = told(types::Failure { delivery, ..failure(Blocked, 200, "a secret") }, "http://d/mcp");
         assert!(message.contains("the tool has run"), "{message}");
-        assert!(hint.contains("--block-secrets=false"), "{hint}");
-        let (_, message, _) = told(refusal(403, r#"{"detail":"Access denied"}"#), "http://f/servers/1/mcp");
+        let (_, message, _) = told(failure(Forbidden, 403, r#"{"detail":"Access denied"}"#), "http://f/servers/1/mcp");
         assert_eq!(message, "http://f/servers/1/mcp refuses this (HTTP 403): Access denied");
+    }
+
+    #[test]
+    fn advice_names_the_credential_and_the_gateway_and_is_not_given_for_a_credential_that_there_is_none_of() {
+        use crate::config::{Auth, Method, Template};
+
+        let advised = |text: &str| types::Failure {
+            advice: Some(text.to_owned()),
+            ..failure(types::FailureCode::AuthRequired, 401, "")
+        };
+        let mut config = config("http://g/mcp");
+        config.name = "acme".to_owned();
+        assert!(with(advised("{credential} has to be new"), &config).2.starts_with("give one"));
+        assert_eq!(with(advised("restart \u{1b}[31m{gateway}"), &config).2, "restart \u{fffd}[31macme");
+        config.auth = Auth { method: Method::Bearer { token: Template::variable("ACME_TOKEN") }, headers: Vec::new() };
+        let (_, message, hint) = with(advised("{credential} has to be new"), &config);
+        assert_eq!(message, "acme (http://g/mcp) refuses the credential (HTTP 401)");
+        assert!(hint.ends_with("has to be new") && hint.contains("ACME_TOKEN"), "{hint}");
+    }
+
+    #[test]
+    fn a_code_that_no_version_of_this_host_knows_is_told_in_its_own_words() {
+        let (class, message, _) =
+            told(failure(types::FailureCode::Other("quota exhausted".to_owned()), 0, "ask in May"), "http://g/mcp");
+        assert_eq!((class, message.as_str()), (Class::UpstreamError, "http://g/mcp: quota exhausted: ask in May"));
+        let (class, message, _) = told(failure(types::FailureCode::Unsupported, 0, "no such thing"), "http://g/mcp");
+        assert_eq!(class, Class::Component);
+        assert_eq!(message, "the component cannot do this with http://g/mcp: no such thing");
+    }
+
+    #[test]
+    fn what_a_service_refuses_is_the_services_whatever_the_code() {
+        let refused = failure(types::FailureCode::AuthRequired, 200, "sign in");
+        let (class, message, _) = told(types::Failure { service: Some("crm".to_owned()), ..refused }, "http://g/mcp");
+        assert_eq!(class, Class::AuthRequired);
+        assert_eq!(message, "the service crm refuses the gateway's credential: sign in");
     }
 
     #[test]
@@ -406,28 +515,22 @@ mod tests {
     #[test]
     fn an_answer_that_is_no_mcp_is_quoted_unless_it_is_a_page() {
         let answer = |http_status, kind: &str, problem: &str, body: &str| {
-            types::Error::NotMcp(types::ForeignAnswer {
-                http_status,
-                content_type: (!kind.is_empty()).then(|| kind.to_owned()),
-                problem: problem.to_owned(),
-                body: body.to_owned(),
-                delivery: types::Delivery::NotDelivered,
-            })
+            let details = [("content-type", kind), ("body", body)];
+            let details = details.into_iter().filter(|(_, text)| !text.is_empty());
+            types::Failure {
+                details: details.map(|(name, text)| (name.to_owned(), text.to_owned())).collect(),
+                ..failure(types::FailureCode::NotMcp, http_status, problem)
+            }
         };
         let (_, message, hint) = told(
-            answer(
-                404,
-                "application/json",
-                "ContextForge knows no virtual server of this id",
-                r#"{"detail":"Server not found"}"#,
-            ),
+            answer(404, "application/json", "no such server", r#"{"detail":"Server not found"}"#),
             "http://f/servers/abc/mcp",
         );
         assert_eq!(
             message,
-            "http://f/servers/abc/mcp does not answer as MCP (HTTP 404, application/json): ContextForge knows no virtual server of this id"
+            "http://f/servers/abc/mcp does not answer as MCP (HTTP 404, application/json): no such server"
         );
-        assert!(hint.contains("check the id in the URL"), "{hint}");
+        assert!(hint.contains("check the URL"), "{hint}");
         let (_, message, _) =
             told(answer(400, "application/json", "HTTP 400", r#"{"error":{"message":"no tenant"}}"#), "http://g/mcp");
         assert_eq!(message, "http://g/mcp does not answer as MCP (HTTP 400, application/json): no tenant");

@@ -1,5 +1,6 @@
 //! Whether a gateway that did not answer hangs as a whole, or only this request does.
-//! Takes the error of a time-out; gives it with a better hint. Asks `GET /health` once, after the time-out and never before it.
+//! Takes the error of a time-out; gives it with a better hint. Asks one path once, where the
+//! component knows of one, after the time-out and never before it.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -10,13 +11,13 @@ use super::pool::Pool;
 use crate::{
     Class, Error,
     egress::{Egress, Visit},
-    report::Kind,
+    runtime::Liveness,
 };
 
 /// For an answer that a well gateway gives at once. Every command is back within its own time limit and a second.
 const PATIENCE: Duration = Duration::from_millis(700);
 
-/// The same error, with what `GET /health` tells of a gateway that took the connection and then said nothing. Products that have no such
+/// The same error, with what its product's path for that tells of a gateway that took the connection and then said nothing. Products that have no such
 /// path are not asked.
 pub(super) async fn told(pool: &Pool, error: Error) -> Error {
     let connected = |egress: &Egress| {
@@ -27,8 +28,11 @@ pub(super) async fn told(pool: &Pool, error: Error) -> Error {
     if error.class != Class::Timeout || answered || !pool.egress.get().is_some_and(connected) {
         return error;
     }
-    let docker = match pool.config().kind {
-        Some(Kind::Docker) => true,
+    let known = pool.products().await;
+    let (liveness, certain) = match &pool.config().kind {
+        Some(kind) => {
+            (known.into_iter().find(|product| product.kind == *kind).and_then(|product| product.liveness), true)
+        }
         // On this machine, an answer that is late is none; elsewhere the network may be slow.
         None if pool
             .config()
@@ -36,42 +40,63 @@ pub(super) async fn told(pool: &Pool, error: Error) -> Error {
             .host_str()
             .is_some_and(|host| matches!(host, "127.0.0.1" | "localhost" | "[::1]")) =>
         {
-            false
+            (known.into_iter().find_map(|product| product.liveness), false)
         }
-        None | Some(Kind::ContextForge | Kind::Generic) => return error,
+        None => return error,
     };
+    let Some(Liveness { path, silent }) = liveness else { return error };
     // Who has answered before does not hang at its start.
     if pool.session().is_some() {
         return error;
     }
-    let Some(status) = ask(pool).await else {
-        let start = "Docker's gateway opens its port before it has reached its services, so one of them hangs at its start: \
-                     its log names it; take it out, or repair it, and restart the gateway";
-        return error.with_hint(if docker {
-            format!("it does not even answer GET /health. {start}")
-        } else {
-            format!("it does not even answer GET /health: the whole server hangs. {start}, if it is one")
-        });
+    let status = match ask(pool, &path).await {
+        Asked::Answered(status) => status,
+        Asked::NotAllowed => return error,
+        Asked::Silent if certain => return error.with_hint(format!("it does not even answer GET {path}. {silent}")),
+        Asked::Silent => {
+            return error.with_hint(format!(
+                "it does not even answer GET {path}: the whole server hangs. {silent}, if it is one"
+            ));
+        }
     };
     if status >= 500 {
-        return error.with_hint(format!("GET /health says HTTP {status}: it is not ready; look into its log"));
+        return error.with_hint(format!("GET {path} says HTTP {status}: it is not ready; look into its log"));
     }
-    if !docker {
+    if !certain {
         return error;
     }
-    error.with_hint("it answers GET /health, so it runs, and only this request is slow: allow more with --timeout or \"timeout\" in the entry")
+    error.with_hint(format!(
+        "it answers GET {path}, so it runs, and only this request is slow: allow more with --timeout or \"timeout\" in the entry"
+    ))
 }
 
-/// The status of `GET /health` at the gateway's own origin. None: no answer in time.
-async fn ask(pool: &Pool) -> Option<u16> {
-    let egress = pool.egress.get()?;
+/// What became of asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// With this status.
+    Answered(u16),
+    /// Not in time.
+    Silent,
+    /// The credential is not for this path, and so the gateway was not asked.
+    NotAllowed,
+}
+
+/// Asks this path of the gateway's own origin.
+async fn ask(pool: &Pool, path: &str) -> Asked {
+    let Some(egress) = pool.egress.get() else { return Asked::NotAllowed };
     let mut url = pool.config().url.clone();
-    url.set_path("/health");
+    url.set_path(path);
     url.set_query(None);
     let visit = Arc::new(Visit::new());
     visit.begin(Some(PATIENCE));
-    let request = http::Request::get(url.as_str()).body(nothing()).ok()?;
-    egress.send(request, None, &visit).await.ok().map(|response| response.status().as_u16())
+    let Ok(request) = http::Request::get(url.as_str()).body(nothing()) else { return Asked::NotAllowed };
+    match egress.send(request, None, &visit).await {
+        Ok(response) => Asked::Answered(response.status().as_u16()),
+        Err(_) if visit.take_failure().is_some_and(|failure| Error::from(&failure).class == Class::EgressDenied) => {
+            Asked::NotAllowed
+        }
+        Err(_) => Asked::Silent,
+    }
 }
 
 fn nothing() -> WasiBody {

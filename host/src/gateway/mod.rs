@@ -20,6 +20,7 @@ mod pool;
 mod recovery;
 mod remedy;
 mod reports;
+mod stdio;
 mod steps;
 mod takeover;
 mod unknown;
@@ -30,6 +31,7 @@ pub(crate) use self::explain::status_of;
 pub use self::{
     call::{CallOptions, OnMessage, OnProgress, Unlisted},
     delivery::LeftRunning,
+    stdio::told_of_stdio,
 };
 pub(crate) use self::{claims::Uncertain, own::Own};
 use self::{pool::Pool, steps::Tell};
@@ -172,7 +174,7 @@ impl Gateway {
 
     /// The product that the last listing is of.
     pub(crate) fn seen_kind(&self) -> Option<report::Kind> {
-        self.pool.listed().map(|listed| listed.kind)
+        self.pool.listed().map(|listed| listed.kind.clone())
     }
 
     /// Whether the last listing is only a part: a page of it could not be read.

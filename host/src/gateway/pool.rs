@@ -33,7 +33,7 @@ use crate::{
     config::{GatewayConfig, Variables},
     egress::{Egress, Visit},
     report::{Attribution, Kind},
-    runtime::{Conversation, Events, Failure, Runtime, filter, seconds, types},
+    runtime::{Conversation, Events, Failure, Product, Runtime, filter, seconds, types},
     scrub,
 };
 
@@ -306,6 +306,25 @@ impl Pool {
     /// An instance without a conversation, for what needs no gateway.
     pub(super) async fn instance(&self, by: Deadline) -> Result<Conversation, Failure> {
         self.start(&self.current.serving().runtime, by).await
+    }
+
+    /// What the component knows of this gateway's product: the one that answered, or that the user named. Nothing, where it fails: all
+    /// that is lost is a better hint.
+    pub(super) async fn product(&self) -> Option<Product> {
+        let kind = self.session().map(|session| convert::kind(&session.kind)).or_else(|| self.config.kind.clone())?;
+        self.products().await.into_iter().find(|product| product.kind == kind)
+    }
+
+    /// The products that the component knows.
+    pub(super) async fn products(&self) -> Vec<Product> {
+        let runtime = Arc::clone(&self.current.serving().runtime);
+        match runtime.products().await {
+            Ok(products) => products.to_vec(),
+            Err(error) => {
+                tracing::info!("what the component knows of products cannot be had: {}", error.message);
+                Vec::new()
+            }
+        }
     }
 
     async fn start(&self, runtime: &Runtime, by: Deadline) -> Result<Conversation, Failure> {
@@ -583,7 +602,7 @@ impl Pool {
         self.identities.learn(&catalog);
         let cut = is_cut(&catalog);
         let (catalog, verdicts, standings) = self.weigh(catalog, verdicts).await.map_err(Failure::Host)?;
-        let kind = convert::kind(lent.session.kind);
+        let kind = convert::kind(&lent.session.kind);
         Ok(Listed { catalog, verdicts, by_name, took, cut, standings, kind })
     }
 

@@ -52,7 +52,7 @@ impl Recovery {
     /// Whether it is worth trying once more after this failure, and makes it so.
     pub(super) async fn recover(&mut self, pool: &Pool, failure: &Failure, lent: Option<Lent>) -> bool {
         let Failure::Gateway(error, _) = failure else { return false };
-        if !matches!(error, types::Error::SessionLost(_)) {
+        if !matches!(error.code, types::FailureCode::SessionLost) {
             if let Some(lent) = lent {
                 pool.give_back(lent);
             }

@@ -1,35 +1,5 @@
-//! What to do about the usual accidents before a gateway: a Host check, a bot check, the wrong scheme, an unknown path, a proxy that gave up.
-//! Takes the words of a failure, in which the component names the accident; gives a hint. None when it is none of these.
-
-use crate::config::GatewayConfig;
-
-/// The hint for an accident that these words name.
-pub(super) fn usual(words: &str, config: &GatewayConfig) -> Option<String> {
-    let url = &config.url;
-    let host = url.host_str().unwrap_or_default();
-    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    let names = |accident: &str| words.contains(accident);
-    Some(if names("a bot check stands before the gateway") {
-        "let this client through there, by its address or a token of that service, or use an address of the gateway that is not behind the check"
-            .to_owned()
-    } else if names("does not take the host name in this URL") {
-        format!(
-            "the Host header is \"{host}\", as in the URL: add it to the gateway's allowed hosts, or use a name that is allowed there"
-        )
-    } else if names("this port wants https://") {
-        format!("write https:// in the URL: https://{host}{}", url.path())
-    } else if names("the API gateway before it knows no such path") {
-        format!(
-            "check the path and the stage in the URL: AWS answers so to a path that does not exist, here {}",
-            url.path()
-        )
-    } else if names("gave up waiting") {
-        "a longer --timeout does not help: raise the time limit of the proxy or of the gateway, or ask the tool for less"
-            .to_owned()
-    } else {
-        return None;
-    })
-}
+//! What to do about a gateway that asks for time.
+//! Takes seconds; gives a hint. Never says that asking sooner does no harm.
 
 /// How long to wait, in words.
 pub(super) fn wait(seconds: Option<u32>) -> String {
@@ -47,21 +17,7 @@ pub(super) fn wait(seconds: Option<u32>) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
-
     use super::*;
-
-    #[test]
-    fn every_accident_has_a_remedy_that_names_the_value() {
-        let config = GatewayConfig::for_url("http://gw.example:8080/prod/mcp").unwrap();
-        let hint = |words: &str| usual(words, &config).unwrap_or_default();
-        assert!(hint("HTTP 421: the gateway does not take the host name in this URL").contains("\"gw.example:8080\""));
-        assert!(hint("this port wants https://: 400").ends_with("https://gw.example:8080/prod/mcp"));
-        assert!(hint("the API gateway before it knows no such path").contains("/prod/mcp"));
-        assert!(hint("a bot check stands before the gateway: Just a moment").contains("let this client through"));
-        assert!(hint("HTTP 524: a proxy before the gateway gave up waiting").contains("proxy"));
-        assert_eq!(usual("HTTP 403: no", &config), None);
-    }
 
     #[test]
     fn a_wait_is_said_as_people_say_it() {

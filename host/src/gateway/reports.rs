@@ -42,8 +42,8 @@ pub(super) async fn services(pool: &Pool, by: Deadline) -> Result<report::Servic
     let told = told_beside(&listed, None, &own);
     let findings = told.iter().copied().map(convert::finding).collect();
     warnings.extend(told.into_iter().map(convert::warning));
-    // Docker's own case is the component's: there it can be helped.
-    let told = pool.session().is_some_and(|session| session.kind == types::Kind::Docker);
+    // Where it can be helped, the component says how.
+    let told = listed.catalog.warnings.iter().any(|warning| warning.concern == types::Concern::Unattributed);
     if listed.catalog.services.is_empty() && unattributed > 0 && !told {
         warnings.insert(
             0,
@@ -170,6 +170,7 @@ pub(super) async fn health(pool: &Pool, by: Deadline) -> report::GatewayHealth {
     health.expires_at = expiry(pool);
     if let Some(session) = pool.session() {
         health.kind = Some(kind_of(&session));
+        health.absence = pool.product().await.and_then(|product| product.absence).map(|absence| absence.remedy);
         health.protocol = Some(convert::phrase(&session.protocol_version));
     }
     match checked(pool, &listed, by).await {
@@ -289,7 +290,7 @@ pub(super) async fn test(pool: &Pool, tell: Tell<'_>, by: Deadline) -> report::T
         gateway: pool.config().name.clone(),
         url: pool.config().shown().to_owned(),
         ok: false,
-        kind: pool.config().kind,
+        kind: pool.config().kind.clone(),
         protocol: None,
         era: None,
         checks: Vec::new(),

@@ -2,15 +2,11 @@
 //! Takes a name, the listing and what is remembered; gives one error in one wording, whoever asked. Suggests nothing of another
 //! service unless the name is a slip of the pen away.
 
-use super::{
-    explain::kind_of,
-    pool::{Listed, Pool},
-};
+use super::pool::{Listed, Pool};
 use crate::{
     Error,
     config::DeclaredService,
     history::{Moment, span},
-    report::Kind,
     scrub, spelling,
 };
 
@@ -46,7 +42,7 @@ pub(super) async fn unknown(pool: &Pool, listed: &Listed, tool: &str) -> Error {
                 .with_hint(nearby(listed, tool, None, &gateway));
         };
         return Error::config(format!("{gateway} lists {shown} no more, {seen}"))
-            .with_hint(in_that_case(pool, None).unwrap_or_else(|| nearby(listed, tool, None, &gateway)));
+            .with_hint(in_that_case(pool, None).await.unwrap_or_else(|| nearby(listed, tool, None, &gateway)));
     };
     let name = scrub::line(&service, 100);
     if is_listed(listed, &service) {
@@ -59,23 +55,14 @@ pub(super) async fn unknown(pool: &Pool, listed: &Listed, tool: &str) -> Error {
         None => format!("{shown} is of {name}, of which {gateway} lists no tool"),
     };
     let otherwise = || format!("look whether {gateway} still has {name}, and at {name} itself");
-    Error::config(message).with_hint(in_that_case(pool, Some(&name)).unwrap_or_else(otherwise))
+    Error::config(message).with_hint(in_that_case(pool, Some(&name)).await.unwrap_or_else(otherwise))
 }
 
 /// What the product does with a service that it lists no more.
-fn in_that_case(pool: &Pool, service: Option<&str>) -> Option<String> {
-    let kind = pool.session().map(|session| kind_of(&session)).or(pool.config().kind)?;
-    let (it, which) = (service.unwrap_or("it"), service.unwrap_or("the service"));
-    match kind {
-        Kind::Docker => Some(format!(
-            "Docker's gateway leaves out a service that it cannot reach at its start: start {which}, then restart the gateway; its log says \"Can't start {}\"",
-            service.unwrap_or("…")
-        )),
-        Kind::ContextForge => Some(format!(
-            "ContextForge takes the tools of a server along that is switched off, deleted or taken out of the virtual server: look at {it} on its admin page"
-        )),
-        Kind::Generic => None,
-    }
+async fn in_that_case(pool: &Pool, service: Option<&str>) -> Option<String> {
+    let absence = pool.product().await?.absence?;
+    let remedy = absence.remedy.replace("{service}", service.unwrap_or("the service"));
+    Some(format!("{}: {remedy}", absence.why))
 }
 
 /// The same, where the gateway was asked and says so itself.

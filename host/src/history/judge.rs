@@ -13,7 +13,7 @@ use super::{
     write::tool_of,
 };
 use crate::{
-    report::{GatewayHealth, Kind, ServiceHealth, Status},
+    report::{GatewayHealth, ServiceHealth, Status},
     scrub,
 };
 
@@ -336,7 +336,7 @@ fn compare(health: &mut GatewayHealth, tools: &[SnapshotTool], seen: &Seen, know
         let said = format!("the declared service \"{}\" has no tools", scrub::line(name, 500));
         health.warnings.retain(|warning| !warning.starts_with(&said));
         let vanished = health.vanished.iter().any(|gone| gone == name);
-        let what = what_to_do(health.kind, name);
+        let what = what_to_do(health.absence.as_deref(), name);
         let service = entry(health, name);
         if is_well(service.status) && service.status != Status::Disabled {
             service.status = gone;
@@ -363,7 +363,7 @@ fn vanished(
         if lost.is_empty() {
             continue;
         }
-        let what = what_to_do(health.kind, name);
+        let what = what_to_do(health.absence.as_deref(), name);
         let service = entry(health, name);
         if current.contains(name) {
             let words = format!(
@@ -402,7 +402,7 @@ fn vanished(
         .map(|tool| tool.name.as_str())
         .collect();
     if !orphans.is_empty() {
-        let what = what_to_do(health.kind, "their service");
+        let what = what_to_do(health.absence.as_deref(), "their service");
         health
             .warnings
             .push(format!("tools of no known service are gone: {} (seen {ago} ago): {what}", list(&orphans)));
@@ -411,13 +411,9 @@ fn vanished(
 }
 
 /// What to do about a service that is listed no more, by the product.
-fn what_to_do(kind: Option<Kind>, name: &str) -> String {
+fn what_to_do(remedy: Option<&str>, name: &str) -> String {
     let name = scrub::line(name, 100);
-    match kind {
-        Some(Kind::Docker) => format!("start {name}, then restart the gateway; its log says \"Can't start\" and why"),
-        Some(Kind::ContextForge) => format!("look whether {name} is switched off on ContextForge's admin page"),
-        Some(Kind::Generic) | None => format!("look at {name}, and whether the gateway still has it"),
-    }
+    remedy.unwrap_or("look at {service}, and whether the gateway still has it").replace("{service}", &name)
 }
 
 /// Takes away what is said of a service only because nothing of it is listed.

@@ -7,17 +7,18 @@ wasmtime::component::bindgen!({
     inline: "
         package pflow:host;
         world contract {
-            import pflow:gateway/log@0.1.0;
-            import pflow:gateway/events@0.1.0;
-            export pflow:gateway/discovery@0.1.0;
-            export pflow:gateway/filter@0.1.0;
-            export pflow:gateway/health@0.1.0;
-            export pflow:gateway/calls@0.1.0;
+            import pflow:gateway/log@0.2.0;
+            import pflow:gateway/events@0.2.0;
+            export pflow:gateway/discovery@0.2.0;
+            export pflow:gateway/filter@0.2.0;
+            export pflow:gateway/health@0.2.0;
+            export pflow:gateway/calls@0.2.0;
+            export pflow:gateway/products@0.2.0;
         }
     ",
     world: "pflow:host/contract",
     exports: { default: async },
 });
 
-pub use exports::pflow::gateway::{calls, discovery, filter, health};
+pub use exports::pflow::gateway::{calls, discovery, filter, health, products};
 pub use pflow::gateway::{events, log, types};

@@ -12,7 +12,7 @@ use wasmtime::{
 
 use super::{
     Runtime,
-    bindings::{Contract, calls, filter, health, types},
+    bindings::{Contract, calls, filter, health, products, types},
     limits,
     meter::{LimitReached, seconds},
     state::{Events, State},
@@ -27,9 +27,21 @@ use crate::{
 #[derive(Debug)]
 pub enum Failure {
     /// The component's judgement, and what egress saw last.
-    Gateway(types::Error, Option<Box<EgressFailure>>),
+    Gateway(Box<types::Failure>, Option<Box<EgressFailure>>),
     /// The host stopped it: a deadline, a limit, a trap.
     Host(Error),
+}
+
+impl types::Failure {
+    /// One of its details.
+    pub(crate) fn detail(&self, name: &str) -> Option<&str> {
+        self.details.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_str())
+    }
+
+    /// The code of a JSON-RPC error.
+    pub(crate) fn rpc_code(&self) -> Option<i64> {
+        self.detail("rpc-code")?.parse().ok()
+    }
 }
 
 /// Calls into the guest, within its time. A closure that lends the store would not be `Send` for every lifetime.
@@ -201,6 +213,15 @@ impl Conversation {
         self.judged(checked)
     }
 
+    /// What the component knows of products.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Host`] only.
+    pub async fn products(&mut self, within: Duration) -> Result<Vec<products::Product>, Failure> {
+        Ok(enter!(self, within, self.contract.pflow_gateway_products().call_known(&mut self.store)))
+    }
+
     /// One tool call.
     ///
     /// # Errors
@@ -270,8 +291,8 @@ impl Conversation {
         self.resource.ok_or_else(|| Failure::Host(Error::new(Class::Internal, "the conversation is not open")))
     }
 
-    fn judged<T>(&self, answer: Result<T, types::Error>) -> Result<T, Failure> {
-        answer.map_err(|error| Failure::Gateway(error, self.visit.take_failure().map(Box::new)))
+    fn judged<T>(&self, answer: Result<T, types::Failure>) -> Result<T, Failure> {
+        answer.map_err(|failure| Failure::Gateway(Box::new(failure), self.visit.take_failure().map(Box::new)))
     }
 
     /// The requests of this call into the guest, for whoever wants to hear more. Not their paths: keys stand in some.

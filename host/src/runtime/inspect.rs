@@ -9,9 +9,9 @@ use crate::{Class, Error, Result, digest::sha256};
 /// The package whose interfaces a component exports.
 pub const PACKAGE: &str = "pflow:gateway";
 /// The version of the contract that this host speaks. Patch versions are compatible with each other.
-pub const CONTRACT: &str = "0.1.0";
+pub const CONTRACT: &str = "0.2.0";
 /// What a component must export.
-pub(super) const EXPORTS: [&str; 4] = ["discovery", "filter", "health", "calls"];
+pub(super) const EXPORTS: [&str; 5] = ["discovery", "filter", "health", "calls", "products"];
 /// What it may import of our own package. `types` holds no functions.
 const OWN_IMPORTS: [&str; 3] = ["types", "log", "events"];
 /// WASI 0.2. Linked as a whole since toolchains import all of it; the interfaces lead nowhere but to HTTP.
@@ -252,11 +252,12 @@ mod tests {
         Anatomy { sha256: String::new(), size: 0, imports: own(imports), exports: own(exports) }
     }
 
-    const ALL: [&str; 4] = [
-        "pflow:gateway/discovery@0.1.0",
-        "pflow:gateway/filter@0.1.0",
-        "pflow:gateway/health@0.1.0",
-        "pflow:gateway/calls@0.1.0",
+    const ALL: [&str; 5] = [
+        "pflow:gateway/discovery@0.2.0",
+        "pflow:gateway/filter@0.2.0",
+        "pflow:gateway/health@0.2.0",
+        "pflow:gateway/calls@0.2.0",
+        "pflow:gateway/products@0.2.0",
     ];
 
     #[test]
@@ -279,37 +280,37 @@ mod tests {
     #[test]
     fn a_missing_export_is_named_with_its_version() {
         let error = anatomy(&[], &ALL[..3]).check().unwrap_err();
-        assert_eq!(error.message, "the component does not export pflow:gateway/calls@0.1.0");
+        assert_eq!(error.message, "the component does not export pflow:gateway/calls@0.2.0");
     }
 
     #[test]
     fn a_part_is_told_to_be_composed() {
         let error = anatomy(&ALL[1..2], &ALL[1..2]).check().unwrap_err();
-        assert_eq!(error.message, "the component does not export pflow:gateway/discovery@0.1.0");
+        assert_eq!(error.message, "the component does not export pflow:gateway/discovery@0.2.0");
         assert!(error.hint.unwrap().contains("docs/components/composition.md"));
         // One that just lacks something is no part.
-        let error = anatomy(&["pflow:gateway/log@0.1.0"], &ALL[1..2]).check().unwrap_err();
-        assert!(error.hint.unwrap().starts_with("it exports pflow:gateway/filter@0.1.0;"));
+        let error = anatomy(&["pflow:gateway/log@0.2.0"], &ALL[1..2]).check().unwrap_err();
+        assert!(error.hint.unwrap().starts_with("it exports pflow:gateway/filter@0.2.0;"));
     }
 
     #[test]
     fn another_minor_version_is_refused_and_a_patch_accepted() {
-        let newer = ALL.map(|name| name.replace("0.1.0", "0.2.0"));
+        let newer = ALL.map(|name| name.replace("0.2.0", "0.3.0"));
         let error = anatomy(&[], &newer.each_ref().map(String::as_str)).check().unwrap_err();
-        assert!(error.message.contains("@0.2.0, this host needs version 0.1.0"), "{error}");
-        let patch = ALL.map(|name| name.replace("0.1.0", "0.1.7"));
+        assert!(error.message.contains("@0.3.0, this host needs version 0.2.0"), "{error}");
+        let patch = ALL.map(|name| name.replace("0.2.0", "0.2.7"));
         anatomy(&[], &patch.each_ref().map(String::as_str)).check().unwrap();
     }
 
     #[test]
     fn all_of_wasi_0_2_may_be_imported_and_nothing_else() {
-        anatomy(&["wasi:sockets/tcp@0.2.3", "wasi:io/poll@0.2.0", "pflow:gateway/log@0.1.0"], &ALL).check().unwrap();
+        anatomy(&["wasi:sockets/tcp@0.2.3", "wasi:io/poll@0.2.0", "pflow:gateway/log@0.2.0"], &ALL).check().unwrap();
         for foreign in [
             "wasi:nn/graph@0.2.0",
             "wasi:http/types@0.3.0",
             "acme:secrets/read@1.0.0",
             "plain-function",
-            "pflow:gateway/admin@0.1.0",
+            "pflow:gateway/admin@0.2.0",
         ] {
             let error = anatomy(&[foreign], &ALL).check().unwrap_err();
             assert!(error.message.contains(foreign), "{error}");

@@ -10,6 +10,7 @@ mod limits;
 mod load;
 mod meter;
 mod output;
+mod product;
 mod source;
 mod state;
 
@@ -26,13 +27,14 @@ use wasmtime::{
 
 use self::{bindings::ContractPre, state::State};
 pub use self::{
-    bindings::{calls, discovery, filter, health, types},
+    bindings::{calls, discovery, filter, health, products, types},
     compile::{child as compile_for_parent, set_compiler},
     conversation::{Conversation, Failure},
     inspect::{Anatomy, CONTRACT, PACKAGE},
     limits::Limits,
     load::{Packaged as PackagedCode, Store as CodeStore},
     meter::LimitReached,
+    product::{Absence, Liveness, Product, StdioStart},
     source::Source,
     state::Events,
 };
@@ -82,6 +84,8 @@ pub struct Runtime {
     /// Of the built-in one only when somebody wants to see it.
     anatomy: OnceLock<Anatomy>,
     source: String,
+    /// What the component knows of products, once somebody wanted to know.
+    products: tokio::sync::OnceCell<Vec<Product>>,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -166,7 +170,7 @@ impl Runtime {
         };
         let linker = linker(&engine).map_err(fits)?;
         let contract = ContractPre::new(linker.instantiate_pre(&component).map_err(fits)?).map_err(fits)?;
-        Ok(Arc::new(Self { contract, limits, sha256, anatomy, source }))
+        Ok(Arc::new(Self { contract, limits, sha256, anatomy, source, products: tokio::sync::OnceCell::new() }))
     }
 
     /// Writes the machine code of the built-in component to `file`, to be shipped beside the program; gives its SHA-256, which the

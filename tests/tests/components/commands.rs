@@ -86,14 +86,14 @@ async fn show_says_what_runs_and_what_it_is_held_to() {
     let home = home(&[]);
     put(&home, "liar.wasm", &bytes("liar"));
     let built_in = component(&home, &["show", "--json"]).await.json();
-    assert_eq!((&built_in["source"], &built_in["version"]), (&"built-in".into(), &"0.1.0".into()));
+    assert_eq!((&built_in["source"], &built_in["version"]), (&"built-in".into(), &"0.2.0".into()));
     assert!(built_in["limits"]["memory_bytes"].as_u64() > Some(0), "{built_in}");
     component(&home, &["use", "liar.wasm"]).await;
     let used = component(&home, &["show", "--json"]).await.json();
     assert_eq!(used["source"].as_str().unwrap(), copy(&home).to_str().unwrap());
     assert_ne!(used["sha256"], built_in["sha256"]);
     let text = component(&home, &["show"]).await.stdout;
-    assert!(text.contains("pflow:gateway@0.1.0") && text.contains("memory_bytes"), "{text}");
+    assert!(text.contains("pflow:gateway@0.2.0") && text.contains("memory_bytes"), "{text}");
 }
 
 #[tokio::test]

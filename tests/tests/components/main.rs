@@ -6,6 +6,7 @@
 #![allow(unused_crate_dependencies, clippy::allow_attributes, reason = "one package of tests, several programs")]
 
 mod commands;
+mod fourth;
 #[path = "../sandbox/guest.rs"]
 mod guest;
 mod kit;

@@ -22,13 +22,13 @@ fn misfits() -> Vec<Misfit> {
         Misfit { name: "cut", bytes: liar[..liar.len() / 2].to_vec() },
         Misfit {
             name: "missing-export",
-            bytes: replaced(&liar, "pflow:gateway/calls@0.1.0", "pflow:gateway/cells@0.1.0"),
+            bytes: replaced(&liar, "pflow:gateway/calls@0.2.0", "pflow:gateway/cells@0.2.0"),
         },
-        Misfit { name: "other-version", bytes: replaced(&liar, "@0.1.0", "@0.2.0") },
-        Misfit { name: "foreign-import", bytes: replaced(&liar, "pflow:gateway/log@0.1.0", "acme:secrets/read@1.0.0") },
+        Misfit { name: "other-version", bytes: replaced(&liar, "@0.2.0", "@0.3.0") },
+        Misfit { name: "foreign-import", bytes: replaced(&liar, "pflow:gateway/log@0.2.0", "acme:secrets/read@1.0.0") },
         Misfit {
             name: "later-interface",
-            bytes: replaced(&liar, "pflow:gateway/log@0.1.0", "pflow:gateway/nav@0.1.0"),
+            bytes: replaced(&liar, "pflow:gateway/log@0.2.0", "pflow:gateway/nav@0.2.0"),
         },
     ]
 }

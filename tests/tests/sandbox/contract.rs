@@ -23,9 +23,9 @@ fn wit(file: &str) -> String {
 
 /// Everything that the built-in component may ask for. A new line here is a decision.
 const IMPORTS: &[&str] = &[
-    "pflow:gateway/events@0.1.0",
-    "pflow:gateway/log@0.1.0",
-    "pflow:gateway/types@0.1.0",
+    "pflow:gateway/events@0.2.0",
+    "pflow:gateway/log@0.2.0",
+    "pflow:gateway/types@0.2.0",
     "wasi:cli/environment@0.2.6",
     "wasi:cli/exit@0.2.6",
     "wasi:cli/stderr@0.2.6",
@@ -155,22 +155,22 @@ fn a_component_that_was_cut_or_damaged_is_refused() {
 #[test]
 fn a_component_without_an_export_is_refused_by_its_name() {
     let error = refused(&wasm_encoder::Component::new().finish());
-    assert!(error.message.contains("does not export pflow:gateway/discovery@0.1.0"), "{error:?}");
+    assert!(error.message.contains("does not export pflow:gateway/discovery@0.2.0"), "{error:?}");
     assert!(error.hint.unwrap().contains("it exports nothing"));
 }
 
 #[test]
 fn a_component_of_another_version_is_refused_with_both_versions() {
-    let error = refused(&replaced("@0.1.0", "@0.2.0"));
+    let error = refused(&replaced("@0.2.0", "@0.3.0"));
     assert!(
-        error.message.contains("exports pflow:gateway/discovery@0.2.0, this host needs version 0.1.0"),
+        error.message.contains("exports pflow:gateway/discovery@0.3.0, this host needs version 0.2.0"),
         "{error:?}"
     );
 }
 
 #[test]
 fn an_import_that_the_host_does_not_offer_is_refused_by_its_name() {
-    for name in ["acme:secrets/read@1.0.0", "wasi:nn/graph@0.2.0", "pflow:gateway/admin@0.1.0", "read-secrets"] {
+    for name in ["acme:secrets/read@1.0.0", "wasi:nn/graph@0.3.0", "pflow:gateway/admin@0.2.0", "read-secrets"] {
         let mut bytes = hostile();
         let mut types = ComponentTypeSection::new();
         types.instance(&InstanceType::new());

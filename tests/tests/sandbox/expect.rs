@@ -70,7 +70,7 @@ pub(super) async fn huge_error(strike: Strike<'_>) {
     // The contract allows it; whoever shows it bounds it (`gateway::explain`). It was within `transfer`.
     let outcome = strike.run().await;
     let (error, seen) = outcome.judged();
-    assert!(matches!(error, types::Error::Rejected(error) if error.message.len() > 100_000));
+    assert!(matches!(error.code, types::FailureCode::Rejected) && error.message.len() > 100_000);
     assert!(seen.is_none());
 }
 

@@ -300,9 +300,9 @@ impl Outcome {
     }
 
     /// What the component itself called an error, and what egress saw.
-    pub(super) fn judged(&self) -> (&types::Error, Option<&EgressFailure>) {
+    pub(super) fn judged(&self) -> (&types::Failure, Option<&EgressFailure>) {
         match &self.result {
-            Err(Failure::Gateway(error, seen)) => (error, seen.as_deref()),
+            Err(Failure::Gateway(error, seen)) => (error.as_ref(), seen.as_deref()),
             other => panic!("the component did not give an error: {other:?}"),
         }
     }

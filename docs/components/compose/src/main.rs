@@ -10,8 +10,8 @@ use wac_graph::{
     types::{Package, WorldId},
 };
 
-/// What a whole component exports. All but `filter` deal in conversations, which `discovery` makes.
-const INTERFACES: [&str; 4] = ["discovery", "filter", "health", "calls"];
+/// What a whole component exports. All but `filter` and `products` deal in conversations, which `discovery` makes.
+const INTERFACES: [&str; 5] = ["discovery", "filter", "health", "calls", "products"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();

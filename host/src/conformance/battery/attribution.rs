@@ -149,7 +149,7 @@ async fn closes_declared_services_to_claims(stage: Stage) -> Verdict {
 async fn knows_control_tools(stage: Stage) -> Verdict {
     let tools = vec![tool("mcp-find"), tool("mcp-add"), tool("mcp-finder"), tool("send_message")];
     let gateway = Gateway::legacy().named("Docker AI MCP Gateway").tools(tools);
-    let catalog = catalog(&stage, |e| e.kind = Some(types::Kind::Docker), gateway).await?;
+    let catalog = catalog(&stage, |e| e.kind = Some("docker".to_owned()), gateway).await?;
     let control = |name: &str| origin(&catalog, name).map(|(_, rung)| rung == Attribution::Control);
     if !control("mcp-find")? && !control("mcp-add")? {
         return Err(Miss::NotOffered("it knows no control tools of Docker MCP Gateway".to_owned()));

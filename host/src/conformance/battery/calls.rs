@@ -14,7 +14,7 @@ use super::{
 };
 use crate::runtime::{
     calls::{Call, Outcome},
-    types::{Delivery, Error},
+    types::{Delivery, FailureCode as Code},
 };
 
 checks! { Calls:
@@ -66,13 +66,13 @@ checks! { Calls:
     knows_a_refused_call, "types.delivery.not-delivered",
         "says that a refused call had no effect",
         "not-delivered for 401";
-    rejects_an_unknown_tool, "types.error.rejected",
+    rejects_an_unknown_tool, "types.failure-code.rejected",
         "passes on that the gateway rejects a call",
         "rejected with method tools/call, code -32602 and the message";
     names_the_culprit, "calls.call.service",
         "names the service when it is the service that failed",
         "upstream-error with service slack, for a JSON-RPC error that tells of a refused connection";
-    loses_its_session, "types.error.session-lost",
+    loses_its_session, "types.failure-code.session-lost",
         "says so when the session is lost during a call",
         "session-lost, not delivered, for 404";
     carries_much, "calls.call-tool",
@@ -287,36 +287,18 @@ async fn repeats_nothing(stage: Stage) -> Verdict {
     Ok("one call each, six times an error".to_owned())
 }
 
-/// The delivery that an error carries, if it does.
-fn delivery(error: &Error) -> Option<Delivery> {
-    match error {
-        Error::AuthRequired(e) | Error::TokenExpired(e) | Error::Forbidden(e) => Some(e.delivery),
-        Error::Timeout(e)
-        | Error::Unreachable(e)
-        | Error::Dns(e)
-        | Error::Tls(e)
-        | Error::EgressDenied(e)
-        | Error::Limit(e) => Some(e.delivery),
-        Error::ProtocolError(e) => Some(e.delivery),
-        Error::SessionLost(e) => Some(e.delivery),
-        Error::UpstreamError(e) => Some(e.delivery),
-        Error::RateLimited(_) | Error::NotMcp(_) | Error::Rejected(_) => None,
-    }
-}
-
 async fn is_honest_about_delivery(stage: Stage) -> Verdict {
     let mut scene = stage.open(Gateway::legacy().always("tools/call", Answer::silence())).await?;
     let failed = scene.guest.call_tool(&call("send_message")).await;
     want(!scene.peer.asked("tools/call").is_empty(), || "no call arrived".to_owned())?;
-    // What carries no delivery claims nothing.
-    fails(failed, |error| delivery(error) != Some(Delivery::NotDelivered))
+    fails(failed, |error| error.delivery != Delivery::NotDelivered)
 }
 
 async fn knows_a_refused_call(stage: Stage) -> Verdict {
     let refuse = Answer::json(401, &json!({"error": "unauthorized"}));
     let mut scene = stage.open(Gateway::legacy().always("tools/call", refuse)).await?;
     fails(scene.guest.call_tool(&call("send_message")).await, |error| {
-        matches!(error, Error::AuthRequired(_)) && delivery(error) == Some(Delivery::NotDelivered)
+        matches!(error.code, Code::AuthRequired) && error.delivery == Delivery::NotDelivered
     })
 }
 
@@ -326,8 +308,10 @@ async fn rejects_an_unknown_tool(stage: Stage) -> Verdict {
     };
     let mut scene = stage.open(Gateway::legacy().on("tools/call", refuse)).await?;
     fails(scene.guest.call_tool(&call("send_message")).await, |error| {
-        matches!(error, Error::Rejected(rpc)
-            if rpc.method == "tools/call" && rpc.code == -32_602 && rpc.message.contains("Unknown tool"))
+        matches!(error.code, Code::Rejected)
+            && error.method.as_deref() == Some("tools/call")
+            && error.rpc_code() == Some(-32_602)
+            && error.message.contains("Unknown tool")
     })
 }
 
@@ -337,10 +321,9 @@ async fn names_the_culprit(stage: Stage) -> Verdict {
     };
     let mut scene = stage.open(Gateway::legacy().on("tools/call", down)).await?;
     let call = Call { service: Some("slack".to_owned()), ..call("send_message") };
-    fails(
-        scene.guest.call_tool(&call).await,
-        |error| matches!(error, Error::UpstreamError(failure) if failure.service.as_deref() == Some("slack")),
-    )
+    fails(scene.guest.call_tool(&call).await, |error| {
+        matches!(error.code, Code::UpstreamError) && error.service.as_deref() == Some("slack")
+    })
 }
 
 async fn loses_its_session(stage: Stage) -> Verdict {
@@ -350,7 +333,7 @@ async fn loses_its_session(stage: Stage) -> Verdict {
     );
     let mut scene = stage.open(Gateway::legacy().always("tools/call", lost)).await?;
     fails(scene.guest.call_tool(&call("send_message")).await, |error| {
-        matches!(error, Error::SessionLost(_)) && delivery(error) == Some(Delivery::NotDelivered)
+        matches!(error.code, Code::SessionLost) && error.delivery == Delivery::NotDelivered
     })
 }
 

@@ -45,7 +45,7 @@ checks! { Discovery:
         "with era legacy, the first request is initialize";
     keeps_a_known_kind, "types.endpoint.kind",
         "keeps the product that the user named",
-        "kind context-forge, and a kind-evidence that is not empty";
+        "the kind of the first product that it offers, which is not generic, and a kind-evidence that is not empty";
     counts_ids_up, "types.endpoint.first-request-id",
         "counts request ids up from the one that the host gave",
         "7000 first, then larger ones";
@@ -213,12 +213,16 @@ async fn keeps_a_known_era(stage: Stage) -> Verdict {
 
 async fn keeps_a_known_kind(stage: Stage) -> Verdict {
     let mut scene = stage.scene(Gateway::legacy()).await?;
-    scene.endpoint.kind = Some(types::Kind::ContextForge);
+    let known = ok("known", scene.guest.products().await)?;
+    let Some(product) = known.iter().find(|product| product.id != "generic") else {
+        return Err(Miss::NotOffered("it knows no product but generic".to_owned()));
+    };
+    scene.endpoint.kind = Some(product.id.clone());
     scene.open().await?;
     let session = ok("session", scene.guest.session().await)?;
-    same("the kind is", &session.kind, &types::Kind::ContextForge)?;
+    same("the kind is", &session.kind, &product.id)?;
     want(!session.kind_evidence.is_empty(), || "kind-evidence is empty".to_owned())?;
-    Ok(format!("context-forge: {}", shown(&session.kind_evidence)))
+    Ok(format!("{}: {}", product.id, shown(&session.kind_evidence)))
 }
 
 async fn counts_ids_up(stage: Stage) -> Verdict {
@@ -240,7 +244,7 @@ fn attached(session_id: &str) -> types::Session {
         era: types::Era::Legacy,
         protocol_version: LEGACY.to_owned(),
         session_id: Some(session_id.to_owned()),
-        kind: types::Kind::Generic,
+        kind: "generic".to_owned(),
         kind_evidence: "the kit says so".to_owned(),
         server: types::Implementation { name: SERVER.to_owned(), version: VERSION.to_owned() },
         announces_tool_changes: false,
@@ -287,7 +291,7 @@ async fn renews(stage: Stage) -> Verdict {
         })
     };
     let mut scene = stage.open(Gateway::legacy().on("tools/list", lost)).await?;
-    fails(scene.guest.list_tools().await, |error| matches!(error, types::Error::SessionLost(_)))?;
+    fails(scene.guest.list_tools().await, |error| matches!(error.code, types::FailureCode::SessionLost))?;
     let session = ok("renew", scene.guest.renew().await)?;
     same("the new session is", &session.session_id, &Some(session_id(1)))?;
     let tools = scene.list().await?.tools.len();

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::runtime::{
     health::ServiceHealth,
-    types::{Attribution, Confidence, Kind, Service, Status},
+    types::{Attribution, Confidence, Service, Status},
 };
 
 checks! { Health:
@@ -165,7 +165,7 @@ async fn asks_the_product(stage: Stage) -> Verdict {
         .route("/v1/servers/0123456789abcdef0123456789abcdef/tools", tools.clone())
         .route("/servers/0123456789abcdef0123456789abcdef/tools", tools);
     let mut scene = stage.scene(gateway).await?;
-    scene.endpoint.kind = Some(Kind::ContextForge);
+    scene.endpoint.kind = Some("context-forge".to_owned());
     scene.open().await?;
     let services = [known("github", 1, Status::Unknown), known("slack", 1, Status::Unknown)];
     let states = ok("check", scene.guest.check_health(&services).await)?;

@@ -8,6 +8,7 @@ mod errors;
 mod filter;
 mod health;
 mod listing;
+mod products;
 mod robustness;
 
 use std::{future::Future, pin::Pin};
@@ -53,6 +54,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Check> {
         filter::CHECKS,
         health::CHECKS,
         calls::CHECKS,
+        products::CHECKS,
         robustness::CHECKS,
     ]
     .into_iter()

@@ -22,19 +22,19 @@ checks! { Sandbox:
     starts, "gateway",
         "starts within the default limits",
         "an instance";
-    survives_garbage, "types.error",
+    survives_garbage, "types.failure",
         "survives bytes that are nothing",
         "an error of the contract, for 64 KiB of noise that calls itself JSON, and as an event stream";
-    survives_nesting, "types.error",
+    survives_nesting, "types.failure",
         "survives JSON that is nested 100,000 deep",
         "an error of the contract, or the tool left out; for the answer as a whole and within a tool";
-    survives_wrong_types, "types.error",
+    survives_wrong_types, "types.failure",
         "survives JSON of all the wrong types",
         "an error of the contract, for results that are lists, numbers, texts and null";
     survives_a_flood_of_events, "discovery.conversation.list-tools",
         "survives a flood of notifications before the answer",
         "the tools, after 5,000 notifications";
-    is_not_fooled_by_an_endless_body, "types.error",
+    is_not_fooled_by_an_endless_body, "types.failure",
         "takes a body that never ends for no answer",
         "an error, its own or the host's when the time is over";
     survives_odd_headers, "discovery.conversation.open",

@@ -10,11 +10,12 @@ use std::{hint::black_box, thread, time::Duration};
 
 use bindings::exports::pflow::gateway::{
     calls::{Call, Guest as Calls, Outcome},
-    discovery::{Catalog, Conversation, ConversationBorrow, Endpoint, Error, Guest as Discovery, GuestConversation, Session},
+    discovery::{Catalog, Conversation, ConversationBorrow, Endpoint, Failure, Guest as Discovery, GuestConversation, Session},
     filter::{Candidate, Guest as Filter, PatternError, Reason, Rules},
     health::{Guest as Health, Service, ServiceHealth},
+    products::{Guest as Products, Product},
 };
-use bindings::pflow::gateway::types::{Delivery, Era, Implementation, Kind, ProtocolProblem};
+use bindings::pflow::gateway::types::{Delivery, Era, FailureCode, Implementation};
 
 struct Broken;
 
@@ -25,7 +26,7 @@ impl Discovery for Broken {
 }
 
 impl GuestConversation for Talk {
-    fn open(_endpoint: Endpoint, _attach: Option<Session>) -> Result<Conversation, Error> {
+    fn open(_endpoint: Endpoint, _attach: Option<Session>) -> Result<Conversation, Failure> {
         Ok(Conversation::new(Self))
     }
 
@@ -34,29 +35,36 @@ impl GuestConversation for Talk {
             era: Era::Modern,
             protocol_version: String::new(),
             session_id: None,
-            kind: Kind::Docker,
+            kind: "Docker MCP Gateway".into(),
             kind_evidence: String::new(),
             server: Implementation { name: String::new(), version: String::new() },
             announces_tool_changes: true,
         }
     }
 
-    fn renew(&self) -> Result<Session, Error> {
+    fn renew(&self) -> Result<Session, Failure> {
         panic!("there is nothing to renew")
     }
 
     /// Traps.
-    fn list_tools(&self) -> Result<Catalog, Error> {
+    fn list_tools(&self) -> Result<Catalog, Failure> {
         panic!("out of cheese")
     }
 
     /// Says nonsense, and tries to colour the screen.
-    fn close(&self) -> Result<(), Error> {
-        Err(Error::ProtocolError(ProtocolProblem {
-            method: "\u{1b}[31mDELETE".into(),
-            problem: "\u{202e}redro fo tuo\r\n".into(),
+    fn close(&self) -> Result<(), Failure> {
+        Err(Failure {
+            code: FailureCode::ProtocolError,
             delivery: Delivery::NotDelivered,
-        }))
+            http_status: None,
+            retry_after: None,
+            service: None,
+            service_status: None,
+            method: Some("\u{1b}[31mDELETE".into()),
+            message: "\u{202e}redro fo tuo\r\n".into(),
+            advice: Some("\u{1b}]0;{credential}\u{7}".into()),
+            details: vec![("\u{1b}".into(), "\u{0}".into())],
+        })
     }
 }
 
@@ -69,7 +77,7 @@ impl Filter for Broken {
 
 impl Health for Broken {
     /// Spins.
-    fn check(_conversation: ConversationBorrow<'_>, known: Vec<Service>) -> Result<Vec<ServiceHealth>, Error> {
+    fn check(_conversation: ConversationBorrow<'_>, known: Vec<Service>) -> Result<Vec<ServiceHealth>, Failure> {
         loop {
             black_box(&known);
         }
@@ -78,14 +86,21 @@ impl Health for Broken {
 
 impl Calls for Broken {
     /// Hangs.
-    fn call_tool(_conversation: ConversationBorrow<'_>, _call: Call) -> Result<Outcome, Error> {
+    fn call_tool(_conversation: ConversationBorrow<'_>, _call: Call) -> Result<Outcome, Failure> {
         loop {
             thread::sleep(Duration::from_secs(3_600));
         }
     }
 
-    fn cancel(_conversation: ConversationBorrow<'_>, _request_id: u64, _reason: String) -> Result<(), Error> {
+    fn cancel(_conversation: ConversationBorrow<'_>, _request_id: u64, _reason: String) -> Result<(), Failure> {
         Ok(())
+    }
+}
+
+impl Products for Broken {
+    /// Knows nothing, not even the one that everybody has to.
+    fn known() -> Vec<Product> {
+        Vec::new()
     }
 }
 

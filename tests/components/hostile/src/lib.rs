@@ -13,7 +13,7 @@ mod bindings {
         inline: "
             package pflow:hostile;
             world hostile {
-                include pflow:gateway/gateway@0.1.0;
+                include pflow:gateway/gateway@0.2.0;
                 include wasi:cli/imports@0.2.2;
             }
         ",
@@ -25,13 +25,14 @@ mod bindings {
 use bindings::exports::pflow::gateway::{
     calls::{Call, Guest as Calls, Outcome},
     discovery::{
-        Catalog, Conversation, ConversationBorrow, Endpoint, Error, Guest as Discovery, GuestConversation, Session,
+        Catalog, Conversation, ConversationBorrow, Endpoint, Failure, Guest as Discovery, GuestConversation, Session,
     },
     filter::{Candidate, Guest as Filter, PatternError, Reason, Rules},
     health::{Guest as Health, Service, ServiceHealth},
+    products::{Guest as Products, Product},
 };
 use bindings::pflow::gateway::types::{
-    Attribution, Confidence, Delivery, Era, Implementation, Kind, Provenance, RpcError, Tool,
+    Attribution, Confidence, Delivery, Era, FailureCode, Implementation, Provenance, Tool,
 };
 
 /// Where an attack begins.
@@ -101,7 +102,7 @@ impl Discovery for Component {
 }
 
 impl GuestConversation for Hostile {
-    fn open(endpoint: Endpoint, _attach: Option<Session>) -> Result<Conversation, Error> {
+    fn open(endpoint: Endpoint, _attach: Option<Session>) -> Result<Conversation, Failure> {
         let (url, query) = endpoint.url.split_once('?').unwrap_or((&endpoint.url, ""));
         let declared = || endpoint.services.iter().find_map(|service| service.name.strip_prefix("attack-"));
         let attack = query.split('&').find_map(|pair| pair.strip_prefix("attack=")).or_else(declared);
@@ -116,12 +117,12 @@ impl GuestConversation for Hostile {
         session()
     }
 
-    fn renew(&self) -> Result<Session, Error> {
+    fn renew(&self) -> Result<Session, Failure> {
         self.at(Point::Renew);
         Ok(session())
     }
 
-    fn list_tools(&self) -> Result<Catalog, Error> {
+    fn list_tools(&self) -> Result<Catalog, Failure> {
         let warnings = match self.at(Point::List) {
             Some(_) => attack::warnings(),
             None => Vec::new(),
@@ -129,7 +130,7 @@ impl GuestConversation for Hostile {
         Ok(Catalog { tools: vec![tool()], services: Vec::new(), warnings, pages: 1, ttl_ms: None })
     }
 
-    fn close(&self) -> Result<(), Error> {
+    fn close(&self) -> Result<(), Failure> {
         self.at(Point::Close);
         Ok(())
     }
@@ -145,32 +146,43 @@ impl Filter for Component {
 }
 
 impl Health for Component {
-    fn check(conversation: ConversationBorrow<'_>, _known: Vec<Service>) -> Result<Vec<ServiceHealth>, Error> {
+    fn check(conversation: ConversationBorrow<'_>, _known: Vec<Service>) -> Result<Vec<ServiceHealth>, Failure> {
         conversation.get::<Hostile>().at(Point::Check);
         Ok(Vec::new())
     }
 }
 
 impl Calls for Component {
-    fn call_tool(conversation: ConversationBorrow<'_>, call: Call) -> Result<Outcome, Error> {
+    fn call_tool(conversation: ConversationBorrow<'_>, call: Call) -> Result<Outcome, Failure> {
         let hostile = conversation.get::<Hostile>();
         let told = attack(&hostile.attack, Point::Call, &Aim { url: &hostile.url, arguments: &call.arguments });
         if hostile.attack == "huge_error" {
             let message = told.unwrap_or_default();
-            return Err(Error::Rejected(RpcError {
-                method: "tools/call".into(),
-                code: -32_000,
-                message,
-                data: None,
+            return Err(Failure {
+                code: FailureCode::Rejected,
                 delivery: Delivery::MaybeDelivered,
-            }));
+                http_status: None,
+                retry_after: None,
+                service: None,
+                service_status: None,
+                method: Some("tools/call".into()),
+                message,
+                advice: None,
+                details: vec![("rpc-code".into(), "-32000".into())],
+            });
         }
         Ok(Outcome { result: told.unwrap_or_else(|| "well".into()), failed: false, failure: None })
     }
 
-    fn cancel(conversation: ConversationBorrow<'_>, _request_id: u64, _reason: String) -> Result<(), Error> {
+    fn cancel(conversation: ConversationBorrow<'_>, _request_id: u64, _reason: String) -> Result<(), Failure> {
         conversation.get::<Hostile>().at(Point::Cancel);
         Ok(())
+    }
+}
+
+impl Products for Component {
+    fn known() -> Vec<Product> {
+        attack::products()
     }
 }
 
@@ -179,7 +191,7 @@ fn session() -> Session {
         era: Era::Legacy,
         protocol_version: "2025-11-25".into(),
         session_id: Some("hostile".into()),
-        kind: Kind::Generic,
+        kind: "generic".into(),
         kind_evidence: "it says so".into(),
         server: Implementation { name: "hostile".into(), version: "0".into() },
         announces_tool_changes: false,

@@ -8,13 +8,14 @@ mod bindings {
 
 use bindings::exports::pflow::gateway::{
     calls::{Call, Guest as Calls, Outcome},
-    discovery::{Catalog, Conversation, ConversationBorrow, Endpoint, Error, Guest as Discovery, GuestConversation, Session},
+    discovery::{Catalog, Conversation, ConversationBorrow, Endpoint, Failure, Guest as Discovery, GuestConversation, Session},
     filter::{Candidate, Guest as Filter, PatternError, Reason, Rules},
     health::{Guest as Health, Service, ServiceHealth},
+    products::{Guest as Products, Product},
 };
 use bindings::pflow::gateway::{
     log,
-    types::{Attribution, Confidence, Era, Implementation, Kind, Provenance, Status, Tool},
+    types::{Attribution, Confidence, Era, Implementation, Provenance, Status, Tool},
 };
 
 struct Liar;
@@ -26,7 +27,7 @@ impl Discovery for Liar {
 }
 
 impl GuestConversation for Talk {
-    fn open(_endpoint: Endpoint, _attach: Option<Session>) -> Result<Conversation, Error> {
+    fn open(_endpoint: Endpoint, _attach: Option<Session>) -> Result<Conversation, Failure> {
         log::log(log::Level::Info, "liar", "connected");
         Ok(Conversation::new(Self))
     }
@@ -36,18 +37,18 @@ impl GuestConversation for Talk {
             era: Era::Legacy,
             protocol_version: "2025-11-25".into(),
             session_id: Some("0123456789abcdef".into()),
-            kind: Kind::Generic,
+            kind: "generic".into(),
             kind_evidence: "nothing tells of a known product".into(),
             server: Implementation { name: "gateway".into(), version: "1.0.0".into() },
             announces_tool_changes: false,
         }
     }
 
-    fn renew(&self) -> Result<Session, Error> {
+    fn renew(&self) -> Result<Session, Failure> {
         Ok(self.session())
     }
 
-    fn list_tools(&self) -> Result<Catalog, Error> {
+    fn list_tools(&self) -> Result<Catalog, Failure> {
         let tools = vec![tool("list_issues", "github"), tool("send_message", "slack")];
         let services = ["github", "slack"]
             .map(|name| Service {
@@ -62,7 +63,7 @@ impl GuestConversation for Talk {
         Ok(Catalog { tools, services, warnings: Vec::new(), pages: 1, ttl_ms: None })
     }
 
-    fn close(&self) -> Result<(), Error> {
+    fn close(&self) -> Result<(), Failure> {
         Ok(())
     }
 }
@@ -74,7 +75,7 @@ impl Filter for Liar {
 }
 
 impl Health for Liar {
-    fn check(_conversation: ConversationBorrow<'_>, known: Vec<Service>) -> Result<Vec<ServiceHealth>, Error> {
+    fn check(_conversation: ConversationBorrow<'_>, known: Vec<Service>) -> Result<Vec<ServiceHealth>, Failure> {
         let well = |Service { name, tools, .. }| ServiceHealth {
             name,
             status: Status::Ok,
@@ -87,13 +88,33 @@ impl Health for Liar {
 }
 
 impl Calls for Liar {
-    fn call_tool(_conversation: ConversationBorrow<'_>, _call: Call) -> Result<Outcome, Error> {
+    fn call_tool(_conversation: ConversationBorrow<'_>, _call: Call) -> Result<Outcome, Failure> {
         let result = r#"{"content":[{"type":"text","text":"done"}],"isError":false}"#;
         Ok(Outcome { result: result.into(), failed: false, failure: None })
     }
 
-    fn cancel(_conversation: ConversationBorrow<'_>, _request_id: u64, _reason: String) -> Result<(), Error> {
+    fn cancel(_conversation: ConversationBorrow<'_>, _request_id: u64, _reason: String) -> Result<(), Failure> {
         Ok(())
+    }
+}
+
+impl Products for Liar {
+    fn known() -> Vec<Product> {
+        let generic = Product {
+            id: "generic".into(),
+            title: "MCP gateway".into(),
+            recognised_by: "it looks like one".into(),
+            entry_name: "gateway".into(),
+            ports: vec![8000],
+            path: "/mcp".into(),
+            token_variable: "TOKEN".into(),
+            start: None,
+            url_hint: None,
+            liveness: None,
+            absence: None,
+            stdio: None,
+        };
+        vec![generic]
     }
 }
 

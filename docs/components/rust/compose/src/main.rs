@@ -1,12 +1,12 @@
 //! Builds the component in `rule` and joins it with the built-in one: `compose GATEWAY.wasm OUTPUT.wasm`.
-//! What the rule offers is the rule's; the filter, and whatever the rule calls, is the gateway component's.
+//! What the rule offers is the rule's; the filter, the products, and whatever the rule calls, is the gateway component's.
 
 use std::{env, fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, bail};
 use wac_graph::{CompositionGraph, EncodeOptions, types::Package};
 
-const VERSION: &str = "0.1.0";
+const VERSION: &str = "0.2.0";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -47,8 +47,10 @@ fn join(gateway: &[u8], rule: &[u8]) -> Result<Vec<u8>> {
         let offered = graph.alias_instance_export(rule, &name)?;
         graph.export(offered, name)?;
     }
-    let name = format!("pflow:gateway/filter@{VERSION}");
-    let filter = graph.alias_instance_export(gateway, &name)?;
-    graph.export(filter, name)?;
+    for interface in ["filter", "products"] {
+        let name = format!("pflow:gateway/{interface}@{VERSION}");
+        let passed_on = graph.alias_instance_export(gateway, &name)?;
+        graph.export(passed_on, name)?;
+    }
     Ok(graph.encode(EncodeOptions::default())?)
 }

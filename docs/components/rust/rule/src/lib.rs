@@ -7,13 +7,13 @@ mod bindings {
         inline: "
             package acme:rule;
             world rule {
-                import pflow:gateway/discovery@0.1.0;
-                import pflow:gateway/health@0.1.0;
-                import pflow:gateway/calls@0.1.0;
-                import pflow:gateway/log@0.1.0;
-                export pflow:gateway/discovery@0.1.0;
-                export pflow:gateway/health@0.1.0;
-                export pflow:gateway/calls@0.1.0;
+                import pflow:gateway/discovery@0.2.0;
+                import pflow:gateway/health@0.2.0;
+                import pflow:gateway/calls@0.2.0;
+                import pflow:gateway/log@0.2.0;
+                export pflow:gateway/discovery@0.2.0;
+                export pflow:gateway/health@0.2.0;
+                export pflow:gateway/calls@0.2.0;
             }
         ",
         world: "acme:rule/rule",
@@ -27,7 +27,7 @@ use bindings::{
     exports::pflow::gateway::{calls, discovery, health},
     pflow::gateway::{
         calls as behind_calls, discovery as behind, health as behind_health, log,
-        types::{Attribution, Catalog, Confidence, Endpoint, Error, Provenance, Service, Session, Status},
+        types::{Attribution, Catalog, Confidence, Endpoint, Failure, Provenance, Service, Session, Status},
     },
 };
 
@@ -82,7 +82,7 @@ impl discovery::Guest for Rule {
 }
 
 impl discovery::GuestConversation for Conversation {
-    fn open(endpoint: Endpoint, attach: Option<Session>) -> Result<discovery::Conversation, Error> {
+    fn open(endpoint: Endpoint, attach: Option<Session>) -> Result<discovery::Conversation, Failure> {
         let conversation = behind::Conversation::open(&endpoint, attach.as_ref())?;
         Ok(discovery::Conversation::new(Self(conversation)))
     }
@@ -91,23 +91,23 @@ impl discovery::GuestConversation for Conversation {
         self.0.session()
     }
 
-    fn renew(&self) -> Result<Session, Error> {
+    fn renew(&self) -> Result<Session, Failure> {
         self.0.renew()
     }
 
-    fn list_tools(&self) -> Result<Catalog, Error> {
+    fn list_tools(&self) -> Result<Catalog, Failure> {
         let mut catalog = self.0.list_tools()?;
         attribute(&mut catalog);
         Ok(catalog)
     }
 
-    fn close(&self) -> Result<(), Error> {
+    fn close(&self) -> Result<(), Failure> {
         self.0.close()
     }
 }
 
 impl health::Guest for Rule {
-    fn check(conversation: health::ConversationBorrow<'_>, known: Vec<Service>) -> Result<Vec<health::ServiceHealth>, Error> {
+    fn check(conversation: health::ConversationBorrow<'_>, known: Vec<Service>) -> Result<Vec<health::ServiceHealth>, Failure> {
         let told = behind_health::check(&conversation.get::<Conversation>().0, &known)?;
         let same = |behind_health::ServiceHealth { name, status, tools, evidence, last_seen }| health::ServiceHealth {
             name,
@@ -121,7 +121,7 @@ impl health::Guest for Rule {
 }
 
 impl calls::Guest for Rule {
-    fn call_tool(conversation: calls::ConversationBorrow<'_>, call: calls::Call) -> Result<calls::Outcome, Error> {
+    fn call_tool(conversation: calls::ConversationBorrow<'_>, call: calls::Call) -> Result<calls::Outcome, Failure> {
         if let Some(system) = service_of(&call.tool) {
             log::log(log::Level::Info, "rule", &format!("call {} of {} goes to {system}", call.request_id, call.tool));
         }
@@ -132,7 +132,7 @@ impl calls::Guest for Rule {
         Ok(calls::Outcome { result, failed, failure })
     }
 
-    fn cancel(conversation: calls::ConversationBorrow<'_>, request_id: u64, reason: String) -> Result<(), Error> {
+    fn cancel(conversation: calls::ConversationBorrow<'_>, request_id: u64, reason: String) -> Result<(), Failure> {
         behind_calls::cancel(&conversation.get::<Conversation>().0, request_id, &reason)
     }
 }
