@@ -2,7 +2,7 @@
 //! Takes a request's method and URL; gives yes, or the reason why not. Never lets a spelling decide: what is not written as it was
 //! configured is not allowed.
 
-use pflow_gateway_service_settings::{Gateway, Kind};
+use pflow_gateway_service_settings::Gateway;
 
 /// What of a request decides.
 #[derive(Clone, Copy, Debug)]
@@ -31,16 +31,16 @@ pub fn allow(gateway: &Gateway, asked: Asked<'_>) -> Result<(), String> {
         return Ok(());
     }
     let path = asked.path.split('?').next().unwrap_or_default();
-    if asked.method == "GET" && of_the_product(gateway.kind, configured, path) {
+    if asked.method == "GET" && of_the_product(gateway.kind.as_deref(), configured, path) {
         return Ok(());
     }
     Err(format!("{} {} is not a path that the gateway {} needs", asked.method, short(path), gateway.name))
 }
 
 /// The products' own pages about their services.
-fn of_the_product(kind: Option<Kind>, configured: &str, path: &str) -> bool {
-    let docker = matches!(kind, None | Some(Kind::Docker)) && path == "/health";
-    docker || matches!(kind, None | Some(Kind::ContextForge)) && of_context_forge(configured, path)
+fn of_the_product(kind: Option<&str>, configured: &str, path: &str) -> bool {
+    let docker = matches!(kind, None | Some("docker")) && path == "/health";
+    docker || matches!(kind, None | Some("context-forge")) && of_context_forge(configured, path)
 }
 
 /// Beside the endpoint: `PREFIX/servers/ID/mcp`, or `PREFIX/mcp`.

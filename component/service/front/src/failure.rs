@@ -30,6 +30,9 @@ pub enum Class {
     ProtocolError,
     SessionLost,
     Rejected,
+    Blocked,
+    Unsupported,
+    Other,
     #[default]
     Upstream,
 }
@@ -145,7 +148,7 @@ pub fn explain(gateway: &str, seen: &Seen) -> Failure {
             "narrow the request, or raise the limit".to_owned(),
         ),
         // An engine says the same of a connection that was reset and of what is no HTTP.
-        Class::NotMcp if seen.status == Some(0) => {
+        Class::NotMcp if seen.status.is_none() => {
             ("unreachable", format!("{gateway} broke off its answer, or does not speak HTTP{said}"), RUNS.to_owned())
         }
         Class::NotMcp => (
@@ -168,6 +171,17 @@ pub fn explain(gateway: &str, seen: &Seen) -> Failure {
             format!("{gateway} answers {} with the error {}{said}", line(&seen.method), seen.code),
             "check the tool's name and arguments".to_owned(),
         ),
+        Class::Blocked => (
+            "forbidden",
+            format!("a rule of {gateway} stopped this{said}"),
+            "change what is passed to the tool, or ask whoever runs the gateway".to_owned(),
+        ),
+        Class::Unsupported => (
+            "config",
+            format!("{gateway} cannot do that{said}"),
+            "check the members of the gateway in GATEWAYS".to_owned(),
+        ),
+        Class::Other => ("upstream_error", format!("{gateway} failed{said}"), "look into the gateway's log".to_owned()),
         Class::Upstream | Class::AuthRequired | Class::Forbidden | Class::RateLimited => {
             return of_service(gateway, seen, &words);
         }

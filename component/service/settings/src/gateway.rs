@@ -3,17 +3,6 @@
 
 use crate::{Filter, Problem, Result, Template, filter::list, member::Member};
 
-/// A product, when the user said it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Docker MCP Gateway.
-    Docker,
-    /// IBM `ContextForge`.
-    ContextForge,
-    /// Any other.
-    Generic,
-}
-
 /// How it speaks MCP, when the user said it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Era {
@@ -66,8 +55,8 @@ pub struct Gateway {
     pub url: String,
     /// Variables that stand in the URL.
     pub url_variables: Vec<String>,
-    /// None: find out.
-    pub kind: Option<Kind>,
+    /// The product, by the identifier that the gateway component knows it by. None: find out.
+    pub kind: Option<String>,
     /// None: find out.
     pub era: Option<Era>,
     /// The credential.
@@ -236,13 +225,14 @@ fn checked_url(member: &Member, text: &str) -> Result<String> {
     Ok(format!("{scheme}://{}{path}", authority.to_ascii_lowercase()))
 }
 
-fn read_kind(member: &Member) -> Result<Kind> {
-    match member.string()? {
-        "docker" => Ok(Kind::Docker),
-        "context-forge" => Ok(Kind::ContextForge),
-        "generic" => Ok(Kind::Generic),
-        _ => Err(member.wrong("docker, context-forge or generic")),
+/// Which products there are is the gateway component's knowledge; it refuses one that it does not know.
+fn read_kind(member: &Member) -> Result<String> {
+    let id = member.string()?;
+    let letters = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    if id.is_empty() || id.len() > 40 || !id.chars().all(letters) {
+        return Err(member.wrong("a product's identifier, like docker, context-forge or generic"));
     }
+    Ok(id.to_owned())
 }
 
 fn read_auth(auth: &Member) -> Result<Auth> {

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 pub use client::{Client, Clients};
 pub use filter::Filter;
-pub use gateway::{Auth, DeclaredService, Era, Gateway, Kind};
+pub use gateway::{Auth, DeclaredService, Era, Gateway};
 pub use problem::{Problem, Result};
 pub use template::Template;
 

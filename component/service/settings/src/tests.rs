@@ -21,7 +21,7 @@ fn an_entrys_members_are_read_as_they_are_elsewhere() {
         .unwrap();
     let docker = settings.gateway("docker").unwrap();
     assert_eq!(docker.url, "http://gw.example:8811/mcp?a=1");
-    assert_eq!((docker.kind, docker.era, docker.timeout_ms), (Some(Kind::Docker), Some(Era::Legacy), 1_500));
+    assert_eq!((docker.kind.as_deref(), docker.era, docker.timeout_ms), (Some("docker"), Some(Era::Legacy), 1_500));
     assert_eq!(docker.auth, Auth::Bearer(Template::new("${TOKEN}")));
     assert_eq!(docker.services[0].prefix.as_deref(), Some("gh_"));
     assert_eq!(docker.services[1].tools, ["post_*"]);
@@ -44,8 +44,8 @@ fn what_is_wrong_is_named_with_its_place_and_what_to_do() {
         ),
         (r#"{"a": {"url": "http://x/mcp", "auht": {}}}"#, "GATEWAYS.a.auht is not known → there are url, "),
         (
-            r#"{"a": {"url": "http://x/mcp", "kind": "dokcer"}}"#,
-            "GATEWAYS.a.kind must be docker, context-forge or generic",
+            r#"{"a": {"url": "http://x/mcp", "kind": "Dok cer"}}"#,
+            "GATEWAYS.a.kind must be a product's identifier, like docker, context-forge or generic",
         ),
         (
             r#"{"a": {"url": "http://x/mcp", "auth": {"type": "bearer", "token": "hunter2"}}}"#,

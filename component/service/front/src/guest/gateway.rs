@@ -1,7 +1,7 @@
 //! The contract `pflow:gateway`: the one file that knows its types.
 //! Takes and gives the shapes of [`upstream`](crate::upstream), translated one to one. Decides nothing.
 
-use pflow_gateway_service_settings::{Era, Filter, Gateway, Kind};
+use pflow_gateway_service_settings::{Era, Filter, Gateway};
 use serde_json::{Map, Value};
 
 use super::bindings::pflow::gateway::{
@@ -32,11 +32,7 @@ impl Talk {
         let first = IDS + random % ((1 << 31) - 2 * IDS);
         let endpoint = wit::Endpoint {
             url: gateway.url.clone(),
-            kind: gateway.kind.map(|kind| match kind {
-                Kind::Docker => wit::Kind::Docker,
-                Kind::ContextForge => wit::Kind::ContextForge,
-                Kind::Generic => wit::Kind::Generic,
-            }),
+            kind: gateway.kind.clone(),
             services: gateway
                 .services
                 .iter()
@@ -91,7 +87,7 @@ impl Conversation for Talk {
             meta: call.meta.clone(),
         };
         let outcome = calls::call_tool(&self.handle, &call).map_err(seen)?;
-        Ok(Outcome { result: outcome.result, failure: outcome.failure.map(upstream) })
+        Ok(Outcome { result: outcome.result, failure: outcome.failure.map(seen) })
     }
 
     fn close(&mut self) -> Result<(), Seen> {
@@ -229,16 +225,12 @@ fn written(tool: &wit::Tool) -> String {
     json
 }
 
-const KINDS: [(wit::Kind, &str); 3] =
-    [(wit::Kind::Docker, "docker"), (wit::Kind::ContextForge, "context-forge"), (wit::Kind::Generic, "generic")];
-
 fn session(session: wit::Session) -> Session {
-    let kind = KINDS.iter().find(|(kind, _)| *kind == session.kind).map_or("generic", |(_, name)| name);
     Session {
         modern: session.era == wit::Era::Modern,
         protocol_version: session.protocol_version,
         session_id: session.session_id,
-        kind: kind.to_owned(),
+        kind: session.kind,
         kind_evidence: session.kind_evidence,
         server: (session.server.name, session.server.version),
         announces: session.announces_tool_changes,
@@ -246,12 +238,11 @@ fn session(session: wit::Session) -> Session {
 }
 
 fn attached(session: &Session) -> wit::Session {
-    let kind = KINDS.iter().find(|(_, name)| *name == session.kind).map_or(wit::Kind::Generic, |(kind, _)| *kind);
     wit::Session {
         era: if session.modern { wit::Era::Modern } else { wit::Era::Legacy },
         protocol_version: session.protocol_version.clone(),
         session_id: session.session_id.clone(),
-        kind,
+        kind: session.kind.clone(),
         kind_evidence: session.kind_evidence.clone(),
         server: wit::Implementation { name: session.server.0.clone(), version: session.server.1.clone() },
         announces_tool_changes: session.announces,
@@ -265,91 +256,52 @@ fn delivery(delivery: wit::Delivery) -> Delivery {
     }
 }
 
-fn seen(error: wit::Error) -> Seen {
-    match error {
-        wit::Error::AuthRequired(refusal) | wit::Error::TokenExpired(refusal) => refused(Class::AuthRequired, refusal),
-        wit::Error::Forbidden(refusal) => refused(Class::Forbidden, refusal),
-        wit::Error::RateLimited(limit) => Seen {
-            class: Class::RateLimited,
-            status: Some(limit.http_status),
-            words: limit.body,
-            retry_after: limit.retry_after,
-            delivery: delivery(limit.delivery),
-            ..Seen::default()
-        },
-        wit::Error::Timeout(lost) => transport(Class::Timeout, lost),
-        wit::Error::Unreachable(lost) => transport(Class::Unreachable, lost),
-        wit::Error::Dns(lost) => transport(Class::Dns, lost),
-        wit::Error::Tls(lost) => transport(Class::Tls, lost),
-        wit::Error::EgressDenied(lost) => transport(Class::EgressDenied, lost),
-        wit::Error::Limit(lost) => transport(Class::Limit, lost),
-        wit::Error::NotMcp(answer) => Seen {
-            class: Class::NotMcp,
-            status: Some(answer.http_status),
-            words: answer.problem,
-            delivery: delivery(answer.delivery),
-            ..Seen::default()
-        },
-        wit::Error::ProtocolError(problem) => Seen {
-            class: Class::ProtocolError,
-            words: problem.problem,
-            method: problem.method,
-            delivery: delivery(problem.delivery),
-            ..Seen::default()
-        },
-        wit::Error::SessionLost(loss) => Seen {
-            class: Class::SessionLost,
-            status: Some(loss.http_status),
-            words: loss.body,
-            delivery: delivery(loss.delivery),
-            ..Seen::default()
-        },
-        wit::Error::Rejected(error) => Seen {
-            class: Class::Rejected,
-            words: error.message,
-            method: error.method,
-            code: error.code,
-            delivery: delivery(error.delivery),
-            ..Seen::default()
-        },
-        wit::Error::UpstreamError(failure) => upstream(failure),
-    }
-}
-
-fn refused(class: Class, refusal: wit::Refusal) -> Seen {
-    Seen {
-        class,
-        status: Some(refusal.http_status),
-        words: refusal.body,
-        delivery: delivery(refusal.delivery),
-        ..Seen::default()
-    }
-}
-
-fn transport(class: Class, lost: wit::TransportFailure) -> Seen {
-    Seen { class, words: lost.detail, delivery: delivery(lost.delivery), ..Seen::default() }
-}
-
-fn upstream(failure: wit::UpstreamFailure) -> Seen {
-    let state = match failure.status {
-        wit::Status::Ok => "ok",
-        wit::Status::Degraded => "degraded",
-        wit::Status::Offline => "offline",
-        wit::Status::Disabled => "disabled",
-        wit::Status::AuthRequired => "auth-required",
-        wit::Status::Forbidden => "forbidden",
-        wit::Status::RateLimited => "rate-limited",
-        wit::Status::Timeout => "timeout",
-        wit::Status::Unreachable => "unreachable",
-        wit::Status::UpstreamError => "upstream-error",
-        wit::Status::Unknown => "unknown",
+fn seen(failure: wit::Failure) -> Seen {
+    let code = failure.details.iter().find(|(name, _)| name == "rpc-code").and_then(|(_, code)| code.parse().ok());
+    let (class, words) = match failure.code {
+        wit::FailureCode::AuthRequired | wit::FailureCode::TokenExpired => (Class::AuthRequired, failure.message),
+        wit::FailureCode::Forbidden => (Class::Forbidden, failure.message),
+        wit::FailureCode::Blocked => (Class::Blocked, failure.message),
+        wit::FailureCode::RateLimited => (Class::RateLimited, failure.message),
+        wit::FailureCode::Timeout => (Class::Timeout, failure.message),
+        wit::FailureCode::Unreachable => (Class::Unreachable, failure.message),
+        wit::FailureCode::Dns => (Class::Dns, failure.message),
+        wit::FailureCode::Tls => (Class::Tls, failure.message),
+        wit::FailureCode::EgressDenied => (Class::EgressDenied, failure.message),
+        wit::FailureCode::Limit => (Class::Limit, failure.message),
+        wit::FailureCode::NotMcp => (Class::NotMcp, failure.message),
+        wit::FailureCode::ProtocolError => (Class::ProtocolError, failure.message),
+        wit::FailureCode::SessionLost => (Class::SessionLost, failure.message),
+        wit::FailureCode::Rejected => (Class::Rejected, failure.message),
+        wit::FailureCode::UpstreamError => (Class::Upstream, failure.message),
+        wit::FailureCode::Unsupported => (Class::Unsupported, failure.message),
+        wit::FailureCode::Other(what) => (Class::Other, format!("{what}: {}", failure.message)),
     };
     Seen {
-        class: Class::Upstream,
-        words: failure.message,
+        class,
+        status: failure.http_status,
+        words,
+        method: failure.method.unwrap_or_default(),
+        code: code.unwrap_or_default(),
         service: failure.service,
-        state,
+        state: state(failure.service_status),
+        retry_after: failure.retry_after,
         delivery: delivery(failure.delivery),
-        ..Seen::default()
+    }
+}
+
+fn state(status: Option<wit::Status>) -> &'static str {
+    match status {
+        Some(wit::Status::Ok) => "ok",
+        Some(wit::Status::Degraded) => "degraded",
+        Some(wit::Status::Offline) => "offline",
+        Some(wit::Status::Disabled) => "disabled",
+        Some(wit::Status::AuthRequired) => "auth-required",
+        Some(wit::Status::Forbidden) => "forbidden",
+        Some(wit::Status::RateLimited) => "rate-limited",
+        Some(wit::Status::Timeout) => "timeout",
+        Some(wit::Status::Unreachable) => "unreachable",
+        Some(wit::Status::UpstreamError) => "upstream-error",
+        Some(wit::Status::Unknown) | None => "unknown",
     }
 }
