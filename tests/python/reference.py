@@ -28,7 +28,7 @@ SHAPES = (
     "Call",
     "Component",
 )
-NAMES = ("Status", "Attribution", "Confidence", "Kind", "Era", "Change")
+NAMES = ("Status", "Attribution", "Confidence", "Era", "Change")
 PLAIN = {
     "String": "text",
     "&'static str": "text",
@@ -66,7 +66,7 @@ def kind(of: str) -> str:
         return "list of texts" if found[1] == "String" else f"list of {kind(found[1])}"
     if of in SHAPES:
         return f"[{of}](#{of.lower()})"
-    if of in NAMES:
+    if of in (*NAMES, "Kind"):
         return f"[{of.lower()}](#{of.lower()})"
     return PLAIN[of]
 
