@@ -23,7 +23,8 @@ __all__ = [
     "Tools",
 ]
 
-Kind = Literal["docker", "context-forge", "generic"]
+# A product, by the identifier that the component knows it by: the built-in one knows docker, context-forge and generic.
+Kind = str
 """A gateway product."""
 
 Attribution = Literal["declared", "reported", "control", "claimed", "prefix", "inferred", "none"]
