@@ -23,9 +23,8 @@ __all__ = [
     "Tools",
 ]
 
-# A product, by the identifier that the component knows it by: the built-in one knows docker, context-forge and generic.
 Kind = str
-"""A gateway product."""
+"""A gateway product, as the component calls it: docker, context-forge, generic, or another of its own."""
 
 Attribution = Literal["declared", "reported", "control", "claimed", "prefix", "inferred", "none"]
 """How a tool's service is known, best first."""
