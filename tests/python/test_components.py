@@ -48,7 +48,7 @@ def test_a_part_alone_is_refused_and_the_missing_export_is_named(language: str, 
     done = program.run("component", "use", part(language))
     assert done.returncode != 0
     missing = "discovery" if language == "python" else "filter"
-    assert f"does not export pflow:gateway/{missing}@0.1.0" in done.stderr
+    assert f"does not export pflow:gateway/{missing}@0.2.0" in done.stderr
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     Error, Result,
     config::{ConfigFile, Launcher, Replace, Variables, relaunched},
+    gateway::told_of_stdio,
 };
 
 /// What pflow reads in an HTTP entry; a gateway entry has these inside `gateway`.
@@ -58,7 +59,13 @@ pub(super) async fn adopt(context: &Context, adopt: &args::Adopt) -> Reply {
                 &json!({"gateway": adopt.name, "added": [adopt.name], "entries": entries, "file": path, "next": [], "test": null, "error": null}),
             )
         }
-        Err(error) => Reply::failed(shape, error),
+        Err(error) => {
+            let error = match context.file() {
+                Ok(file) => told_of_stdio(error, &file, &adopt.name, &context.component_of(&adopt.name)).await,
+                Err(_) => error,
+            };
+            Reply::failed(shape, error)
+        }
     }
 }
 
