@@ -293,10 +293,10 @@ impl Conversation {
         const METHOD: &str = "tools/call";
         let mut id = call.request_id;
         let mut input = String::new();
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
             let token = if call.progress { format!(r#""progressToken":{id}"#) } else { String::new() };
             let comma = if token.is_empty() || meta.is_empty() { "" } else { "," };
-            let result = self.ask(Question {
+            let asked = self.ask(Question {
                 method: METHOD,
                 name: Some(&call.tool),
                 members: format!(r#""name":{},"arguments":{arguments}{input}"#, quote(&call.tool)),
@@ -306,7 +306,8 @@ impl Conversation {
                 headers: headers.to_vec(),
                 service: call.service.as_deref(),
                 within: None,
-            })?;
+            });
+            let result = if round == 0 { asked? } else { asked.map_err(Error::after_another)? };
             if !json_rpc::is_json(&result) {
                 return Err(Error::Protocol(ProtocolProblem {
                     method: METHOD.to_owned(),

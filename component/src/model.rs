@@ -327,6 +327,33 @@ pub enum Error {
     Unsupported(String),
 }
 
+impl Error {
+    /// The same, of a request before which another one of the same call was answered: what that one did is not known.
+    #[must_use]
+    pub fn after_another(mut self) -> Self {
+        let delivery = match &mut self {
+            Self::AuthRequired(it) | Self::TokenExpired(it) | Self::Forbidden(it) | Self::Blocked(it) => {
+                &mut it.delivery
+            }
+            Self::RateLimited(it) => &mut it.delivery,
+            Self::Timeout(it)
+            | Self::Unreachable(it)
+            | Self::Dns(it)
+            | Self::Tls(it)
+            | Self::EgressDenied(it)
+            | Self::Limit(it) => &mut it.delivery,
+            Self::NotMcp(it) => &mut it.delivery,
+            Self::Protocol(it) => &mut it.delivery,
+            Self::SessionLost(it) => &mut it.delivery,
+            Self::Rejected(it) => &mut it.delivery,
+            Self::Upstream(it) => &mut it.delivery,
+            Self::Unsupported(_) => return self,
+        };
+        *delivery = Delivery::MaybeDelivered;
+        self
+    }
+}
+
 /// What every step of a conversation gives.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 

@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use pflow_gateway_component::{
     conversation::Conversation,
-    model::{Concern, Era, Error},
+    failure::record,
+    model::{Concern, Delivery, Era, Error},
 };
 use serde_json::{Value, json};
 
@@ -199,6 +200,21 @@ fn a_request_for_input_is_declined_and_its_state_returned_exactly() {
     assert_eq!(sent.body["params"]["inputResponses"], json!({"confirm": {"action": "decline"}}));
     assert_ne!(sent.id(), json!(7), "a retry is a new request");
     assert_eq!(fake.count("POST tools/call"), 2);
+}
+
+#[test]
+fn a_refusal_after_a_request_for_input_does_not_say_that_nothing_ran() {
+    for status in [401, 403, 404, 429] {
+        let fake = server(move |seen| {
+            if seen.body["params"]["requestState"].is_null() {
+                return Canned::result(seen, &json!({"resultType": "input_required", "requestState": "x"}));
+            }
+            Canned::empty(status)
+        });
+        let failure = open(&fake).unwrap().call_tool(&call("a")).unwrap_err();
+        let failure = record(failure, crate::fake::URL, None);
+        assert_eq!(failure.delivery, Delivery::MaybeDelivered, "{status}: {failure:?}");
+    }
 }
 
 #[test]

@@ -21,10 +21,22 @@ pub(super) fn offering(command: Command, products: &[Product]) -> Command {
     if products.is_empty() {
         return command;
     }
+    with_values(command, products, |product| {
+        PossibleValue::new(product.kind.as_str().to_owned()).help(product.title.clone())
+    })
+}
+
+/// The same for the script of a shell, without a word of the component's in it: some shells run what stands between quotes.
+pub(super) fn offering_identifiers(command: Command, products: &[Product]) -> Command {
+    if products.is_empty() {
+        return command;
+    }
+    with_values(command, products, |product| PossibleValue::new(product.kind.as_str().to_owned()))
+}
+
+fn with_values(command: Command, products: &[Product], value: impl Fn(&Product) -> PossibleValue) -> Command {
     PLACES.iter().fold(command, |command, (name, argument)| {
-        let values = products
-            .iter()
-            .map(|product| PossibleValue::new(product.kind.as_str().to_owned()).help(product.title.clone()));
+        let values = products.iter().map(&value);
         let parser = PossibleValuesParser::new(values).try_map(|text| args::product(&text));
         command.mut_subcommand(name, |inner| inner.mut_arg(argument, |argument| argument.value_parser(parser)))
     })

@@ -16,9 +16,9 @@ use crate::{Error, Result, runtime::Product};
 /// The program that scripts and pages are for: `pflow mcp gateway` is completed by pflow.
 const PROGRAM: &str = "pflow-gateway";
 
-fn command(products: &[Product]) -> clap::Command {
+fn command() -> clap::Command {
     let command = Cli::command().name(PROGRAM).bin_name(PROGRAM).display_name(PROGRAM).no_binary_name(false);
-    products::offering(examples::with(command, PROGRAM), products)
+    examples::with(command, PROGRAM)
 }
 
 /// `completions SHELL`.
@@ -30,7 +30,7 @@ pub(super) fn completions(shell: ShellName, products: &[Product]) -> Reply {
         ShellName::Fish => clap_complete::Shell::Fish,
         ShellName::Powershell => clap_complete::Shell::PowerShell,
     };
-    clap_complete::generate(shell, &mut command(products), PROGRAM, &mut script);
+    clap_complete::generate(shell, &mut products::offering_identifiers(command(), products), PROGRAM, &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
     let json = json!({"shell": shell.to_string(), "script": script, "error": null});
     Reply::good(script, &json).theirs()
@@ -54,7 +54,7 @@ fn pages(folder: &Path, products: &[Product]) -> Result<Vec<String>> {
             .with_hint("name a folder that you may write to")
     };
     fs::create_dir_all(folder).map_err(cannot)?;
-    let mut root = command(products);
+    let mut root = products::offering(command(), products);
     // Flags of every command are on every page.
     root.build();
     let mut names = Vec::new();

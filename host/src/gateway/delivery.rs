@@ -170,7 +170,7 @@ fn sentence(words: &str) -> String {
 }
 
 /// What people write who do not know what was asked of them.
-const ADVICE: [&str; 9] = [
+const ADVICE: [&str; 15] = [
     "try again",
     "try it again",
     "try your request again",
@@ -180,6 +180,12 @@ const ADVICE: [&str; 9] = [
     "re-try",
     "resubmit",
     "reload",
+    "call it again",
+    "call again",
+    "run it again",
+    "send it again",
+    "repeat the call",
+    "once more",
 ];
 
 /// A gateway's, or a proxy's, words without the parts that advise to ask once more.

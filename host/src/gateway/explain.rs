@@ -92,6 +92,12 @@ fn judged(failure: &types::Failure, seen: Option<&EgressFailure>, known: &Known<
         Code::UpstreamError => return upstream(failure, config),
         // Whatever it is, it is the service's.
         _ if failure.service.is_some() => return upstream(failure, config),
+        // A credential that has expired, or that there is none of, is no matter of the product's.
+        Code::AuthRequired | Code::TokenExpired
+            if config.auth.is_none() || expiry.is_some_and(|at| at <= SystemTime::now()) =>
+        {
+            return credential(failure, config, expiry);
+        }
         Code::AuthRequired | Code::TokenExpired => credential(failure, config, expiry),
         Code::Forbidden => forbidden(failure, config),
         Code::Blocked => blocked(failure, config),
@@ -148,6 +154,7 @@ pub(super) fn advice(failure: &types::Failure, config: &GatewayConfig) -> Option
     if advice.contains("{credential}") && config.auth.is_none() {
         return None;
     }
+    let advice = scrub::line(advice, 500);
     let advice = advice.replace("{gateway}", &config.name).replace("{credential}", &config.auth.describe());
     Some(scrub::line(&advice, 500)).filter(|advice| !advice.is_empty())
 }
@@ -176,7 +183,7 @@ fn blocked(failure: &types::Failure, config: &GatewayConfig) -> Error {
             (format!("{who} blocked the call, which did not run{words}"), "a rule of the gateway stops these arguments")
         }
         types::Delivery::MaybeDelivered => {
-            (format!("{who} holds the result back; the tool has run{words}"), "a rule of the gateway stops this result")
+            (format!("{who} holds the result back{words}"), "a rule of the gateway stops this result")
         }
     };
     Error::new(Class::Forbidden, message).with_hint(hint)
@@ -271,6 +278,7 @@ pub(super) fn upstream(failure: &types::Failure, config: &GatewayConfig) -> Erro
     }
     let error = Error::new(class, message)
         .with_hint("the gateway itself answers; look at this service there, or ask who runs it")
+        .with_retry_after(failure.retry_after)
         .with_service(service.map(str::to_owned));
     advised(error, failure, config)
 }
@@ -456,7 +464,7 @@ mod tests {
         assert!(!hint.contains("credential"), "{hint}");
         let delivery = types::Delivery::MaybeDelivered;
         let (_, message, _) = told(types::Failure { delivery, ..failure(Blocked, 200, "a secret") }, "http://d/mcp");
-        assert!(message.contains("the tool has run"), "{message}");
+        assert!(message.contains("holds the result back"), "{message}");
         let (_, message, _) = told(failure(Forbidden, 403, r#"{"detail":"Access denied"}"#), "http://f/servers/1/mcp");
         assert_eq!(message, "http://f/servers/1/mcp refuses this (HTTP 403): Access denied");
     }

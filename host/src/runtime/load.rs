@@ -236,7 +236,10 @@ fn trust(engine: &Engine, code: &Code) -> wasmtime::Result<Component> {
         match code {
             Code::Copied(bytes) => Component::deserialize(engine, bytes),
             Code::Mapped(entry) => match descriptor(&entry.file) {
-                Some(path) => Component::deserialize_file(engine, path),
+                // Where nothing may be executed, as on a volume that is mounted so, a copy in memory still may.
+                Some(path) => {
+                    Component::deserialize_file(engine, path).or_else(|_| Component::deserialize(engine, entry.copy()?))
+                }
                 None => Component::deserialize(engine, entry.copy()?),
             },
         }
@@ -255,5 +258,28 @@ fn descriptor(file: &File) -> Option<PathBuf> {
     {
         let _ = file;
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_copy_of_an_entry_is_its_code_without_the_trailer() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"machine code").unwrap();
+        file.write_all(&[7; TRAILER]).unwrap();
+        let entry = Entry::of(file, 12 + TRAILER as u64).unwrap();
+        let digest = entry.digest_of_code().unwrap();
+        assert_eq!(entry.copy().unwrap(), b"machine code");
+        assert_eq!(
+            (digest.as_slice(), entry.trailer.as_slice()),
+            (&*Sha256::digest(b"machine code"), &[7; TRAILER][..])
+        );
     }
 }

@@ -85,7 +85,7 @@ pub struct Runtime {
     anatomy: OnceLock<Anatomy>,
     source: String,
     /// What the component knows of products, once somebody wanted to know.
-    products: tokio::sync::OnceCell<Vec<Product>>,
+    products: tokio::sync::OnceCell<Result<Vec<Product>>>,
 }
 
 impl std::fmt::Debug for Runtime {

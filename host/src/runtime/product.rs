@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// It only has to write down what it knows.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Products, and ports, words and flags of one.
 const MOST: usize = 64;
 /// Characters of a text.
@@ -111,7 +111,9 @@ impl Runtime {
     ///
     /// `component`: it failed, or what it says is no list of products.
     pub async fn products(&self) -> Result<&[Product]> {
-        self.products.get_or_try_init(|| self.ask_for_products()).await.map(Vec::as_slice)
+        // A component that fails at this does so each time: nobody waits for it again.
+        let known = self.products.get_or_init(|| self.ask_for_products()).await;
+        known.as_deref().map_err(Clone::clone)
     }
 
     async fn ask_for_products(&self) -> Result<Vec<Product>> {

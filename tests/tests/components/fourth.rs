@@ -82,6 +82,11 @@ async fn the_wizard_the_help_and_the_completions_have_the_products_of_the_compon
         let told = run(&home, words).await;
         assert!(told.stdout.contains("acme") && !told.stdout.contains("context-forge"), "{words:?}: {}", told.stdout);
     }
+    // Shells run what stands between quotes in some places: identifiers, and no word of a component's.
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let script = run(&home, &["completions", shell]).await.stdout;
+        assert!(script.contains("acme") && !script.contains("ACME Tool Hub"), "{shell}: {script}");
+    }
     fake.stop();
 }
 

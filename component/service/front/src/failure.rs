@@ -56,6 +56,8 @@ pub struct Seen {
     pub state: &'static str,
     /// Seconds.
     pub retry_after: Option<u32>,
+    /// What the component says to do.
+    pub advice: Option<String>,
     /// Whether it can have run.
     pub delivery: Delivery,
 }
@@ -113,7 +115,17 @@ impl Failure {
 /// What is said of it.
 #[must_use]
 pub fn explain(gateway: &str, seen: &Seen) -> Failure {
-    let status = seen.status.map_or_else(String::new, |status| format!(" (HTTP {status})"));
+    let plain = plainly(gateway, seen);
+    // The gateway component knows the product. What a user's credential is called, nobody here knows.
+    let advice = seen.advice.as_deref().filter(|advice| !advice.contains("{credential}"));
+    let advice = advice.map(|advice| line(&line(advice).replace("{gateway}", gateway))).filter(|it| !it.is_empty());
+    Failure { hint: advice.or(plain.hint), ..plain }
+}
+
+fn plainly(gateway: &str, seen: &Seen) -> Failure {
+    // One that came as text in a good answer has no status that says anything.
+    let status =
+        seen.status.filter(|status| *status != 200).map_or_else(String::new, |status| format!(" (HTTP {status})"));
     let words = line(&seen.words);
     let said = if words.is_empty() { String::new() } else { format!(": {words}") };
     let whoever = "whoever runs this service has to give it another one";
@@ -171,11 +183,13 @@ pub fn explain(gateway: &str, seen: &Seen) -> Failure {
             format!("{gateway} answers {} with the error {}{said}", line(&seen.method), seen.code),
             "check the tool's name and arguments".to_owned(),
         ),
-        Class::Blocked => (
-            "forbidden",
-            format!("a rule of {gateway} stopped this{said}"),
-            "change what is passed to the tool, or ask whoever runs the gateway".to_owned(),
-        ),
+        Class::Blocked => {
+            let (what, why) = match seen.delivery {
+                Delivery::No => ("blocked the call, which did not run", "a rule of the gateway stops these arguments"),
+                Delivery::Maybe => ("holds the result back", "a rule of the gateway stops this result"),
+            };
+            ("forbidden", format!("{gateway} {what}{said}"), why.to_owned())
+        }
         Class::Unsupported => (
             "config",
             format!("{gateway} cannot do that{said}"),
@@ -283,7 +297,7 @@ pub fn line(text: &str) -> String {
     plain.trim().to_owned()
 }
 
-const ADVICE: [&str; 9] = [
+const ADVICE: [&str; 15] = [
     "try again",
     "try it again",
     "try your request again",
@@ -293,6 +307,12 @@ const ADVICE: [&str; 9] = [
     "re-try",
     "resubmit",
     "reload",
+    "call it again",
+    "call again",
+    "run it again",
+    "send it again",
+    "repeat the call",
+    "once more",
 ];
 
 /// A peer's words without the parts that advise to ask once more.

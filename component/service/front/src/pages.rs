@@ -76,6 +76,11 @@ fn look<O: Outside>(outside: &O, ready: &Ready, visitor: &Visitor) -> Vec<Look> 
                     let _ = conversation.close();
                 }
             }
+            // Now: the next gateway brings its own credential, and only that one is masked then.
+            if let Some(failure) = &mut look.failure {
+                failure.message = outside.mask(std::mem::take(&mut failure.message));
+                failure.hint = failure.hint.take().map(|hint| outside.mask(hint));
+            }
             look
         })
         .collect()

@@ -31,6 +31,8 @@ struct Fake {
     script: Rc<Script>,
     now: u64,
     streams: RefCell<Vec<Wanted>>,
+    /// The gateway that was opened last: its credential is the one that is masked.
+    open: RefCell<String>,
 }
 
 struct Talk {
@@ -95,9 +97,10 @@ impl Conversation for Talk {
 impl Outside for Fake {
     type Conversation = Talk;
 
-    fn connect(&self, _: &Gateway, attach: Option<&Session>) -> Result<Talk, Refused> {
+    fn connect(&self, gateway: &Gateway, attach: Option<&Session>) -> Result<Talk, Refused> {
+        self.open.replace(gateway.name.clone());
         if self.script.unreachable {
-            let words = "connection refused".to_owned();
+            let words = format!("connection refused by credential-of-{}", gateway.name);
             let seen = Seen { class: Class::Unreachable, words, delivery: Delivery::No, ..Seen::default() };
             return Err(Refused::Gateway(seen));
         }
@@ -135,7 +138,7 @@ impl Outside for Fake {
     }
 
     fn mask(&self, text: String) -> String {
-        text
+        text.replace(&format!("credential-of-{}", self.open.borrow()), "***")
     }
 
     fn stream(&self, wanted: &Wanted) {
@@ -278,4 +281,17 @@ fn a_header_that_comes_twice_counts_for_neither() {
     asked.headers.push(("Authorization".to_owned(), b"Bearer something-else".to_vec()));
     assert_eq!(whole(answer(&fake, &asked)).status, 401);
     assert!(fake.script.said.borrow().is_empty());
+}
+
+#[test]
+fn a_page_about_several_gateways_shows_the_credential_of_none() {
+    let fake = Fake { script: Rc::new(Script { unreachable: true, ..Script::default() }), ..Fake::default() };
+    let mut asked = request(&Value::Null, &[]);
+    asked.method = "GET".to_owned();
+    asked.path = "/ready".to_owned();
+    asked.body.clear();
+    let answer = whole(answer(&fake, &asked));
+    let body = answer.body;
+    assert_eq!(body.matches("refused by ***").count(), 2, "{body}");
+    assert!(!body.contains("credential-of-"), "{body}");
 }

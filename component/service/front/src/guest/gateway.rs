@@ -286,6 +286,7 @@ fn seen(failure: wit::Failure) -> Seen {
         service: failure.service,
         state: state(failure.service_status),
         retry_after: failure.retry_after,
+        advice: failure.advice,
         delivery: delivery(failure.delivery),
     }
 }
@@ -301,7 +302,7 @@ fn state(status: Option<wit::Status>) -> &'static str {
         Some(wit::Status::RateLimited) => "rate-limited",
         Some(wit::Status::Timeout) => "timeout",
         Some(wit::Status::Unreachable) => "unreachable",
-        Some(wit::Status::UpstreamError) => "upstream-error",
-        Some(wit::Status::Unknown) | None => "unknown",
+        Some(wit::Status::UpstreamError) | None => "upstream-error",
+        Some(wit::Status::Unknown) => "unknown",
     }
 }
