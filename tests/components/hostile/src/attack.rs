@@ -146,7 +146,7 @@ pub fn leak_pollables(_: &Aim) -> String {
 }
 
 pub fn leak_headers(_: &Aim) -> String {
-    let large = vec![b'x'; 20_000];
+    let large = vec![b'x'; 2_000];
     loop {
         let fields = Fields::new();
         let _ = fields.append("large", &large);
