@@ -47,7 +47,7 @@ pub struct Seen {
     /// The peer's words, or the engine's.
     pub words: String,
     /// The method that was asked, where that is known.
-    pub method: String,
+    pub method: Box<str>,
     /// JSON-RPC's, of an error that the peer answered.
     pub code: i64,
     /// The service behind the gateway, when it is to blame.
@@ -57,7 +57,7 @@ pub struct Seen {
     /// Seconds.
     pub retry_after: Option<u32>,
     /// What the component says to do.
-    pub advice: Option<String>,
+    pub advice: Option<Box<str>>,
     /// Whether it can have run.
     pub delivery: Delivery,
 }

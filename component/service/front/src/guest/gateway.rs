@@ -281,12 +281,12 @@ fn seen(failure: wit::Failure) -> Seen {
         class,
         status: failure.http_status,
         words,
-        method: failure.method.unwrap_or_default(),
+        method: failure.method.unwrap_or_default().into(),
         code: code.unwrap_or_default(),
         service: failure.service,
         state: state(failure.service_status),
         retry_after: failure.retry_after,
-        advice: failure.advice,
+        advice: failure.advice.map(Into::into),
         delivery: delivery(failure.delivery),
     }
 }
