@@ -12,7 +12,7 @@ use crate::{
     neutral,
     python::{Venv, Version},
     sbom::Crates,
-    shell::{Doing as _, Failure, Result, cargo, command, output, root, run, say, target},
+    shell::{Doing as _, Failure, Result, cargo, command, output, root, run, say, succeeds, target},
 };
 
 /// What was built.
@@ -21,26 +21,78 @@ pub(crate) struct Dist {
     pub(crate) folder: PathBuf,
     /// The wheel in it.
     pub(crate) wheel: PathBuf,
+    /// The component's machine code, which both know.
+    pub(crate) code: Code,
+}
+
+/// How the host is compiled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Build {
+    /// Our own crates without optimisation: an eighth of the time, and nothing else differs.
+    Quick,
+    /// As one works with it.
+    Release,
+    /// As small as it gets, and without paths of this machine: four minutes more, and its own copy of all dependencies.
+    Shipped,
 }
 
 static QUICK: AtomicBool = AtomicBool::new(false);
 
-/// From now on our own crates are compiled without optimisation: an eighth of the time, and nothing else differs. What is built so goes to
-/// another folder, so that nobody ships it.
+/// From now on what is not to be shipped is built quickly. It goes to another folder, so that nobody takes it for more.
 pub(crate) fn quick() {
     QUICK.store(true, Ordering::Relaxed);
 }
 
-fn is_quick() -> bool {
-    QUICK.load(Ordering::Relaxed)
-}
+impl Build {
+    /// The one to work with.
+    fn usual() -> Self {
+        if QUICK.load(Ordering::Relaxed) { Self::Quick } else { Self::Release }
+    }
 
-/// What cargo is told of our own crates. The others are the same either way: they are compiled once.
-fn own_crates() -> impl Iterator<Item = String> {
-    ["pflow-gateway", "pflow-gateway-tests", "pflow-gateway-python", "pflow-gateway-fuzz"]
-        .into_iter()
-        .filter(|_| is_quick())
-        .flat_map(|name| ["--config".to_owned(), format!("profile.release.package.{name}.opt-level=0")])
+    /// Where everything is put.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Quick => "dist-quick",
+            Self::Release => "dist",
+            Self::Shipped => "dist-shipped",
+        }
+    }
+
+    /// Of Cargo.toml; also cargo's folder of it.
+    fn profile(self) -> &'static str {
+        match self {
+            Self::Quick | Self::Release => "release",
+            Self::Shipped => "shipped",
+        }
+    }
+
+    pub(crate) fn built(self, file: &str) -> PathBuf {
+        target().join(self.profile()).join(file)
+    }
+
+    /// Cargo, with the component ready, so that no build script builds it again.
+    fn cargo(self, subcommand: &str, component: &Path) -> Command {
+        let mut cargo = cargo();
+        cargo.args([subcommand, "--locked", "--profile", self.profile()]);
+        self.finish(&mut cargo, component);
+        cargo
+    }
+
+    /// What cargo and maturin are told alike.
+    fn finish(self, command: &mut Command, component: &Path) {
+        command.args(self.own_crates()).env("PFLOW_GATEWAY_COMPONENT", component);
+        if self == Self::Shipped {
+            command.env(neutral::FLAGS, neutral::flags(&target()));
+        }
+    }
+
+    /// What cargo is told of our own crates. The others are the same either way: they are compiled once.
+    fn own_crates(self) -> impl Iterator<Item = String> {
+        ["pflow-gateway", "pflow-gateway-tests", "pflow-gateway-python", "pflow-gateway-fuzz"]
+            .into_iter()
+            .filter(move |_| self == Self::Quick)
+            .flat_map(|name| ["--config".to_owned(), format!("profile.release.package.{name}.opt-level=0")])
+    }
 }
 
 /// The target that nothing installs by itself.
@@ -76,15 +128,9 @@ pub(crate) fn reproducible(component: &Path) -> Result {
     Err(Failure(format!("{} and {} differ: something of the place is in them", component.display(), again.display())))
 }
 
-/// Cargo in the one profile, with the component ready, so that no build script builds it again.
+/// Cargo in the one profile that is worked with.
 pub(crate) fn release(subcommand: &str, component: &Path) -> Command {
-    let mut cargo = cargo();
-    cargo
-        .args([subcommand, "--release", "--locked"])
-        .args(own_crates())
-        .env("PFLOW_GATEWAY_COMPONENT", component)
-        .envs(neutral::of_this_build());
-    cargo
+    Build::usual().cargo(subcommand, component)
 }
 
 /// Builds everything and puts it into `target/dist`, or `target/dist-quick`.
@@ -94,18 +140,60 @@ pub(crate) fn dist() -> Result<Dist> {
     let component = component()?;
     say("The host; the first time this compiles wasmtime, which takes five to ten minutes on two cores");
     run(release("build", &component).args(["--workspace", "--all-targets"]))?;
+    let build = Build::usual();
+    let code = Code::made_by(&build.built(PROGRAM), folder(build)?.join("gateway.cwasm"))?;
+    put(build, &component, &code)
+}
 
-    let name = if is_quick() { "dist-quick" } else { "dist" };
-    let folder = target().join(name);
+/// Builds what is shipped, into `target/dist-shipped`. Takes the machine code from a program that is there already, if there is one: every
+/// program makes the same.
+pub(crate) fn shipped(code: Option<&Code>) -> Result<Dist> {
+    rust_target()?;
+    let component = component()?;
+    let build = Build::Shipped;
+    say("The host, as it is shipped; the first time this compiles wasmtime, which takes ten minutes on two cores");
+    let made;
+    let code = if let Some(code) = code {
+        code
+    } else {
+        run(build.cargo("build", &component).args(["--package", "pflow-gateway", "--bin", PROGRAM]))?;
+        made = Code::made_by(&build.built(PROGRAM), folder(build)?.join("gateway.cwasm"))?;
+        &made
+    };
+    let dist = put(build, &component, code)?;
+    let program = dist.folder.join(PROGRAM);
+    // The wheel is packed: its module is looked at where it was linked.
+    let module = if cfg!(target_os = "macos") { "lib_native.dylib" } else { "lib_native.so" };
+    neutral::check(&[&program, &code.file, &build.built(module), &dist.wheel])?;
+    Ok(dist)
+}
+
+const PROGRAM: &str = "pflow-gateway";
+
+fn folder(build: Build) -> Result<PathBuf> {
+    let folder = target().join(build.folder());
     fs::create_dir_all(&folder).doing(format!("cannot make {}", folder.display()))?;
-    let program = folder.join("pflow-gateway");
-    copy(&component, &folder.join("gateway.wasm"))?;
-    let code = Code::made_by(&target().join("release/pflow-gateway"), folder.join("gateway.cwasm"))?;
-    say("The program once more, which now knows the digest of that code");
-    run(release("build", &component)
-        .args(["--package", "pflow-gateway", "--bin", "pflow-gateway"])
+    Ok(folder)
+}
+
+/// The program and the wheel that know this code, and what belongs to them.
+fn put(build: Build, component: &Path, code: &Code) -> Result<Dist> {
+    let folder = folder(build)?;
+    copy(component, &folder.join("gateway.wasm"))?;
+    let beside = folder.join("gateway.cwasm");
+    if code.file != beside {
+        copy(&code.file, &beside)?;
+    }
+    say("The program, which knows the digest of that code");
+    run(build
+        .cargo("build", component)
+        .args(["--package", "pflow-gateway", "--bin", PROGRAM])
         .env(Code::VARIABLE, &code.sha256))?;
-    copy(&target().join("release/pflow-gateway"), &program)?;
+    let program = folder.join(PROGRAM);
+    copy(&build.built(PROGRAM), &program)?;
+    if build == Build::Shipped {
+        strip(&program)?;
+    }
     let crates = Crates::read()?;
     crates.put_into(&program)?;
     let bom = folder.join("sbom.cdx.json");
@@ -113,18 +201,23 @@ pub(crate) fn dist() -> Result<Dist> {
     words(&program, &folder)?;
 
     say("The wheel");
-    let wheel = wheel(&component, &code, &folder)?;
-    neutral::check(&[&component, &bom])?;
-    if neutral::is_shipped() {
-        // The wheel is packed: its module is looked at where it was linked.
-        let module = if cfg!(target_os = "macos") { "lib_native.dylib" } else { "lib_native.so" };
-        neutral::check(&[&program, &code.file, &target().join("release").join(module), &wheel])?;
-    }
+    let wheel = wheel(build, component, code, &folder)?;
+    neutral::check(&[component, &bom])?;
     say(format!(
-        "target/{name}: pflow-gateway, gateway.wasm, gateway.cwasm, sbom.cdx.json, man, completions, {}",
+        "target/{}: pflow-gateway, gateway.wasm, gateway.cwasm, sbom.cdx.json, man, completions, {}",
+        build.folder(),
         wheel.file_name().unwrap_or_default().display()
     ));
-    Ok(Dist { folder, wheel })
+    Ok(Dist { folder, wheel, code: Code { file: beside, sha256: code.sha256.clone() } })
+}
+
+/// Takes the names of functions out: a quarter of the file, and `cargo xtask sizes` wants them once more before.
+fn strip(program: &Path) -> Result {
+    if !succeeds(command("strip").arg("--version")) {
+        say("The program keeps its symbols: strip (binutils) is not here");
+        return Ok(());
+    }
+    run(command("strip").arg(program))
 }
 
 /// Manual pages, and what shells complete: the program knows both.
@@ -146,8 +239,8 @@ fn words(program: &Path, folder: &Path) -> Result {
 }
 
 /// The component's machine code, made by the program itself: a build script that did would compile wasmtime twice.
-struct Code {
-    file: PathBuf,
+pub(crate) struct Code {
+    pub(crate) file: PathBuf,
     sha256: String,
 }
 
@@ -168,22 +261,23 @@ impl Code {
     }
 }
 
-fn wheel(component: &Path, code: &Code, folder: &Path) -> Result<PathBuf> {
+fn wheel(build: Build, component: &Path, code: &Code, folder: &Path) -> Result<PathBuf> {
     let tools = Venv::with("build", &["build"], Version(10))?;
     copy(&code.file, &root().join("host/python/python/pflow_gateway/gateway.cwasm"))?;
     let out = target().join("wheels");
     if out.exists() {
         fs::remove_dir_all(&out).doing(format!("cannot remove {}", out.display()))?;
     }
-    run(command(tools.bin("maturin"))
-        .args(["build", "--release", "--locked", "--quiet", "--manifest-path", "host/python/Cargo.toml", "--out"])
+    let mut maturin = command(tools.bin("maturin"));
+    maturin
+        .args(["build", "--profile", build.profile(), "--locked", "--quiet"])
+        .args(["--manifest-path", "host/python/Cargo.toml", "--out"])
         .arg(&out)
         .arg("--interpreter")
         .arg(tools.bin("python"))
-        .args(own_crates())
-        .env("PFLOW_GATEWAY_COMPONENT", component)
-        .envs(neutral::of_this_build())
-        .env(Code::VARIABLE, &code.sha256))?;
+        .env(Code::VARIABLE, &code.sha256);
+    build.finish(&mut maturin, component);
+    run(&mut maturin)?;
     let built = fs::read_dir(&out)
         .doing(format!("cannot read {}", out.display()))?
         .filter_map(std::result::Result::ok)

@@ -14,6 +14,7 @@ use clap::Args;
 
 use crate::{
     build::release,
+    cxx::Cxx,
     shell::{Doing as _, Failure, Result, cargo, command, line, root, run, say, target},
 };
 
@@ -102,8 +103,11 @@ fn folder() -> PathBuf {
 /// The program. Only our own crates are compiled with what guides the search: the others are those of the ordinary build.
 fn build(component: &Path) -> Result<PathBuf> {
     say("Fuzz targets");
-    let engine = engine()?;
-    run(release("build", component)
+    let cxx = Cxx::found()?;
+    let engine = engine(&cxx)?;
+    let mut cargo = release("build", component);
+    cxx.links(&mut cargo);
+    run(cargo
         .args(["--package", "pflow-gateway-fuzz", "--features", "libfuzzer", "--bin", "fuzz"])
         // Optimised it takes minutes to compile, and a search is not that much quicker: most of its time is in our dependencies.
         .args(["--config", "profile.release.package.pflow-gateway.opt-level=0"])
@@ -113,9 +117,11 @@ fn build(component: &Path) -> Result<PathBuf> {
 }
 
 /// libFuzzer's archive, where its crate's build script left it.
-fn engine() -> Result<PathBuf> {
+fn engine(cxx: &Cxx) -> Result<PathBuf> {
     let built = folder().join("engine");
-    run(cargo()
+    let mut cargo = cargo();
+    cxx.compiles(&mut cargo);
+    run(cargo
         .args(["build", "--release", "--locked", "--manifest-path", "tests/fuzz/engine/Cargo.toml", "--target-dir"])
         .arg(&built))?;
     fs::read_dir(built.join("release/build"))

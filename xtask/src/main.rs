@@ -4,20 +4,24 @@
 
 mod audit;
 mod bench;
+mod browser;
 mod build;
 mod conformance;
+mod cxx;
 mod demo;
 mod fuzz;
 mod guests;
 #[cfg(test)]
 mod layers;
 mod neutral;
+mod npm;
 #[cfg(test)]
 mod products;
 mod python;
 mod sbom;
 mod service;
 mod shell;
+mod sizes;
 mod test;
 mod tools;
 
@@ -36,7 +40,7 @@ struct Arguments {
 enum Task {
     /// Put pflow-gateway, gateway.wasm, the list of their crates and the wheel into target/dist
     Build {
-        /// Without paths of this machine in them; compiles everything once more
+        /// As small as it gets, and without paths of this machine, into target/dist-shipped; compiles everything once more
         #[arg(long)]
         shipped: bool,
     },
@@ -54,18 +58,16 @@ enum Task {
     Service(service::Options),
     /// The MCP conformance suite, client side, against the built program
     Conformance(conformance::Options),
+    /// How large what is shipped is, and what makes it up
+    Sizes(sizes::Options),
     /// Measure, in one run, with ratios to other clients
     Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
-        Task::Build { shipped } => {
-            if shipped {
-                neutral::ship();
-            }
-            build::dist().map(drop)
-        }
+        Task::Build { shipped: true } => build::shipped(None).map(drop),
+        Task::Build { shipped: false } => build::dist().map(drop),
         Task::Demo => {
             build::quick();
             demo::demo()
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         Task::Service(options) => service::service(&options),
         Task::Conformance(options) => conformance::conformance(&options),
         Task::Components => build::rust_target().and_then(|()| guests::guests(&build::component()?)).map(drop),
+        Task::Sizes(options) => sizes::sizes(&options),
         Task::Bench(options) => bench::bench(&options),
     };
     match done {

@@ -1,13 +1,12 @@
 //! What is shipped says nothing of the machine that built it.
-//! Gives the flags for a compilation; takes what came out, and fails where a path of this machine is in it. The component is always built so;
-//! the program and the wheel when they are to be shipped, since other flags compile wasmtime again.
+//! Gives the flags for a compilation; takes what came out, and fails where a path of this machine is in it. Never for what stays here: other
+//! flags compile wasmtime again.
 
 use std::{
     env,
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
 };
 
 use crate::shell::{Doing as _, Failure, Result, root, target};
@@ -15,23 +14,6 @@ use crate::shell::{Doing as _, Failure, Result, root, target};
 /// How cargo is given flags with blanks in them.
 pub(crate) const FLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
 const BETWEEN: char = '\u{1f}';
-
-static SHIPPED: AtomicBool = AtomicBool::new(false);
-
-/// From now on the program and the wheel are built to be shipped.
-pub(crate) fn ship() {
-    SHIPPED.store(true, Ordering::Relaxed);
-}
-
-/// Whether they are.
-pub(crate) fn is_shipped() -> bool {
-    SHIPPED.load(Ordering::Relaxed)
-}
-
-/// The flags of the program and the wheel, as a variable for cargo; none when they stay here.
-pub(crate) fn of_this_build() -> Option<(&'static str, OsString)> {
-    is_shipped().then(|| (FLAGS, flags(&target())))
-}
 
 /// Where crates are unpacked.
 fn cargo_home() -> Option<PathBuf> {

@@ -9,9 +9,9 @@ use std::{
 use clap::Args;
 
 use crate::{
-    build, neutral,
+    build, neutral, npm,
     python::{Venv, Version},
-    shell::{Doing as _, Failure, Result, cargo, command, root, run, say, target},
+    shell::{Doing as _, Result, cargo, command, executable, run, say, target},
 };
 
 #[derive(Args)]
@@ -77,32 +77,6 @@ pub(crate) fn engines() -> Result<Engines> {
     Ok(Engines { wasmtime, jco: jco()? })
 }
 
-#[cfg(unix)]
-fn executable(program: &Path) -> Result {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(program, fs::Permissions::from_mode(0o755))
-        .doing(format!("cannot make {} executable", program.display()))
-}
-
-#[cfg(not(unix))]
-fn executable(_: &Path) -> Result {
-    Ok(())
-}
-
 fn jco() -> Result<PathBuf> {
-    let place = target().join("npm/engine");
-    let source = root().join("tests/service/package.json");
-    let wanted = fs::read(&source).doing(format!("cannot read {}", source.display()))?;
-    let stamp = place.join("package.done");
-    let program = place.join("node_modules/@bytecodealliance/jco/dist/jco.js");
-    if program.exists() && fs::read(&stamp).is_ok_and(|made| made == wanted) {
-        return Ok(program);
-    }
-    fs::create_dir_all(&place).doing(format!("cannot make {}", place.display()))?;
-    fs::write(place.join("package.json"), &wanted).doing(format!("cannot write {}", place.display()))?;
-    let quietly = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--fetch-retries=5"];
-    run(command("npm").args(quietly).current_dir(&place))
-        .map_err(|failure| Failure(format!("{failure}; npm is needed (Debian: apt-get install npm), and network")))?;
-    fs::write(&stamp, wanted).doing(format!("cannot write {}", stamp.display()))?;
-    Ok(program)
+    Ok(npm::installed("engine", "tests/service", |_| Ok(()))?.join("node_modules/@bytecodealliance/jco/dist/jco.js"))
 }

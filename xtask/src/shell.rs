@@ -3,7 +3,7 @@
 
 use std::{
     ffi::OsStr,
-    fmt, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Instant,
@@ -106,6 +106,19 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success())
+}
+
+/// Allows everybody to run it.
+#[cfg(unix)]
+pub(crate) fn executable(program: &Path) -> Result {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755))
+        .doing(format!("cannot make {} executable", program.display()))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn executable(_: &Path) -> Result {
+    Ok(())
 }
 
 /// The command as one would type it, paths shortened to the workspace's.

@@ -4,7 +4,7 @@
 use clap::Args;
 
 use crate::{
-    audit,
+    audit, browser,
     build::{self, component, release},
     conformance, fuzz,
     guests::guests,
@@ -12,6 +12,7 @@ use crate::{
     python::{Venv, Version},
     service,
     shell::{Result, cargo, root, run, say, target},
+    sizes,
 };
 
 #[derive(Args)]
@@ -60,6 +61,7 @@ pub(crate) fn test(options: &Options) -> Result {
     let fastmcp = Venv::with("fastmcp", &["fastmcp"], Version(10))?;
     let guests = guests(&component)?;
     let clients = conformance::clients()?;
+    let chromium = browser::chromium()?;
     let service = service::composed(&component)?;
     let engines = service::engines()?;
     // A file is one worker's: what it starts once, it starts once. What measures time and memory comes after the others, alone.
@@ -78,6 +80,7 @@ pub(crate) fn test(options: &Options) -> Result {
             .env("CONTEXTFORGE_PYTHON", context_forge.bin("python"))
             .env("FASTMCP_PYTHON", fastmcp.bin("python"))
             .env("NODE_CLIENTS", &clients)
+            .env("CHROMIUM", &chromium)
             .env("SERVICE_WASM", &service)
             .env("WASMTIME_BIN", &engines.wasmtime)
             .env("JCO", &engines.jco)
@@ -86,7 +89,9 @@ pub(crate) fn test(options: &Options) -> Result {
             .env_remove("PYTHONPATH"))?;
     }
 
-    conformance::against(&dist.folder.join("pflow-gateway"))?;
+    let shipped = build::shipped(Some(&dist.code))?;
+    sizes::hold(&shipped, &service)?;
+    conformance::against(&shipped.folder.join("pflow-gateway"))?;
     // Once more, in the last line: what was not looked at is not seen among thousands of others.
     say(searched);
     say(advisories);
