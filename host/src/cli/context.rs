@@ -4,7 +4,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -41,6 +41,8 @@ pub(super) struct Context {
     wrote: AtomicBool,
     /// The gateways that were opened, to end their sessions when the command is interrupted.
     opened: Mutex<Vec<Gateway>>,
+    /// The components that were loaded: whoever needs one again has it.
+    loaded: Mutex<Vec<Arc<Runtime>>>,
 }
 
 impl Context {
@@ -57,6 +59,7 @@ impl Context {
             waiting: Waiting::default(),
             wrote: AtomicBool::new(false),
             opened: Mutex::default(),
+            loaded: Mutex::default(),
         }
     }
 
@@ -174,9 +177,7 @@ impl Context {
             config.component = Source::File(component.clone());
             config.components = None;
         }
-        let (component, limits) = (config.component.clone(), config.limits.clone());
-        // Compiling takes seconds when the component is large and new.
-        let runtime = apart(move || Runtime::shared(&component, &limits)).await?;
+        let runtime = self.runtime(config.component.clone(), config.limits.clone()).await?;
         tracing::info!("{} is {}", crate::scrub::line(&config.name, 100), config.shown());
         let gateway = Gateway::new(runtime, config);
         self.opened().push(gateway.clone());
@@ -193,9 +194,16 @@ impl Context {
 
     /// What the component knows of products, for an entry of this name; empty for none yet.
     pub(super) async fn products(&self, name: &str) -> Result<Vec<Product>> {
-        let source = self.component_of(name);
-        let runtime = apart(move || Runtime::shared(&source, &Limits::default())).await?;
+        let runtime = self.runtime(self.component_of(name), Limits::default()).await?;
         Ok(runtime.products().await?.to_vec())
+    }
+
+    /// Loads the component, unless this command has it already.
+    async fn runtime(&self, component: Source, limits: Limits) -> Result<Arc<Runtime>> {
+        // Compiling takes seconds when the component is large and new.
+        let runtime = apart(move || Runtime::shared(&component, &limits)).await?;
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&runtime));
+        Ok(runtime)
     }
 
     fn opened(&self) -> MutexGuard<'_, Vec<Gateway>> {
