@@ -1,6 +1,7 @@
 //! Failures in words: a class for programs, one sentence, what to do, and whether a call may have run.
 //! Takes what the gateway component judged; says it as `serve` does. Never says of a write that may have run that it should be tried again.
 
+use pflow_gateway_advice::without_advice;
 use serde_json::{Value, json};
 
 /// Whether a service can have seen the call.
@@ -295,58 +296,6 @@ fn sentence(words: &str) -> String {
 pub fn line(text: &str) -> String {
     let plain: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(500).collect();
     plain.trim().to_owned()
-}
-
-const ADVICE: [&str; 15] = [
-    "try again",
-    "try it again",
-    "try your request again",
-    "try later",
-    "again later",
-    "retry",
-    "re-try",
-    "resubmit",
-    "reload",
-    "call it again",
-    "call again",
-    "run it again",
-    "send it again",
-    "repeat the call",
-    "once more",
-];
-
-/// A peer's words without the parts that advise to ask once more.
-fn without_advice(words: &str) -> String {
-    if !advises(words) {
-        return words.to_owned();
-    }
-    let mut parts = vec![String::new()];
-    let mut letters = words.chars().peekable();
-    while let Some(letter) = letters.next() {
-        if let Some(part) = parts.last_mut() {
-            part.push(letter);
-        }
-        let ends = matches!(letter, '.' | ',' | ';' | ':' | '!' | '?' | '\n' | '>' | '|')
-            && letters.peek().is_none_or(|next| next.is_whitespace() || letter == '>' || letter == '\n');
-        if ends {
-            parts.push(String::new());
-        }
-    }
-    let kept: String = parts.into_iter().filter(|part| !advises(part)).collect();
-    let kept = kept.trim_end_matches([' ', ',', ';', ':', '\n']);
-    if kept.is_empty() { "the answer is lost".to_owned() } else { kept.to_owned() }
-}
-
-fn advises(words: &str) -> bool {
-    let words = words.to_lowercase();
-    let part_of_a_name = |letter: char| letter.is_alphanumeric() || matches!(letter, '/' | '_' | '-' | '=');
-    ADVICE.iter().any(|advice| {
-        words.match_indices(advice).any(|(at, found)| {
-            let before = words.get(..at).and_then(|before| before.chars().next_back());
-            let after = words.get(at.saturating_add(found.len())..).and_then(|after| after.chars().next());
-            !before.is_some_and(part_of_a_name) && !after.is_some_and(part_of_a_name)
-        })
-    })
 }
 
 #[cfg(test)]
