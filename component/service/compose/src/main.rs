@@ -2,6 +2,8 @@
 //! Takes each import from the part that is named for it below, and the rest from the engine. Fails when a part asks the engine for what
 //! another part is there to give: then a credential, or a request, would go past the part that guards it.
 
+mod imports;
+
 use std::{env, fs, path::Path, process::ExitCode};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -11,13 +13,21 @@ use wac_graph::{
 };
 
 /// Who gets what from whom. An interface without its version; the versions of both sides must fit.
-const WIRES: [(&str, &str, &str); 17] = [
+const WIRES: [(&str, &str, &str); 24] = [
     ("bridge", "pflow:service/way-out", "egress"),
     ("bridge", "wasi:cli/environment", "egress"),
     ("gateway", "pflow:gateway/log", "bridge"),
     ("gateway", "pflow:gateway/events", "bridge"),
     ("gateway", "pflow:gateway/types", "bridge"),
     ("gateway", "wasi:cli/environment", "bridge"),
+    // Streams are those of the way out: what an answer's body may be, and how long anybody waits, is decided there.
+    ("gateway", "wasi:io/error", "egress"),
+    ("gateway", "wasi:io/poll", "egress"),
+    ("gateway", "wasi:io/streams", "egress"),
+    ("gateway", "wasi:clocks/monotonic-clock", "egress"),
+    ("gateway", "wasi:cli/stdin", "egress"),
+    ("gateway", "wasi:cli/stdout", "egress"),
+    ("gateway", "wasi:cli/stderr", "egress"),
     ("gateway", "wasi:http/types", "egress"),
     ("gateway", "wasi:http/outgoing-handler", "egress"),
     ("front", "pflow:gateway/types", "bridge"),
@@ -33,7 +43,15 @@ const WIRES: [(&str, &str, &str); 17] = [
 ];
 
 /// What a gateway component of another language may leave out: it is not asked for then.
-const OPTIONAL: [&str; 5] = [
+const OPTIONAL: [&str; 13] = [
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:clocks/monotonic-clock",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/stderr",
+    "wasi:http/types",
     "pflow:gateway/types",
     "pflow:gateway/events",
     "pflow:gateway/health",
@@ -71,6 +89,14 @@ fn compose(files: [&Path; 4], output: &Path) -> Result<String> {
     for (name, file) in PARTS.into_iter().zip(files) {
         parts.push(Part::new(&mut graph, name, file)?);
     }
+    for part in &parts {
+        let wired: Vec<&str> = WIRES.iter().filter(|(to, ..)| *to == part.name).map(|(_, interface, _)| *interface).collect();
+        // The way out is what the engine's own is for.
+        let own: &[&str] = if part.name == "egress" { &["wasi:http/outgoing-handler"] } else { &wired };
+        if let Some(wrong) = imports::wrong(&format!("{} ({})", part.title(), part.file), &part.imports, own) {
+            bail!("{wrong}");
+        }
+    }
     let part = |name: &str| parts.iter().find(|part| part.name == name);
     for (to, interface, from) in WIRES {
         let Some(to) = part(to) else { continue };
@@ -100,6 +126,7 @@ fn compose(files: [&Path; 4], output: &Path) -> Result<String> {
 /// A component in the composition.
 struct Part {
     name: &'static str,
+    file: String,
     instance: NodeId,
     imports: Vec<String>,
     exports: Vec<String>,
@@ -116,7 +143,11 @@ impl Part {
         let names = |of: Vec<&String>| of.into_iter().cloned().collect();
         let world = &graph.types()[world];
         let (imports, exports) = (names(world.imports.keys().collect()), names(world.exports.keys().collect()));
-        Ok(Self { name, instance, imports, exports })
+        Ok(Self { name, file: file.display().to_string(), instance, imports, exports })
+    }
+
+    fn title(&self) -> &'static str {
+        if self.name == "gateway" { "the gateway component" } else { self.name }
     }
 
     fn import(&self, interface: &str) -> Option<&str> {
@@ -130,5 +161,5 @@ impl Part {
 
 /// The name of this interface, with its version.
 fn of<'n>(names: &'n [String], interface: &str) -> Option<&'n str> {
-    names.iter().map(String::as_str).find(|name| name.split('@').next() == Some(interface))
+    names.iter().map(String::as_str).find(|name| imports::base(name) == interface)
 }
