@@ -15,7 +15,13 @@ use bindings::{
         wasi::cli0_2_12::environment,
     },
     pflow::service::way_out,
-    wasi::io0_2_12::streams::OutputStream,
+    wasi::{
+        clocks0_2_12::monotonic_clock,
+        io0_2_12::{
+            poll,
+            streams::{OutputStream, StreamError},
+        },
+    },
 };
 
 use crate::{event::Wanted, line};
@@ -38,6 +44,7 @@ struct Bridge;
 struct Lent {
     out: OutputStream,
     wanted: Wanted,
+    patience: u64,
 }
 
 thread_local! {
@@ -47,15 +54,32 @@ thread_local! {
 /// What cannot be written is dropped, with the stream: the client is gone.
 fn send(event: impl FnOnce(&Wanted) -> Option<String>) {
     LENT.with_borrow_mut(|lent| {
-        let Some(Lent { out, wanted }) = lent else { return };
+        let Some(Lent { out, wanted, patience }) = lent else { return };
         let Some(event) = event(wanted) else { return };
         let event = way_out::mask(&event);
-        // The interface takes 4096 bytes at a time.
-        let written = event.as_bytes().chunks(4096).try_for_each(|chunk| out.blocking_write_and_flush(chunk));
-        if written.is_err() {
+        if write(out, event.as_bytes(), *patience).is_err() {
             *lent = None;
         }
     });
+}
+
+/// All of it, unless the client takes nothing for too long: a call does not wait for whoever listens to it.
+fn write(out: &OutputStream, mut bytes: &[u8], patience: u64) -> Result<(), StreamError> {
+    let until = monotonic_clock::now().saturating_add(patience);
+    let wait = || {
+        let (ready, late) = (out.subscribe(), monotonic_clock::subscribe_instant(until));
+        if poll::poll(&[&ready, &late]).contains(&0) { Ok(()) } else { Err(StreamError::Closed) }
+    };
+    while !bytes.is_empty() {
+        wait()?;
+        let permit = usize::try_from(out.check_write()?).unwrap_or(usize::MAX);
+        let (now, later) = bytes.split_at(bytes.len().min(permit));
+        out.write(now)?;
+        bytes = later;
+    }
+    out.flush()?;
+    wait()?;
+    out.check_write().map(drop)
 }
 
 impl events::Guest for Bridge {
@@ -87,8 +111,9 @@ impl log::Guest for Bridge {
 
 impl reply::Guest for Bridge {
     fn lend(out: OutputStream, wanted: reply::Wanted) {
-        let reply::Wanted { progress_token, level } = wanted;
-        LENT.set(Some(Lent { out, wanted: Wanted { progress_token, level } }));
+        let reply::Wanted { progress_token, level, patience_ms } = wanted;
+        let patience = patience_ms.saturating_mul(1_000_000);
+        LENT.set(Some(Lent { out, wanted: Wanted { progress_token, level }, patience }));
     }
 
     fn give_back() -> Option<OutputStream> {

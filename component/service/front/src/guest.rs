@@ -1,8 +1,11 @@
 //! `wasi:http/incoming-handler`: a request in, an answer out. Exists in the sandbox only.
 //! Takes the engine's types; what is answered is [`service`](crate::service)'s. Never waits for a slow client longer than it may.
 
+mod body;
 mod gateway;
 mod outside;
+
+use body::Unread;
 
 use bindings::{
     exports::wasi::http0_2_12::incoming_handler,
@@ -15,7 +18,7 @@ use bindings::{
 
 use crate::{
     answer::Answer,
-    request::{BODY_WITHIN_MS, LONGEST_BODY, MOST_SWALLOWED, Request},
+    request::Request,
     service::{self, Answered},
 };
 
@@ -36,21 +39,18 @@ struct Front;
 impl incoming_handler::Guest for Front {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let head_only = matches!(request.method(), Method::Head);
-        match read(&request) {
-            Ok(request) => {
-                let outside = outside::Engine::new(out);
-                match service::answer(&outside, &request) {
-                    Answered::Whole(answer) => outside.answer(answer, head_only),
-                    Answered::Streamed(last) => outside.end(&last),
-                }
-            }
-            Err(refusal) => send(out, refusal, head_only),
+        let head = head(&request);
+        let outside = outside::Engine::new(Unread::new(request, &head), out);
+        match service::answer(&outside, &head) {
+            Answered::Whole(answer) => outside.answer(answer, head_only),
+            Answered::Streamed(last) => outside.end(&last),
         }
+        outside.done();
     }
 }
 
-/// All of a request, within its limits.
-fn read(incoming: &IncomingRequest) -> Result<Request, Answer> {
+/// What comes before the body.
+fn head(incoming: &IncomingRequest) -> Request {
     let method = match incoming.method() {
         Method::Get => "GET".to_owned(),
         Method::Head => "HEAD".to_owned(),
@@ -65,56 +65,20 @@ fn read(incoming: &IncomingRequest) -> Result<Request, Answer> {
     };
     let path = incoming.path_with_query().unwrap_or_default();
     let path = path.split('?').next().unwrap_or_default().to_owned();
-    let headers = incoming.headers().entries();
-    let mut request = Request { method, path, authority: incoming.authority(), headers, body: Vec::new() };
-    if let Some(refusal) = crate::guard::too_large(&request) {
-        return Err(refusal);
-    }
-    let too_long = || Answer::refusal(413, &format!("the body is longer than {LONGEST_BODY} bytes"));
-    let said = request.header("content-length").and_then(|length| length.parse::<u64>().ok());
-    let mut late_by = said.map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
-    if late_by > MOST_SWALLOWED {
-        return Err(too_long());
-    }
-    let body = incoming.consume().map_err(|()| Answer::refusal(400, "the body cannot be read"))?;
-    let stream = body.stream().map_err(|()| Answer::refusal(400, "the body cannot be read"))?;
-    let mut swallowed = 0_usize;
-    let until = monotonic_clock::now().saturating_add(BODY_WITHIN_MS.saturating_mul(1_000_000));
-    loop {
-        let (ready, late) = (stream.subscribe(), monotonic_clock::subscribe_instant(until));
-        if !poll::poll(&[&ready, &late]).contains(&0) {
-            return Err(Answer::refusal(408, &format!("the body did not come within {} s", BODY_WITHIN_MS / 1_000)));
-        }
-        drop((ready, late));
-        match stream.read(64 * 1024) {
-            Ok(mut bytes) => request.body.append(&mut bytes),
-            Err(StreamError::Closed) if late_by > LONGEST_BODY => return Err(too_long()),
-            Err(StreamError::Closed) => return Ok(request),
-            Err(StreamError::LastOperationFailed(_)) => return Err(Answer::refusal(400, "the body broke off")),
-        }
-        // Read to its end where that is near: who is still writing does not read the refusal.
-        if request.body.len() > LONGEST_BODY {
-            late_by = late_by.max(swallowed.saturating_add(request.body.len()));
-            swallowed = swallowed.saturating_add(request.body.len());
-            request.body.clear();
-        }
-        if swallowed > MOST_SWALLOWED {
-            return Err(too_long());
-        }
-    }
+    Request { method, path, authority: incoming.authority(), headers: incoming.headers().entries() }
 }
 
-/// An answer, whole.
-fn send(out: ResponseOutparam, answer: Answer, head_only: bool) {
+/// An answer, whole. A client that takes nothing of it for too long is gone.
+fn send(out: ResponseOutparam, answer: Answer, head_only: bool, patience_ms: u64) {
     let Answer { status, mut headers, body } = answer;
     headers.push(("Content-Length".to_owned(), body.len().to_string()));
     let Some((outgoing, stream)) = begin(out, status, headers) else { return };
-    // A client that is gone has its answer.
-    if !head_only {
-        let _ = write(&stream, body.as_bytes());
-    }
+    let written = if head_only { Ok(()) } else { write(&stream, body.as_bytes(), patience_ms) };
     drop(stream);
-    let _ = OutgoingBody::finish(outgoing, None);
+    // What was cut off must not look whole.
+    if written.is_ok() {
+        let _ = OutgoingBody::finish(outgoing, None);
+    }
 }
 
 /// The head of an answer.
@@ -132,14 +96,29 @@ fn begin(out: ResponseOutparam, status: u16, headers: Vec<(String, String)>) -> 
     Some((body, stream))
 }
 
-fn write(stream: &OutputStream, bytes: &[u8]) -> Result<(), StreamError> {
+/// Nanoseconds in one millisecond.
+const MS: u64 = 1_000_000;
+
+/// Bytes that a client takes in a second, at least.
+const SLOWEST: u64 = 64 * 1024;
+
+fn write(stream: &OutputStream, bytes: &[u8], patience_ms: u64) -> Result<(), StreamError> {
+    let seconds = u64::try_from(bytes.len()).unwrap_or(u64::MAX) / SLOWEST;
+    let patience = patience_ms.saturating_add(seconds.saturating_mul(1_000)).saturating_mul(MS);
+    let until = monotonic_clock::now().saturating_add(patience);
+    let wait = || {
+        let (ready, late) = (stream.subscribe(), monotonic_clock::subscribe_instant(until));
+        if poll::poll(&[&ready, &late]).contains(&0) { Ok(()) } else { Err(StreamError::Closed) }
+    };
     let mut rest = bytes;
     while !rest.is_empty() {
-        stream.subscribe().block();
+        wait()?;
         let permit = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);
         let (now, later) = rest.split_at(rest.len().min(permit));
         stream.write(now)?;
         rest = later;
     }
-    stream.blocking_flush()
+    stream.flush()?;
+    wait()?;
+    stream.check_write().map(drop)
 }

@@ -8,6 +8,7 @@ mod guest;
 pub mod answer;
 pub mod call;
 pub mod catalog;
+pub mod delivery;
 pub mod door;
 pub mod failure;
 pub mod guard;

@@ -1,17 +1,10 @@
-//! A request as it came, whole.
+//! The head of a request, as it came.
 //! Takes what HTTP gave; gives header fields by name, and what the client accepts. Never trusts a field that comes twice.
 
-/// Bytes of a body. Arguments of a call are in it.
-pub const LONGEST_BODY: usize = 8 * 1024 * 1024;
-/// Bytes that are read of one that is too long, so that its sender hears why.
-pub const MOST_SWALLOWED: usize = 4 * LONGEST_BODY;
 /// Bytes of all header fields.
 pub const LONGEST_HEADERS: usize = 64 * 1024;
 /// Header fields.
 pub const MOST_HEADERS: usize = 128;
-/// Milliseconds in which a body must have come.
-pub const BODY_WITHIN_MS: u64 = 30_000;
-
 /// A request.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
@@ -23,8 +16,6 @@ pub struct Request {
     pub authority: Option<String>,
     /// As they came.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// All of it.
-    pub body: Vec<u8>,
 }
 
 impl Request {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     answer::{Answer, event},
     call, catalog,
+    delivery::{self, Sent},
     door::Visitor,
     failure::{self, Delivery, Failure, Marked, Seen},
     guard, pages,
@@ -73,6 +74,7 @@ pub fn answer<O: Outside>(outside: &O, request: &Request) -> Answered {
         Ok(ready) => ready,
         Err(problem) => return Answer::refusal(503, &Failure::settings(&problem).message).into(),
     };
+    outside.limits(&ready.settings.limits);
     if let Some(refusal) = guard::from_elsewhere(&ready.settings, request) {
         return refusal.into();
     }
@@ -125,7 +127,12 @@ impl<O: Outside> Mcp<'_, O> {
             return Answer::refusal(406, "answers are application/json or text/event-stream; Accept takes neither")
                 .into();
         }
-        let message = match Message::read(&self.request.body) {
+        // Only now: who is not let in makes nobody wait for a body.
+        let body = match self.outside.body() {
+            Ok(body) => body,
+            Err(refusal) => return refusal.into(),
+        };
+        let message = match Message::read(&body) {
             Ok(message) => message,
             Err(fault) => return Answer::json(400, fault.written(None)).into(),
         };
@@ -326,7 +333,7 @@ impl<O: Outside> Mcp<'_, O> {
             Era::Modern => None,
         };
         let conversation = self.outside.connect(self.gateway, attach)?;
-        Ok(Connected { conversation, own: attach.is_none() })
+        Ok(Connected { conversation, own: attach.is_none(), sent: Sent::Nothing })
     }
 
     fn list(&self, message: &Message, id: &str, era: &Era) -> Answer {
@@ -410,28 +417,30 @@ impl<O: Outside> Mcp<'_, O> {
         if live {
             self.outside.stream(&wanted);
         }
-        let result = self.outcome(connected.call(&call), &tool);
+        let called = connected.call(&call);
+        let result = self.outcome(called, connected.sent(), &tool);
         connected.end();
         let text = finish(&result);
         if live { Answered::Streamed(event(&self.outside.mask(text))) } else { self.said(200, &text).into() }
     }
 
     /// What the call came to.
-    fn outcome(&self, called: Result<crate::upstream::Outcome, Seen>, tool: &Tool) -> String {
+    fn outcome(&self, called: Result<crate::upstream::Outcome, Seen>, sent: Sent, tool: &Tool) -> String {
         let marked = match tool {
             Tool { read_only: true, .. } => Marked::ReadOnly,
             Tool { idempotent: true, .. } => Marked::Idempotent,
             _ => Marked::Neither,
         };
-        let told = |seen: &Seen| {
-            failure::told_of_call(failure::explain(&self.gateway.name, seen), &tool.name, seen.delivery, marked)
+        let told = |seen: &Seen, delivery: Delivery| {
+            let seen = Seen { delivery, ..seen.clone() };
+            failure::told_of_call(failure::explain(&self.gateway.name, &seen), &tool.name, delivery, marked)
         };
         match called {
             Ok(outcome) => match &outcome.failure {
                 None => outcome.result,
-                Some(seen) => call::told(&outcome.result, &told(seen)),
+                Some(seen) => call::told(&outcome.result, &told(seen, delivery::of_upstream(seen, sent))),
             },
-            Err(seen) => call::failed(&told(&seen)),
+            Err(seen) => call::failed(&told(&seen, delivery::of_failure(&seen, sent))),
         }
     }
 
@@ -459,6 +468,7 @@ impl<O: Outside> Mcp<'_, O> {
 struct Connected<C> {
     conversation: C,
     own: bool,
+    sent: Sent,
 }
 
 impl<C: Conversation> Connected<C> {
@@ -480,10 +490,21 @@ impl<C: Conversation> Connected<C> {
     }
 
     fn call(&mut self, call: &Call) -> Result<crate::upstream::Outcome, Seen> {
-        match self.conversation.call(call) {
-            Err(seen) if self.renewed(&seen) => self.conversation.call(call),
+        let called = self.conversation.call(call);
+        self.sent = self.conversation.sent();
+        match called {
+            Err(seen) if self.renewed(&Seen { delivery: delivery::of_failure(&seen, self.sent), ..seen.clone() }) => {
+                let called = self.conversation.call(call);
+                self.sent = self.conversation.sent();
+                called
+            }
             called => called,
         }
+    }
+
+    /// What the way out saw of the last call.
+    fn sent(&self) -> Sent {
+        self.sent
     }
 
     fn end(&mut self) {

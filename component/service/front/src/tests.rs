@@ -2,13 +2,17 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on shall stop")]
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
-use pflow_gateway_service_settings::{Filter, Gateway};
+use pflow_gateway_service_settings::{Filter, Gateway, Inbound};
 use serde_json::{Value, json};
 
 use crate::{
     answer::Answer,
+    delivery::Sent,
     failure::{Class, Delivery, Seen},
     request::Request,
     service::{Answered, answer},
@@ -23,11 +27,16 @@ struct Script {
     said: RefCell<Vec<String>>,
     /// What calls come to, the first first; then good results.
     calls: RefCell<Vec<Result<Outcome, Seen>>>,
+    /// What the way out saw of each of these calls, the first first; then an answer.
+    saw: RefCell<Vec<Sent>>,
     unreachable: bool,
 }
 
 #[derive(Default)]
 struct Fake {
+    /// What is behind the head of the request, and how often it was read.
+    body: RefCell<Vec<u8>>,
+    read: Cell<usize>,
     script: Rc<Script>,
     now: u64,
     streams: RefCell<Vec<Wanted>>,
@@ -38,6 +47,7 @@ struct Fake {
 struct Talk {
     script: Rc<Script>,
     session: Session,
+    sent: Sent,
 }
 
 impl Talk {
@@ -81,11 +91,17 @@ impl Conversation for Talk {
             call.arguments,
             self.session.session_id.clone().unwrap_or_default()
         ));
+        let mut saw = self.script.saw.borrow_mut();
+        self.sent = if saw.is_empty() { Sent::Answered } else { saw.remove(0) };
         let mut calls = self.script.calls.borrow_mut();
         if calls.is_empty() {
             return Ok(Outcome { result: r#"{"content":[],"n":1.10}"#.to_owned(), failure: None });
         }
         calls.remove(0)
+    }
+
+    fn sent(&self) -> Sent {
+        self.sent
     }
 
     fn close(&mut self) -> Result<(), Seen> {
@@ -97,6 +113,13 @@ impl Conversation for Talk {
 impl Outside for Fake {
     type Conversation = Talk;
 
+    fn limits(&self, _: &Inbound) {}
+
+    fn body(&self) -> Result<Vec<u8>, Answer> {
+        self.read.set(self.read.get() + 1);
+        Ok(self.body.borrow().clone())
+    }
+
     fn connect(&self, gateway: &Gateway, attach: Option<&Session>) -> Result<Talk, Refused> {
         self.open.replace(gateway.name.clone());
         if self.script.unreachable {
@@ -104,7 +127,8 @@ impl Outside for Fake {
             let seen = Seen { class: Class::Unreachable, words, delivery: Delivery::No, ..Seen::default() };
             return Err(Refused::Gateway(seen));
         }
-        let talk = Talk { script: Rc::clone(&self.script), session: attach.cloned().unwrap_or_else(|| session("own")) };
+        let session = attach.cloned().unwrap_or_else(|| session("own"));
+        let talk = Talk { script: Rc::clone(&self.script), session, sent: Sent::Nothing };
         if attach.is_none() {
             talk.say("open");
         }
@@ -152,7 +176,8 @@ impl Outside for Fake {
     fn keep(&self, _: &str, _: &Catalog) {}
 }
 
-fn request(body: &Value, headers: &[(&str, &str)]) -> Request {
+fn asked(fake: &Fake, body: &Value, headers: &[(&str, &str)]) -> Request {
+    fake.body.replace(body.to_string().into_bytes());
     let mut all = vec![
         ("authorization", format!("Bearer {TOKEN}")),
         ("content-type", "application/json".to_owned()),
@@ -165,7 +190,6 @@ fn request(body: &Value, headers: &[(&str, &str)]) -> Request {
         path: "/gw/mcp".to_owned(),
         authority: Some("localhost:8080".to_owned()),
         headers: all.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect(),
-        body: body.to_string().into_bytes(),
     }
 }
 
@@ -178,7 +202,7 @@ fn whole(answered: Answered) -> Answer {
 
 fn begun(fake: &Fake) -> String {
     let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-03-26"}});
-    let answer = whole(answer(fake, &request(&hello, &[])));
+    let answer = whole(answer(fake, &asked(fake, &hello, &[])));
     assert!(answer.body.contains("2025-03-26"), "{}", answer.body);
     answer.headers.iter().find(|(name, _)| name == "Mcp-Session-Id").map(|(_, id)| id.clone()).unwrap()
 }
@@ -186,7 +210,7 @@ fn begun(fake: &Fake) -> String {
 fn call(fake: &Fake, tool: &str, id: &str) -> Value {
     let message =
         json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": tool, "arguments": {"a": 1}}});
-    serde_json::from_str(&whole(answer(fake, &request(&message, &[("mcp-session-id", id)]))).body).unwrap()
+    serde_json::from_str(&whole(answer(fake, &asked(fake, &message, &[("mcp-session-id", id)]))).body).unwrap()
 }
 
 fn lost(delivery: Delivery) -> Result<Outcome, Seen> {
@@ -235,13 +259,13 @@ fn a_call_that_may_have_run_is_never_made_again() {
 fn what_a_client_may_not_see_it_cannot_call() {
     let fake = Fake::default();
     let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize"});
-    let mut asked = request(&hello, &[]);
-    asked.path = "/other/mcp".to_owned();
-    let id = whole(answer(&fake, &asked)).headers.iter().find(|(name, _)| name == "Mcp-Session-Id").unwrap().1.clone();
+    let mut request = asked(&fake, &hello, &[]);
+    request.path = "/other/mcp".to_owned();
+    let id = whole(answer(&fake, &request)).headers.iter().find(|(name, _)| name == "Mcp-Session-Id").unwrap().1.clone();
     let message = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "write"}});
-    let mut asked = request(&message, &[("mcp-session-id", &id)]);
-    asked.path = "/other/mcp".to_owned();
-    let told = whole(answer(&fake, &asked)).body;
+    let mut request = asked(&fake, &message, &[("mcp-session-id", &id)]);
+    request.path = "/other/mcp".to_owned();
+    let told = whole(answer(&fake, &request)).body;
     assert!(told.contains("Unknown tool: write"), "{told}");
     assert!(!fake.script.said.borrow().iter().any(|said| said.starts_with("call")));
 }
@@ -253,11 +277,11 @@ fn a_stream_begins_only_for_who_asks_for_something_and_takes_it() {
     let message = json!({
         "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "read", "_meta": {"progressToken": 5}}
     });
-    let streamed = answer(&fake, &request(&message, &[("mcp-session-id", &id)]));
+    let streamed = answer(&fake, &asked(&fake, &message, &[("mcp-session-id", &id)]));
     assert!(matches!(streamed, Answered::Streamed(ref event) if event.starts_with("event: message\ndata: ")));
     let wanted = Wanted { progress_token: Some("5".to_owned()), level: None };
     assert_eq!(*fake.streams.borrow(), [wanted]);
-    let plain = answer(&fake, &request(&message, &[("mcp-session-id", &id), ("accept", "application/json")]));
+    let plain = answer(&fake, &asked(&fake, &message, &[("mcp-session-id", &id), ("accept", "application/json")]));
     assert!(matches!(plain, Answered::Whole(_)));
     assert_eq!(fake.streams.borrow().len(), 1);
 }
@@ -277,21 +301,59 @@ fn a_gateway_that_is_away_is_told_and_nothing_is_said_to_have_run() {
 #[test]
 fn a_header_that_comes_twice_counts_for_neither() {
     let fake = Fake::default();
-    let mut asked = request(&json!({"jsonrpc": "2.0", "id": 1, "method": "initialize"}), &[]);
-    asked.headers.push(("Authorization".to_owned(), b"Bearer something-else".to_vec()));
-    assert_eq!(whole(answer(&fake, &asked)).status, 401);
+    let mut request = asked(&fake, &json!({"jsonrpc": "2.0", "id": 1, "method": "initialize"}), &[]);
+    request.headers.push(("Authorization".to_owned(), b"Bearer something-else".to_vec()));
+    assert_eq!(whole(answer(&fake, &request)).status, 401);
     assert!(fake.script.said.borrow().is_empty());
 }
 
 #[test]
 fn a_page_about_several_gateways_shows_the_credential_of_none() {
     let fake = Fake { script: Rc::new(Script { unreachable: true, ..Script::default() }), ..Fake::default() };
-    let mut asked = request(&Value::Null, &[]);
-    asked.method = "GET".to_owned();
-    asked.path = "/ready".to_owned();
-    asked.body.clear();
-    let answer = whole(answer(&fake, &asked));
+    let mut request = asked(&fake, &Value::Null, &[]);
+    request.method = "GET".to_owned();
+    request.path = "/ready".to_owned();
+    let answer = whole(answer(&fake, &request));
     let body = answer.body;
     assert_eq!(body.matches("refused by ***").count(), 2, "{body}");
     assert!(!body.contains("credential-of-"), "{body}");
+}
+
+#[test]
+fn who_is_not_let_in_makes_nobody_read_a_body() {
+    let fake = Fake::default();
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize"});
+    let told = |change: &dyn Fn(&mut Request), headers: &[(&str, &str)]| {
+        let mut request = asked(&fake, &hello, headers);
+        change(&mut request);
+        whole(answer(&fake, &request)).status
+    };
+    assert_eq!(told(&|_| {}, &[("authorization", "Bearer somebody-elses")]), 401);
+    assert_eq!(told(&|request| request.authority = Some("evil.example".to_owned()), &[]), 421);
+    assert_eq!(told(&|_| {}, &[("origin", "https://evil.example")]), 403);
+    assert_eq!(told(&|request| request.path = "/nothing/mcp".to_owned(), &[]), 404);
+    assert_eq!(told(&|request| request.method = "PUT".to_owned(), &[]), 405);
+    assert_eq!(told(&|_| {}, &[("content-type", "text/plain")]), 415);
+    assert_eq!(told(&|_| {}, &[("accept", "image/png")]), 406);
+    assert_eq!(told(&|request| request.path = "/health".to_owned(), &[]), 405);
+    assert_eq!(fake.read.get(), 0);
+    assert_eq!(told(&|_| {}, &[]), 200);
+    assert_eq!(fake.read.get(), 1);
+}
+
+#[test]
+fn a_component_that_says_undelivered_is_not_believed_when_the_call_went_out() {
+    let fake = Fake::default();
+    let id = begun(&fake);
+    let not = || Err(Seen { class: Class::Timeout, delivery: Delivery::No, ..Seen::default() });
+    fake.script.calls.borrow_mut().extend([not(), not()]);
+    fake.script.saw.borrow_mut().extend([Sent::Unanswered, Sent::Nothing]);
+    assert!(call(&fake, "write", &id).to_string().contains("write may have run; check before calling it again"));
+    assert!(!call(&fake, "write", &id).to_string().contains("may have run"));
+    // A lost session is no reason to call again what may have run.
+    fake.script.calls.borrow_mut().push(lost(Delivery::No));
+    fake.script.saw.borrow_mut().push(Sent::Unanswered);
+    fake.script.said.borrow_mut().clear();
+    assert!(call(&fake, "write", &id).to_string().contains("may have run"));
+    assert!(!fake.script.said.borrow().iter().any(|said| said == "renew"));
 }

@@ -1,10 +1,10 @@
 //! The gateway component, as the service's logic sees it.
 //! In the sandbox it is the contract; in tests it is a script. Must say of every failure what it says about delivery.
 
-use pflow_gateway_service_settings::{Filter, Gateway};
+use pflow_gateway_service_settings::{Filter, Gateway, Inbound};
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Seen;
+use crate::{answer::Answer, delivery::Sent, failure::Seen};
 
 /// What was agreed with a gateway.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +117,8 @@ pub trait Conversation {
     fn list(&mut self) -> Result<Catalog, Seen>;
     /// Calls once.
     fn call(&mut self, call: &Call) -> Result<Outcome, Seen>;
+    /// What the way out saw of the last of these.
+    fn sent(&self) -> Sent;
     /// Ends the session.
     fn close(&mut self) -> Result<(), Seen>;
 }
@@ -126,6 +128,10 @@ pub trait Outside {
     /// With one gateway.
     type Conversation: Conversation;
 
+    /// How long and how much, as soon as that is known.
+    fn limits(&self, limits: &Inbound);
+    /// The body of the request, which nobody reads before its head was let in. A refusal where it is too long, or does not come.
+    fn body(&self) -> Result<Vec<u8>, Answer>;
     /// Connects, or attaches to a session without traffic. A text where the settings are wrong.
     fn connect(&self, gateway: &Gateway, attach: Option<&Session>) -> Result<Self::Conversation, Refused>;
     /// For each tool of the whole list whether it is wanted; or the glob that is none.

@@ -1,7 +1,7 @@
 //! One gateway of the service, with the members that an entry of `mcp-servers.json` has.
 //! Takes `GATEWAYS`; gives [`Gateway`]s. Never resolves what `auth` and `headers` point to.
 
-use crate::{Filter, Problem, Result, Template, filter::list, member::Member};
+use crate::{Filter, Problem, Result, Template, Upstream, filter::list, member::Member};
 
 /// How it speaks MCP, when the user said it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,19 +69,20 @@ pub struct Gateway {
     pub filter: Filter,
     /// For one operation, in milliseconds.
     pub timeout_ms: u32,
+    /// Of its answers.
+    pub limits: Upstream,
 }
 
-const KNOWN: [&str; 10] =
-    ["url", "kind", "era", "auth", "headers", "services", "tools", "trust", "timeout", "addresses"];
+const KNOWN: [&str; 11] =
+    ["url", "kind", "era", "auth", "headers", "services", "tools", "trust", "timeout", "limits", "addresses"];
 
 /// Members of an entry that are the engine's business here.
-const OF_THE_ENGINE: [(&str, &str); 8] = [
+const OF_THE_ENGINE: [(&str, &str); 7] = [
     ("ca_file", "give the engine's own store the authority"),
     ("proxy", "set the proxy where the engine runs"),
     ("allow_origins", "only the gateway's own origin is ever reached"),
     ("paths", "only the paths that MCP and the product need are ever asked"),
     ("component", "compose the service with that component: cargo xtask service --gateway FILE"),
-    ("limits", "set them where the engine runs"),
     ("refresh", "tools are listed when a client lists them"),
     ("changes", "accept definitions where pflow runs: \"changes\" of the entry there"),
 ];
@@ -156,6 +157,7 @@ fn one(name: String, member: &Member, variable: &dyn Fn(&str) -> Option<String>)
             .map_or(Ok(Vec::new()), |declared| declare(&declared))?,
         filter: Filter::read(member)?,
         timeout_ms: member.get("timeout").map_or(Ok(DEFAULT_TIMEOUT_MS), |timeout| read_timeout(&timeout))?,
+        limits: member.get("limits").map_or(Ok(Upstream::default()), |limits| Upstream::read(&limits))?,
         name,
     };
     let credentials = gateway.credential_variables();

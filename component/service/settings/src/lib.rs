@@ -5,6 +5,7 @@
 mod client;
 mod filter;
 mod gateway;
+mod limits;
 mod member;
 mod problem;
 mod template;
@@ -14,6 +15,7 @@ use std::collections::BTreeSet;
 pub use client::{Client, Clients};
 pub use filter::Filter;
 pub use gateway::{Auth, DeclaredService, Era, Gateway};
+pub use limits::{Inbound, Upstream};
 pub use problem::{Problem, Result};
 pub use template::Template;
 
@@ -29,6 +31,11 @@ pub const SESSION_KEYS: &str = "SESSION_KEYS";
 pub const HOSTS: &str = "HOSTS";
 /// Origins of web pages that may ask.
 pub const ORIGINS: &str = "ORIGINS";
+/// What a client may send and take, and how long.
+pub const LIMITS: &str = "LIMITS";
+
+/// What whoever talks with clients is told, whatever stands in the settings.
+pub const OWN: [&str; 6] = [GATEWAYS, CLIENTS, SESSION_KEYS, HOSTS, ORIGINS, LIMITS];
 
 /// All of it, but for keys.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +48,8 @@ pub struct Settings {
     pub hosts: Option<Vec<String>>,
     /// Lower case; none: pages of this machine itself, as long as `hosts` says nothing.
     pub origins: Option<Vec<String>>,
+    /// For clients.
+    pub limits: Inbound,
 }
 
 impl Settings {
@@ -73,7 +82,11 @@ impl Settings {
                 text.split(',').map(|item| item.trim().to_ascii_lowercase()).filter(|item| !item.is_empty()).collect();
             (!list.is_empty()).then_some(list)
         };
-        Ok(Self { gateways, clients, hosts: list(HOSTS), origins: list(ORIGINS) })
+        let limits = match variable(LIMITS).filter(|text| !text.trim().is_empty()) {
+            None => Inbound::default(),
+            Some(text) => Inbound::read(&Member::parse(LIMITS, &text)?)?,
+        };
+        Ok(Self { gateways, clients, hosts: list(HOSTS), origins: list(ORIGINS), limits })
     }
 
     /// One gateway.
@@ -85,8 +98,7 @@ impl Settings {
     /// Variables that whoever talks with clients must know: these, and no credential of a gateway.
     #[must_use]
     pub fn shown_to_front(&self) -> BTreeSet<String> {
-        let mut names: BTreeSet<String> =
-            [GATEWAYS, CLIENTS, SESSION_KEYS, HOSTS, ORIGINS].into_iter().map(str::to_owned).collect();
+        let mut names: BTreeSet<String> = OWN.into_iter().map(str::to_owned).collect();
         for gateway in &self.gateways {
             names.extend(gateway.url_variables.iter().cloned());
         }

@@ -72,6 +72,14 @@ fn what_is_wrong_is_named_with_its_place_and_what_to_do() {
             r#"{"a": {"url": "http://x/${TOKEN}", "auth": {"type": "bearer", "token": "${TOKEN}"}}}"#,
             "GATEWAYS.a.url holds TOKEN, which is a credential",
         ),
+        (
+            r#"{"a": {"url": "http://x/mcp", "limits": {"memory_bytes": 1}}}"#,
+            "GATEWAYS.a.limits.memory_bytes is nothing that the service decides → the service knows response_body_bytes",
+        ),
+        (
+            r#"{"a": {"url": "http://x/mcp", "limits": {"response_body_bytes": 0}}}"#,
+            "GATEWAYS.a.limits.response_body_bytes must be a whole number from 1 to 1073741824",
+        ),
         (r#"{"health": {"url": "http://x/mcp"}}"#, "GATEWAYS.health is a page of the service itself"),
         (r#"{"a/b": {"url": "http://x/mcp"}}"#, "GATEWAYS.a/b cannot be a part of a URL's path"),
         (r#"{"a": {"url": "http://x/mcp", "tools": {"read-only": true}}}"#, "GATEWAYS.a.tools.read-only is not known"),
@@ -113,7 +121,7 @@ fn no_credential_of_a_gateway_is_among_what_the_front_is_shown() {
     ])
     .unwrap();
     let shown: Vec<String> = settings.shown_to_front().into_iter().collect();
-    assert_eq!(shown, ["CLIENTS", "GATEWAYS", "HOST", "HOSTS", "ORIGINS", "SESSION_KEYS", "TEAM"]);
+    assert_eq!(shown, ["CLIENTS", "GATEWAYS", "HOST", "HOSTS", "LIMITS", "ORIGINS", "SESSION_KEYS", "TEAM"]);
 }
 
 #[test]
@@ -122,4 +130,22 @@ fn variables_are_those_of_pflows_own_file() {
     let resolve = |text: &str| Template::new(text).resolve("x", &find).map_err(|problem| problem.to_string());
     assert_eq!(resolve("${A}-${B:-two}-$A-${env:A}-${"), Ok("1-two-$A-${env:A}-${".to_owned()));
     assert_eq!(resolve("${B}"), Err("x points to B, which is not set → give the service the variable B".to_owned()));
+}
+
+#[test]
+fn limits_have_defaults_and_ceilings() {
+    let gateways = (GATEWAYS, r#"{"a": {"url": "http://x/mcp", "limits": {"response_body_bytes": 1000}}}"#);
+    let with = |limits: &str| read(&[gateways, (CLIENTS, "anyone"), (LIMITS, limits)]);
+    let settings = with(r#"{"request_seconds": 5}"#).unwrap();
+    assert_eq!((settings.limits.request_ms, settings.limits.answer_ms), (5_000, 30_000));
+    assert_eq!(settings.limits.request_body_bytes, 8 * 1024 * 1024);
+    let upstream = settings.gateways[0].limits;
+    assert_eq!((upstream.response_body_bytes, upstream.operation_body_bytes), (1_000, 128 * 1024 * 1024));
+    for (limits, says) in [
+        (r#"{"request_seconds": 601}"#, "LIMITS.request_seconds must be a whole number from 1 to 600"),
+        (r#"{"body": 1}"#, "LIMITS.body is not known → there are request_body_bytes, "),
+        ("x", "LIMITS is no JSON"),
+    ] {
+        assert!(with(limits).unwrap_err().to_string().starts_with(says), "{limits}");
+    }
 }

@@ -8,13 +8,14 @@ use std::{
 };
 
 use super::{
-    Egress, OPEN, codes,
+    Egress, OPEN, bounds, codes,
     engine::{self, types as http},
     fields::Fields,
     given::{
         outgoing_handler,
         types::{self as given, ErrorCode, Method, Scheme, Trailers},
     },
+    io::Output,
     received::Awaited,
 };
 use crate::policy::{self, Asked};
@@ -191,10 +192,11 @@ impl outgoing_handler::Guest for Egress {
         match std::mem::take(&mut *sealed) {
             Sealed::Ready { request, body } => {
                 *sealed = Sealed::Sent { body };
-                let options = options.map(|options| options.into_inner::<Options>().0);
-                let options = options.unwrap_or_else(patience);
-                let future = engine::outgoing_handler::handle(request, Some(options)).map_err(codes::error)?;
-                Ok(given::FutureIncomingResponse::new(Awaited(future)))
+                let message = bounds::request(&codes::method_name(&request.method())).map_err(codes::error)?;
+                let options = patience(options.map(|options| options.into_inner::<Options>().0));
+                let handled = engine::outgoing_handler::handle(request, Some(options));
+                let future = handled.inspect_err(|code| bounds::failed(message, code)).map_err(codes::error)?;
+                Ok(given::FutureIncomingResponse::new(Awaited { future, message }))
             }
             Sealed::Refused(why) => {
                 let told = codes::error(why.clone());
@@ -210,15 +212,15 @@ impl outgoing_handler::Guest for Egress {
     }
 }
 
-/// As long as the gateway may take, where the component says nothing: engines wait for ten minutes by themselves.
-fn patience() -> http::RequestOptions {
-    let options = http::RequestOptions::new();
-    let ms = OPEN.with_borrow(|open| open.as_ref().map(|open| u64::from(open.gateway.timeout_ms)));
-    let limit = ms.map(|ms| ms.saturating_mul(1_000_000));
-    // An engine that knows no such limit has one of its own.
-    let _ = options.set_connect_timeout(limit.map(|limit| limit.min(CONNECT)));
-    let _ = options.set_first_byte_timeout(limit);
-    let _ = options.set_between_bytes_timeout(limit);
+/// As long as the component says, and never longer than the operation: engines wait for ten minutes by themselves.
+fn patience(said: Option<http::RequestOptions>) -> http::RequestOptions {
+    let options = said.unwrap_or_else(http::RequestOptions::new);
+    let left = bounds::left();
+    let within = |said: Option<u64>, most: u64| Some(said.map_or(most, |said| said.min(most)));
+    // An engine that knows no such limit has one of its own; the operation ends all the same.
+    let _ = options.set_connect_timeout(within(options.connect_timeout(), left.min(CONNECT)));
+    let _ = options.set_first_byte_timeout(within(options.first_byte_timeout(), left));
+    let _ = options.set_between_bytes_timeout(within(options.between_bytes_timeout(), left));
     options
 }
 
@@ -244,9 +246,11 @@ impl Body {
 impl given::GuestOutgoingBody for Body {
     fn write(&self) -> Result<given::OutputStream, ()> {
         match &self.of {
-            Of::Response(body) => body.write(),
+            Of::Response(body) => body.write().map(Output::body),
             Of::Request(sealed) => match &*sealed.borrow() {
-                Sealed::Ready { body: Some(body), .. } | Sealed::Sent { body: Some(body) } => body.write(),
+                Sealed::Ready { body: Some(body), .. } | Sealed::Sent { body: Some(body) } => {
+                    body.write().map(Output::body)
+                }
                 // Before it is sent nobody knows where it goes.
                 _ => Err(()),
             },

@@ -1,26 +1,37 @@
 //! An answer that comes in.
-//! Takes the engine's; gives its status, its headers with credentials masked, and its body as it comes. The body is the engine's own stream:
-//! in WASI 0.2 nobody else can make one, and what is in it is masked where it leaves the service.
+//! Takes the engine's; gives its status, its headers with credentials masked, and its body as it comes, which ends where its size or the time
+//! of the operation does. What is in it is masked where it leaves the service.
 
 use super::{
-    OPEN, codes,
+    OPEN, bounds, codes,
     engine::types as http,
-    engine_io,
     fields::Fields,
     given::types::{self as given, ErrorCode, Trailers},
+    io::{Input, Pollable},
 };
 use crate::mask;
 
 /// An answer that may come.
-pub(crate) struct Awaited(pub(crate) http::FutureIncomingResponse);
+pub(crate) struct Awaited {
+    pub(crate) future: http::FutureIncomingResponse,
+    /// Its number, if the request was a message.
+    pub(crate) message: Option<usize>,
+}
 
 impl given::GuestFutureIncomingResponse for Awaited {
-    fn subscribe(&self) -> engine_io::poll::Pollable {
-        self.0.subscribe()
+    fn subscribe(&self) -> given::Pollable {
+        Pollable::bounded(self.future.subscribe())
     }
 
     fn get(&self) -> Option<Result<Result<given::IncomingResponse, ErrorCode>, ()>> {
-        let came = self.0.get()?;
+        let Some(came) = self.future.get() else {
+            return bounds::over().then_some(Ok(Err(ErrorCode::HttpResponseTimeout)));
+        };
+        match &came {
+            Ok(Ok(response)) => bounds::answered(self.message, response.status()),
+            Ok(Err(code)) => bounds::failed(self.message, code),
+            Err(()) => {}
+        }
         Some(
             came.map(|came| {
                 came.map(|response| given::IncomingResponse::new(Response(response))).map_err(codes::error)
@@ -76,7 +87,7 @@ pub(crate) struct Body(pub(crate) http::IncomingBody);
 
 impl given::GuestIncomingBody for Body {
     fn stream(&self) -> Result<given::InputStream, ()> {
-        self.0.stream()
+        self.0.stream().map(Input::body)
     }
 
     fn finish(this: given::IncomingBody) -> given::FutureTrailers {
@@ -88,8 +99,8 @@ impl given::GuestIncomingBody for Body {
 pub(crate) struct After(http::FutureTrailers);
 
 impl given::GuestFutureTrailers for After {
-    fn subscribe(&self) -> engine_io::poll::Pollable {
-        self.0.subscribe()
+    fn subscribe(&self) -> given::Pollable {
+        Pollable::bounded(self.0.subscribe())
     }
 
     fn get(&self) -> Option<Result<Result<Option<Trailers>, ErrorCode>, ()>> {

@@ -6,6 +6,7 @@ use super::{
     engine::types as http,
     fields::Fields,
     given::types::{self as given, ErrorCode, Method, Scheme},
+    io,
     outgoing::{Body, Options, Request},
     received::{After, Awaited, Body as Incoming, Response},
 };
@@ -23,8 +24,8 @@ impl given::Guest for Egress {
     type OutgoingBody = Body;
     type FutureIncomingResponse = Awaited;
 
-    fn http_error_code(error: &given::IoError) -> Option<ErrorCode> {
-        http::http_error_code(error).map(codes::error)
+    fn http_error_code(error: given::IoErrorBorrow<'_>) -> Option<ErrorCode> {
+        io::code_of(&error)
     }
 }
 

@@ -4,19 +4,25 @@
 use pflow_gateway_service_settings::{Era, Filter, Gateway};
 use serde_json::{Map, Value};
 
-use super::bindings::pflow::gateway::{
-    calls,
-    discovery::Conversation as Handle,
-    filter,
-    types::{self as wit},
+use super::bindings::pflow::{
+    gateway::{
+        calls,
+        discovery::Conversation as Handle,
+        filter,
+        types::{self as wit},
+    },
+    service::way_out,
 };
 use crate::{
+    delivery::Sent,
     failure::{Class, Delivery, Seen},
     upstream::{Call, Catalog, Conversation, Outcome, Session, Tool},
 };
 
 /// Pages of a catalogue to read at most.
 const MAX_PAGES: u32 = 1_000;
+/// Milliseconds for ending a session.
+const FAREWELL: u32 = 5_000;
 /// Ids of JSON-RPC that one request of a client may use: more than pages.
 const IDS: u64 = 1 << 14;
 
@@ -24,6 +30,8 @@ const IDS: u64 = 1 << 14;
 pub(super) struct Talk {
     handle: Handle,
     call_id: u64,
+    /// Milliseconds for one operation.
+    within: u32,
 }
 
 impl Talk {
@@ -56,8 +64,9 @@ impl Talk {
             timeout_ms: gateway.timeout_ms,
         };
         let attach = attach.map(attached);
+        way_out::begin(gateway.timeout_ms);
         let handle = Handle::open(&endpoint, attach.as_ref()).map_err(seen)?;
-        Ok(Self { handle, call_id: first + IDS - 1 })
+        Ok(Self { handle, call_id: first + IDS - 1, within: gateway.timeout_ms })
     }
 }
 
@@ -67,10 +76,12 @@ impl Conversation for Talk {
     }
 
     fn renew(&mut self) -> Result<Session, Seen> {
+        way_out::begin(self.within);
         self.handle.renew().map(session).map_err(seen)
     }
 
     fn list(&mut self) -> Result<Catalog, Seen> {
+        way_out::begin(self.within);
         self.handle.list_tools().map(catalog).map_err(seen)
     }
 
@@ -86,11 +97,24 @@ impl Conversation for Talk {
             progress: call.progress,
             meta: call.meta.clone(),
         };
+        way_out::begin(self.within);
         let outcome = calls::call_tool(&self.handle, &call).map_err(seen)?;
         Ok(Outcome { result: outcome.result, failure: outcome.failure.map(seen) })
     }
 
+    fn sent(&self) -> Sent {
+        match way_out::reached() {
+            way_out::Sent::Nothing => Sent::Nothing,
+            way_out::Sent::Refused => Sent::Refused,
+            way_out::Sent::Answered => Sent::Answered,
+            way_out::Sent::Unanswered => Sent::Unanswered,
+            way_out::Sent::Several => Sent::Several,
+        }
+    }
+
     fn close(&mut self) -> Result<(), Seen> {
+        // Nobody waits longer for the end of a session than this.
+        way_out::begin(self.within.min(FAREWELL));
         self.handle.close().map_err(seen)
     }
 }

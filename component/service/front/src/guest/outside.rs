@@ -6,9 +6,10 @@ use std::{
     collections::BTreeMap,
 };
 
-use pflow_gateway_service_settings::{Filter, Gateway};
+use pflow_gateway_service_settings::{Filter, Gateway, Inbound};
 
 use super::{
+    Unread,
     bindings::{
         pflow::service::{reply, way_out},
         wasi::{
@@ -34,30 +35,37 @@ thread_local! {
 
 /// The engine, for one request.
 pub(super) struct Engine {
+    unread: Unread,
+    limits: Cell<Inbound>,
     out: Cell<Option<ResponseOutparam>>,
     /// The body of a stream that has begun.
     body: Cell<Option<OutgoingBody>>,
 }
 
 impl Engine {
-    pub(super) fn new(out: ResponseOutparam) -> Self {
-        Self { out: Cell::new(Some(out)), body: Cell::new(None) }
+    pub(super) fn new(unread: Unread, out: ResponseOutparam) -> Self {
+        Self { unread, limits: Cell::default(), out: Cell::new(Some(out)), body: Cell::new(None) }
+    }
+
+    /// The answer is out.
+    pub(super) fn done(&self) {
+        self.unread.drain();
     }
 
     /// All of an answer.
     pub(super) fn answer(&self, answer: Answer, head_only: bool) {
         if let Some(out) = self.out.take() {
-            super::send(out, answer, head_only);
+            super::send(out, answer, head_only, self.limits.get().answer_ms);
         }
     }
 
     /// The last event of a stream. A client that is gone gets none.
     pub(super) fn end(&self, last: &str) {
-        if let Some(stream) = reply::give_back() {
-            let _ = super::write(&stream, last.as_bytes());
-            drop(stream);
-        }
-        if let Some(body) = self.body.take() {
+        let Some(body) = self.body.take() else { return };
+        let written = reply::give_back()
+            .is_some_and(|stream| super::write(&stream, last.as_bytes(), self.limits.get().answer_ms).is_ok());
+        // What was cut off must not look whole.
+        if written {
             let _ = OutgoingBody::finish(body, None);
         }
     }
@@ -65,6 +73,15 @@ impl Engine {
 
 impl Outside for Engine {
     type Conversation = Talk;
+
+    fn limits(&self, limits: &Inbound) {
+        self.limits.set(*limits);
+    }
+
+    fn body(&self) -> Result<Vec<u8>, Answer> {
+        let limits = self.limits.get();
+        self.unread.read(limits.request_body_bytes, limits.request_ms)
+    }
 
     fn connect(&self, gateway: &Gateway, attach: Option<&Session>) -> Result<Talk, Refused> {
         way_out::open(&gateway.name).map_err(Refused::Settings)?;
@@ -108,7 +125,11 @@ impl Outside for Engine {
         self.body.set(Some(body));
         reply::lend(
             stream,
-            &reply::Wanted { progress_token: wanted.progress_token.clone(), level: wanted.level.clone() },
+            &reply::Wanted {
+                progress_token: wanted.progress_token.clone(),
+                level: wanted.level.clone(),
+                patience_ms: self.limits.get().answer_ms,
+            },
         );
     }
 
