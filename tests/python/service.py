@@ -75,12 +75,24 @@ class Replica:
             found = re.search(r"Serving HTTP on http://127\.0\.0\.1:(\d+)/", text)
             return int(found.group(1)) if found else None
 
-        self.port = self.program.ready(listening, 120)
+        try:
+            self.port = self.program.ready(listening, 120)
+        except BaseException:
+            # Nobody has it yet, so nobody else would end it.
+            self.program.stop()
+            raise
         self.address = f"127.0.0.1:{self.port}"
 
     def url(self, gateway: str = "gw") -> str:
         """Where MCP is spoken."""
         return f"http://{self.address}/{gateway}/mcp"
+
+    @classmethod
+    def at(cls, port: int, program: Program) -> Replica:
+        """One that runs already: another engine, or what stands before several."""
+        replica = cls.__new__(cls)
+        replica.port, replica.address, replica.program = port, f"127.0.0.1:{port}", program
+        return replica
 
     def ask(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None

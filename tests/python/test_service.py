@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import upstream
 from conftest import WORKFLOWS, FakeGateway, Pflow, needed
 from processes import Program, free_port
 from service import CANARY, MODERN, TEAM, Replica, bearer, precompiled, settings
@@ -139,24 +140,25 @@ def test_log_messages_come_to_a_modern_client_that_asks_for_them(start: Start, f
     assert "event" not in replica.modern("tools/call", call).headers["content-type"], "who asks for nothing gets JSON"
 
 
-def test_every_replica_serves_a_session_and_a_killed_one_runs_nothing_twice(start: Start, fake_gateway: Fake) -> None:
-    fake = fake_gateway("generic", "--latency", "30")
+def test_every_replica_serves_a_session_and_a_killed_one_runs_nothing_twice(start: Start) -> None:
+    fake = upstream.Server(seconds=0.03)
     variables = settings({"gw": {"url": fake.url}})
     replicas = [start(variables) for _ in range(3)]
     session = replicas[0].initialize()
-    arguments = {"name": "github__create_issue", "arguments": {"repo": "a/b", "title": "t"}}
     outcomes: list[str] = []
     lock = threading.Lock()
     half = threading.Event()
 
     def work(start_at: int) -> None:
         for number in range(start_at, start_at + 40):
+            # No two calls are the same: what ran twice is seen.
+            arguments = {"name": "write", "arguments": {"title": f"{start_at}-{number}"}}
             try:
                 answer = replicas[number % 3].legacy(session, "tools/call", arguments)
                 result = answer.json["result"]
                 good = not result.get("isError", False)
                 kind = "ran" if good else text(answer)
-            except OSError as error:
+            except (OSError, http.client.HTTPException) as error:
                 kind = f"broken: {error}"
             with lock:
                 outcomes.append(kind)
@@ -170,11 +172,13 @@ def test_every_replica_serves_a_session_and_a_killed_one_runs_nothing_twice(star
     replicas[1].program.process.kill()
     for worker in workers:
         worker.join(120)
-    called = len(fake.requests("tools/call"))
+    fake.stop()
+    called = sum(fake.ran.values())
     ran = outcomes.count("ran")
     broken = [one for one in outcomes if one.startswith("broken")]
     assert len(outcomes) == 120
-    assert len(fake.requests("initialize")) == 1, "one session, made by one replica, used by all"
+    assert fake.initialized == 1, "one session, made by one replica, used by all"
+    assert set(fake.ran.values()) == {1}, "none ran twice"
     assert ran + len(broken) == 120, outcomes
     assert broken and ran >= 40 + 2 * 20
     # What the killed one had on its way may have run; nothing ran twice, and nothing was said to have run that did not.
@@ -396,6 +400,12 @@ def test_pages_of_a_large_catalogue_hold_every_tool_once(start: Start, fake_gate
     assert wrong.json["error"]["code"] == -32602
 
 
+def test_a_glob_that_is_none_is_told_before_anybody_asks(start: Start) -> None:
+    replica = start(settings({"gw": {"url": "http://127.0.0.1:9/mcp", "tools": {"exclude": ["[a"]}}}))
+    ready = replica.ask("GET", "/ready")
+    assert ready.status == 503 and 'GATEWAYS.gw: the pattern "[a" is none' in ready.json["problem"], ready.text
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -405,6 +415,7 @@ def test_pages_of_a_large_catalogue_hold_every_tool_once(start: Start, fake_gate
         ({"CLIENTS": ""}, "CLIENTS is not set"),
         ({"TEAM_TOKEN": ""}, "CLIENTS.team.token points to TEAM_TOKEN, which is not set → give the service the variable TEAM_TOKEN"),
         ({"TEAM_TOKEN": "short"}, "CLIENTS.team.token is shorter than 16 characters"),
+        ({"LIMITS": '{"request_seconds": 0}'}, "LIMITS.request_seconds must be a whole number from 1 to 600"),
         ({"SESSION_KEYS": ""}, "SESSION_KEYS is not set"),
         ({"SESSION_KEYS": "abc"}, "SESSION_KEYS[0] is not 32 bytes in hex or base64 → make one with: openssl rand -hex 32"),
     ],
@@ -425,6 +436,8 @@ def test_a_credential_that_is_missing_is_told_and_the_other_gateways_work(start:
     answer = replica.post({"jsonrpc": "2.0", "id": 1, "method": "initialize"})
     assert "GATEWAYS.gw.auth.token points to GW_TOKEN, which is not set" in answer.json["error"]["message"]
     assert replica.initialize(path="/open/mcp")
+    ready = replica.ask("GET", "/ready")
+    assert ready.status == 503 and ready.json["problem"].startswith("GATEWAYS.gw.auth.token points to GW_TOKEN")
 
 
 def test_a_credential_is_in_no_answer_and_no_log(start: Start, fake_gateway: Fake, tmp_path: Path) -> None:
@@ -536,13 +549,12 @@ def test_another_engine_serves_the_same_file(fake_gateway: Fake, tmp_path: Path)
         tmp_path / "jco.log",
         {"PATH": os.environ["PATH"], "HOME": str(tmp_path)} | variables,
     )
-    replica = Replica.__new__(Replica)
-    replica.port, replica.address, replica.program = port, f"127.0.0.1:{port}", engine
+    replica = Replica.at(port, engine)
 
     def alive() -> bool | None:
         try:
             return replica.ask("GET", "/health").status == 200 or None
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return None
 
     try:

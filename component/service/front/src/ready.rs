@@ -1,9 +1,13 @@
 //! Settings that can be used, and what this server is called.
 //! Takes the environment; gives [`Ready`], or what is wrong with it in one line. Reads it anew for each request: nothing is kept.
 
-use pflow_gateway_service_settings::{Problem, SESSION_KEYS, Settings};
+use pflow_gateway_service_settings::{CLIENTS, Clients, Filter, GATEWAYS, Problem, SESSION_KEYS, Settings};
 
-use crate::{door::Door, seal::Keys, upstream::Outside};
+use crate::{
+    door::Door,
+    seal::Keys,
+    upstream::{Catalog, Outside},
+};
 
 /// `serverInfo.name`.
 pub const NAME: &str = "pflow-gateway-service";
@@ -35,5 +39,27 @@ impl Ready {
             Ok(Self { settings, door, keys })
         };
         read().map_err(|problem: Problem| problem.to_string())
+    }
+
+    /// What a request for one gateway would find out, of all of them: credentials, and globs. Asks no gateway.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, in one line.
+    pub fn usable<O: Outside>(&self, outside: &O) -> Result<(), String> {
+        let none = Catalog::default();
+        let glob = |place: &str, name: &str, filter: &Filter| {
+            outside.select(filter, &none).map(drop).map_err(|problem| format!("{place}.{name}: {problem}"))
+        };
+        for gateway in &self.settings.gateways {
+            outside.way_out(gateway)?;
+            glob(GATEWAYS, &gateway.name, &gateway.filter)?;
+        }
+        if let Clients::Named(clients) = &self.settings.clients {
+            for client in clients {
+                glob(CLIENTS, &client.name, &client.filter)?;
+            }
+        }
+        Ok(())
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     request::Request,
     rpc::{self, Fault, Message},
     seal::Sealed,
-    upstream::{Call, Catalog, Conversation, Outside, Refused, Session, Tool, Wanted},
+    upstream::{Call, Catalog, Conversation, Outside, Refused, Tool, Wanted},
 };
 
 /// Revisions with a handshake, the newest first.
@@ -58,6 +58,7 @@ pub fn answer<O: Outside>(outside: &O, request: &Request) -> Answered {
             let visitor = visitor.as_ref().filter(|_| {
                 ready.as_ref().is_ok_and(|ready| guard::from_elsewhere(&ready.settings, request).is_none())
             });
+            let ready = ready.and_then(|ready| ready.usable(outside).map(|()| ready));
             let page = if page == "/ready" {
                 pages::ready(outside, &ready, visitor)
             } else {
@@ -209,7 +210,7 @@ impl<O: Outside> Mcp<'_, O> {
     fn initialize(&self, message: &Message, id: &str) -> Answer {
         let asked = message.text("protocolVersion");
         let version = asked.as_deref().filter(|asked| LEGACY.contains(asked)).unwrap_or("2025-11-25").to_owned();
-        let conversation = match self.outside.connect(self.gateway, None) {
+        let mut conversation = match self.outside.connect(self.gateway, None) {
             Ok(conversation) => conversation,
             Err(refused) => return self.fault(id, &self.fault_of(refused)),
         };
@@ -221,6 +222,7 @@ impl<O: Outside> Mcp<'_, O> {
             session: conversation.session(),
         };
         let Some(session) = self.ready.keys.seal(&sealed, self.outside.random()) else {
+            let _ = conversation.close();
             let told = format!("the session id of {} is too long to be handed on in a header", self.gateway.name);
             return self.fault(id, &Fault::new(rpc::GATEWAY_ERROR, told));
         };
@@ -333,7 +335,8 @@ impl<O: Outside> Mcp<'_, O> {
             Era::Modern => None,
         };
         let conversation = self.outside.connect(self.gateway, attach)?;
-        Ok(Connected { conversation, own: attach.is_none(), sent: Sent::Nothing })
+        let theirs = attach.and_then(|session| session.session_id.clone());
+        Ok(Connected { conversation, theirs, sent: Sent::Nothing })
     }
 
     fn list(&self, message: &Message, id: &str, era: &Era) -> Answer {
@@ -464,10 +467,10 @@ impl<O: Outside> Mcp<'_, O> {
     }
 }
 
-/// A conversation, and whether its session ends with it.
+/// A conversation, and the session at the gateway that the client's id leads to, if there is one.
 struct Connected<C> {
     conversation: C,
-    own: bool,
+    theirs: Option<String>,
     sent: Sent,
 }
 
@@ -475,10 +478,7 @@ impl<C: Conversation> Connected<C> {
     /// In place of a session that is gone, if that is what failed and nothing ran.
     fn renewed(&mut self, seen: &Seen) -> bool {
         let lost = seen.class == failure::Class::SessionLost && seen.delivery == Delivery::No;
-        let renewed = lost && self.conversation.renew().is_ok();
-        // The client's id leads to the old one: nobody would find this again.
-        self.own |= renewed;
-        renewed
+        lost && self.conversation.renew().is_ok()
     }
 
     fn list(&mut self) -> Result<Catalog, Seen> {
@@ -507,9 +507,11 @@ impl<C: Conversation> Connected<C> {
         self.sent
     }
 
+    /// Ends a session that nobody would find again: one of this request alone, one in the place of a lost one, and one that was opened
+    /// because the gateway speaks otherwise by now.
     fn end(&mut self) {
-        let has_session = |session: &Session| session.session_id.is_some();
-        if self.own && has_session(&self.conversation.session()) {
+        let present = self.conversation.session().session_id;
+        if present.is_some() && present != self.theirs {
             // It ends by itself where it cannot be ended.
             let _ = self.conversation.close();
         }

@@ -30,6 +30,8 @@ struct Script {
     /// What the way out saw of each of these calls, the first first; then an answer.
     saw: RefCell<Vec<Sent>>,
     unreachable: bool,
+    /// The session that a listing opens, as where the gateway speaks otherwise by now.
+    listing_opens: RefCell<Option<Session>>,
 }
 
 #[derive(Default)]
@@ -37,6 +39,8 @@ struct Fake {
     /// What is behind the head of the request, and how often it was read.
     body: RefCell<Vec<u8>>,
     read: Cell<usize>,
+    /// What is wrong with the settings.
+    without: Cell<Option<&'static str>>,
     script: Rc<Script>,
     now: u64,
     streams: RefCell<Vec<Wanted>>,
@@ -73,6 +77,9 @@ impl Conversation for Talk {
 
     fn list(&mut self) -> Result<Catalog, Seen> {
         self.say("list");
+        if let Some(session) = self.script.listing_opens.take() {
+            self.session = session;
+        }
         let tool = |index, name: &str, read_only| Tool {
             name: name.to_owned(),
             json: json!({"name": name}).to_string(),
@@ -135,7 +142,17 @@ impl Outside for Fake {
         Ok(talk)
     }
 
+    fn way_out(&self, gateway: &Gateway) -> Result<(), String> {
+        if self.without.get() == Some("TOKEN") {
+            return Err(format!("GATEWAYS.{}.auth.token points to TOKEN, which is not set", gateway.name));
+        }
+        Ok(())
+    }
+
     fn select(&self, filter: &Filter, catalog: &Catalog) -> Result<Vec<bool>, String> {
+        if self.without.get() == Some("globs") && !filter.exclude_tools.is_empty() {
+            return Err("the pattern \"[\" is none".to_owned());
+        }
         let kept = |tool: &Tool| !filter.exclude_tools.contains(&tool.name);
         Ok(catalog.tools.iter().map(kept).collect())
     }
@@ -356,4 +373,39 @@ fn a_component_that_says_undelivered_is_not_believed_when_the_call_went_out() {
     fake.script.said.borrow_mut().clear();
     assert!(call(&fake, "write", &id).to_string().contains("may have run"));
     assert!(!fake.script.said.borrow().iter().any(|said| said == "renew"));
+}
+
+#[test]
+fn a_session_that_a_listing_opened_in_the_other_era_is_ended() {
+    let fake = Fake::default();
+    let id = begun(&fake);
+    let list = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"});
+    let said = || fake.script.said.borrow().last().cloned().unwrap_or_default();
+    answer(&fake, &asked(&fake, &list, &[("mcp-session-id", &id)]));
+    assert_eq!(said(), "list", "the client's own session stays");
+    fake.script.listing_opens.replace(Some(session("of-the-other-era")));
+    answer(&fake, &asked(&fake, &list, &[("mcp-session-id", &id)]));
+    assert_eq!(said(), "close of-the-other-era");
+    fake.script.listing_opens.replace(Some(session("of-the-other-era")));
+    assert!(call(&fake, "read", &id)["result"].is_object());
+    assert_eq!(said(), "close of-the-other-era");
+}
+
+#[test]
+fn ready_tells_of_a_credential_that_is_missing_and_of_a_glob_that_is_none_and_asks_no_gateway() {
+    let fake = Fake::default();
+    let mut request = asked(&fake, &Value::Null, &[("authorization", "none")]);
+    request.method = "GET".to_owned();
+    request.path = "/ready".to_owned();
+    assert_eq!(whole(answer(&fake, &request)).status, 200);
+    for (without, says) in [
+        ("TOKEN", "GATEWAYS.gw.auth.token points to TOKEN, which is not set"),
+        ("globs", "GATEWAYS.other: the pattern \\\"[\\\" is none"),
+    ] {
+        fake.without.set(Some(without));
+        let told = whole(answer(&fake, &request));
+        assert_eq!(told.status, 503);
+        assert!(told.body.contains(says), "{}", told.body);
+    }
+    assert!(fake.script.said.borrow().is_empty());
 }

@@ -134,6 +134,8 @@ pub trait Outside {
     fn body(&self) -> Result<Vec<u8>, Answer>;
     /// Connects, or attaches to a session without traffic. A text where the settings are wrong.
     fn connect(&self, gateway: &Gateway, attach: Option<&Session>) -> Result<Self::Conversation, Refused>;
+    /// Whether there is a way to the gateway, with its credential; asks nobody. A text where the settings are wrong.
+    fn way_out(&self, gateway: &Gateway) -> Result<(), String>;
     /// For each tool of the whole list whether it is wanted; or the glob that is none.
     fn select(&self, filter: &Filter, catalog: &Catalog) -> Result<Vec<bool>, String>;
     /// Seconds since 1970-01-01 UTC.

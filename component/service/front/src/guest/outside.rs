@@ -84,8 +84,12 @@ impl Outside for Engine {
     }
 
     fn connect(&self, gateway: &Gateway, attach: Option<&Session>) -> Result<Talk, Refused> {
-        way_out::open(&gateway.name).map_err(Refused::Settings)?;
+        self.way_out(gateway).map_err(Refused::Settings)?;
         Talk::open(gateway, attach, random::get_random_u64()).map_err(Refused::Gateway)
+    }
+
+    fn way_out(&self, gateway: &Gateway) -> Result<(), String> {
+        way_out::open(&gateway.name)
     }
 
     fn select(&self, filter: &Filter, catalog: &Catalog) -> Result<Vec<bool>, String> {
