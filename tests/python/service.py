@@ -11,7 +11,7 @@ import json
 import re
 import secrets
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +61,20 @@ class Answer:
 class Replica:
     """One running engine with the service."""
 
-    def __init__(self, folder: Path, code: Path, settings: Mapping[str, str], name: str = "replica") -> None:
-        flags = [word for pair in settings.items() for word in ("--env", "=".join(pair))]
+    def __init__(
+        self, folder: Path, code: Path, settings: Mapping[str, str], name: str = "replica", port: int = 0, *flags: str
+    ) -> None:
+        given = [word for pair in settings.items() for word in ("--env", "=".join(pair))]
         # The engine itself is told nothing but where programs are.
-        self.program = Program(
-            [needed("WASMTIME_BIN"), "serve", "--allow-precompiled", "-Scli", "-Wmax-memory-size=268435456", *flags, "--addr", "127.0.0.1:0", code],
+        self._start(
+            [needed("WASMTIME_BIN"), "serve", "--allow-precompiled", "-Scli", "-Wmax-memory-size=268435456", *flags, *given, "--addr", f"127.0.0.1:{port}", code],
             folder / f"{name}.log",
             {"PATH": "/usr/bin:/bin"},
         )
+
+    def _start(self, argv: Sequence[str | Path], log: Path, env: Mapping[str, str]) -> None:
+        """Starts an engine, and waits until it says where it listens."""
+        self.program = Program(argv, log, env)
 
         def listening() -> int | None:
             text = self.program.log.read_text(encoding="utf-8")
@@ -86,6 +92,13 @@ class Replica:
     def url(self, gateway: str = "gw") -> str:
         """Where MCP is spoken."""
         return f"http://{self.address}/{gateway}/mcp"
+
+    @classmethod
+    def running(cls, argv: Sequence[str | Path], folder: Path, env: Mapping[str, str]) -> Replica:
+        """One that this command line starts."""
+        replica = cls.__new__(cls)
+        replica._start(argv, folder / "replica.log", env)
+        return replica
 
     @classmethod
     def at(cls, port: int, program: Program) -> Replica:

@@ -1,16 +1,19 @@
-//! `cargo xtask conformance`: the MCP conformance suite, against the program as it is shipped.
-//! Takes the program; makes the suite once, with npm, in `target/conformance`. Never counts a scenario whose client failed, nor one that was not played.
+//! `cargo xtask conformance`: the MCP conformance suite, against the program and the service as they are shipped.
+//! Takes both; makes the suite once, with npm, in `target/conformance`. Never counts a scenario whose client failed, nor one that was not played.
+
+mod served;
 
 use std::{
     collections::BTreeSet,
     env, fs,
     path::{self, Path, PathBuf},
+    process::Command,
 };
 
 use clap::Args;
 
 use crate::{
-    build,
+    build, service,
     shell::{Doing as _, Failure, Result, command, root, run, say, succeeds, target},
 };
 
@@ -46,21 +49,32 @@ pub(crate) struct Options {
     /// Try this program, and build nothing
     #[arg(long)]
     program: Option<PathBuf>,
+    /// Try this service, and build nothing
+    #[arg(long)]
+    service: Option<PathBuf>,
 }
 
 /// Runs both revisions, against what is built before.
 pub(crate) fn conformance(options: &Options) -> Result {
-    match &options.program {
-        // The suite runs in the workspace's folder.
-        Some(program) => against(&path::absolute(program).doing(format!("cannot find {}", program.display()))?),
-        None => against(&build::dist()?.folder.join("pflow-gateway")),
+    // The suite runs in the workspace's folder.
+    let absolute = |file: &Path| path::absolute(file).doing(format!("cannot find {}", file.display()));
+    let engine = || Ok(service::engines()?.wasmtime);
+    match (&options.program, &options.service) {
+        (None, None) => {
+            against(&build::dist()?.folder.join("pflow-gateway"))?;
+            against_service(&service::composed(&build::component()?)?, &engine()?)
+        }
+        (program, file) => {
+            program.as_deref().map_or(Ok(()), |program| against(&absolute(program)?))?;
+            file.as_deref().map_or(Ok(()), |file| against_service(&absolute(file)?, &engine()?))
+        }
     }
 }
 
 /// Runs both revisions against a program that is there already.
 pub(crate) fn against(program: &Path) -> Result {
     let suite = Suite::made()?;
-    let mut to_fail = expected_failures()?;
+    let mut to_fail = expected_failures(EXPECTED_FAILURES)?;
     for (revision, to_pass) in REVISIONS {
         say(format!("MCP conformance, {revision}"));
         let played = suite.run(revision, program)?;
@@ -70,11 +84,24 @@ pub(crate) fn against(program: &Path) -> Result {
         }
         to_fail.retain(|name| !played.contains(name));
     }
-    if to_fail.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure(format!("{EXPECTED_FAILURES}: the suite did not play {}", to_fail.join(", "))))
+    all_played(EXPECTED_FAILURES, &to_fail)
+}
+
+/// Plays the server scenarios of both revisions to the service, on this engine.
+pub(crate) fn against_service(file: &Path, engine: &Path) -> Result {
+    let suite = Suite::made()?;
+    let mut to_fail = expected_failures(served::EXPECTED_FAILURES)?;
+    let service = served::Service::started(file, engine, &target())?;
+    for (revision, _) in REVISIONS {
+        say(format!("MCP conformance, {revision}, the service"));
+        let played = suite.serve(revision, service.url())?;
+        to_fail.retain(|name| !played.contains(&format!("server-{name}")));
     }
+    all_played(served::EXPECTED_FAILURES, &to_fail)
+}
+
+fn all_played(file: &str, left: &[String]) -> Result {
+    if left.is_empty() { Ok(()) } else { Err(Failure(format!("{file}: the suite did not play {}", left.join(", ")))) }
 }
 
 /// The folder of other people's clients and of the Node that they need, made once with the suite.
@@ -83,8 +110,8 @@ pub(crate) fn clients() -> Result<PathBuf> {
 }
 
 /// The names in the file.
-fn expected_failures() -> Result<Vec<String>> {
-    let text = fs::read_to_string(root().join(EXPECTED_FAILURES)).doing(format!("cannot read {EXPECTED_FAILURES}"))?;
+fn expected_failures(file: &str) -> Result<Vec<String>> {
+    let text = fs::read_to_string(root().join(file)).doing(format!("cannot read {file}"))?;
     Ok(text.lines().filter_map(|line| line.trim().strip_prefix("- ")).map(str::to_owned).collect())
 }
 
@@ -123,23 +150,48 @@ impl Suite {
         self.folder.join("node_modules/.bin").join(program)
     }
 
-    /// Gives the scenarios that were played.
-    fn run(&self, revision: &str, program: &Path) -> Result<BTreeSet<String>> {
-        let results = self.folder.join("results").join(revision);
+    /// An empty folder for results.
+    fn results(&self, name: &str) -> Result<PathBuf> {
+        let results = self.folder.join("results").join(name);
         if results.exists() {
             fs::remove_dir_all(&results).doing(format!("cannot remove {}", results.display()))?;
         }
+        Ok(results)
+    }
+
+    /// The suite's own program.
+    fn command(&self) -> Result<Command> {
         // The suite starts with the first `node` of PATH, and Debian's is too old for it.
         let path = env::var_os("PATH").unwrap_or_default();
         let path = env::join_paths([self.folder.join("node_modules/.bin")].into_iter().chain(env::split_paths(&path)))
             .map_err(|error| Failure(format!("cannot put {} on PATH: {error}", self.folder.display())))?;
-        run(command(self.bin("conformance"))
+        let mut suite = command(self.bin("conformance"));
+        suite.env("PATH", path);
+        Ok(suite)
+    }
+
+    /// Gives the server scenarios that were played.
+    fn serve(&self, revision: &str, url: &str) -> Result<BTreeSet<String>> {
+        let results = self.results(&format!("server-{revision}"))?;
+        run(self
+            .command()?
+            .args(["server", "--url", url, "--requirements", revision])
+            .args(["--expected-failures", served::EXPECTED_FAILURES])
+            .arg("--output-dir")
+            .arg(&results))?;
+        played(&results)
+    }
+
+    /// Gives the scenarios that were played.
+    fn run(&self, revision: &str, program: &Path) -> Result<BTreeSet<String>> {
+        let results = self.results(revision)?;
+        run(self
+            .command()?
             // The suite cuts the client's command at spaces: a name under the workspace, where this runs, has none.
             .args(["client", "--command", "tests/conformance/client", "--requirements", revision])
             .args(["--expected-failures", EXPECTED_FAILURES, "--timeout", TIMEOUT])
             .arg("--output-dir")
             .arg(&results)
-            .env("PATH", path)
             .env("PFLOW_GATEWAY_BIN", program))?;
         no_client_failed(&results)?;
         played(&results)
@@ -150,6 +202,10 @@ impl Suite {
 fn played(results: &Path) -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     for (folder, prefix) in [(results.to_owned(), ""), (results.join("auth"), "auth/")] {
+        // Servers have no such scenarios.
+        if !prefix.is_empty() && !folder.exists() {
+            continue;
+        }
         for scenario in fs::read_dir(&folder).doing(format!("cannot read {}", folder.display()))? {
             let scenario = scenario.doing(format!("cannot read {}", folder.display()))?;
             let name = scenario.file_name().to_string_lossy().into_owned();

@@ -2,7 +2,7 @@
 //! Takes a gateway component; gives `service.wasm` and the engines on which the tests run it. Never changes the gateway component.
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
 };
 
@@ -66,6 +66,8 @@ pub(crate) struct Engines {
     pub(crate) wasmtime: PathBuf,
     /// jco's program, for Node.
     pub(crate) jco: PathBuf,
+    /// What stands before several replicas.
+    pub(crate) nginx: PathBuf,
 }
 
 /// Installs them, each in one version, below the target folder.
@@ -74,7 +76,30 @@ pub(crate) fn engines() -> Result<Engines> {
     let wasmtime = venv.file_in_packages("wasmtime_cli/wasmtime")?;
     // The wheel's program comes without the execute bit, and its launcher then fails.
     executable(&wasmtime)?;
-    Ok(Engines { wasmtime, jco: jco()? })
+    Ok(Engines { wasmtime, jco: jco()?, nginx: nginx()? })
+}
+
+/// The system's, or Debian's package, unpacked below the target folder: that needs no root.
+fn nginx() -> Result<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let installed = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]).map(|folder| folder.join("nginx"));
+    if let Some(program) = installed.into_iter().find(|program| program.is_file()) {
+        return Ok(program);
+    }
+    let place = target().join("nginx");
+    let program = place.join("usr/sbin/nginx");
+    if program.is_file() {
+        return Ok(program);
+    }
+    fs::create_dir_all(&place).doing(format!("cannot make {}", place.display()))?;
+    let without = |failure| Failure(format!("{failure}; install nginx, and run this again"));
+    run(command("apt-get").args(["--quiet=2", "download", "nginx"]).current_dir(&place)).map_err(without)?;
+    let packages = fs::read_dir(&place).doing(format!("cannot read {}", place.display()))?;
+    let package = packages.filter_map(std::result::Result::ok).map(|entry| entry.path());
+    let package = package.into_iter().find(|file| file.extension().is_some_and(|it| it == "deb"));
+    let package = package.ok_or_else(|| Failure(format!("apt-get left no package in {}", place.display())))?;
+    run(command("dpkg").arg("-x").args([&package, &place])).map_err(without)?;
+    Ok(program)
 }
 
 fn jco() -> Result<PathBuf> {

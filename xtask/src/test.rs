@@ -84,6 +84,7 @@ pub(crate) fn test(options: &Options) -> Result {
             .env("SERVICE_WASM", &service)
             .env("WASMTIME_BIN", &engines.wasmtime)
             .env("JCO", &engines.jco)
+            .env("NGINX_BIN", &engines.nginx)
             // Pictures for people: here, wherever the build's own folder is.
             .env("TEST_OUTPUT", root().join("target/ci-output"))
             .env_remove("PYTHONPATH"))?;
@@ -92,6 +93,7 @@ pub(crate) fn test(options: &Options) -> Result {
     let shipped = build::shipped(Some(&dist.code))?;
     sizes::hold(&shipped, &service)?;
     conformance::against(&shipped.folder.join("pflow-gateway"))?;
+    conformance::against_service(&service, &engines.wasmtime)?;
     // Once more, in the last line: what was not looked at is not seen among thousands of others.
     say(searched);
     say(advisories);

@@ -91,6 +91,8 @@ pub(super) enum Command {
     Component(Component),
     /// Let a server file that is not pflow's own use variables, token commands, components and certificates, as it is now
     Trust(Trust),
+    /// Write what an engine takes to run gateways as a service for a team; never a secret
+    Deploy(Deploy),
     /// Run a gateway of three made-up services on this machine
     Demo(Demo),
     /// Check what has to be right on this machine: pflow, versions, entries, variables, permissions, clock
@@ -652,6 +654,68 @@ impl From<InterfaceName> for Interface {
             InterfaceName::Sandbox => Self::Sandbox,
         }
     }
+}
+
+/// `deploy`.
+#[derive(Args, Debug)]
+pub(super) struct Deploy {
+    /// Names of entries [default: all gateways]
+    pub(super) names: Vec<String>,
+    /// What runs the service
+    #[arg(long, value_enum)]
+    pub(super) engine: EngineName,
+    /// Where the files go
+    #[arg(long, value_name = "FOLDER", default_value = "deploy", value_hint = ValueHint::DirPath)]
+    pub(super) out: PathBuf,
+    /// The name by which clients find it
+    #[arg(long, value_name = "NAME", default_value = "mcp.example.com", value_parser = host_name)]
+    pub(super) host: String,
+    /// How many run
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(super) replicas: u16,
+    /// The port of the first of them, for wasmtime
+    #[arg(long, value_name = "PORT", default_value = "8081", value_parser = clap::value_parser!(u16).range(1..=65_400))]
+    pub(super) port: u16,
+    /// Where service.wasm is on the machine that runs it
+    #[arg(long, value_name = "FILE", default_value = "/usr/local/lib/pflow-gateway/service.wasm")]
+    pub(super) service: PathBuf,
+    /// Where service.wasm is in a registry, for Kubernetes
+    #[arg(long, value_name = "REFERENCE", default_value = concat!("registry.example.com/pflow-gateway-service:", env!("CARGO_PKG_VERSION")))]
+    pub(super) image: String,
+    /// Overwrite files that deploy did not write
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+/// What runs the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum EngineName {
+    /// `wasmtime serve`, under systemd and behind nginx
+    Wasmtime,
+    /// wasmCloud 2, on Kubernetes
+    Wasmcloud,
+    /// Spin
+    Spin,
+}
+
+impl EngineName {
+    /// As it is typed.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Wasmtime => "wasmtime",
+            Self::Wasmcloud => "wasmcloud",
+            Self::Spin => "spin",
+        }
+    }
+}
+
+/// Letters that need no quotes anywhere.
+fn host_name(text: &str) -> Result<String, String> {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '.';
+    if text.is_empty() || !text.chars().all(fits) {
+        return Err("a name like mcp.example.com, without scheme, port or path".to_owned());
+    }
+    Ok(text.to_ascii_lowercase())
 }
 
 /// `doctor`.

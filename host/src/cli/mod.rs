@@ -7,6 +7,7 @@ mod args;
 mod check;
 mod claims;
 mod context;
+mod deploy;
 mod doctor;
 mod edit;
 mod examples;
@@ -249,6 +250,7 @@ async fn once(context: &Context, command: &Command) -> Reply {
         Command::Remove(remove) => edit::remove(context, remove),
         Command::List => edit::list(context),
         Command::Trust(flags) => trust::trust(flags),
+        Command::Deploy(asked) => deploy::deploy(context, asked),
         Command::Doctor(flags) => doctor::doctor(context, flags).await,
         Command::Completions { shell } => shell::completions(*shell, &context.products("").await.unwrap_or_default()),
         Command::Man { folder } => shell::man(folder, &context.products("").await.unwrap_or_default()),

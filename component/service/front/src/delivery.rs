@@ -24,27 +24,19 @@ pub enum Sent {
 #[must_use]
 pub fn of_failure(seen: &Seen, sent: Sent) -> Delivery {
     use Class as C;
-    match (sent, seen.class) {
-        (Sent::Nothing, _) => Delivery::No,
-        (Sent::Unanswered, _) => Delivery::Maybe,
-        (Sent::Refused, _) => seen.delivery,
-        // A refusal is about the message that it answers, not about those before it.
-        (
-            Sent::Several,
-            C::AuthRequired
-            | C::Forbidden
-            | C::Blocked
-            | C::SessionLost
-            | C::RateLimited
-            | C::Unsupported
-            | C::Other,
-        )
-        // Once an answer has begun, what breaks afterwards says nothing of the call.
-        | (
-            Sent::Answered | Sent::Several,
-            C::Timeout | C::Unreachable | C::Dns | C::Tls | C::EgressDenied | C::Limit,
-        ) => Delivery::Maybe,
-        (Sent::Answered | Sent::Several, _) => seen.delivery,
+    // About the message that it answers, not about those before it.
+    let refusal = matches!(
+        seen.class,
+        C::AuthRequired | C::Forbidden | C::Blocked | C::SessionLost | C::RateLimited | C::Unsupported | C::Other
+    );
+    // Once an answer has begun, what breaks afterwards says nothing of the call.
+    let broke = matches!(seen.class, C::Timeout | C::Unreachable | C::Dns | C::Tls | C::EgressDenied | C::Limit);
+    match sent {
+        Sent::Nothing => Delivery::No,
+        Sent::Unanswered => Delivery::Maybe,
+        Sent::Answered if broke => Delivery::Maybe,
+        Sent::Several if broke || refusal => Delivery::Maybe,
+        Sent::Refused | Sent::Answered | Sent::Several => seen.delivery,
     }
 }
 
