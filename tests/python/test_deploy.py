@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 import yaml
 from conftest import HERE, Pflow, needed
-from service import TEAM, Replica, precompiled
+from service import TEAM, Replica
 from upstream import Server
 
 CRD = HERE.parent / "service" / "wasmcloud-workloaddeployments.crd.yaml"
@@ -168,8 +168,7 @@ def test_the_command_line_of_the_unit_serves_a_listing(pflow: Pflow, tmp_path: P
     headers = {"X-Team": "it's \"us\" # $HOME"}
     told = {"url": gateway.url, "auth": {"type": "bearer", "token": "${GATEWAY_TOKEN}"}, "headers": headers}
     pflow.configure({"gw": entry(told)})
-    code = precompiled(tmp_path)
-    assert deploy(pflow, "wasmtime", "--host", "localhost", "--service", str(code)).returncode == 0
+    assert deploy(pflow, "wasmtime", "--host", "localhost", "--service", str(needed("SERVICE_WASM"))).returncode == 0
     unit = written(pflow, "pflow-gateway@.service")
     line = re.search(r"^ExecStart=(.*)$", unit, re.MULTILINE)
     assert line
@@ -181,7 +180,7 @@ def test_the_command_line_of_the_unit_serves_a_listing(pflow: Pflow, tmp_path: P
         "GATEWAY_TOKEN": "the-token", "SESSION_KEYS": "00" * 32, "TEAM_TOKEN": TEAM, "PATH": "/usr/bin:/bin",
     }
     replica = Replica.running(
-        [needed("WASMTIME_BIN"), "serve", "--allow-precompiled", *[word.replace("%i", "0") for word in words[2:]]], tmp_path, environment
+        [needed("WASMTIME_BIN"), "serve", *[word.replace("%i", "0") for word in words[2:]]], tmp_path, environment
     )
     try:
         session = replica.initialize()

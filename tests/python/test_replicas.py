@@ -164,7 +164,8 @@ class Client:
             return "no"
         if answer.status != 200:
             self.reasons[f"HTTP {answer.status}"] += 1
-            # nginx itself: it says nothing of whether a replica had the request.
+            # nginx itself, which cannot know whether a replica had the request, and says so.
+            assert "a call may have run; check before calling it again" in answer.text, answer.text
             return "maybe"
         result: Any = answer.json.get("result")
         if result is None:

@@ -45,7 +45,12 @@ pub(super) fn deploy(context: &Context, asked: &args::Deploy) -> Reply {
             let folder = asked.out.display().to_string();
             let mut text = String::new();
             for piece in &pieces.files {
-                let _ = writeln!(text, "{} {}", yes(), scrub::line(&asked.out.join(&piece.name).display().to_string(), 300));
+                let _ = writeln!(
+                    text,
+                    "{} {}",
+                    yes(),
+                    scrub::line(&asked.out.join(&piece.name).display().to_string(), 300)
+                );
             }
             for warning in &pieces.warnings {
                 let _ = writeln!(text, "{} {warning}", careful());

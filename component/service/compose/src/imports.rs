@@ -33,7 +33,8 @@ pub(crate) fn wrong(part: &str, imports: &[String], wired: &[&str]) -> Option<St
     for import in imports {
         versions.entry(base(import)).or_default().push(import);
     }
-    let twice: Vec<String> = versions.values().filter(|names| names.len() > 1).map(|names| names.join(" and ")).collect();
+    let twice: Vec<String> =
+        versions.values().filter(|names| names.len() > 1).map(|names| names.join(" and ")).collect();
     if !twice.is_empty() {
         return Some(format!(
             "{part} imports two versions of one interface, which two parts would have to give: {} → build all of it against one version of WASI",
@@ -68,7 +69,12 @@ mod tests {
     #[test]
     fn what_the_world_has_is_taken() {
         assert_eq!(
-            told(&["pflow:gateway/log@0.2.0", "wasi:http/outgoing-handler@0.2.12", "wasi:io/poll@0.2.12", "wasi:random/random@0.2.12"]),
+            told(&[
+                "pflow:gateway/log@0.2.0",
+                "wasi:http/outgoing-handler@0.2.12",
+                "wasi:io/poll@0.2.12",
+                "wasi:random/random@0.2.12"
+            ]),
             None
         );
     }
@@ -76,12 +82,20 @@ mod tests {
     #[test]
     fn two_versions_of_one_interface_are_named() {
         let told = told(&["wasi:io/poll@0.2.10", "wasi:http/outgoing-handler@0.2.12", "wasi:io/poll@0.2.12"]);
-        assert!(told.as_deref().is_some_and(|told| told.contains("wasi:io/poll@0.2.10 and wasi:io/poll@0.2.12")), "{told:?}");
+        assert!(
+            told.as_deref().is_some_and(|told| told.contains("wasi:io/poll@0.2.10 and wasi:io/poll@0.2.12")),
+            "{told:?}"
+        );
     }
 
     #[test]
     fn another_way_out_than_the_guarded_one_is_named() {
-        let told = told(&["wasi:sockets/tcp@0.2.9", "pflow:gateway/log@0.2.0", "acme:host/shell@1.0.0", "wasi:filesystem/types@0.2.9"]);
+        let told = told(&[
+            "wasi:sockets/tcp@0.2.9",
+            "pflow:gateway/log@0.2.0",
+            "acme:host/shell@1.0.0",
+            "wasi:filesystem/types@0.2.9",
+        ]);
         let named = "wasi:sockets/tcp@0.2.9, acme:host/shell@1.0.0, wasi:filesystem/types@0.2.9";
         assert!(told.as_deref().is_some_and(|told| told.contains(named)), "{told:?}");
     }

@@ -90,7 +90,8 @@ fn compose(files: [&Path; 4], output: &Path) -> Result<String> {
         parts.push(Part::new(&mut graph, name, file)?);
     }
     for part in &parts {
-        let wired: Vec<&str> = WIRES.iter().filter(|(to, ..)| *to == part.name).map(|(_, interface, _)| *interface).collect();
+        let wired: Vec<&str> =
+            WIRES.iter().filter(|(to, ..)| *to == part.name).map(|(_, interface, _)| *interface).collect();
         // The way out is what the engine's own is for.
         let own: &[&str] = if part.name == "egress" { &["wasi:http/outgoing-handler"] } else { &wired };
         if let Some(wrong) = imports::wrong(&format!("{} ({})", part.title(), part.file), &part.imports, own) {

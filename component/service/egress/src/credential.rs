@@ -39,7 +39,12 @@ impl Credential {
                 let username = username.resolve(&gateway.place("auth.username"), variable)?;
                 let password = password.resolve(&place, variable)?;
                 let both = STANDARD.encode(format!("{username}:{password}"));
-                credential.add(&place, "Authorization", &format!("Basic {both}"), &[&both, &format!("{username}:{password}"), &password])?;
+                credential.add(
+                    &place,
+                    "Authorization",
+                    &format!("Basic {both}"),
+                    &[&both, &format!("{username}:{password}"), &password],
+                )?;
             }
         }
         for (name, template) in &gateway.headers {

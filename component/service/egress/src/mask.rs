@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn two_that_overlap_leave_nothing_of_either() {
-        let both = spellings(&["abcdefgh12345678".to_owned(), "12345678ijklmnop".to_owned(), "é-token-é-token".to_owned()]);
+        let both =
+            spellings(&["abcdefgh12345678".to_owned(), "12345678ijklmnop".to_owned(), "é-token-é-token".to_owned()]);
         assert_eq!(mask("x abcdefgh12345678ijklmnop y", &both), "x *** y");
         assert_eq!(mask("é-token-é-to é", &both), "*** é");
     }

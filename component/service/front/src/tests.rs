@@ -278,7 +278,8 @@ fn what_a_client_may_not_see_it_cannot_call() {
     let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize"});
     let mut request = asked(&fake, &hello, &[]);
     request.path = "/other/mcp".to_owned();
-    let id = whole(answer(&fake, &request)).headers.iter().find(|(name, _)| name == "Mcp-Session-Id").unwrap().1.clone();
+    let id =
+        whole(answer(&fake, &request)).headers.iter().find(|(name, _)| name == "Mcp-Session-Id").unwrap().1.clone();
     let message = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "write"}});
     let mut request = asked(&fake, &message, &[("mcp-session-id", &id)]);
     request.path = "/other/mcp".to_owned();

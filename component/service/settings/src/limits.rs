@@ -59,7 +59,10 @@ impl Upstream {
         let mut read = Self::default();
         if let Some(other) = limits.object()?.keys().find(|name| !KNOWN.contains(&name.as_str())) {
             let place = format!("{}.{other}", limits.path());
-            let remedy = format!("the service knows {}; what bounds memory and computing is set where the engine runs", KNOWN.join(", "));
+            let remedy = format!(
+                "the service knows {}; what bounds memory and computing is set where the engine runs",
+                KNOWN.join(", ")
+            );
             return Err(Problem::new(place, "is nothing that the service decides").with_remedy(remedy));
         }
         set(limits, "response_body_bytes", 1 << 30, &mut read.response_body_bytes)?;

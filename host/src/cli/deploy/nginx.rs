@@ -3,6 +3,9 @@
 
 use super::{MARK, wanted::Wanted};
 
+/// What a client reads then.
+const LOST: &str = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"the answer is lost: a call may have run; check before calling it again"}}"#;
+
 pub(super) fn site(wanted: &Wanted) -> String {
     let servers: String =
         wanted.ports().map(|port| format!("    server 127.0.0.1:{port} max_fails=1 fail_timeout=1s;\n")).collect();
@@ -17,12 +20,18 @@ pub(super) fn site(wanted: &Wanted) -> String {
          \x20       proxy_set_header Connection \"\";\n        proxy_set_header Host $host;\n\
          \x20       # A request goes to another replica only where none has begun to read it: nginx repeats no POST that was sent, and must not be told to.\n\
          \x20       proxy_next_upstream error timeout;\n        proxy_connect_timeout 2s;\n        proxy_read_timeout 650s;\n\
-         \x20       # Progress comes while a call runs.\n        proxy_buffering off;\n    }}\n}}\n"
+         \x20       # Progress comes while a call runs.\n        proxy_buffering off;\n\n\
+         \x20       # Where a replica is gone, nobody else can say what became of a call.\n\
+         \x20       error_page 502 504 @lost;\n    }}\n\n\
+         \x20   location @lost {{\n        default_type application/json;\n        return 502 '{LOST}';\n    }}\n}}\n"
     )
 }
 
 /// The last step: how a user adds it.
 pub(super) fn add(wanted: &Wanted) -> String {
     let name = wanted.names.first().map_or("NAME", String::as_str);
-    format!("on each user's machine: pflow mcp gateway add team https://{}/{name}/mcp --bearer-env TEAM_TOKEN", wanted.host)
+    format!(
+        "on each user's machine: pflow mcp gateway add team https://{}/{name}/mcp --bearer-env TEAM_TOKEN",
+        wanted.host
+    )
 }

@@ -14,12 +14,10 @@ pub(super) fn pieces(wanted: &Wanted) -> Pieces {
         format!("spin up --from spin.toml {}", secrets.join(" ")),
         nginx::add(wanted),
     ];
-    let warnings = vec![
-        format!(
-            "Spin gives a component no secret as a variable of its environment: with spin up they stand on the command line, where others on the machine can read them. SpinKube cannot give {} to this service at all; use wasmCloud there",
-            wanted.secrets.join(", ")
-        ),
-    ];
+    let warnings = vec![format!(
+        "Spin gives a component no secret as a variable of its environment: with spin up they stand on the command line, where others on the machine can read them. SpinKube cannot give {} to this service at all; use wasmCloud there",
+        wanted.secrets.join(", ")
+    )];
     let files = vec![
         Piece { name: "spin.toml".to_owned(), text: manifest(wanted) },
         Piece { name: "spinapp.yaml".to_owned(), text: app(wanted) },

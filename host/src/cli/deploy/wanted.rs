@@ -48,7 +48,9 @@ impl Wanted {
             asked.names.clone()
         };
         if names.is_empty() {
-            return Err(Error::config("there is no gateway to deploy").with_hint("add one first: pflow-gateway add NAME URL"));
+            return Err(
+                Error::config("there is no gateway to deploy").with_hint("add one first: pflow-gateway add NAME URL")
+            );
         }
         let mut gateways = Map::new();
         for name in &names {
@@ -62,8 +64,10 @@ impl Wanted {
                     || "the default of a variable".to_owned(),
                     |what| format!("the credential itself ({})", scrub::line(&what, 60)),
                 );
-                return Err(Error::config(format!("{shown}: the entry holds {what}, and a deployment is read by others"))
-                    .with_hint("put it into a variable, and write ${VARIABLE} in its place, without a default"));
+                return Err(Error::config(format!(
+                    "{shown}: the entry holds {what}, and a deployment is read by others"
+                ))
+                .with_hint("put it into a variable, and write ${VARIABLE} in its place, without a default"));
             }
             gateways.insert(name.clone(), of_entry(file.entry(name).unwrap_or(&Value::Null)));
         }
@@ -78,8 +82,11 @@ impl Wanted {
             let (scheme, authority, _) = gateway.parts();
             if authority.contains(UNKNOWN) {
                 let names = gateway.url_variables.join(", ");
-                return Err(Error::config(format!("{}: the host in its URL is not known here", scrub::line(&gateway.name, 100)))
-                    .with_hint(format!("set {names} for this command: engines are told which hosts may be reached")));
+                return Err(Error::config(format!(
+                    "{}: the host in its URL is not known here",
+                    scrub::line(&gateway.name, 100)
+                ))
+                .with_hint(format!("set {names} for this command: engines are told which hosts may be reached")));
             }
             origins.insert(format!("{scheme}://{authority}"));
         }

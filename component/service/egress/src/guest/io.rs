@@ -5,8 +5,7 @@
 use super::{
     Egress, bounds, codes,
     engine::types as http,
-    engine_clock,
-    engine_cli,
+    engine_cli, engine_clock,
     engine_io::{error as engine_error, poll as engine_poll, streams as engine},
     exported::{
         cli0_2_12::{stderr, stdin, stdout},
