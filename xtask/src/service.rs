@@ -11,7 +11,7 @@ use clap::Args;
 use crate::{
     build, neutral, npm,
     python::{Venv, Version},
-    shell::{Doing as _, Result, cargo, command, executable, run, say, target},
+    shell::{Doing as _, Failure, Result, cargo, command, executable, run, say, target},
 };
 
 #[derive(Args)]
