@@ -285,8 +285,24 @@ impl Unset {
 /// `remove`.
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Remove {
+    /// Name of the entry, or of a group that `add --per-service` wrote
+    pub(in crate::cli) name: String,
+    /// All entries of the group, `NAME_SERVICE` each
+    #[arg(long)]
+    pub(in crate::cli) all: bool,
+}
+
+/// `edit`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Edit {
     /// Name of the entry
     pub(in crate::cli) name: String,
+    /// Say what would change, and write nothing
+    #[arg(long, conflicts_with = "no_test")]
+    pub(in crate::cli) dry_run: bool,
+    /// Write it without asking the gateway what it changes for pflow
+    #[arg(long)]
+    pub(in crate::cli) no_test: bool,
 }
 
 /// What becomes of tools that change, as typed.

@@ -1,6 +1,8 @@
 //! What `test`, `services`, `tools`, `call` and `serve` are told: one question to a gateway.
 
-use clap::Args;
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
 
 use super::{Auth, FILTER, Pick};
 
@@ -53,6 +55,9 @@ pub(in crate::cli) struct Call {
     /// Send the arguments without checking them against the tool's input schema
     #[arg(long)]
     pub(in crate::cli) no_check: bool,
+    /// Save images, audio and embedded resources of the result into this folder; no file is written over
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(in crate::cli) save: Option<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) auth: Auth,
 }

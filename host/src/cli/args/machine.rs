@@ -14,6 +14,23 @@ pub(in crate::cli) struct Doctor {
     pub(in crate::cli) contact: bool,
 }
 
+/// `uninstall`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Uninstall {
+    /// Take the entries of gateways out instead of turning them back into plain HTTP entries
+    #[arg(long)]
+    pub(in crate::cli) remove_entries: bool,
+    /// Delete what is remembered of gateways, too: history, catalogues, accepted tools, components
+    #[arg(long)]
+    pub(in crate::cli) remove_data: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long, conflicts_with = "yes")]
+    pub(in crate::cli) dry_run: bool,
+    /// Do not ask
+    #[arg(long, short = 'y')]
+    pub(in crate::cli) yes: bool,
+}
+
 /// `demo`.
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Demo {

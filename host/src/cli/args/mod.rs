@@ -3,6 +3,7 @@
 
 mod component;
 mod entry;
+mod import;
 mod look;
 mod machine;
 mod values;
@@ -15,9 +16,10 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use self::values::seconds;
 pub(super) use self::{
     component::{CheckComponent, Component, ComponentAction},
-    entry::{Add, Adopt, Auth, Entry, Pick, Remove, Set, Setup, Trust, TrustName},
+    entry::{Add, Adopt, Auth, Edit, Entry, Pick, Remove, Set, Setup, Trust, TrustName},
+    import::Import,
     look::{Call, Look, Serve, Tools},
-    machine::{Demo, Doctor, ShellName},
+    machine::{Demo, Doctor, ShellName, Uninstall},
     values::product,
     watch::{FailOn, Health, Monitor, Snapshot, SnapshotAction, Watching},
 };
@@ -27,7 +29,7 @@ use crate::report::Era;
 #[derive(Debug, Parser)]
 #[command(version, no_binary_name = true, subcommand_required = true, arg_required_else_help = true)]
 #[command(after_help = "TARGET is a name in pflow's mcp-servers.json, or a URL.\n\
-    Exit codes: 0 good, 1 failed or unhealthy, 2 usage or configuration, 130 interrupted.")]
+    Exit codes: 0 good, 1 failed or unhealthy, 2 usage or configuration, 130 interrupted, 143 terminated.")]
 pub(super) struct Cli {
     #[command(flatten)]
     pub(super) global: Global,
@@ -70,10 +72,14 @@ pub(super) enum Command {
     Add(Add),
     /// Find a gateway, ask what is needed, test it and write it
     Setup(Setup),
+    /// Take over servers of other MCP clients: Claude, Cursor, VS Code, Codex, Windsurf, Gemini CLI
+    Import(Import),
     /// Turn a plain HTTP entry into a gateway entry
     Adopt(Adopt),
     /// Change one thing of a gateway's filter, and say what pflow gains and loses
     Set(Set),
+    /// Change an entry in your editor, and say what pflow gains and loses
+    Edit(Edit),
     /// Take a gateway out of pflow's mcp-servers.json
     Remove(Remove),
     /// List the gateways
@@ -102,6 +108,8 @@ pub(super) enum Command {
     Demo(Demo),
     /// Check what has to be right on this machine: pflow, versions, entries, variables, permissions, clock
     Doctor(Doctor),
+    /// Turn entries back into plain HTTP entries and say what else goes, before the program is uninstalled
+    Uninstall(Uninstall),
     /// Print a script that completes commands and flags of pflow-gateway in a shell
     Completions {
         /// Which shell
@@ -115,6 +123,23 @@ pub(super) enum Command {
         #[arg(value_hint = ValueHint::DirPath)]
         folder: PathBuf,
     },
+}
+
+impl Command {
+    /// Whether it writes the server file.
+    pub(super) fn writes(&self) -> bool {
+        matches!(
+            self,
+            Self::Add(_)
+                | Self::Setup(_)
+                | Self::Import(_)
+                | Self::Adopt(_)
+                | Self::Set(_)
+                | Self::Edit(_)
+                | Self::Remove(_)
+                | Self::Uninstall(_)
+        )
+    }
 }
 
 /// Headings of options in help texts.
