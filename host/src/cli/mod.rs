@@ -4,6 +4,7 @@
 mod adopt;
 mod answers;
 mod args;
+mod author;
 mod check;
 mod claims;
 mod context;

@@ -37,6 +37,32 @@ pub(in crate::cli) enum ComponentAction {
     },
     /// Play imitation gateways to a component, and score it against the contract
     Check(CheckComponent),
+    /// Begin a component of your own, in a folder of its name
+    New(NewComponent),
+    /// Build the component of a folder that `new` wrote, with its language's own tools
+    Build {
+        /// The folder
+        #[arg(value_hint = ValueHint::DirPath, default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Write the contract's WIT files into a folder
+    Wit {
+        /// A folder that is not there yet
+        #[arg(value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
+    },
+    /// Put a part of your own in front of a whole component, into one file
+    Compose {
+        /// What `component build` wrote
+        #[arg(value_hint = ValueHint::FilePath)]
+        part: PathBuf,
+        /// Where to
+        #[arg(value_hint = ValueHint::FilePath)]
+        output: PathBuf,
+        /// The whole component behind it [default: the built-in one]
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        behind: Option<PathBuf>,
+    },
     /// Write the built-in component to a file: to look at, or to compose a part of your own with it
     Export {
         /// Where to; a file that is there stays
@@ -49,6 +75,39 @@ pub(in crate::cli) enum ComponentAction {
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         output: PathBuf,
     },
+}
+
+/// `component new`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct NewComponent {
+    /// The language to write it in
+    #[arg(long, value_enum, value_name = "LANGUAGE")]
+    pub(in crate::cli) language: Language,
+    /// Its folder, which is not there yet; the last part is its name
+    #[arg(value_name = "NAME", value_hint = ValueHint::DirPath)]
+    pub(in crate::cli) folder: PathBuf,
+}
+
+/// A language that components are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Language {
+    /// Smallest and fastest; needs Rust
+    Rust,
+    /// Needs componentize-py, from PyPI
+    Python,
+    /// Needs Node and componentize-js, from npm
+    Javascript,
+}
+
+impl Language {
+    /// As it is typed.
+    pub(in crate::cli) fn as_str(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::Python => "python",
+            Self::Javascript => "javascript",
+        }
+    }
 }
 
 /// `component check`.

@@ -15,7 +15,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use self::values::seconds;
 pub(super) use self::{
-    component::{CheckComponent, Component, ComponentAction},
+    component::{CheckComponent, Component, ComponentAction, Language, NewComponent},
     entry::{Add, Adopt, Auth, Edit, Entry, Pick, Remove, Set, Setup, Trust, TrustName},
     import::Import,
     look::{Call, Look, Serve, Tools},
