@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Held while a file is read, changed and written. Ends with the value, or with the process.
 #[derive(Debug)]
-pub(crate) struct Lock(#[expect(dead_code, reason = "closing it unlocks")] File);
+pub(crate) struct Lock(File);
 
 impl Lock {
     /// The lock of this file, which need not exist. It is a file beside it that stays.
@@ -40,11 +40,13 @@ impl Lock {
         if let Some(folder) = path.parent() {
             private_folder(folder).map_err(|error| cannot(&error))?;
         }
-        let lock = lock_file(&path).map_err(|error| cannot(&error))?;
+        let mut lock = lock_file(&path).map_err(|error| cannot(&error))?;
         let started = Instant::now();
         loop {
             match lock.try_lock() {
-                Ok(()) => return Ok(Self(lock)),
+                Ok(()) if is_at(&lock, &path) => return Ok(Self(lock)),
+                // Who had it took the file away: it holds back nobody who comes now.
+                Ok(()) => lock = lock_file(&path).map_err(|error| cannot(&error))?,
                 Err(TryLockError::WouldBlock) if started.elapsed() < patience => std::thread::sleep(LOOK),
                 Err(TryLockError::WouldBlock) => {
                     let waited = patience.as_secs_f64();
@@ -62,6 +64,14 @@ impl Lock {
                 Err(TryLockError::Error(error)) => return Err(cannot(&error)),
             }
         }
+    }
+}
+
+impl Lock {
+    /// Ends it, and takes its file away: for what is gone for good. Who waits for it makes a new one.
+    pub(crate) fn remove(self, file: &Path) -> io::Result<()> {
+        let path = beside(file);
+        if is_at(&self.0, &path) { std::fs::remove_file(path) } else { Ok(()) }
     }
 }
 
@@ -84,6 +94,11 @@ const NO_WAITING: i32 = (rustix::fs::OFlags::NONBLOCK.bits() | rustix::fs::OFlag
 
 /// Reads what a person wrote: an ordinary file of at most 1 MiB. A device never ends, and a pipe may never begin.
 pub(crate) fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    read_regular_up_to(path, LARGEST)
+}
+
+/// The same, of what a program wrote and may be larger.
+pub(crate) fn read_regular_up_to(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
     let mut options = OpenOptions::new();
     options.read(true);
     // Opening a pipe that nobody writes to would wait for ever.
@@ -95,9 +110,9 @@ pub(crate) fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
         return Err(wrong("it is no ordinary file"));
     }
     let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(wrong("it is larger than 1 MiB"));
+    file.take(largest.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > largest {
+        return Err(wrong(&format!("it is larger than {} MiB", largest / (1024 * 1024))));
     }
     Ok(bytes)
 }
@@ -245,6 +260,31 @@ mod tests {
         drop(lock_file(&file).unwrap());
         assert!(!is_at(&opened, &file));
     }
+
+    #[test]
+    fn a_lock_that_is_taken_away_holds_back_whoever_waited_for_it_and_whoever_comes_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f.json");
+        let inside = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for round in 0..24 {
+                let (inside, file) = (&inside, &file);
+                scope.spawn(move || {
+                    let lock = Lock::of(file).unwrap();
+                    assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0, "one at a time");
+                    std::thread::sleep(Duration::from_millis(2));
+                    inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                    if round % 2 == 0 {
+                        lock.remove(file).unwrap();
+                    }
+                });
+            }
+        });
+        let left = Lock::of(&file).unwrap();
+        left.remove(&file).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
     #[test]
     fn one_at_a_time_has_it_and_who_waits_too_long_is_told_where_it_is() {
         let folder = tempfile::tempdir().unwrap();

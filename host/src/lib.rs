@@ -28,6 +28,7 @@ pub mod fuzzing;
 mod gateway;
 pub mod health;
 pub mod history;
+mod imports;
 mod jitter;
 pub mod json;
 pub mod monitor;

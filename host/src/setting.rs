@@ -1,6 +1,8 @@
 //! Limits that a user can set: `"limits": {"memory_bytes": …}` in an entry of `mcp-servers.json`.
 //! Takes names and numbers; changes a set of limits. Never goes over a ceiling: a limit that can be switched off is none.
 
+use std::fmt;
+
 use crate::{Error, Result};
 
 /// One limit of a set `T`. Its unit is part of its name.
@@ -15,8 +17,8 @@ pub struct Setting<T> {
     pub(crate) set: fn(&mut T, u64),
 }
 
-impl<T> std::fmt::Debug for Setting<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<T> fmt::Debug for Setting<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Setting").field("name", &self.name).field("ceiling", &self.ceiling).finish_non_exhaustive()
     }
 }
@@ -41,7 +43,7 @@ impl<T> Setting<T> {
 }
 
 /// How to allow more of what ran out.
-pub(crate) fn raise(name: &str, now: u64, ceiling: u64) -> String {
+pub(crate) fn raise<N: fmt::Display + PartialOrd>(name: &str, now: N, ceiling: N) -> String {
     if now >= ceiling {
         return format!("{now} is the most that \"{name}\" can be set to");
     }

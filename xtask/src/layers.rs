@@ -23,7 +23,7 @@ const HOST: &[&[&str]] = &[
     &["arguments", "runtime"],
     &["catalogue", "components"],
     &["config"],
-    &["conformance", "definitions"],
+    &["conformance", "definitions", "imports"],
     &["gateway"],
     &["health", "seen", "serve"],
     &["fuzzing", "monitor"],

@@ -192,6 +192,13 @@ fn plain_again(entry: &Map<String, Value>, gateway: &Map<String, Value>) -> Map<
 
 fn undo(context: &Context, name: &str) -> Result<(Value, String)> {
     let mut file = context.edit()?;
+    let entry = put_back(&mut file, name)?;
+    context.save(&file)?;
+    Ok((entry, file.path().display().to_string()))
+}
+
+/// Turns an entry of the file back into a plain HTTP entry; the file is yet to be written.
+pub(super) fn put_back(file: &mut ConfigFile, name: &str) -> Result<Value> {
     let members = file.entry(name).and_then(Value::as_object);
     let gateway = members.and_then(|entry| entry.get("gateway")).and_then(Value::as_object);
     let (Some(members), Some(gateway)) = (members, gateway) else {
@@ -213,8 +220,7 @@ fn undo(context: &Context, name: &str) -> Result<(Value, String)> {
         Some(text) => file.put_text(name, &text)?,
         None => file.put(vec![(name.to_owned(), entry.clone())], Replace::Yes)?,
     }
-    context.save(&file)?;
-    Ok((entry, file.path().display().to_string()))
+    Ok(entry)
 }
 
 #[cfg(test)]

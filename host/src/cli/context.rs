@@ -206,6 +206,14 @@ impl Context {
         Ok(runtime)
     }
 
+    /// What the component of this program itself knows of products.
+    pub(super) async fn built_in_products() -> Vec<Product> {
+        let Ok(runtime) = apart(|| Runtime::shared(&Source::BuiltIn, &Limits::default())).await else {
+            return Vec::new();
+        };
+        runtime.products().await.map(<[Product]>::to_vec).unwrap_or_default()
+    }
+
     fn opened(&self) -> MutexGuard<'_, Vec<Gateway>> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }

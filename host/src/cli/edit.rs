@@ -87,7 +87,7 @@ impl Written {
 impl Plan {
     /// The same, with the product that answered when the user named none: `pflow mcp list` shows it without asking. Generic is
     /// no evidence of anything, and stays open.
-    fn with_seen(&self, kind: Option<report::Kind>) -> Self {
+    pub(super) fn with_seen(&self, kind: Option<report::Kind>) -> Self {
         let kind = self.new.kind.clone().or(kind.filter(|kind| !kind.is_generic()));
         let new = NewGateway { kind, ..self.new.clone() };
         Self { new, ..self.clone() }
@@ -423,8 +423,13 @@ pub(super) fn remove(context: &Context, remove: &args::Remove) -> Reply {
     }
 }
 
-fn take_out(context: &Context, name: &str) -> Result<String> {
+pub(super) fn take_out(context: &Context, name: &str) -> Result<String> {
     let mut file = context.edit()?;
+    if !file.contains(name)
+        && let Some(error) = super::group::is_meant(&file, name, &context.program)
+    {
+        return Err(error);
+    }
     // Only gateways: other servers are pflow's own business. An entry that is broken may go.
     let known = file.gateways().into_iter().find(|(known, _)| known == name);
     let Some((_, config)) = known else {
@@ -434,12 +439,19 @@ fn take_out(context: &Context, name: &str) -> Result<String> {
     };
     file.remove(name);
     context.save(&file)?;
-    if let (Ok(config), Ok(folder)) = (config, context.memory()) {
-        FileSnapshots::new(&folder, &config).forget();
-        Store::at(&folder, &config).forget();
-        Seen::forget(&folder, name);
+    if let Ok(config) = config {
+        forget(context, &config);
     }
     Ok(file.path().display().to_string())
+}
+
+/// Nothing is remembered of a gateway that is no entry any more.
+pub(super) fn forget(context: &Context, config: &GatewayConfig) {
+    if let Ok(folder) = context.memory() {
+        FileSnapshots::new(&folder, config).forget();
+        Store::at(&folder, config).forget();
+        Seen::forget(&folder, &config.name);
+    }
 }
 
 /// `list`.

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use clap::Command;
 
 /// Commands, and words that follow the program's name.
-const EXAMPLES: [(&str, &[&str]); 14] = [
+const EXAMPLES: [(&str, &[&str]); 19] = [
     (
         "add",
         &[
@@ -20,7 +20,12 @@ const EXAMPLES: [(&str, &[&str]); 14] = [
         "setup",
         &["setup", "setup docker --bearer-env TOKEN", "setup generic --url http://127.0.0.1:8000/mcp --name work"],
     ),
+    ("import", &["import --dry-run", "import ~/.cursor/mcp.json", "import --only github --yes"]),
     ("adopt", &["adopt docker", "adopt docker --exclude 'delete_*'", "adopt docker --undo"]),
+    ("edit", &["edit docker", "edit docker --dry-run"]),
+    ("remove", &["remove docker", "remove team --all"]),
+    ("set", &["set docker --exclude 'delete_*'", "set docker --unset include"]),
+    ("uninstall", &["uninstall --dry-run", "uninstall --yes", "uninstall --remove-data"]),
     ("list", &["list", "list --json"]),
     ("test", &["test docker", "test https://h.example/mcp --bearer-env TOKEN"]),
     ("services", &["services docker", "services docker -v", "services docker --json"]),

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{
     args::{self, FailOn},
     context::Context,
-    given, render, result,
+    given, render, result, save,
     screen::{Reply, Told, careful, say},
     search,
     steps::{Steps, To},
@@ -342,7 +342,11 @@ fn unreadable(target: &str, error: Error) -> report::GatewayHealth {
 pub(super) async fn call(context: &Context, call: &args::Call) -> Reply {
     let shape =
         json!({"gateway": shown_target(&call.target), "tool": call.tool, "service": null, "ok": false, "result": null});
-    let ready = async { Ok((given::given(call)?, context.asked(&call.target, &call.auth).await?)) };
+    let ready = async {
+        let given = given::given(call)?;
+        call.save.as_deref().map(save::prepare).transpose()?;
+        Ok((given, context.asked(&call.target, &call.auth).await?))
+    };
     let (given, gateway) = match ready.await {
         Ok(ready) => ready,
         Err(error) => return Reply::failed(shape, error),
@@ -378,10 +382,18 @@ pub(super) async fn call(context: &Context, call: &args::Call) -> Reply {
         let record = move || history.record_call(&name, &service, &result, Moment::now());
         let _ = tokio::task::spawn_blocking(record).await;
     }
-    let text = report.result.as_ref().map_or_else(String::new, result::result);
+    let mut text = report.result.as_ref().map_or_else(String::new, result::result);
     report.explain_failure();
     let error = failure(report.ok, report.error.as_ref(), "the call failed");
-    Reply::judged(text, &report, error).theirs()
+    let Some(folder) = &call.save else { return Reply::judged(text, &report, error).theirs() };
+    let saved = report.result.as_ref().map(|result| save::save(result, &report.tool, folder)).unwrap_or_default();
+    text.push_str(&saved.words());
+    let unsaved = saved.error();
+    let error = error.or(unsaved);
+    let mut reply = Reply::judged(text, &save::WithFiles::of(&report, &saved, error.as_ref()), error.clone()).theirs();
+    // The tool ran: a file that is missing is no reason to call it wrong.
+    reply.code = reply.code.min(1);
+    reply
 }
 
 /// What to send, once it fits the tool. Looks for the tool as the call will.

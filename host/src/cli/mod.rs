@@ -4,14 +4,18 @@
 mod adopt;
 mod answers;
 mod args;
+mod author;
 mod check;
 mod claims;
 mod context;
 mod deploy;
 mod doctor;
 mod edit;
+mod editor;
 mod examples;
 mod given;
+mod group;
+mod import;
 mod listener;
 mod look;
 mod past;
@@ -20,6 +24,7 @@ mod products;
 mod render;
 mod result;
 mod run;
+mod save;
 mod screen;
 mod search;
 mod set;
@@ -30,6 +35,7 @@ mod steps;
 mod terminal;
 mod tool;
 mod trust;
+mod uninstall;
 mod usage;
 mod waiting;
 mod watch;
@@ -88,8 +94,10 @@ fn run_all(program: &str, args: &[OsString]) -> u8 {
             return FAILED;
         }
     };
-    if let Some(error) = runtime.block_on(products::refused(program, args, &cli)) {
-        return usage::end(&error, args);
+    match runtime.block_on(products::refused(program, args, &cli)) {
+        Some(products::Refusal::Words(error)) => return usage::end(&error, args),
+        Some(products::Refusal::Fault(error)) => return finish(&Reply::failed(json!({}), error), format),
+        None => {}
     }
     let code = runtime.block_on(carry_out(program, cli, format));
     // A read from stdin cannot be cancelled; it must not hold up the end.
@@ -179,7 +187,7 @@ async fn carry_out(program: &str, cli: Cli, format: Format) -> u8 {
         None => {}
     }
     let context = Arc::new(context);
-    let writes = matches!(cli.command, Command::Add(_) | Command::Setup(_) | Command::Adopt(_) | Command::Remove(_));
+    let writes = cli.command.writes();
     // A task of its own: whatever blocks it, the end of the process is heard.
     let mut command = tokio::spawn({
         let context = Arc::clone(&context);
@@ -247,13 +255,21 @@ async fn once(context: &Context, command: &Command) -> Reply {
     match command {
         Command::Add(add) => edit::add(context, add).await,
         Command::Set(what) => set::set(context, what).await,
+        Command::Edit(what) => editor::edit(context, what, &mut Answers::of_this_process()).await,
+        Command::Uninstall(what) => uninstall::uninstall(context, what, &mut Answers::of_this_process()).await,
+        Command::Remove(remove) if remove.all => group::remove(context, &remove.name),
         Command::Remove(remove) => edit::remove(context, remove),
+        Command::Import(what) => {
+            let mut answers = Answers::of_this_process();
+            import::import(context, what, &mut answers).await
+        }
         Command::List => edit::list(context),
         Command::Trust(flags) => trust::trust(flags),
         Command::Deploy(asked) => deploy::deploy(context, asked),
         Command::Doctor(flags) => doctor::doctor(context, flags).await,
-        Command::Completions { shell } => shell::completions(*shell, &context.products("").await.unwrap_or_default()),
-        Command::Man { folder } => shell::man(folder, &context.products("").await.unwrap_or_default()),
+        Command::Completions { shell } => shell::completions(*shell),
+        // For packages: what they tell is what the program itself knows, whatever component this user chose.
+        Command::Man { folder } => shell::man(folder, &Context::built_in_products().await),
         Command::Test(look) => look::test(context, look).await,
         Command::Services(look) => look::services(context, look).await,
         Command::Tools(tools) => look::tools(context, tools).await,

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Error, Result,
     config::Changes,
-    definitions::{By, Difference as Between, Mark, Owner, Pending, Review, Standing, Store, Taken},
+    definitions::{All, By, Difference as Between, Mark, Owner, Pending, Review, Standing, Store, Taken},
     history::{Bar, Difference, GatewayHistory, History, Moment, SnapshotTool, span},
     scrub,
 };
@@ -362,6 +362,14 @@ fn diff(context: &Context, asked: &Asked<'_>) -> Result<(String, Value, bool)> {
             let _ = writeln!(text, "    one of them: {} snapshot accept {name} TOOL", context.program);
         }
     }
+    if let Some(store) = known.store.as_ref().filter(|_| known.review.is_some()) {
+        let gone: Vec<String> = gone.iter().map(|tool| tool.name.clone()).collect();
+        let all = if asked.tools.is_empty() { All::Yes } else { All::No };
+        // Without it `accept` takes what differs then, and cannot know what was shown; that is said by nobody knowing better.
+        if let Err(error) = store.keep_shown(&pending, &gone, all) {
+            tracing::warn!(%error, "what was shown could not be kept, so `snapshot accept` cannot compare with it");
+        }
+    }
     let mut json = serde_json::to_value(Difference { gone, new, ..difference }).unwrap_or_default();
     if let Some(members) = json.as_object_mut() {
         members.insert("gateway".to_owned(), asked.target.into());
@@ -446,6 +454,11 @@ fn as_json(pending: &Pending, between: Option<&Between>) -> Value {
     json
 }
 
+/// Whether a tool is what this one was before.
+fn replaces(now: &Pending, tool: &str) -> bool {
+    now.before.as_ref().is_some_and(|before| before.name == tool)
+}
+
 fn accept(context: &Context, asked: &Asked<'_>) -> Result<(String, Value)> {
     let history = context.history();
     let known = match Known::of(context, asked.target) {
@@ -465,6 +478,29 @@ fn accept(context: &Context, asked: &Asked<'_>) -> Result<(String, Value)> {
     if let Some(error) = asked.without(&all) {
         return Err(error);
     }
+    if let Some(store) = &known.store {
+        let wanted: Vec<&Pending> =
+            known.review.iter().flat_map(|review| &review.pending).filter(|now| asked.wants(&now.name)).collect();
+        let gone: Vec<String> = difference
+            .iter()
+            .flat_map(|difference| &difference.gone)
+            .map(|tool| tool.name.clone())
+            .filter(|tool| asked.wants(tool) && !wanted.iter().any(|now| replaces(now, tool)))
+            .collect();
+        let other = store.changed_since_shown(&wanted, &gone);
+        if !other.is_empty() {
+            let names: Vec<String> = other.iter().take(NAMES).map(|name| scrub::line(name, NAME)).collect();
+            return Err(Error::config(format!(
+                "since `snapshot diff` showed what differs, this changed: {}",
+                names.join(", ")
+            ))
+            .with_hint(format!(
+                "nothing was accepted; look again: {} snapshot diff {}",
+                context.program,
+                asked.name()
+            )));
+        }
+    }
     let taken = match &known.store {
         Some(store) if known.review.is_some() => store.accept(asked.tools)?.map_err(|error| {
             Error::config(format!("what was accepted of {} cannot be written: {error}", asked.name()))
@@ -472,6 +508,9 @@ fn accept(context: &Context, asked: &Asked<'_>) -> Result<(String, Value)> {
         })?,
         _ => Taken::default(),
     };
+    if let Some(Err(error)) = known.store.as_ref().filter(|_| asked.tools.is_empty()).map(Store::forget_shown) {
+        tracing::warn!(%error, "what was shown before could not be forgotten");
+    }
     let tools = if asked.tools.is_empty() {
         history.accept(asked.target, Moment::now())
     } else {

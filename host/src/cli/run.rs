@@ -9,7 +9,7 @@ use std::{
 use serde_json::json;
 
 use super::{
-    args, check,
+    args, author, check,
     context::{Context, variable_name},
     pins, render,
     screen::{Format, Reply, after_ctrl_c, careful, print, print_as_it_is, say, yes},
@@ -164,6 +164,12 @@ pub(super) async fn component(context: &Context, action: &args::ComponentAction)
         args::ComponentAction::Use { file, gateway } => pins::install(context, file, gateway.as_deref()),
         args::ComponentAction::List => pins::list(context),
         args::ComponentAction::Reset { gateway } => pins::reset(context, gateway.as_deref()),
+        args::ComponentAction::New(new) => author::new(context, new),
+        args::ComponentAction::Build { folder } => author::build(context, folder).await,
+        args::ComponentAction::Wit { folder } => author::wit(folder),
+        args::ComponentAction::Compose { part, output, behind } => {
+            author::compose(context, part, output, behind.as_deref()).await
+        }
         args::ComponentAction::Check(asked) => check::check(context, asked).await,
         args::ComponentAction::Export { file } => pins::export(file),
         args::ComponentAction::Precompile { output } => match Runtime::precompile(output) {

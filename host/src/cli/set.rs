@@ -55,6 +55,9 @@ async fn changed(context: &Context, set: &args::Set) -> Result<(String, Value)> 
     let seen = if set.no_test { None } else { Some(difference(context, before, after).await?) };
     if !set.dry_run {
         write(context, &set.name, &now, &changes)?;
+        if let Some(seen) = &seen {
+            context.history().left_out(&set.name, &seen.loses);
+        }
     }
     Ok(said(set, &file, &told, seen.as_ref()))
 }
@@ -143,14 +146,14 @@ fn apply(entry: &mut Value, changes: &[Change]) -> Vec<(String, Value, Value)> {
 }
 
 /// What pflow gets, before and after.
-struct Difference {
-    gains: Vec<String>,
-    loses: Vec<String>,
+pub(super) struct Difference {
+    pub(super) gains: Vec<String>,
+    pub(super) loses: Vec<String>,
     after: Tools,
 }
 
 /// Reads the catalogue with the filter that is, and with the one that shall be.
-async fn difference(context: &Context, before: GatewayConfig, after: GatewayConfig) -> Result<Difference> {
+pub(super) async fn difference(context: &Context, before: GatewayConfig, after: GatewayConfig) -> Result<Difference> {
     let name = before.name.clone();
     let narrow = after.filter.clone();
     let (was, now) = (listed(context, before, &Filter::default()).await, listed(context, after, &narrow).await);
@@ -192,7 +195,7 @@ fn write(context: &Context, name: &str, seen: &Value, changes: &[Change]) -> Res
     }
     apply(&mut now, changes);
     file.put(vec![(name.to_owned(), now)], Replace::Yes)?;
-    file.save()
+    context.save(&file)
 }
 
 fn said(
@@ -209,8 +212,32 @@ fn said(
     for (member, was, now) in told {
         let _ = writeln!(text, "  {member}: {} → {}", word(was), word(now));
     }
-    let mut warnings: Vec<String> = Vec::new();
-    if let Some(seen) = seen {
+    let warnings = seen.map(|seen| seen.say(&mut text)).unwrap_or_default();
+    for warning in &warnings {
+        let _ = writeln!(text, "{} {}", careful(), scrub::line(warning, 300));
+    }
+    if !set.dry_run {
+        let _ = writeln!(text, "  → pflow mcp sync {}", set.name);
+    }
+    let changed: Vec<_> =
+        told.iter().map(|(member, was, now)| json!({"member": member, "before": was, "now": now})).collect();
+    let json = json!({
+        "gateway": set.name, "file": file.path().display().to_string(), "changed": changed,
+        "gains": seen.map(|seen| &seen.gains), "loses": seen.map(|seen| &seen.loses),
+        "tools": seen.map(Difference::tools), "written": !set.dry_run, "warnings": warnings, "error": null,
+    });
+    (text, json)
+}
+
+impl Difference {
+    /// How many tools pflow has afterwards.
+    pub(super) fn tools(&self) -> usize {
+        self.after.tools.len()
+    }
+
+    /// Says it, and gives what is odd about it.
+    pub(super) fn say(&self, text: &mut String) -> Vec<String> {
+        let (seen, mut warnings) = (self, Vec::new());
         for (verb, names) in [("loses", &seen.loses), ("gains", &seen.gains)] {
             if !names.is_empty() {
                 let _ = writeln!(text, "  pflow {verb} {}: {}", count(names.len(), "tool"), few(names));
@@ -223,21 +250,8 @@ fn said(
         if seen.after.tools.is_empty() && seen.after.total > 0 {
             warnings.push(format!("the filter keeps none of the {}", count(seen.after.total, "tool")));
         }
+        warnings
     }
-    for warning in &warnings {
-        let _ = writeln!(text, "{} {}", careful(), scrub::line(warning, 300));
-    }
-    if !set.dry_run {
-        let _ = writeln!(text, "  → pflow mcp sync {}", set.name);
-    }
-    let changed: Vec<_> =
-        told.iter().map(|(member, was, now)| json!({"member": member, "before": was, "now": now})).collect();
-    let json = json!({
-        "gateway": set.name, "file": file.path().display().to_string(), "changed": changed,
-        "gains": seen.map(|seen| &seen.gains), "loses": seen.map(|seen| &seen.loses),
-        "tools": seen.map(|seen| seen.after.tools.len()), "written": !set.dry_run, "warnings": warnings, "error": null,
-    });
-    (text, json)
 }
 
 fn few(names: &[String]) -> String {

@@ -22,7 +22,7 @@ use crate::{
         Address, Auth, Claims, ConfigFile, GatewayConfig, Launcher, Method, Replace, Template, Variables, check_name,
     },
     report::{self, Kind},
-    runtime::Product,
+    runtime::{Product, Source},
     scrub,
 };
 
@@ -258,7 +258,16 @@ async fn choose_credential(
     }
     // One that needs a token says so, and then it is asked for again.
     let variable = product.token_variable.as_str();
-    let usual = if is_set(context, variable)? { variable } else { "none" };
+    let mut usual = if is_set(context, variable)? { variable } else { "none" };
+    let name = setup.name.as_deref().unwrap_or_default();
+    if !answers.can_correct() && usual != "none" && context.component_of(name) != Source::BuiltIn {
+        // Which variable is read and sent is a decision; a component from elsewhere does not make it alone.
+        say(&format!(
+            "{} the component, which is not the built-in one, names {variable} as the variable of the token; it was not taken\n  → if that is meant: --bearer-env {variable}\n",
+            careful()
+        ));
+        usual = "none";
+    }
     loop {
         let answer = answers.ask("Environment variable that holds the gateway's token, or none", usual).await?;
         if answer == "none" || answer == "-" {

@@ -22,7 +22,7 @@ fn command() -> clap::Command {
 }
 
 /// `completions SHELL`.
-pub(super) fn completions(shell: ShellName, products: &[Product]) -> Reply {
+pub(super) fn completions(shell: ShellName) -> Reply {
     let mut script = Vec::new();
     let shell = match shell {
         ShellName::Bash => clap_complete::Shell::Bash,
@@ -30,7 +30,8 @@ pub(super) fn completions(shell: ShellName, products: &[Product]) -> Reply {
         ShellName::Fish => clap_complete::Shell::Fish,
         ShellName::Powershell => clap_complete::Shell::PowerShell,
     };
-    clap_complete::generate(shell, &mut products::offering_identifiers(command(), products), PROGRAM, &mut script);
+    // A shell may ask for this each time that it starts: no component is started for it, and none has a word in a script.
+    clap_complete::generate(shell, &mut command(), PROGRAM, &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
     let json = json!({"shell": shell.to_string(), "script": script, "error": null});
     Reply::good(script, &json).theirs()
@@ -85,7 +86,7 @@ mod tests {
             (ShellName::Fish, "-l no-check"),
             (ShellName::Powershell, "--no-check"),
         ] {
-            let script = completions(shell, &[]).text;
+            let script = completions(shell).text;
             for word in ["pflow-gateway", "services", "snapshot", flag] {
                 assert!(script.contains(word), "{shell:?} lacks {word}");
             }

@@ -12,8 +12,8 @@ use clap::{
 /// Commands of other programs, and what does the same here.
 const HABITS: [(&[&str], &str); 11] = [
     (&["ls", "show", "gateways", "servers", "ps"], "list"),
-    (&["rm", "delete", "del", "uninstall"], "remove"),
-    (&["edit", "configure", "config", "update", "filter"], "set"),
+    (&["rm", "delete", "del"], "remove"),
+    (&["configure", "config", "update", "filter"], "set"),
     (&["ping", "check", "inspect", "connect"], "test"),
     (&["status", "watch"], "health"),
     (&["logs", "history", "events"], "health --history"),
@@ -130,7 +130,7 @@ mod tests {
             (&["snapshot", "demo"][..], "snapshot show demo"),
             (&["ls"], "here that is: list"),
             (&["search"], "here that is: tools --search WORDS"),
-            (&["edit", "demo"], "here that is: set"),
+            (&["configure", "demo"], "here that is: set"),
             (&["call", "demo", "t", "--city", "Lisbon"], "without dashes: city=VALUE"),
             (&["call", "demo", "t", "--args-file", "a.json"], "--args - < FILE"),
             // What clap knows stays clap's.

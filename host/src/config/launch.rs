@@ -141,6 +141,15 @@ fn words(entry: &Value) -> Vec<&str> {
 const HOOK: &str = "pflow_gateway.pth";
 const OFF: &str = "PFLOW_GATEWAY_DISABLE";
 
+/// The start-up hook of pflow in the environment that this program is in.
+pub(crate) fn hook_of(program: &Path) -> Option<PathBuf> {
+    let root = program.parent()?.parent()?;
+    let pythons = std::fs::read_dir(root.join("lib")).into_iter().flatten().flatten().map(|python| python.path());
+    // On Windows there is no folder for each version.
+    let mut packages = pythons.chain([root.join("Lib")]).map(|python| python.join("site-packages").join(HOOK));
+    packages.find(|hook| hook.is_file())
+}
+
 /// Why pflow beside this program is without its hook. None: it has it, or is somewhere else.
 fn unhooked(program: &Path) -> Option<String> {
     let folder = program.parent()?;

@@ -22,7 +22,12 @@ use std::{path::PathBuf, time::Duration};
 use url::Url;
 
 pub(crate) use self::auth::names_a_secret;
-pub(crate) use self::new::check_name;
+pub(crate) use self::{
+    address::public,
+    foreign::misfit,
+    launch::hook_of,
+    new::{check_name, escape as as_glob},
+};
 pub use self::{
     address::{Address, shown_target},
     auth::{Auth, Method},

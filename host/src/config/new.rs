@@ -322,7 +322,7 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 }
 
 /// A service's exact name as a glob.
-fn escape(name: &str) -> String {
+pub(crate) fn escape(name: &str) -> String {
     name.chars().fold(String::new(), |mut glob, c| {
         if matches!(c, '*' | '?' | '[' | ']' | '{' | '}' | '\\' | '!') {
             glob.push('\\');

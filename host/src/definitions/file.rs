@@ -195,6 +195,20 @@ pub(crate) enum Kept {
     Compared,
 }
 
+/// What was shown of what differs.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Shown {
+    tools: std::collections::BTreeMap<String, String>,
+    gone: BTreeSet<String>,
+}
+
+/// Whether everything that differs was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum All {
+    Yes,
+    No,
+}
+
 /// What there is to review.
 #[derive(Debug)]
 pub(crate) struct Review {
@@ -274,6 +288,40 @@ impl Store {
         #[cfg(not(unix))]
         let number = 0;
         Ok(Some(Stamp(about.len(), about.modified().ok(), number)))
+    }
+
+    /// What was shown of what differs, to whoever decides about it.
+    fn shown_file(&self) -> PathBuf {
+        self.pending.with_extension("shown")
+    }
+
+    /// Keeps what was shown: the digest of each of these tools, and names of tools that are gone. `all`: and nothing else differed.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written.
+    pub(crate) fn keep_shown(&self, pending: &[&Pending], gone: &[String], all: All) -> io::Result<()> {
+        let mut shown = if all == All::Yes { Shown::default() } else { self.shown().unwrap_or_default() };
+        shown.tools.extend(pending.iter().map(|pending| (pending.name.clone(), pending.digest.to_string())));
+        shown.gone.extend(gone.iter().cloned());
+        files::replace(&self.shown_file(), &serde_json::to_vec(&shown)?)
+    }
+
+    fn shown(&self) -> Option<Shown> {
+        serde_json::from_slice(&files::regular(&self.shown_file(), 64 * 1024 * 1024).ok()?).ok()
+    }
+
+    /// Tools that are not as they were shown, or were not shown. Nothing, where nothing was ever shown.
+    pub(crate) fn changed_since_shown(&self, pending: &[&Pending], gone: &[String]) -> Vec<String> {
+        let Some(shown) = self.shown() else { return Vec::new() };
+        let pending = pending.iter().filter(|now| shown.tools.get(&now.name) != Some(&now.digest.to_string()));
+        let gone = gone.iter().filter(|name| !shown.gone.contains(*name));
+        pending.map(|now| now.name.clone()).chain(gone.cloned()).collect()
+    }
+
+    /// It was decided.
+    pub(crate) fn forget_shown(&self) -> io::Result<()> {
+        remove(&self.shown_file())
     }
 
     /// Whether something can be written down.
@@ -648,10 +696,16 @@ impl Store {
 
     /// Deletes what is known of the tools.
     pub(crate) fn forget(&self) {
-        for file in [&self.file, &self.pending] {
+        // Without a folder there is nothing, and a lock would make one.
+        let folder = self.file.parent().filter(|folder| folder.is_dir());
+        let lock = folder.and_then(|_| files::Lock::of(&self.file).ok());
+        for file in [&self.file, &self.pending, &self.shown_file()] {
             if let Err(error) = remove(file) {
                 tracing::warn!(file = %file.display(), %error, "what was accepted of the tools could not be deleted");
             }
+        }
+        if let Some(Err(error)) = lock.map(|lock| lock.remove(&self.file)) {
+            tracing::debug!(file = %self.file.display(), %error, "its lock stays");
         }
     }
 }

@@ -178,10 +178,11 @@ pub fn judge(health: &mut GatewayHealth, seen: &Seen, known: &Known, now: Moment
     }
     let age = |service: &ServiceHealth| Some(service.last_seen.as_deref().and_then(Moment::parse)?.age(now));
     let freshest = health.services.iter().filter_map(age).min().unwrap_or_default();
+    let gateway = health.status;
     for service in &mut health.services {
         last_seen(service, freshest, known, now);
         let said = service.status;
-        if calls(service, known, now) == Forgive::Yes {
+        if calls(service, gateway, known, now) == Forgive::Yes {
             verdict.forgiven.push(service.name.clone());
         }
         if service.status != said && is_well(said) && !is_well(service.status) {
@@ -464,7 +465,7 @@ enum Forgive {
 }
 
 /// What calls told, against what is said.
-fn calls(service: &mut ServiceHealth, known: &Known, now: Moment) -> Forgive {
+fn calls(service: &mut ServiceHealth, gateway: Status, known: &Known, now: Moment) -> Forgive {
     let Some(calls) = known.calls.get(&service.name) else { return Forgive::No };
     let state = known.states.get(&service.name);
     if calls.failures > 0 {
@@ -511,6 +512,13 @@ fn calls(service: &mut ServiceHealth, known: &Known, now: Moment) -> Forgive {
         return Forgive::No;
     }
     let Some(at) = calls.last_good.filter(|at| at.age(now) <= GOOD_CALL) else { return Forgive::No };
+    if matches!(gateway, Status::AuthRequired | Status::Forbidden) {
+        // Whoever calls now is refused, however good the calls were.
+        service
+            .evidence
+            .push(format!("a call was answered {} ago; now the gateway refuses the credential", span(at.age(now))));
+        return Forgive::No;
+    }
     let words = format!("a call was answered {} ago", span(at.age(now)));
     match service.status {
         Status::Unknown => {

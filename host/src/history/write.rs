@@ -336,6 +336,28 @@ impl History {
     }
 }
 
+impl History {
+    /// These tools are left out of the entry from now on, by its user: they are in no catalogue that later ones are compared with.
+    pub fn left_out(&self, gateway: &str, tools: &[String]) {
+        if tools.is_empty() {
+            return;
+        }
+        self.with(|connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            for kind in ["good", "latest", "listed"] {
+                let Some(mut known) = super::read::snapshot(&transaction, gateway, kind)? else { continue };
+                known.tools.retain(|tool| !tools.contains(&tool.name));
+                transaction.execute(
+                    "UPDATE snapshots SET tools = ?3 WHERE id =
+                         (SELECT id FROM snapshots WHERE gateway = ?1 AND kind = ?2 ORDER BY id DESC LIMIT 1)",
+                    params![gateway, kind, serde_json::to_string(&known.tools).unwrap_or_default()],
+                )?;
+            }
+            transaction.commit()
+        });
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Accepted {
     Yes,

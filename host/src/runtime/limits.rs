@@ -133,5 +133,11 @@ impl Limits {
 pub(super) fn advice(reached: LimitReached) -> String {
     let (name, now) = reached.setting();
     let setting = Limits::SETTINGS.iter().find(|setting| setting.name == name);
-    setting.map_or_else(String::new, |setting| raise(name, now, setting.ceiling))
+    setting.map_or_else(String::new, |setting| match reached {
+        // A run may have been given less than a whole second.
+        LimitReached::Cpu(time) | LimitReached::Wall(time) => {
+            raise(name, time.as_secs_f64(), Duration::from_secs(setting.ceiling).as_secs_f64())
+        }
+        _ => raise(name, now, setting.ceiling),
+    })
 }

@@ -1,0 +1,327 @@
+//! What `add`, `setup`, `adopt`, `set`, `remove` and `trust` are told: what stands in an entry.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum, ValueHint};
+use http::HeaderName;
+
+use super::{
+    CONNECTION, FILTER,
+    values::{declared, header, product},
+};
+use crate::{
+    config::{Changes, Claims, DeclaredService, Filter},
+    egress::{Origin, PathRule},
+    report::Kind,
+};
+
+/// `add`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Add {
+    /// Name of the entry; pflow's tools will be called mcp-NAME-TOOL
+    pub(in crate::cli) name: String,
+    /// The gateway's MCP URL
+    pub(in crate::cli) url: String,
+    /// Write one entry per service, called `NAME_SERVICE`
+    #[arg(long)]
+    pub(in crate::cli) per_service: bool,
+    /// Write the entry without testing the gateway
+    #[arg(long)]
+    pub(in crate::cli) no_test: bool,
+    /// Overwrite an entry of this name
+    #[arg(long)]
+    pub(in crate::cli) replace: bool,
+    // What has a heading of its own comes last: clap gives the heading to all that follows.
+    #[command(flatten)]
+    pub(in crate::cli) entry: Entry,
+    #[command(flatten)]
+    pub(in crate::cli) auth: Auth,
+}
+
+/// What `add`, `setup` and `adopt` write besides name, URL and credential.
+#[derive(Args, Clone, Debug, Default)]
+pub(in crate::cli) struct Entry {
+    /// The product; found out when not said
+    #[arg(long, value_parser = product)]
+    pub(in crate::cli) kind: Option<Kind>,
+    /// Declare a service that the gateway itself does not report, and what its tools' names start with or are, like
+    /// `github=gh_` or `github=list_issues,*_pull_request`; `NAME=` for all tools; may be repeated
+    #[arg(long = "service", value_name = "NAME[=PREFIX|TOOL,…]", value_parser = declared)]
+    pub(in crate::cli) services: Vec<DeclaredService>,
+    /// What to do with a tool that is no longer as it was accepted: let it pass in silence, warn, or hold it back until it is accepted
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(in crate::cli) changes: Option<ChangesName>,
+    /// Let the component reach this origin too, like `https://login.example.com`; may be repeated
+    #[arg(long = "allow-origin", value_name = "ORIGIN", help_heading = CONNECTION)]
+    pub(in crate::cli) allow_origins: Vec<Origin>,
+    /// Let the component ask this path of the gateway's own origin too, like `/status.json` or `POST /api/refresh`; the credential goes
+    /// along; may be repeated
+    #[arg(long = "allow-path", value_name = "PATH", help_heading = CONNECTION)]
+    pub(in crate::cli) paths: Vec<PathRule>,
+    #[command(flatten)]
+    pub(in crate::cli) pick: Pick,
+    /// Keep only these services (glob); may be repeated
+    #[arg(long = "include-service", value_name = "GLOB", help_heading = FILTER)]
+    pub(in crate::cli) include_services: Vec<String>,
+    /// Whom to believe when only some services are kept: nobody but the gateway and your own words, or also what tools
+    /// say of themselves and what their names look like [default: certain]
+    #[arg(long, value_enum, value_name = "WORD", help_heading = FILTER)]
+    pub(in crate::cli) trust: Option<TrustName>,
+}
+
+/// Whom to believe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum TrustName {
+    /// The gateway, and what is declared
+    Certain,
+    /// Tools' own words and names too
+    Claims,
+}
+
+impl TrustName {
+    /// As an entry has it.
+    pub(in crate::cli) fn of(given: Option<Self>) -> Claims {
+        match given {
+            None => Claims::Unsaid,
+            Some(Self::Certain) => Claims::LeftOut,
+            Some(Self::Claims) => Claims::Believed,
+        }
+    }
+}
+
+/// Which tools to keep.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = FILTER)]
+pub(in crate::cli) struct Pick {
+    /// Keep only these tools (glob on the whole name); may be repeated
+    #[arg(long = "include", value_name = "GLOB")]
+    pub(in crate::cli) include_tools: Vec<String>,
+    /// Leave out these tools (glob on the whole name); may be repeated
+    #[arg(long = "exclude", value_name = "GLOB")]
+    pub(in crate::cli) exclude_tools: Vec<String>,
+    /// Leave out these services (glob); may be repeated
+    #[arg(long = "exclude-service", value_name = "GLOB")]
+    pub(in crate::cli) exclude_services: Vec<String>,
+    /// Keep only tools that are marked as read-only
+    #[arg(long)]
+    pub(in crate::cli) read_only: bool,
+    /// Leave out tools that may destroy something
+    #[arg(long)]
+    pub(in crate::cli) no_destructive: bool,
+    /// Keep the gateway's own control tools
+    #[arg(long)]
+    pub(in crate::cli) control_tools: bool,
+}
+
+impl Pick {
+    /// As a filter that keeps only these services, too.
+    pub(in crate::cli) fn filter(&self, include_services: &[String]) -> Filter {
+        Filter {
+            include_services: include_services.to_vec(),
+            exclude_services: self.exclude_services.clone(),
+            include_tools: self.include_tools.clone(),
+            exclude_tools: self.exclude_tools.clone(),
+            read_only: self.read_only,
+            no_destructive: self.no_destructive,
+            control_tools: self.control_tools,
+        }
+    }
+}
+
+/// How to authenticate at the gateway. Values stay in the environment: only the variables' names are written.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Credential")]
+pub(in crate::cli) struct Auth {
+    /// Send the token in this environment variable as `Authorization: Bearer`
+    #[arg(long, value_name = "VAR", group = "credential")]
+    pub(in crate::cli) bearer_env: Option<String>,
+    /// Send the key in this environment variable in a header
+    #[arg(long, value_name = "VAR", group = "credential")]
+    pub(in crate::cli) api_key_env: Option<String>,
+    /// The header for --api-key-env [default: X-API-Key]
+    #[arg(long, value_name = "HEADER", requires = "api_key_env")]
+    pub(in crate::cli) api_key_header: Option<HeaderName>,
+    /// Send user and password in these environment variables as `Authorization: Basic`
+    #[arg(long, num_args = 2, value_names = ["USER_VAR", "PASS_VAR"], group = "credential")]
+    pub(in crate::cli) basic_env: Option<Vec<String>>,
+    /// Send what this command prints as `Authorization: Bearer`; run without a shell
+    #[arg(long, value_name = "CMD", group = "credential")]
+    pub(in crate::cli) token_command: Option<String>,
+    /// A further header; VALUE may hold ${VAR}; may be repeated
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = header)]
+    pub(in crate::cli) headers: Vec<(HeaderName, String)>,
+    /// Trust the certificates in this PEM file too
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = CONNECTION)]
+    pub(in crate::cli) ca_file: Option<PathBuf>,
+}
+
+/// `setup`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Setup {
+    /// Which product
+    #[arg(value_parser = product)]
+    pub(in crate::cli) product: Option<Kind>,
+    /// Name of the entry
+    #[arg(long)]
+    pub(in crate::cli) name: Option<String>,
+    /// The gateway's MCP URL; looked for on this machine when not said
+    #[arg(long)]
+    pub(in crate::cli) url: Option<String>,
+    /// What to do with a tool that is no longer as it was accepted: let it pass in silence, warn, or hold it back until it is accepted
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(in crate::cli) changes: Option<ChangesName>,
+    /// Write one entry per service, called `NAME_SERVICE`
+    #[arg(long)]
+    pub(in crate::cli) per_service: bool,
+    /// Overwrite an entry of this name
+    #[arg(long)]
+    pub(in crate::cli) replace: bool,
+    /// Run `pflow mcp sync` afterwards
+    #[arg(long, conflicts_with = "no_sync")]
+    pub(in crate::cli) sync: bool,
+    /// Do not offer to run `pflow mcp sync`
+    #[arg(long)]
+    pub(in crate::cli) no_sync: bool,
+    /// Ask nothing: take the flags, and the usual answers for the rest
+    #[arg(long, short = 'y')]
+    pub(in crate::cli) yes: bool,
+    #[command(flatten)]
+    pub(in crate::cli) pick: Pick,
+    /// Services to keep, or `all`; may be repeated
+    #[arg(long = "include-service", value_name = "GLOB", help_heading = FILTER)]
+    pub(in crate::cli) services: Vec<String>,
+    /// Whom to believe when only some services are kept: nobody but the gateway, or also what tools say of themselves and what
+    /// their names look like [default: certain]
+    #[arg(long, value_enum, value_name = "WORD", help_heading = FILTER)]
+    pub(in crate::cli) trust: Option<TrustName>,
+    #[command(flatten)]
+    pub(in crate::cli) auth: Auth,
+}
+
+/// `adopt`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Adopt {
+    /// Name of the entry
+    pub(in crate::cli) name: String,
+    /// Turn it back into a plain HTTP entry
+    #[arg(long, conflicts_with_all = ["include_tools", "exclude_tools", "services", "include_services"])]
+    pub(in crate::cli) undo: bool,
+    /// Change the entry without testing the gateway
+    #[arg(long)]
+    pub(in crate::cli) no_test: bool,
+    #[command(flatten)]
+    pub(in crate::cli) entry: Entry,
+}
+
+/// `trust`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Trust {
+    /// A server file, for --config
+    #[arg(value_hint = ValueHint::FilePath, required_unless_present = "list")]
+    pub(in crate::cli) file: Option<PathBuf>,
+    /// List the files that are trusted
+    #[arg(long, conflicts_with_all = ["file", "revoke"])]
+    pub(in crate::cli) list: bool,
+    /// Trust the file no longer
+    #[arg(long)]
+    pub(in crate::cli) revoke: bool,
+}
+
+/// `set`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Set {
+    /// Name of the entry
+    pub(in crate::cli) name: String,
+    /// Take this out of the filter; may be repeated
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(in crate::cli) unset: Vec<Unset>,
+    /// Say what would change, and write nothing
+    #[arg(long, conflicts_with = "no_test")]
+    pub(in crate::cli) dry_run: bool,
+    /// Write it without asking the gateway what it changes for pflow
+    #[arg(long)]
+    pub(in crate::cli) no_test: bool,
+    #[command(flatten)]
+    pub(in crate::cli) pick: Pick,
+    /// Keep only these services (glob); may be repeated
+    #[arg(long = "include-service", value_name = "GLOB", help_heading = FILTER)]
+    pub(in crate::cli) include_services: Vec<String>,
+}
+
+/// A part of a filter, by the name of its flag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Unset {
+    /// Tools to keep
+    Include,
+    /// Tools to leave out
+    Exclude,
+    /// Services to keep
+    IncludeService,
+    /// Services to leave out
+    ExcludeService,
+    /// Only tools that are marked as read-only
+    ReadOnly,
+    /// No tools that may destroy something
+    NoDestructive,
+    /// The gateway's own control tools
+    ControlTools,
+}
+
+impl Unset {
+    /// Where it stands in an entry's `gateway`.
+    pub(in crate::cli) fn place(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Include => ("tools", "include"),
+            Self::Exclude => ("tools", "exclude"),
+            Self::IncludeService => ("services", "include"),
+            Self::ExcludeService => ("services", "exclude"),
+            Self::ReadOnly => ("tools", "read_only"),
+            Self::NoDestructive => ("tools", "no_destructive"),
+            Self::ControlTools => ("tools", "control"),
+        }
+    }
+}
+
+/// `remove`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Remove {
+    /// Name of the entry, or of a group that `add --per-service` wrote
+    pub(in crate::cli) name: String,
+    /// All entries of the group, `NAME_SERVICE` each
+    #[arg(long)]
+    pub(in crate::cli) all: bool,
+}
+
+/// `edit`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Edit {
+    /// Name of the entry
+    pub(in crate::cli) name: String,
+    /// Say what would change, and write nothing
+    #[arg(long, conflicts_with = "no_test")]
+    pub(in crate::cli) dry_run: bool,
+    /// Write it without asking the gateway what it changes for pflow
+    #[arg(long)]
+    pub(in crate::cli) no_test: bool,
+}
+
+/// What becomes of tools that change, as typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum ChangesName {
+    /// Compare nothing, say nothing
+    Pass,
+    /// Tell whoever looks, as without the flag
+    Warn,
+    /// Show pflow what was accepted, and refuse calls of what changed
+    Hold,
+}
+
+impl From<ChangesName> for Changes {
+    fn from(name: ChangesName) -> Self {
+        match name {
+            ChangesName::Pass => Self::Pass,
+            ChangesName::Warn => Self::Warn,
+            ChangesName::Hold => Self::Hold,
+        }
+    }
+}
