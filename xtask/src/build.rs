@@ -31,7 +31,7 @@ pub(crate) fn quick() {
     QUICK.store(true, Ordering::Relaxed);
 }
 
-fn is_quick() -> bool {
+pub(crate) fn is_quick() -> bool {
     QUICK.load(Ordering::Relaxed)
 }
 

@@ -4,7 +4,7 @@
 use clap::Args;
 
 use crate::{
-    audit,
+    audit, bench,
     build::{self, component, release},
     conformance, fuzz,
     guests::guests,
@@ -25,6 +25,7 @@ pub(crate) fn test(options: &Options) -> Result {
     build::rust_target()?;
     say("Format");
     run(cargo().args(["fmt", "--all", "--check"]))?;
+    run(cargo().args(["fmt", "--check", "--manifest-path", bench::NATIVE]))?;
 
     say("Dependencies");
     let advisories = audit::deny()?;
@@ -60,6 +61,7 @@ pub(crate) fn test(options: &Options) -> Result {
     let fastmcp = Venv::with("fastmcp", &["fastmcp"], Version(10))?;
     let guests = guests(&component)?;
     let clients = conformance::clients()?;
+    let pace = bench::pace()?;
     let service = service::composed(&component)?;
     let engines = service::engines()?;
     // A file is one worker's: what it starts once, it starts once. What measures time and memory comes after the others, alone.
@@ -78,6 +80,7 @@ pub(crate) fn test(options: &Options) -> Result {
             .env("CONTEXTFORGE_PYTHON", context_forge.bin("python"))
             .env("FASTMCP_PYTHON", fastmcp.bin("python"))
             .env("NODE_CLIENTS", &clients)
+            .env("PACE_BIN", &pace)
             .env("SERVICE_WASM", &service)
             .env("WASMTIME_BIN", &engines.wasmtime)
             .env("JCO", &engines.jco)

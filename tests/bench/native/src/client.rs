@@ -8,7 +8,9 @@ use rmcp::{
     RoleClient,
     model::ProtocolVersion,
     service::{ClientLifecycleMode, ClientServiceExt as _, RunningService},
-    transport::{StreamableHttpClientTransport, TokioChildProcess, streamable_http_client::StreamableHttpClientTransportConfig},
+    transport::{
+        StreamableHttpClientTransport, TokioChildProcess, streamable_http_client::StreamableHttpClientTransportConfig,
+    },
 };
 
 use crate::Result;

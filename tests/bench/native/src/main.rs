@@ -21,7 +21,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum What {
-    /// An MCP server that made its pages before the first request. Prints its URL; serves until stdin closes
+    /// An MCP server that made its pages before the first request. Prints its URLs; serves until stdin closes
     Serve(serve::Options),
     /// The native client: list all tools, and print them
     List(list::Options),

@@ -1,5 +1,5 @@
 //! An MCP server that is never the slow one: pages made beforehand, a thread for each connection, one write for each answer.
-//! Takes tools, pages, delays and eras; prints its URL and serves until stdin closes. Never keeps a session, and never judges a
+//! Takes tools, pages, delays and eras; prints its URLs and serves until stdin closes. Never keeps a session, and never judges a
 //! request beyond what it needs to answer it.
 
 use std::{
@@ -35,6 +35,9 @@ pub(crate) struct Options {
     /// Milliseconds that a call takes
     #[arg(long, default_value_t = 0)]
     service: u64,
+    /// Listen on so many ports: each is an origin of its own
+    #[arg(long, default_value_t = 1)]
+    ports: usize,
     /// What it speaks
     #[arg(long, value_enum, default_value = "dual")]
     eras: Eras,
@@ -61,15 +64,20 @@ pub(crate) fn serve(options: &Options) -> Result {
         service: Duration::from_millis(options.service),
         eras: options.eras,
     });
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    println!("{}", json!({"url": format!("http://{}/mcp", listener.local_addr()?)}));
-    thread::spawn(move || {
-        for connection in listener.incoming().flatten() {
-            let server = Arc::clone(&server);
-            // A client that goes away is no error of ours.
-            thread::spawn(move || drop(server.converse(&connection)));
-        }
-    });
+    let mut urls = Vec::with_capacity(options.ports);
+    for _ in 0..options.ports {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        urls.push(format!("http://{}/mcp", listener.local_addr()?));
+        let server = Arc::clone(&server);
+        thread::spawn(move || {
+            for connection in listener.incoming().flatten() {
+                let server = Arc::clone(&server);
+                // A client that goes away is no error of ours.
+                thread::spawn(move || drop(server.converse(&connection)));
+            }
+        });
+    }
+    println!("{}", json!({"urls": urls}));
     io::copy(&mut io::stdin(), &mut io::sink())?;
     Ok(())
 }
@@ -101,10 +109,15 @@ impl Server {
         let mut writer = connection;
         let mut body = Vec::new();
         while let Some(request) = Request::read(&mut reader, &mut writer, &mut body)? {
-            let (status, answer) = if request.post { self.answer(&body) } else { ("405 Method Not Allowed", String::new()) };
+            let (status, answer) =
+                if request.post { self.answer(&body) } else { ("405 Method Not Allowed", String::new()) };
             thread::sleep(self.delay + request.path_delay);
             let mut bytes = Vec::with_capacity(answer.len() + 128);
-            write!(bytes, "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", answer.len())?;
+            write!(
+                bytes,
+                "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+                answer.len()
+            )?;
             bytes.extend_from_slice(answer.as_bytes());
             writer.write_all(&bytes)?;
         }
@@ -171,7 +184,10 @@ fn discovered() -> Value {
 pub(crate) fn complete(mut result: Value) -> Value {
     if let Some(object) = result.as_object_mut() {
         object.insert("resultType".to_owned(), json!("complete"));
-        object.insert("_meta".to_owned(), json!({"io.modelcontextprotocol/serverInfo": {"name": "pace", "version": "1"}}));
+        object.insert(
+            "_meta".to_owned(),
+            json!({"io.modelcontextprotocol/serverInfo": {"name": "pace", "version": "1"}}),
+        );
     }
     result
 }
@@ -189,7 +205,11 @@ struct Request {
 
 impl Request {
     /// The next one, with its body in `body`; none when the client has closed.
-    fn read(reader: &mut BufReader<&TcpStream>, writer: &mut &TcpStream, body: &mut Vec<u8>) -> io::Result<Option<Self>> {
+    fn read(
+        reader: &mut BufReader<&TcpStream>,
+        writer: &mut &TcpStream,
+        body: &mut Vec<u8>,
+    ) -> io::Result<Option<Self>> {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
             return Ok(None);
