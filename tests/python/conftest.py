@@ -8,6 +8,7 @@ Run by `cargo xtask test` in an environment that has pflow-cli, the built wheel 
     NGINX_BIN            what stands before replicas
     JCO                  the other one, for Node         NODE_CLIENTS         Node, and other people's clients
     TEST_OUTPUT          where pictures are kept         FASTMCP_PYTHON       Python that has fastmcp 4.1
+    PACE_BIN             what `cargo xtask bench` measures with
 
 Nothing here reads or writes the user's own files, and every port is the system's choice.
 """

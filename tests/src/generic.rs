@@ -205,6 +205,17 @@ pub struct Generic {
     pub(crate) config: Arc<Mutex<Arc<Config>>>,
     pub(crate) live: Arc<Mutex<Live>>,
     pub(crate) next: Arc<AtomicU64>,
+    /// Made once: with a page of a hundred of a hundred thousand tools, all that the client waited for was this.
+    shown: Arc<Mutex<Option<Shown>>>,
+}
+
+/// What is exposed, and of what that was made.
+#[derive(Debug)]
+struct Shown {
+    /// As long as it is held here, a change makes another one.
+    config: Arc<Config>,
+    states: HashMap<String, State>,
+    tools: Arc<Vec<Exposed>>,
 }
 
 /// A tool as the gateway shows it.
@@ -215,11 +226,33 @@ pub(crate) struct Exposed {
     pub(crate) definition: Value,
 }
 
+fn expose(config: &Config, states: &HashMap<String, State>) -> Vec<Exposed> {
+    let up = config.services.iter().filter(|service| states.get(&service.name) != Some(&State::Gone));
+    let tools = up.flat_map(|service| service.tools.iter().map(move |tool| (service, tool)));
+    let expose = |(service, tool): (&Service, &services::Tool)| {
+        let name = match &config.separator {
+            Some(separator) => format!("{}{separator}{}", service.name, tool.name),
+            None => tool.name.clone(),
+        };
+        let mut definition = tool.listed(&name);
+        if let (Meta::Tools, Some(object)) = (config.meta, definition.as_object_mut()) {
+            object.insert("_meta".to_owned(), json!({"pflow.dev/service": service.name}));
+        }
+        Exposed { service: service.name.clone(), original: tool.name.clone(), definition }
+    };
+    tools.map(expose).collect()
+}
+
 impl Generic {
     /// A server that is set up like this.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config: Arc::new(Mutex::new(Arc::new(config))), live: Arc::default(), next: Arc::default() }
+        Self {
+            config: Arc::new(Mutex::new(Arc::new(config))),
+            live: Arc::default(),
+            next: Arc::default(),
+            shown: Arc::default(),
+        }
     }
 
     /// Changes the configuration of the running server.
@@ -268,22 +301,17 @@ impl Generic {
         locked(&self.live).states.get(service).copied().unwrap_or_default()
     }
 
-    pub(crate) fn exposed(&self) -> Vec<Exposed> {
+    pub(crate) fn exposed(&self) -> Arc<Vec<Exposed>> {
         let config = self.config();
-        let up = config.services.iter().filter(|s| self.state(&s.name) != State::Gone);
-        let tools = up.flat_map(|service| service.tools.iter().map(move |tool| (service, tool)));
-        let expose = |(service, tool): (&Service, &services::Tool)| {
-            let name = match &config.separator {
-                Some(separator) => format!("{}{separator}{}", service.name, tool.name),
-                None => tool.name.clone(),
-            };
-            let mut definition = tool.listed(&name);
-            if let (Meta::Tools, Some(object)) = (config.meta, definition.as_object_mut()) {
-                object.insert("_meta".to_owned(), json!({"pflow.dev/service": service.name}));
-            }
-            Exposed { service: service.name.clone(), original: tool.name.clone(), definition }
-        };
-        tools.map(expose).collect()
+        let states = locked(&self.live).states.clone();
+        let mut shown = locked(&self.shown);
+        let is_now = |shown: &&Shown| Arc::ptr_eq(&shown.config, &config) && shown.states == states;
+        if let Some(shown) = shown.as_ref().filter(is_now) {
+            return Arc::clone(&shown.tools);
+        }
+        let tools = Arc::new(expose(&config, &states));
+        *shown = Some(Shown { config, states, tools: Arc::clone(&tools) });
+        tools
     }
 
     /// The result of `tools/list` from this cursor on; none for a cursor that was never handed out.
@@ -332,7 +360,8 @@ impl Generic {
     pub(crate) async fn call(&self, id: &Value, params: &Value, notify: &services::Notify) -> Value {
         let name = params.get("name").and_then(Value::as_str).unwrap_or_default();
         let named = |t: &Exposed| t.definition.get("name").and_then(Value::as_str) == Some(name);
-        let Some(tool) = self.exposed().into_iter().find(named) else {
+        let tools = self.exposed();
+        let Some(tool) = tools.iter().find(|tool| named(tool)) else {
             return rpc::error(id, -32602, format!("Unknown tool: {name}"));
         };
         let service = &tool.service;
@@ -582,5 +611,28 @@ impl Gateway for Generic {
             }
             reply
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_exposed_is_made_once_and_again_after_each_change() {
+        let server = Generic::new(Config::default());
+        let (first, second) = (server.exposed(), server.exposed());
+        assert!(Arc::ptr_eq(&first, &second), "made twice");
+
+        server.set("slack", State::Gone);
+        let gone = server.exposed();
+        assert!(gone.len() < first.len() && gone.iter().all(|tool| tool.service != "slack"));
+        server.set("slack", State::Up);
+        assert_eq!(server.exposed().len(), first.len());
+
+        server.change(|config| config.services.push(services::numbered("crm", 3)));
+        assert_eq!(server.exposed().len(), first.len() + 3);
+        server.change(|config| config.separator = None);
+        assert!(server.exposed().iter().all(|tool| tool.definition["name"] == *tool.original));
     }
 }

@@ -1,21 +1,34 @@
-//! `cargo xtask bench`: whole commands, against other clients and against another revision, alternating in one run.
-//! Takes the built programs; prints a table with ratios. Fails only if a command fails: these machines are too noisy for bounds.
+//! `cargo xtask bench`: whole commands and calls through `serve`, against other clients and against another revision, in turns in one run.
+//! Takes the built programs; prints a table of budgets, or JSON, and keeps both with a chart. Fails only if a command fails or answers
+//! wrongly: these machines are too noisy for bounds.
 
 use std::{fs, path::PathBuf};
 
 use clap::Args;
 
 use crate::{
-    build,
+    build, conformance,
     python::{Venv, Version},
     shell::{Doing as _, Result, cargo, command, output, root, run, say, succeeds, target},
 };
 
+/// The server, the native client and the stopwatch: a workspace of its own, so that no feature of what is shipped changes.
+pub(crate) const NATIVE: &str = "tests/bench/native/Cargo.toml";
+
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Runs of each command
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Every row once or twice, without the long ones and other people's clients: whether it works, not how fast it is
+    #[arg(long)]
+    quick: bool,
+    /// Most runs of each command
     #[arg(long, default_value_t = 15)]
     rounds: u32,
+    /// Write what was measured into docs/performance, as JSON, a page and a chart
+    #[arg(long, conflicts_with = "quick")]
+    keep: bool,
     /// Also measure the program of this revision (a commit, tag or branch), which is built first
     #[arg(long, value_name = "REV")]
     against: Option<String>,
@@ -23,21 +36,41 @@ pub(crate) struct Options {
 
 pub(crate) fn bench(options: &Options) -> Result {
     let dist = build::dist()?;
+    let pace = pace()?;
     let pflow = Venv::with("pflow", &["pflow"], Version(10))?;
     pflow.install(&dist.wheel)?;
-    let fastmcp = Venv::with("fastmcp", &["fastmcp"], Version(10))?;
     let mut bench = pflow.python();
+    bench.arg("tests/bench/bench.py").args(["--rounds", &options.rounds.to_string()]);
     if let Some(revision) = &options.against {
         let other = Other::named(revision)?;
         bench.env("AGAINST_BIN", other.program()?).env("AGAINST_NAME", &other.commit);
     }
+    if options.json {
+        bench.arg("--json");
+    }
+    if options.quick {
+        bench.arg("--quick");
+    } else {
+        bench
+            .env("FASTMCP_PYTHON", Venv::with("fastmcp", &["fastmcp"], Version(10))?.bin("python"))
+            .env("NODE_CLIENTS", conformance::clients()?);
+    }
+    if options.keep {
+        bench.args(["--keep", "docs/performance"]);
+    }
     run(bench
-        .arg("tests/bench/bench.py")
-        .env("BENCH_ROUNDS", options.rounds.to_string())
         .env("PFLOW_GATEWAY_BIN", dist.folder.join("pflow-gateway"))
-        .env("FAKE_GATEWAY_BIN", target().join("release/fake-gateway"))
-        .env("FASTMCP_PYTHON", fastmcp.bin("python"))
+        .env("PACE_BIN", pace)
         .env("PFLOW_BIN", pflow.bin("pflow")))
+}
+
+/// Builds what is measured with. Where our own crates are not optimised, neither is this: nothing is compared there.
+pub(crate) fn pace() -> Result<PathBuf> {
+    let folder = target().join("bench-native");
+    let (flags, profile): (&[&str], _) = if build::is_quick() { (&[], "debug") } else { (&["--release"], "release") };
+    say("The server, the native client and the stopwatch that measure");
+    run(cargo().args(["build", "--locked", "--manifest-path", NATIVE, "--target-dir"]).arg(&folder).args(flags))?;
+    Ok(root().join(folder).join(profile).join("pace"))
 }
 
 /// Another revision of this repository.

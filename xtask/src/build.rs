@@ -43,6 +43,10 @@ pub(crate) fn quick() {
     QUICK.store(true, Ordering::Relaxed);
 }
 
+pub(crate) fn is_quick() -> bool {
+    QUICK.load(Ordering::Relaxed)
+}
+
 impl Build {
     /// The one to work with.
     fn usual() -> Self {

@@ -4,7 +4,7 @@
 use clap::Args;
 
 use crate::{
-    audit, browser,
+    audit, bench, browser,
     build::{self, component, release},
     conformance, fuzz,
     guests::guests,
@@ -26,6 +26,7 @@ pub(crate) fn test(options: &Options) -> Result {
     build::rust_target()?;
     say("Format");
     run(cargo().args(["fmt", "--all", "--check"]))?;
+    run(cargo().args(["fmt", "--check", "--manifest-path", bench::NATIVE]))?;
 
     say("Dependencies");
     let advisories = audit::deny()?;
@@ -62,6 +63,7 @@ pub(crate) fn test(options: &Options) -> Result {
     let guests = guests(&component)?;
     let clients = conformance::clients()?;
     let chromium = browser::chromium()?;
+    let pace = bench::pace()?;
     let service = service::composed(&component)?;
     let engines = service::engines()?;
     // A file is one worker's: what it starts once, it starts once. What measures time and memory comes after the others, alone.
@@ -81,6 +83,7 @@ pub(crate) fn test(options: &Options) -> Result {
             .env("FASTMCP_PYTHON", fastmcp.bin("python"))
             .env("NODE_CLIENTS", &clients)
             .env("CHROMIUM", &chromium)
+            .env("PACE_BIN", &pace)
             .env("SERVICE_WASM", &service)
             .env("WASMTIME_BIN", &engines.wasmtime)
             .env("JCO", &engines.jco)
