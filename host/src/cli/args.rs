@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use http::HeaderName;
 
 use crate::{
-    config::{Changes, Claims, DeclaredService, Filter},
+    config::{Changes, Claims, DeclaredService, Filter, Setting},
     conformance::Interface,
     egress::{Origin, PathRule},
     health::ProbeOf,
@@ -143,6 +143,9 @@ pub(super) struct Entry {
     /// `github=gh_` or `github=list_issues,*_pull_request`; `NAME=` for all tools; may be repeated
     #[arg(long = "service", value_name = "NAME[=PREFIX|TOOL,…]", value_parser = declared)]
     pub(super) services: Vec<DeclaredService>,
+    /// Set something for the component, like `page=/status.json`; what there is to set its author says; no credentials; may be repeated
+    #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = setting)]
+    pub(super) settings: Vec<Setting>,
     /// What to do with a tool that is no longer as it was accepted: let it pass in silence, warn, or hold it back until it is accepted
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(super) changes: Option<ChangesName>,
@@ -266,6 +269,9 @@ pub(super) struct Setup {
     /// The gateway's MCP URL; looked for on this machine when not said
     #[arg(long)]
     pub(super) url: Option<String>,
+    /// Set something for the component, like `page=/status.json`; what there is to set its author says; no credentials; may be repeated
+    #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = setting)]
+    pub(super) settings: Vec<Setting>,
     /// What to do with a tool that is no longer as it was accepted: let it pass in silence, warn, or hold it back until it is accepted
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(super) changes: Option<ChangesName>,
@@ -412,6 +418,9 @@ pub(super) struct Tools {
     /// Estimate what each tool costs a model that is shown it, in tokens
     #[arg(long)]
     pub(super) tokens: bool,
+    /// Show what the component's rules think of the tools: text that nobody sees, names that look alike; fails when something is found
+    #[arg(long, conflicts_with_all = ["search", "tokens", "tool"])]
+    pub(super) review: bool,
     /// Only tools of these services (glob); may be repeated
     #[arg(long = "service", visible_alias = "include-service", value_name = "GLOB", help_heading = FILTER)]
     pub(super) services: Vec<String>,
@@ -637,6 +646,8 @@ pub(super) enum InterfaceName {
     Calls,
     /// What is known of products
     Products,
+    /// What rules think of tools
+    Review,
     /// Surviving what gateways send
     Sandbox,
 }
@@ -649,6 +660,7 @@ impl From<InterfaceName> for Interface {
             InterfaceName::Health => Self::Health,
             InterfaceName::Calls => Self::Calls,
             InterfaceName::Products => Self::Products,
+            InterfaceName::Review => Self::Review,
             InterfaceName::Sandbox => Self::Sandbox,
         }
     }
@@ -761,6 +773,10 @@ fn header(text: &str) -> Result<(HeaderName, String), String> {
     let (name, value) = text.split_once('=').ok_or("NAME=VALUE, like X-Tenant=acme")?;
     let name = HeaderName::from_bytes(name.trim().as_bytes()).map_err(|_| format!("\"{name}\" is no header name"))?;
     Ok((name, value.to_owned()))
+}
+
+fn setting(text: &str) -> Result<Setting, String> {
+    text.parse()
 }
 
 fn declared(text: &str) -> Result<DeclaredService, String> {

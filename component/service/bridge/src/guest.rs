@@ -59,11 +59,11 @@ fn send(event: impl FnOnce(&Wanted) -> Option<String>) {
 }
 
 impl events::Guest for Bridge {
-    fn progress(_request_id: u64, progress: f64, total: Option<f64>, message: Option<String>) {
+    fn progress(_token: u32, progress: f64, total: Option<f64>, message: Option<String>) {
         send(|wanted| wanted.progress(progress, total, message.as_deref()));
     }
 
-    fn message(level: String, logger: Option<String>, data: String) {
+    fn message(_token: Option<u32>, level: String, logger: Option<String>, data: String) {
         send(|wanted| wanted.message(&level, logger.as_deref(), &data));
     }
 

@@ -15,7 +15,7 @@ use crate::{
     request::Request,
     rpc::{self, Fault, Message},
     seal::Sealed,
-    upstream::{Call, Catalog, Conversation, Outside, Refused, Session, Tool, Wanted},
+    upstream::{Call, Catalog, Conversation, Outside, Refused, Tool, Wanted},
 };
 
 /// Revisions with a handshake, the newest first.
@@ -325,8 +325,15 @@ impl<O: Outside> Mcp<'_, O> {
             Era::Legacy(sealed) => Some(&sealed.session),
             Era::Modern => None,
         };
-        let conversation = self.outside.connect(self.gateway, attach)?;
-        Ok(Connected { conversation, own: attach.is_none() })
+        match self.outside.connect(self.gateway, attach) {
+            // Another gateway component made it, before this one was deployed: the client need not know.
+            Err(Refused::Gateway(seen))
+                if attach.is_some() && seen.class == failure::Class::SessionLost && seen.delivery == Delivery::No =>
+            {
+                Ok(Connected { conversation: self.outside.connect(self.gateway, None)?, own: true })
+            }
+            connected => Ok(Connected { conversation: connected?, own: attach.is_none() }),
+        }
     }
 
     fn list(&self, message: &Message, id: &str, era: &Era) -> Answer {
@@ -487,8 +494,7 @@ impl<C: Conversation> Connected<C> {
     }
 
     fn end(&mut self) {
-        let has_session = |session: &Session| session.session_id.is_some();
-        if self.own && has_session(&self.conversation.session()) {
+        if self.own {
             // It ends by itself where it cannot be ended.
             let _ = self.conversation.close();
         }

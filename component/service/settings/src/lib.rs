@@ -6,6 +6,7 @@ mod client;
 mod filter;
 mod gateway;
 mod member;
+mod own;
 mod problem;
 mod template;
 
