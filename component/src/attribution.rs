@@ -194,6 +194,7 @@ impl<'a> Ladder<'a> {
             confidence: Confidence::Certain,
             evidence,
             original_name,
+            service_id: None,
         })
     }
 
@@ -209,6 +210,7 @@ impl<'a> Ladder<'a> {
             confidence: Confidence::Certain,
             evidence,
             original_name,
+            service_id: None,
         })
     }
 
@@ -224,6 +226,7 @@ impl<'a> Ladder<'a> {
             attribution: Attribution::Claimed,
             confidence: Confidence::High,
             original_name,
+            service_id: None,
         })
     }
 
@@ -256,6 +259,7 @@ impl<'a> Ladder<'a> {
             confidence: Confidence::Certain,
             evidence: "a control tool of the gateway, by its exact name".to_owned(),
             original_name: None,
+            service_id: None,
         })
     }
 
@@ -275,6 +279,7 @@ impl<'a> Ladder<'a> {
             confidence: Confidence::High,
             evidence: format!("the name starts with \"{}\", a service known from {source}", text::clean(prefix)),
             original_name: tool.name.get(prefix.len()..).map(str::to_owned),
+            service_id: None,
         })
     }
 
@@ -290,6 +295,7 @@ impl<'a> Ladder<'a> {
             confidence: Confidence::Low,
             evidence: format!("a guess: {tools} tools share the prefix \"{}\"", text::clean(&prefix)),
             original_name: None,
+            service_id: None,
         })
     }
 }

@@ -2,18 +2,15 @@
 //! Takes what was listed and what the gateway reports; gives the contract's catalogue, sorted by name.
 //! Must not drop or rename a tool: duplicates are kept and reported.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::{
     attribution::{self, Ladder},
     gateways::{Product, Report, Reported},
-    mcp::{json_rpc::quote, paging::Listing},
-    model::{
-        Attribution, Catalog, Concern, Confidence, DeclaredService, Json, Provenance, Service, Status, Tool, Warning,
-    },
+    mcp::paging::Listing,
+    model::{Attribution, Catalog, Concern, Confidence, DeclaredService, Provenance, Service, Status, Tool, Warning},
     review, text,
 };
 
@@ -30,9 +27,9 @@ pub fn build(listing: Listing, mut report: Report, product: &dyn Product, declar
     let mut tools = listing.tools;
     for (tool, provenance) in tools.iter_mut().zip(places) {
         tool.provenance = provenance;
-        if let Some(id) = report.tools.get(&tool.name).and_then(|reported| reported.service_id.as_deref()) {
-            tool.meta = Some(with_service_id(tool.meta.take(), id));
-        }
+        // Names change when somebody renames a service, the id does not.
+        let reported = report.tools.get(&tool.name);
+        tool.provenance.service_id = reported.and_then(|reported| reported.service_id.clone());
     }
     tools.sort_by(|a, b| a.name.cmp(&b.name));
     let services = services(&tools, &report, declared);
@@ -56,20 +53,6 @@ pub fn build(listing: Listing, mut report: Report, product: &dyn Product, declar
     warnings.extend(review::few(Concern::Claim, refused));
     warnings.extend(review::review(&tools, &services, &report, declared));
     Catalog { tools, services, warnings, pages: listing.pages, ttl_ms: listing.ttl_ms }
-}
-
-/// The member of a tool's `_meta` that holds the id of its service where the product has one: names change when somebody renames
-/// a service, the id does not. Together with the original name it tells which tool is meant.
-const SERVICE_ID: &str = "pflow-gateway/service-id";
-
-fn with_service_id(meta: Option<Json>, id: &str) -> Json {
-    // The rest of it stays text: digits are not ours to rewrite.
-    let theirs = meta.unwrap_or_default();
-    let members: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(&theirs).unwrap_or_default();
-    let theirs = members.iter().filter(|(name, _)| *name != SERVICE_ID);
-    let mut all: Vec<String> = theirs.map(|(name, value)| format!("{}:{}", quote(name), value.get())).collect();
-    all.push(format!("{}:{}", quote(SERVICE_ID), quote(id)));
-    format!("{{{}}}", all.join(","))
 }
 
 /// `litellm.ai/server_outcomes` of a list result: what became of each service.

@@ -50,6 +50,8 @@ struct Question<'a> {
     /// Members of `_meta`, without braces.
     meta: String,
     id: u64,
+    /// The call that it belongs to, for events.
+    token: Option<u32>,
     progress: Progress,
     /// `Mcp-Param-…`.
     headers: Vec<(String, String)>,
@@ -81,7 +83,7 @@ impl Conversation {
     ///
     /// No agreement with the peer.
     pub fn open(outside: Rc<dyn Outside>, endpoint: Endpoint, attach: Option<Session>) -> Result<Self> {
-        let mut ids = Ids::new(endpoint.first_request_id);
+        let mut ids = Ids::new(endpoint.tokens);
         let fresh = attach.is_none() && endpoint.era.is_none();
         let session = match attach {
             Some(session) => session,
@@ -90,6 +92,12 @@ impl Conversation {
         // A peer that was found to be legacy was asked for the modern era first.
         let era_is_settled = endpoint.era_is_fixed || (fresh && session.era == Era::Legacy);
         Ok(Self { outside, endpoint, session, ids, era_is_settled })
+    }
+
+    /// What it was opened with.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     /// What was agreed.
@@ -218,6 +226,7 @@ impl Conversation {
             members: cursor.map(|cursor| format!(r#""cursor":{}"#, quote(cursor))).unwrap_or_default(),
             meta: String::new(),
             id,
+            token: None,
             progress: Progress::Unwanted,
             headers: Vec::new(),
             service: None,
@@ -291,7 +300,7 @@ impl Conversation {
     /// One request; in the modern era more, while the peer wants input.
     fn rounds(&mut self, call: &Call, arguments: &str, meta: &str, headers: &[(String, String)]) -> Result<Outcome> {
         const METHOD: &str = "tools/call";
-        let mut id = call.request_id;
+        let mut id = u64::from(call.token);
         let mut input = String::new();
         for round in 0..ROUNDS {
             let token = if call.progress { format!(r#""progressToken":{id}"#) } else { String::new() };
@@ -302,6 +311,7 @@ impl Conversation {
                 members: format!(r#""name":{},"arguments":{arguments}{input}"#, quote(&call.tool)),
                 meta: format!("{token}{comma}{meta}"),
                 id,
+                token: Some(call.token),
                 progress: if call.progress { Progress::Wanted } else { Progress::Unwanted },
                 headers: headers.to_vec(),
                 service: call.service.as_deref(),
@@ -429,12 +439,12 @@ impl Conversation {
     /// # Errors
     ///
     /// The notification could not be sent.
-    pub fn cancel(&self, request_id: u64, reason: &str) -> Result<()> {
+    pub fn cancel(&self, token: u32, reason: &str) -> Result<()> {
         const METHOD: &str = "notifications/cancelled";
         if self.session.era == Era::Modern {
             return Ok(());
         }
-        let params = format!(r#"{{"requestId":{request_id},"reason":{}}}"#, quote(reason));
+        let params = format!(r#"{{"requestId":{token},"reason":{}}}"#, quote(reason));
         let headers = era::headers(&self.session, METHOD, None);
         let body = json_rpc::notification(METHOD, Some(&params));
         let (status, headers, body) = exchange::tell(self.outside.as_ref(), &self.endpoint.url, &headers, body, None)
@@ -459,6 +469,7 @@ impl Conversation {
                     Era::Legacy => Dialogue::Both(session::offer(&self.endpoint)),
                     Era::Modern => Dialogue::AnswersOnly,
                 },
+                token: question.token,
                 progress: question.progress,
                 within: question.within,
             },

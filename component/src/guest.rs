@@ -5,13 +5,15 @@ use std::{cell::RefCell, rc::Rc};
 
 use crate::{
     bindings::{
-        exports::pflow::gateway::{calls, discovery, filter, health, products},
+        exports::pflow::gateway::{calls, discovery, filter, health, products, review},
         pflow::gateway::types as wit,
     },
     conversation::Conversation,
     failure, gateways,
     http::wasi::Host,
     model,
+    review::rules,
+    verdicts,
 };
 
 struct Component;
@@ -23,7 +25,16 @@ mod exported {
 }
 
 /// The resource. The component model lets nobody in while a call runs; `RefCell` only tells the compiler.
-struct Handle(RefCell<Conversation>);
+struct Handle {
+    /// What it was opened with, as it came.
+    asked: wit::Endpoint,
+    conversation: RefCell<Conversation>,
+}
+
+/// A session of somebody else: the host opens one of ours.
+fn foreign() -> model::Error {
+    verdicts::session_lost(0, "this session was agreed on by another component", model::Delivery::NotDelivered)
+}
 
 /// Two calls at once into one conversation: the component model rules it out.
 fn busy() -> wit::Failure {
@@ -32,7 +43,7 @@ fn busy() -> wit::Failure {
 
 impl Handle {
     fn with<T>(&self, work: impl FnOnce(&mut Conversation) -> model::Result<T>) -> Result<T, wit::Failure> {
-        let mut conversation = self.0.try_borrow_mut().map_err(|_| busy())?;
+        let mut conversation = self.conversation.try_borrow_mut().map_err(|_| busy())?;
         work(&mut conversation).map_err(|error| conversation.failure(error).into())
     }
 }
@@ -42,20 +53,30 @@ impl discovery::Guest for Component {
 }
 
 impl discovery::GuestConversation for Handle {
-    fn open(endpoint: wit::Endpoint, attach: Option<wit::Session>) -> Result<discovery::Conversation, wit::Failure> {
+    fn open(endpoint: wit::Endpoint, attach: Option<Vec<u8>>) -> Result<discovery::Conversation, wit::Failure> {
         let (url, kind) = (endpoint.url.clone(), endpoint.kind.as_deref().and_then(model::Kind::of_id));
+        let asked = endpoint.clone();
         let opened = gateways::known(endpoint.kind.as_deref())
-            .and_then(|()| Conversation::open(Rc::new(Host::default()), endpoint.into(), attach.map(Into::into)));
+            .and_then(|()| attach.map(|state| crate::state::read(&state).ok_or_else(foreign)).transpose())
+            .and_then(|attach| Conversation::open(Rc::new(Host::default()), endpoint.into(), attach));
         let conversation = opened.map_err(|error| failure::record(error, &url, kind))?;
-        Ok(discovery::Conversation::new(Self(RefCell::new(conversation))))
+        Ok(discovery::Conversation::new(Self { asked, conversation: RefCell::new(conversation) }))
+    }
+
+    fn endpoint(&self) -> wit::Endpoint {
+        self.asked.clone()
     }
 
     fn session(&self) -> wit::Session {
-        self.0.borrow().session().clone().into()
+        self.conversation.borrow().session().clone().into()
     }
 
-    fn renew(&self) -> Result<wit::Session, wit::Failure> {
-        self.with(|conversation| conversation.renew().map(|session| session.clone().into()))
+    fn state(&self) -> Vec<u8> {
+        crate::state::written(self.conversation.borrow().session())
+    }
+
+    fn renew(&self) -> Result<(), wit::Failure> {
+        self.with(|conversation| conversation.renew().map(drop))
     }
 
     fn list_tools(&self) -> Result<wit::Catalog, wit::Failure> {
@@ -68,6 +89,10 @@ impl discovery::GuestConversation for Handle {
 }
 
 impl filter::Guest for Component {
+    fn looks_at() -> filter::Details {
+        filter::Details::empty()
+    }
+
     fn select(
         rules: filter::Rules,
         candidates: Vec<filter::Candidate>,
@@ -77,6 +102,32 @@ impl filter::Guest for Component {
             Ok(verdicts) => Ok(verdicts.into_iter().map(|verdict| verdict.map(Into::into)).collect()),
             Err(model::PatternError { pattern, problem }) => Err(filter::PatternError { pattern, problem }),
         }
+    }
+}
+
+impl review::Guest for Component {
+    fn rules() -> Vec<review::Rule> {
+        let own = |rule: &&rules::Rule| review::Rule {
+            id: rule.id.to_owned(),
+            title: rule.title.to_owned(),
+            severity: rule.severity.into(),
+            explanation: rule.explanation.to_owned(),
+            told_as: Some(rule.told_as.into()),
+        };
+        rules::RULES.iter().map(own).collect()
+    }
+
+    fn review(tools: Vec<wit::Tool>) -> Vec<review::Finding> {
+        let tools: Vec<model::Tool> = tools.into_iter().map(Into::into).collect();
+        let found = |rules::Finding { rule, tool, at, excerpt, message }| review::Finding {
+            severity: rule.severity.into(),
+            rule: rule.id.to_owned(),
+            tool,
+            at,
+            excerpt,
+            message,
+        };
+        rules::find(&tools).into_iter().map(found).collect()
     }
 }
 
@@ -105,21 +156,18 @@ impl calls::Guest for Component {
         conversation: calls::ConversationBorrow<'_>,
         call: calls::Call,
     ) -> Result<calls::Outcome, wit::Failure> {
-        let calls::Call { tool, input_schema, service, arguments, request_id, progress, meta } = call;
-        let call = model::Call { tool, input_schema, service, arguments, request_id, progress, meta };
+        let calls::Call { tool, input_schema, service, arguments, token, progress, meta } = call;
+        let call = model::Call { tool, input_schema, service, arguments, token, progress, meta };
         let outcome = conversation.get::<Handle>().with(|conversation| conversation.call_tool(&call))?;
         let model::Outcome { result, failed, failure } = outcome;
-        let failure = failure
-            .map(|failure| conversation.get::<Handle>().0.borrow().failure(model::Error::Upstream(failure)).into());
+        let failure = failure.map(|failure| {
+            conversation.get::<Handle>().conversation.borrow().failure(model::Error::Upstream(failure)).into()
+        });
         Ok(calls::Outcome { result, failed, failure })
     }
 
-    fn cancel(
-        conversation: calls::ConversationBorrow<'_>,
-        request_id: u64,
-        reason: String,
-    ) -> Result<(), wit::Failure> {
-        conversation.get::<Handle>().with(|conversation| conversation.cancel(request_id, &reason))
+    fn cancel(conversation: calls::ConversationBorrow<'_>, token: u32, reason: String) -> Result<(), wit::Failure> {
+        conversation.get::<Handle>().with(|conversation| conversation.cancel(token, &reason))
     }
 }
 
@@ -187,10 +235,8 @@ enums! {
         MalformedTool, DuplicateName, PageLimit, RepeatedCursor, NoTools, RoundNumber, AttributionUnavailable, Unattributed, Endpoint, Claim, LookAlike,
         HiddenText, Other,
     }
+    review::Severity = rules::Severity { Note, Warning, Danger }
     wit::Delivery = model::Delivery { NotDelivered, MaybeDelivered }
-    filter::Reason = model::Reason {
-        ServiceNotIncluded, ServiceNotCertain, ServiceExcluded, ToolNotIncluded, ToolExcluded, NotReadOnly, Destructive, ControlTool,
-    }
 }
 
 /// Records whose fields need nothing but `into`.
@@ -210,7 +256,8 @@ records! {
     wit::DeclaredService => model::DeclaredService { name, prefix, tools }
     wit::Annotations => model::Annotations { title, read_only, destructive, idempotent, open_world }
     model::Annotations => wit::Annotations { title, read_only, destructive, idempotent, open_world }
-    model::Provenance => wit::Provenance { service, attribution, confidence, evidence, original_name }
+    wit::Provenance => model::Provenance { service, service_id, attribution, confidence, evidence, original_name }
+    model::Provenance => wit::Provenance { service, service_id, attribution, confidence, evidence, original_name }
     wit::Service => model::Service { name, tools, attribution, confidence, status, evidence }
     model::Service => wit::Service { name, tools, attribution, confidence, status, evidence }
     model::Warning => wit::Warning { concern, subject, message }
@@ -229,7 +276,7 @@ impl From<wit::Endpoint> for model::Endpoint {
             era: value.era.map(Into::into),
             era_is_fixed: value.era_is_fixed,
             max_pages: value.max_pages,
-            first_request_id: value.first_request_id,
+            tokens: model::Tokens { first: value.tokens.first, count: value.tokens.count },
             timeout_ms: value.timeout_ms,
         }
     }
@@ -243,6 +290,22 @@ impl From<filter::Candidate> for model::Candidate {
             attribution: value.attribution.into(),
             confidence: value.confidence.into(),
             annotations: value.annotations.map(Into::into),
+        }
+    }
+}
+
+impl From<wit::Tool> for model::Tool {
+    fn from(value: wit::Tool) -> Self {
+        Self {
+            name: value.name,
+            title: value.title,
+            description: value.description,
+            input_schema: value.input_schema,
+            output_schema: value.output_schema,
+            annotations: value.annotations.map(Into::into),
+            icons: value.icons,
+            meta: value.meta,
+            provenance: value.provenance.into(),
         }
     }
 }
@@ -275,14 +338,12 @@ impl From<model::Catalog> for wit::Catalog {
     }
 }
 
-/// A session that another component agreed on may be of a product that this one does not know.
-impl From<wit::Session> for model::Session {
-    fn from(value: wit::Session) -> Self {
+impl From<model::Session> for wit::Session {
+    fn from(value: model::Session) -> Self {
         Self {
             era: value.era.into(),
             protocol_version: value.protocol_version,
-            session_id: value.session_id,
-            kind: model::Kind::of_id(&value.kind).unwrap_or(model::Kind::Generic),
+            kind: value.kind.id().to_owned(),
             kind_evidence: value.kind_evidence,
             server: value.server.into(),
             announces_tool_changes: value.announces_tool_changes,
@@ -290,16 +351,17 @@ impl From<wit::Session> for model::Session {
     }
 }
 
-impl From<model::Session> for wit::Session {
-    fn from(value: model::Session) -> Self {
-        Self {
-            era: value.era.into(),
-            protocol_version: value.protocol_version,
-            session_id: value.session_id,
-            kind: value.kind.id().to_owned(),
-            kind_evidence: value.kind_evidence,
-            server: value.server.into(),
-            announces_tool_changes: value.announces_tool_changes,
+impl From<model::Reason> for filter::Reason {
+    fn from(value: model::Reason) -> Self {
+        match value {
+            model::Reason::ServiceNotIncluded => Self::ServiceNotIncluded,
+            model::Reason::ServiceNotCertain => Self::ServiceNotCertain,
+            model::Reason::ServiceExcluded => Self::ServiceExcluded,
+            model::Reason::ToolNotIncluded => Self::ToolNotIncluded,
+            model::Reason::ToolExcluded => Self::ToolExcluded,
+            model::Reason::NotReadOnly => Self::NotReadOnly,
+            model::Reason::Destructive => Self::Destructive,
+            model::Reason::ControlTool => Self::ControlTool,
         }
     }
 }

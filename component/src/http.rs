@@ -161,9 +161,9 @@ pub trait Outside {
     /// Seconds since 1970-01-01 UTC.
     fn now(&self) -> u64;
     /// `notifications/progress` of the call with this id.
-    fn progress(&self, request_id: u64, progress: f64, total: Option<f64>, message: Option<&str>);
+    fn progress(&self, token: u32, progress: f64, total: Option<f64>, message: Option<&str>);
     /// `notifications/message`.
-    fn message(&self, level: &str, logger: Option<&str>, data: &str);
+    fn message(&self, token: Option<u32>, level: &str, logger: Option<&str>, data: &str);
     /// `notifications/tools/list_changed`.
     fn tools_changed(&self);
     /// One line for the log.

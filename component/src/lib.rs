@@ -38,6 +38,7 @@ pub mod model;
 pub mod names;
 pub mod review;
 pub mod session;
+pub mod state;
 pub mod text;
 pub mod time;
 pub mod verdicts;

@@ -99,8 +99,14 @@ pub struct Endpoint {
     pub era: Option<Era>,
     pub era_is_fixed: bool,
     pub max_pages: u32,
-    pub first_request_id: u64,
+    pub tokens: Tokens,
     pub timeout_ms: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    pub first: u32,
+    pub count: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +132,7 @@ pub struct Annotations {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provenance {
     pub service: Option<String>,
+    pub service_id: Option<String>,
     pub attribution: Attribution,
     pub confidence: Confidence,
     pub evidence: String,
@@ -137,6 +144,7 @@ impl Default for Provenance {
     fn default() -> Self {
         Self {
             service: None,
+            service_id: None,
             attribution: Attribution::None,
             confidence: Confidence::None,
             evidence: "nothing tells which service it is from".to_owned(),
@@ -435,7 +443,7 @@ pub struct Call {
     pub input_schema: Option<Json>,
     pub service: Option<String>,
     pub arguments: Json,
-    pub request_id: u64,
+    pub token: u32,
     pub progress: bool,
     pub meta: Option<Json>,
 }

@@ -3,6 +3,7 @@
 //! Takes tools with their provenance, services, and what was reported and declared; gives findings. Pure. Must not accuse honest text of
 //! any language, and never drops or changes anything.
 
+pub mod rules;
 mod strings;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -18,27 +18,33 @@ use crate::{
     },
     model::{
         Delivery, Endpoint, Era, Error, ForeignAnswer, Implementation, Kind, ProtocolProblem, RateLimit, Result,
-        Session,
+        Session, Tokens,
     },
     text,
     verdicts::{self, SessionSent},
 };
 
-/// Hands out JSON-RPC ids.
+/// Hands out JSON-RPC ids: the tokens of an instance, from the first to the last, and then again.
 #[derive(Debug)]
-pub struct Ids(u64);
+pub struct Ids {
+    tokens: Tokens,
+    used: u32,
+}
 
 impl Ids {
-    /// Counts up from here.
+    /// Counts through these.
     #[must_use]
-    pub fn new(first: u64) -> Self {
-        Self(first)
+    pub fn new(tokens: Tokens) -> Self {
+        Self { tokens, used: 0 }
     }
 
     /// The next one.
     pub fn hand_out(&mut self) -> u64 {
-        let id = self.0;
-        self.0 = self.0.saturating_add(1);
+        if self.used >= self.tokens.count {
+            self.used = 0;
+        }
+        let id = u64::from(self.tokens.first).saturating_add(u64::from(self.used));
+        self.used = self.used.saturating_add(1);
         id
     }
 }
@@ -213,6 +219,7 @@ fn probe(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids, within: Opti
                 body: json_rpc::request(id, DISCOVER, &era::params(Era::Modern, &endpoint.client, "", "")),
                 headers: era::headers(&session, DISCOVER, None),
                 dialogue: Dialogue::AnswersOnly,
+                token: None,
                 progress: Progress::Unwanted,
                 within,
             },
@@ -402,6 +409,7 @@ fn initialize(outside: &dyn Outside, endpoint: &Endpoint, id: u64, offered: &str
             body: json_rpc::request(id, "initialize", &params),
             headers: Vec::new(),
             dialogue: Dialogue::Both(offer(endpoint)),
+            token: None,
             progress: Progress::Unwanted,
             within: None,
         },

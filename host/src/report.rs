@@ -233,6 +233,67 @@ pub struct Finding {
     pub message: String,
 }
 
+names! {
+    /// How much somebody should mind. Ordered: the least first.
+    Severity {
+        /// Worth knowing.
+        Note = "note",
+        /// Look at it before you trust the tool.
+        Warning = "warning",
+        /// Do not use the tool before you know why.
+        Danger = "danger",
+    }
+}
+
+/// `tools --review --json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Review {
+    /// The entry's name, or the URL.
+    pub gateway: String,
+    /// Tools that were looked at: those that the filters keep.
+    pub tools: usize,
+    /// What the rules found.
+    pub findings: Vec<ReviewFinding>,
+    /// How many more there are.
+    pub more: usize,
+    /// The component's rules.
+    pub rules: Vec<ReviewRule>,
+    /// What was noticed in the catalogue, in plain sentences.
+    pub warnings: Vec<String>,
+}
+
+/// Something that a rule found in a tool.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReviewFinding {
+    /// How much somebody should mind.
+    pub severity: Severity,
+    /// The rule's `id`.
+    pub rule: String,
+    /// The tool's name. Null: about several, or about a service.
+    pub tool: Option<String>,
+    /// The service that the tool is from.
+    pub service: Option<String>,
+    /// In which part of the tool: `name`, `description`, or a place in a schema.
+    pub at: String,
+    /// The words that it is about; what nobody sees stands as its number.
+    pub excerpt: String,
+    /// One plain sentence.
+    pub message: String,
+}
+
+/// A rule of the component.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReviewRule {
+    /// Stays the same for ever.
+    pub id: String,
+    /// A few words.
+    pub title: String,
+    /// Of its findings, as a rule.
+    pub severity: Severity,
+    /// What it looks for, why, and what to do.
+    pub explanation: String,
+}
+
 /// One service behind a gateway.
 #[derive(Clone, Debug, Serialize)]
 pub struct Service {

@@ -27,8 +27,8 @@ SOURCES = Path(__file__).parents[2] / "docs" / "components"
 # What each part does itself; `component check` judges it by that.
 OWN = {
     "rust": ("discovery", "health", "calls"),
-    "python": ("filter", "calls"),
-    "javascript": ("discovery", "health", "calls"),
+    "python": ("filter", "calls", "review"),
+    "javascript": ("health", "calls"),
 }
 
 
@@ -47,7 +47,7 @@ def test_a_part_alone_is_refused_and_the_missing_export_is_named(language: str, 
     program = Program(tmp_path, "http://127.0.0.1:1/mcp")
     done = program.run("component", "use", part(language))
     assert done.returncode != 0
-    missing = "discovery" if language == "python" else "filter"
+    missing = "filter" if language == "rust" else "discovery"
     assert f"does not export pflow:gateway/{missing}@0.2.0" in done.stderr
 
 
@@ -69,7 +69,7 @@ def test_the_rust_one_knows_the_companys_systems(tmp_path: Path, fake_gateway: S
     program = Program(tmp_path, gateway.url)
     tools = program.json("--component", whole("rust"), "tools", "gw")["tools"]
     said = {tool["name"]: (tool["service"], tool["confidence"]) for tool in tools}
-    assert said["crm.item_000_lookup"] == ("crm", "certain")
+    assert said["crm.item_000_lookup"] == ("crm", "high")
     assert said["garden.item_000_lookup"][1] != "certain"
     called = program.run("--component", whole("rust"), "-v", "call", "gw", "crm.item_000_lookup")
     assert "of crm.item_000_lookup goes to crm" in called.stderr, called.stderr
@@ -89,7 +89,7 @@ def rule(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     imports = MagicMock()
     stubs = {
         "componentize_py_types": imports,
-        "wit_world": SimpleNamespace(exports=SimpleNamespace(Filter=object, Calls=object)),
+        "wit_world": SimpleNamespace(exports=SimpleNamespace(Filter=object, Calls=object, Review=object)),
         "wit_world.imports": imports,
         "wit_world.imports.discovery": imports,
     }

@@ -32,7 +32,7 @@ const HOST: &[&[&str]] = &[
 
 const COMPONENT: &[&[&str]] = &[
     &["glob", "http", "model", "text", "time"],
-    &["accidents", "health", "names"],
+    &["accidents", "health", "names", "state"],
     &["filter", "mcp", "verdicts"],
     &["gateways"],
     &["attribution", "classify", "failure"],

@@ -7,6 +7,7 @@ mod bench;
 mod browser;
 mod build;
 mod conformance;
+mod contract;
 mod cxx;
 mod demo;
 mod fuzz;
@@ -56,6 +57,12 @@ enum Task {
     Components,
     /// Put the service, for engines that serve wasi:http, into target/dist/service.wasm
     Service(service::Options),
+    /// Write the part of docs/reference/contract.md that comes from the comments of wit/gateway.wit
+    Contract {
+        /// Only say whether it is up to date
+        #[arg(long)]
+        check: bool,
+    },
     /// The MCP conformance suite, client side, against the built program
     Conformance(conformance::Options),
     /// How large what is shipped is, and what makes it up
@@ -80,6 +87,7 @@ fn main() -> ExitCode {
         Task::Fuzz(options) => build::rust_target()
             .and_then(|()| build::component())
             .and_then(|component| fuzz::fuzz(&options, &component)),
+        Task::Contract { check } => contract::contract(check),
         Task::Service(options) => service::service(&options),
         Task::Conformance(options) => conformance::conformance(&options),
         Task::Components => build::rust_target().and_then(|()| guests::guests(&build::component()?)).map(drop),

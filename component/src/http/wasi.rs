@@ -86,12 +86,12 @@ impl Outside for Host {
         wasi::clocks::wall_clock::now().seconds
     }
 
-    fn progress(&self, request_id: u64, progress: f64, total: Option<f64>, message: Option<&str>) {
-        events::progress(request_id, progress, total, message);
+    fn progress(&self, token: u32, progress: f64, total: Option<f64>, message: Option<&str>) {
+        events::progress(token, progress, total, message);
     }
 
-    fn message(&self, level: &str, logger: Option<&str>, data: &str) {
-        events::message(level, logger, data);
+    fn message(&self, token: Option<u32>, level: &str, logger: Option<&str>, data: &str) {
+        events::message(token, level, logger, data);
     }
 
     fn tools_changed(&self) {

@@ -32,6 +32,8 @@ pub struct Ask<'a> {
     pub headers: Vec<(String, String)>,
     /// Whether the peer's requests may be answered and a broken stream may be resumed: not since 2026-07-28.
     pub dialogue: Dialogue,
+    /// The call that it belongs to: what the server says beside the answer is told with it.
+    pub token: Option<u32>,
     /// Whether `notifications/progress` for this id are wanted.
     pub progress: Progress,
     /// How long the answer may take, when that is less than the host allows.
@@ -312,9 +314,11 @@ fn notified(outside: &dyn Outside, ask: &Ask<'_>, method: &str, params: Option<&
             let Ok(params) = serde_json::from_str::<ProgressParams<'_>>(params) else {
                 return;
             };
-            if json_rpc::is_number(params.token, ask.id) {
+            if let Some(token) = ask.token
+                && json_rpc::is_number(params.token, ask.id)
+            {
                 let message = params.message.as_deref().map(text::clean);
-                outside.progress(ask.id, params.progress, params.total, message.as_deref());
+                outside.progress(token, params.progress, params.total, message.as_deref());
             }
         }
         "notifications/message" => {
@@ -324,7 +328,7 @@ fn notified(outside: &dyn Outside, ask: &Ask<'_>, method: &str, params: Option<&
             let data = params.data.map_or("null", RawValue::get);
             if json_rpc::is_json(data) {
                 let logger = params.logger.as_deref().map(text::clean);
-                outside.message(&text::clean(&params.level), logger.as_deref(), data);
+                outside.message(ask.token, &text::clean(&params.level), logger.as_deref(), data);
             }
         }
         "notifications/tools/list_changed" => outside.tools_changed(),

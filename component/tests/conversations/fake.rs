@@ -9,7 +9,7 @@ use std::{
 use pflow_gateway_component::{
     conversation::Conversation,
     http::{Body, Failure, FailureKind, Headers, Heard, Level, Method, Outside, Request, Response, Sent},
-    model::{Call, Endpoint, Implementation, Result},
+    model::{Call, Endpoint, Implementation, Result, Tokens},
 };
 use serde_json::{Value, json};
 
@@ -230,12 +230,12 @@ impl Outside for Fake {
         self.now.get()
     }
 
-    fn progress(&self, request_id: u64, progress: f64, total: Option<f64>, message: Option<&str>) {
-        self.events.borrow_mut().push(format!("progress {request_id} {progress} {total:?} {message:?}"));
+    fn progress(&self, token: u32, progress: f64, total: Option<f64>, message: Option<&str>) {
+        self.events.borrow_mut().push(format!("progress {token} {progress} {total:?} {message:?}"));
     }
 
-    fn message(&self, level: &str, logger: Option<&str>, data: &str) {
-        self.events.borrow_mut().push(format!("message {level} {logger:?} {data}"));
+    fn message(&self, token: Option<u32>, level: &str, logger: Option<&str>, data: &str) {
+        self.events.borrow_mut().push(format!("message {token:?} {level} {logger:?} {data}"));
     }
 
     fn tools_changed(&self) {
@@ -276,7 +276,7 @@ pub(crate) fn endpoint(url: &str) -> Endpoint {
         era: None,
         era_is_fixed: false,
         max_pages: 100,
-        first_request_id: 1000,
+        tokens: Tokens { first: 1000, count: 1000 },
         timeout_ms: 30_000,
     }
 }
@@ -296,7 +296,7 @@ pub(crate) fn call(tool: &str) -> Call {
         input_schema: None,
         service: Some("slack".to_owned()),
         arguments: json!({"text": "hi"}).to_string(),
-        request_id: 7,
+        token: 7,
         progress: false,
         meta: None,
     }

@@ -316,10 +316,10 @@ fn a_tool_carries_the_id_of_its_service_which_survives_a_rename() {
     let (_, mut conversation) = connect(Forge::default(), SERVER);
     let tools = conversation.list_tools().unwrap().tools;
     let found = tools.iter().find(|tool| tool.name == "slack-post-message").unwrap();
-    assert_eq!(found.meta.as_deref(), Some(r#"{"pflow-gateway/service-id":"id-of-slack"}"#));
+    assert_eq!((found.meta.as_deref(), found.provenance.service_id.as_deref()), (None, Some("id-of-slack")));
     assert_eq!(found.provenance.original_name.as_deref(), Some("post_message"));
     let rest = tools.iter().find(|tool| tool.name == "my-rest-tool").unwrap();
-    assert_eq!(rest.meta, None, "a REST tool has no gateway");
+    assert_eq!(rest.provenance.service_id, None, "a REST tool has no gateway");
 }
 
 #[test]

@@ -236,7 +236,7 @@ fn what_a_server_sends_before_the_answer_is_handled() {
     assert_eq!(outcome.result, r#"{"content":[]}"#);
     assert_eq!(
         *fake.events.borrow(),
-        ["progress 7 0.5 Some(1.0) Some(\"half\")", "message info Some(\"l\") {\"a\":1}", "tools changed"]
+        ["progress 7 0.5 Some(1.0) Some(\"half\")", "message Some(7) info Some(\"l\") {\"a\":1}", "tools changed"]
     );
     let replies: Vec<_> =
         fake.seen.borrow().iter().filter(|seen| seen.rpc().is_empty()).map(|seen| seen.body.clone()).collect();

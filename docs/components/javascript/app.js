@@ -3,7 +3,6 @@
 // How long each call took goes to the log (`-v` shows it).
 // Everything else is passed on to the component behind, which is the built-in one after `pflow-gateway-compose`.
 
-import { Conversation as Behind } from 'pflow:gateway/discovery@0.2.0';
 import { check } from 'pflow:gateway/health@0.2.0';
 import { callTool, cancel } from 'pflow:gateway/calls@0.2.0';
 import { log } from 'pflow:gateway/log@0.2.0';
@@ -39,34 +38,10 @@ function judge({ status, updated_at }, seen) {
   };
 }
 
-// A conversation of the component behind, and the URL that it is with.
-class Conversation {
-  static open(endpoint, attach) {
-    const conversation = new Conversation();
-    conversation.behind = Behind.open(endpoint, attach);
-    conversation.url = endpoint.url;
-    return conversation;
-  }
-  session() {
-    return this.behind.session();
-  }
-  renew() {
-    return this.behind.renew();
-  }
-  listTools() {
-    return this.behind.listTools();
-  }
-  close() {
-    return this.behind.close();
-  }
-}
-
-export const discovery = { Conversation };
-
 export const health = {
   async check(conversation, known) {
-    const services = check(conversation.behind, known);
-    const page = new Map((await readPage(conversation.url)).map((entry) => [entry.name, entry]));
+    const services = check(conversation, known);
+    const page = new Map((await readPage(conversation.endpoint().url)).map((entry) => [entry.name, entry]));
     return services.map((seen) => (page.has(seen.name) ? judge(page.get(seen.name), seen) : seen));
   },
 };
@@ -74,12 +49,12 @@ export const health = {
 export const calls = {
   callTool(conversation, call) {
     const started = performance.now();
-    const outcome = callTool(conversation.behind, call);
+    const outcome = callTool(conversation, call);
     const took = Math.round(performance.now() - started);
-    log('info', 'status-page', `call ${call.requestId} of ${call.tool} took ${took} ms`);
+    log('info', 'status-page', `call ${call.token} of ${call.tool} took ${took} ms`);
     return outcome; // as it came: the contract wants that
   },
-  cancel(conversation, requestId, reason) {
-    return cancel(conversation.behind, requestId, reason);
+  cancel(conversation, token, reason) {
+    return cancel(conversation, token, reason);
   },
 };

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Class, Error, Gateway, Result,
-    config::{Claims, ConfigFile, Filter, GatewayConfig, Launcher, NewGateway, Replace, Variables},
+    config::{Claims, ConfigFile, Filter, GatewayConfig, Launcher, NewGateway, Replace, Settings, Variables},
     definitions::Store,
     history::{Last, Moment, SnapshotTool},
     report, scrub,
@@ -112,6 +112,7 @@ impl Plan {
             era: context.era.and_then(args::EraName::fixed),
             auth: credential(auth)?.unwrap_or_default(),
             services: entry.services.clone(),
+            settings: Settings::of(&entry.settings)?,
             filter: pick.filter(&entry.include_services),
             claims: args::TrustName::of(entry.trust),
             changes: entry.changes.map(Into::into),
@@ -480,7 +481,7 @@ pub(super) fn list(context: &Context) -> Reply {
                 gateways.push(json!({
                     "last": last, "seen": {"tools": looked.tools, "services": looked.services},
                     "gateway": name, "kind": kind, "url": config.shown(), "auth": config.auth.describe(),
-                    "filter": config.filter.words(), "plain": config.plain, "tools": seen.map(|(tools, _)| tools), "services": seen.map(|(_, services)| services),
+                    "filter": config.filter.words(), "settings": config.settings, "plain": config.plain, "tools": seen.map(|(tools, _)| tools), "services": seen.map(|(_, services)| services),
                     "error": null,
                 }));
             }

@@ -22,7 +22,7 @@ use crate::{
     history::{CallResult, History, Moment, Watcher},
     json::Json,
     monitor::Alerts,
-    report::{self, Health, Status},
+    report::{self, Health, Severity, Status},
     serve::{FileSnapshots, Snapshots as _},
 };
 
@@ -168,6 +168,9 @@ pub(super) async fn tools(context: &Context, tools: &args::Tools) -> Reply {
         return search::search(context, tools, question).await;
     }
     let target = tools.target.as_deref().unwrap_or_default();
+    if tools.review {
+        return review(context, target, tools).await;
+    }
     if let Some(name) = &tools.tool {
         return one_tool(context, target, name, &tools.auth).await;
     }
@@ -185,6 +188,31 @@ pub(super) async fn tools(context: &Context, tools: &args::Tools) -> Reply {
         Ok(report) if tools.tokens => search::prices(&report),
         Ok(report) => Reply::in_format(context.format, || render::tools(&report), &report),
         Err(error) => Reply::failed(shape, error),
+    }
+}
+
+/// `tools TARGET --review`.
+async fn review(context: &Context, target: &str, tools: &args::Tools) -> Reply {
+    let narrow = tools.pick.filter(&tools.services);
+    let answer = match context.asked(target, &tools.auth).await {
+        Ok(gateway) => {
+            let answer = ask_within(context, &gateway, gateway.review(&narrow)).await.and_then(|answer| answer);
+            context.saw(&gateway).await;
+            answer
+        }
+        Err(error) => Err(error),
+    };
+    match answer {
+        Ok(report) => {
+            let mut reply = Reply::in_format(context.format, || render::review(&report), &report);
+            let minded = report.findings.iter().any(|found| found.severity >= Severity::Warning);
+            reply.code = u8::from(minded);
+            reply
+        }
+        Err(error) => {
+            let shape = json!({"gateway": shown_target(target), "tools": 0, "findings": [], "more": 0, "rules": [], "warnings": []});
+            Reply::failed(shape, error)
+        }
     }
 }
 

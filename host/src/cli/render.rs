@@ -9,7 +9,8 @@ use super::screen::{BOLD, DIM, GREEN, RED, Told, YELLOW, careful, no, styled, ye
 use crate::{
     history::{Moment, is_well, span},
     report::{
-        Attribution, Check, Component, Confidence, GatewayHealth, Health, ServiceHealth, Services, Status, Test, Tools,
+        Attribution, Check, Component, Confidence, GatewayHealth, Health, Review, ServiceHealth, Services, Severity,
+        Status, Test, Tools,
     },
     scrub,
 };
@@ -279,8 +280,41 @@ fn left_out(reason: &str, tools: usize) -> String {
         "control_tool" => count(tools, "control tool"),
         "same_name" => format!("{tools} of a name that another tool has"),
         "not_accepted" => format!("{tools} not accepted yet"),
-        other => format!("{tools} {}", other.replace('_', " ")),
+        "other" => format!("{tools} for other reasons"),
+        other => match other.strip_prefix("other: ") {
+            Some(words) => format!("{tools} by the component: {words}"),
+            None => format!("{tools} {}", other.replace('_', " ")),
+        },
     }
+}
+
+/// `tools --review`.
+pub(super) fn review(report: &Review) -> String {
+    let mut text = String::new();
+    for found in &report.findings {
+        let sign = match found.severity {
+            Severity::Danger => no(),
+            Severity::Warning => careful(),
+            Severity::Note => styled(DIM, "·"),
+        };
+        let rule = styled(DIM, &format!("({})", found.rule));
+        let _ = writeln!(text, "{sign} {} {rule}", scrub::line(&found.message, 500));
+        if !found.excerpt.is_empty() {
+            let place = styled(DIM, &format!("{}:", scrub::line(&found.at, 200)));
+            let _ = writeln!(text, "    {place} {}", scrub::line(&found.excerpt, 200));
+        }
+    }
+    if report.more > 0 {
+        let _ = writeln!(text, "{} not shown", count(report.more, "more finding"));
+    }
+    let looked = format!("{} looked at by {}", count(report.tools, "tool"), count(report.rules.len(), "rule"));
+    let found = report.findings.len() + report.more;
+    if found == 0 {
+        let _ = writeln!(text, "{} {looked}, nothing found", yes());
+    } else {
+        let _ = writeln!(text, "{looked}, {}; --json explains the rules", count(found, "finding"));
+    }
+    text
 }
 
 /// `health`.

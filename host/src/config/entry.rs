@@ -10,6 +10,7 @@
 //!    "headers": {"X-Team": "a"},
 //!    "services": {"include": ["git*"], "exclude": [], "declare": [{"name": "github", "prefix": "gh_"}, {"name": "slack", "tools": ["post_*"]}]},
 //!    "tools": {"include": [], "exclude": ["*_delete*"], "read_only": false, "no_destructive": false, "control": false},
+//!    "settings": {"page": "/status.json"},
 //!    "trust": "certain",
 //!    "timeout": 30,
 //!    "ca_file": "~/company-ca.pem",
@@ -24,7 +25,7 @@
 //! ```
 //!
 //! `auth.type` is `bearer` (`token`), `api_key` (`key`, `header`), `basic` (`username`, `password`) or `command` (`command`, an array: the
-//! program and its arguments). `proxy` is a URL, or `false` for none whatever the environment says. `limits` are those of [`Limits::SETTINGS`] and [`EgressLimits::SETTINGS`]. `refresh` is how often `serve` looks
+//! program and its arguments). `proxy` is a URL, or `false` for none whatever the environment says. `settings` are for the component, texts by name, without variables. `limits` are those of [`Limits::SETTINGS`] and [`EgressLimits::SETTINGS`]. `refresh` is how often `serve` looks
 //! whether the tools changed, in seconds; `false` for never. `changes` is what becomes of tools that changed: `pass`, `warn` or `hold`. Only
 //! `url` is required.
 
@@ -35,7 +36,7 @@ use serde_json::Value;
 
 use super::{
     Address, Auth, Changes, Claims, DEFAULT_REFRESH, DEFAULT_TIMEOUT, DeclaredService, Filter, GatewayConfig, Method,
-    ProxySetting, Template, Variables, foreign, member::Member,
+    ProxySetting, Settings, Template, Variables, foreign, member::Member,
 };
 use crate::{
     Error, Result,
@@ -52,7 +53,7 @@ const MIN_REFRESH: f64 = 1.0;
 const MAX_REFRESH: f64 = 86_400.0;
 const API_KEY_HEADER: &str = "X-API-Key";
 
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 20] = [
     "adopted",
     "url",
     "kind",
@@ -60,6 +61,7 @@ const KNOWN: [&str; 19] = [
     "auth",
     "headers",
     "services",
+    "settings",
     "tools",
     "trust",
     "timeout",
@@ -107,6 +109,7 @@ pub(super) fn read(name: &str, entry: &Value) -> Result<GatewayConfig> {
             .map(|declared| declare(&declared))
             .transpose()?
             .unwrap_or_default(),
+        settings: gateway.get("settings").map(|settings| Settings::read(&settings)).transpose()?.unwrap_or_default(),
         filter,
         claims: gateway.get("trust").map_or(Ok(Claims::Unsaid), |trust| read_claims(&trust))?,
         timeout: timeout(&gateway)?,

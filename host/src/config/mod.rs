@@ -13,6 +13,7 @@ mod launch;
 mod member;
 mod new;
 mod place;
+mod settings;
 mod trust;
 mod variables;
 mod way_out;
@@ -34,6 +35,7 @@ pub use self::{
     file::{ConfigFile, Replace},
     launch::{Launch, relaunched},
     new::{Launcher, NewGateway},
+    settings::{Setting, Settings},
     trust::{Standing, Trust, wants},
     variables::{Template, Variables},
 };
@@ -77,6 +79,8 @@ pub struct GatewayConfig {
     pub auth: Auth,
     /// Services that the user declared.
     pub services: Vec<DeclaredService>,
+    /// What the user set for the component.
+    pub settings: Settings,
     /// What to leave out.
     pub filter: Filter,
     /// Whether claims count for it.
@@ -138,6 +142,7 @@ impl GatewayConfig {
             era: None,
             auth: Auth::default(),
             services: Vec::new(),
+            settings: Settings::default(),
             filter: Filter::default(),
             claims: Claims::default(),
             timeout: DEFAULT_TIMEOUT,

@@ -9,7 +9,9 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use super::{Address, Auth, Changes, Claims, DeclaredService, Filter, GatewayConfig, Method, variables::NOT_SET};
+use super::{
+    Address, Auth, Changes, Claims, DeclaredService, Filter, GatewayConfig, Method, Settings, variables::NOT_SET,
+};
 use crate::{
     Error, Result,
     egress::{Origin, PathRule, variables_of_the_way},
@@ -82,6 +84,8 @@ pub struct NewGateway {
     pub auth: Auth,
     /// Services that the user declared.
     pub services: Vec<DeclaredService>,
+    /// What the user set for the component.
+    pub settings: Settings,
     /// What to leave out.
     pub filter: Filter,
     /// Whether claims count for it. Not said: they do not, where services are included.
@@ -235,6 +239,9 @@ impl NewGateway {
                 gateway.insert(name.into(), Value::Object(said));
             }
         }
+        if !self.settings.is_empty() {
+            gateway.insert("settings".into(), json!(self.settings));
+        }
         let trust = match self.claims {
             Claims::Believed => Some("claims"),
             Claims::LeftOut => Some("certain"),
@@ -346,6 +353,7 @@ mod tests {
             era: Some(Era::Legacy),
             auth: Auth { method: Method::Bearer { token: Template::variable("GATEWAY_TOKEN") }, headers: Vec::new() },
             services: vec![DeclaredService { name: "github".into(), prefix: Some("gh_".into()), tools: Vec::new() }],
+            settings: Settings::of(&["page=/status.json".parse().unwrap()]).unwrap(),
             filter: Filter { exclude_tools: vec!["mcp-*".into()], read_only: true, ..Filter::default() },
             claims: Claims::Unsaid,
             changes: Some(Changes::Hold),
@@ -370,7 +378,8 @@ mod tests {
                 "gateway": {"kind": "docker", "era": "legacy", "url": "http://127.0.0.1:8811/mcp",
                     "auth": {"type": "bearer", "token": "${GATEWAY_TOKEN}"},
                     "services": {"declare": [{"name": "github", "prefix": "gh_"}]},
-                    "tools": {"exclude": ["mcp-*"], "read_only": true}, "changes": "hold", "timeout": 2.5, "paths": ["/status.json"]}
+                    "tools": {"exclude": ["mcp-*"], "read_only": true}, "settings": {"page": "/status.json"},
+                    "changes": "hold", "timeout": 2.5, "paths": ["/status.json"]}
             })
         );
     }

@@ -60,14 +60,16 @@ pub enum Interface {
     Calls,
     /// `products`.
     Products,
+    /// `review`.
+    Review,
     /// No interface: fitting the contract, and surviving what gateways send.
     Sandbox,
 }
 
 impl Interface {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 6] =
-        [Self::Discovery, Self::Filter, Self::Health, Self::Calls, Self::Products, Self::Sandbox];
+    pub const ALL: [Self; 7] =
+        [Self::Discovery, Self::Filter, Self::Health, Self::Calls, Self::Products, Self::Review, Self::Sandbox];
 
     /// The name, as in the WIT file.
     #[must_use]
@@ -78,6 +80,7 @@ impl Interface {
             Self::Health => "health",
             Self::Calls => "calls",
             Self::Products => "products",
+            Self::Review => "review",
             Self::Sandbox => "sandbox",
         }
     }

@@ -15,15 +15,15 @@ use super::{
 use crate::{
     config::GatewayConfig,
     egress::{Egress, EgressLimits},
-    runtime::{Conversation, Events, Failure, Runtime, calls, filter, health, products, types},
+    runtime::{Conversation, Events, Failure, Runtime, calls, filter, health, products, review, types},
 };
 
 /// The name and version that the candidate shall send as its client's.
 pub(super) const CLIENT: (&str, &str) = ("conformance-kit", "7.8.9");
-/// The first JSON-RPC id that the candidate may use: not 1, so that one that counts for itself is found out.
-pub(super) const FIRST_ID: u64 = 7_000;
-/// The JSON-RPC id of calls, out of the other's range.
-pub(super) const CALL_ID: u64 = 900_000;
+/// The first token that the candidate may use for requests of its own: not 1, so that one that counts for itself is found out.
+pub(super) const FIRST_ID: u32 = 7_000;
+/// The token of calls, out of the other's range.
+pub(super) const CALL_ID: u32 = 900_000;
 
 /// Whether the candidate can report events at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +109,8 @@ pub(super) fn endpoint(url: &str) -> types::Endpoint {
         era: None,
         era_is_fixed: false,
         max_pages: 1_000,
-        first_request_id: FIRST_ID,
+        tokens: types::TokenRange { first: FIRST_ID, count: 1_000 },
+        settings: vec![("of-the-kit".to_owned(), "a text".to_owned())],
         timeout_ms: 10_000,
     }
 }
@@ -121,7 +122,7 @@ pub(super) fn call(tool: &str) -> calls::Call {
         input_schema: None,
         service: None,
         arguments: "{}".to_owned(),
-        request_id: CALL_ID,
+        token: CALL_ID,
         progress: false,
         meta: None,
     }
@@ -184,11 +185,7 @@ impl Guest {
         self.within = self.within.min(within);
     }
 
-    pub(super) async fn open(
-        &mut self,
-        endpoint: &types::Endpoint,
-        attach: Option<&types::Session>,
-    ) -> Result<(), Failure> {
+    pub(super) async fn open(&mut self, endpoint: &types::Endpoint, attach: Option<&[u8]>) -> Result<(), Failure> {
         self.conversation.open(endpoint, attach, self.within).await
     }
 
@@ -196,7 +193,27 @@ impl Guest {
         self.conversation.session(self.within).await
     }
 
-    pub(super) async fn renew(&mut self) -> Result<types::Session, Failure> {
+    pub(super) async fn state(&mut self) -> Result<Vec<u8>, Failure> {
+        self.conversation.state(self.within).await
+    }
+
+    pub(super) async fn endpoint(&mut self) -> Result<types::Endpoint, Failure> {
+        self.conversation.endpoint(self.within).await
+    }
+
+    pub(super) async fn looks_at(&mut self) -> Result<filter::Details, Failure> {
+        self.conversation.looks_at(self.within).await
+    }
+
+    pub(super) async fn rules(&mut self) -> Result<Vec<review::Rule>, Failure> {
+        self.conversation.rules(self.within).await
+    }
+
+    pub(super) async fn review(&mut self, tools: &[types::Tool]) -> Result<Vec<review::Finding>, Failure> {
+        self.conversation.review(tools, self.within).await
+    }
+
+    pub(super) async fn renew(&mut self) -> Result<(), Failure> {
         self.conversation.renew(self.within).await
     }
 
@@ -231,19 +248,22 @@ impl Guest {
         self.conversation.call_tool(call, self.within).await
     }
 
-    pub(super) async fn cancel(&mut self, request: u64, reason: &str) -> Result<(), Failure> {
-        self.conversation.cancel(request, reason, self.within).await
+    pub(super) async fn cancel(&mut self, token: u32, reason: &str) -> Result<(), Failure> {
+        self.conversation.cancel(token, reason, self.within).await
     }
 }
 
-/// One progress notification: request, progress, total, message.
-pub(super) type Progress = (u64, f64, Option<f64>, Option<String>);
+/// One progress notification: token, progress, total, message.
+pub(super) type Progress = (u32, f64, Option<f64>, Option<String>);
+
+/// One message of the log: token, level, logger, data.
+pub(super) type Message = (Option<u32>, String, Option<String>, String);
 
 /// The events that the candidate reported.
 #[derive(Default)]
 pub(super) struct Heard {
     progress: Mutex<Vec<Progress>>,
-    messages: Mutex<Vec<(String, Option<String>, String)>>,
+    messages: Mutex<Vec<Message>>,
     changes: Mutex<usize>,
 }
 
@@ -256,8 +276,7 @@ impl Heard {
         lock(&self.progress).clone()
     }
 
-    /// Level, logger, data.
-    pub(super) fn messages(&self) -> Vec<(String, Option<String>, String)> {
+    pub(super) fn messages(&self) -> Vec<Message> {
         lock(&self.messages).clone()
     }
 
@@ -267,12 +286,12 @@ impl Heard {
 }
 
 impl Events for Heard {
-    fn progress(&self, request: u64, progress: f64, total: Option<f64>, message: Option<String>) {
-        lock(&self.progress).push((request, progress, total, message));
+    fn progress(&self, token: u32, progress: f64, total: Option<f64>, message: Option<String>) {
+        lock(&self.progress).push((token, progress, total, message));
     }
 
-    fn message(&self, level: String, logger: Option<String>, data: String) {
-        lock(&self.messages).push((level, logger, data));
+    fn message(&self, token: Option<u32>, level: String, logger: Option<String>, data: String) {
+        lock(&self.messages).push((token, level, logger, data));
     }
 
     fn tools_changed(&self) {

@@ -84,14 +84,14 @@ impl Listener {
 /// Tells the gateway when a call is dropped before its answer came.
 struct Pending {
     pool: Arc<Pool>,
-    request: u64,
+    token: u32,
     end: End,
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.pool.inbox().leave(self.request);
-        self.pool.ends(self.request, self.end);
+        self.pool.inbox().leave(self.token);
+        self.pool.ends(self.token, self.end);
     }
 }
 
@@ -356,25 +356,21 @@ async fn admitted(pool: &Pool, listed: &Listed, tool: &str, by: Deadline) -> Res
         return Err(unknown(pool, listed, tool).await);
     }
     let attribution = types::Attribution::None;
-    let candidate = filter::Candidate {
-        name: tool.to_owned(),
-        service: service.clone(),
-        attribution,
-        confidence: types::Confidence::None,
-        annotations: None,
-    };
+    let candidate = convert::bare(tool, service.as_deref(), types::Confidence::None);
     let mut instance = pool.instance(by).await.map_err(|failure| pool.explain(failure))?;
     let rules = convert::rules(&pool.config().filter, pool.config().claims);
-    match pool.judge(&mut instance, &rules, &[candidate], by).await?.first().copied().flatten() {
+    match pool.judge(&mut instance, &rules, &[candidate], by).await?.into_iter().next().flatten() {
         None => Ok(()),
         Some(reason @ (filter::Reason::ToolNotIncluded | filter::Reason::ToolExcluded)) => {
-            Err(refused(pool, tool, attribution, reason))
+            Err(refused(pool, tool, attribution, &reason))
         }
+        // A rule of the component's own that needs no more than the name.
+        Some(reason @ filter::Reason::Other(_)) => Err(refused(pool, tool, attribution, &reason)),
         Some(
             reason @ (filter::Reason::ServiceNotIncluded
             | filter::Reason::ServiceNotCertain
             | filter::Reason::ServiceExcluded),
-        ) if service.is_some() => Err(refused(pool, tool, attribution, reason)),
+        ) if service.is_some() => Err(refused(pool, tool, attribution, &reason)),
         // What the filter wants to know is not known of what is not listed.
         Some(_) => Err(unknown(pool, listed, tool).await),
     }
@@ -396,7 +392,7 @@ async fn unless_held(pool: &Pool, listed: Arc<Listed>, name: String, by: Deadlin
     }
 }
 
-fn refused(pool: &Pool, tool: &str, attribution: types::Attribution, reason: filter::Reason) -> Error {
+fn refused(pool: &Pool, tool: &str, attribution: types::Attribution, reason: &filter::Reason) -> Error {
     let gateway = &pool.config().name;
     let (why, setting) = match reason {
         filter::Reason::ServiceNotIncluded | filter::Reason::ServiceExcluded => ("its service is left out", "services"),
@@ -405,6 +401,12 @@ fn refused(pool: &Pool, tool: &str, attribution: types::Attribution, reason: fil
         filter::Reason::NotReadOnly => ("it is not marked read-only", "tools.read_only"),
         filter::Reason::Destructive => ("it may be destructive", "tools.no_destructive"),
         filter::Reason::ControlTool => ("it controls the gateway itself", "tools.control"),
+        filter::Reason::Other(words) => {
+            let tool = scrub::line(tool, 200);
+            let message = format!("the component of {gateway} refuses the tool {tool}: {}", convert::own_reason(words));
+            return Error::config(message)
+                .with_hint("it is a rule of the component that was chosen for this gateway: `component show` says which one that is");
+        }
     };
     let hint = if is_control(attribution) {
         format!("name it exactly under \"tools\": {{\"include\": […]}} of {gateway} if you mean it")
@@ -427,7 +429,7 @@ async fn answer(
         input_schema: found.map(|tool| tool.input_schema.clone()),
         service: found.and_then(|tool| tool.provenance.service.clone()),
         arguments: attempt.arguments.clone(),
-        request_id: 0,
+        token: 0,
         progress: attempt.listener.on_progress.is_some(),
         meta: attempt.meta.clone(),
     };
@@ -439,7 +441,7 @@ async fn answer(
         let (failure, lent) = match pool.lend(attempt.by).await {
             Ok(mut lent) => {
                 let id = pool.call_id();
-                call.request_id = id.first();
+                call.token = id.first();
                 match once(pool, &mut lent, &call, marked, attempt).await {
                     Ok(outcome) => {
                         pool.answered(lent.component);
@@ -503,15 +505,16 @@ async fn once(
     attempt: &Attempt,
 ) -> Result<calls::Outcome, Failure> {
     let within = pool.left_of(attempt.by)?;
-    pool.inbox().listen(call.request_id, Arc::clone(&attempt.listener));
+    pool.inbox().listen(call.token, Arc::clone(&attempt.listener));
     let waiting = Waiting {
         tool: call.tool.clone(),
         marked,
-        session: lent.session.clone(),
+        state: Arc::clone(&lent.agreed.state),
+        runtime: Arc::clone(&lent.runtime),
         visit: Arc::clone(lent.conversation.visit()),
     };
-    pool.sends(call.request_id, waiting);
-    let mut pending = Pending { pool: Arc::clone(pool), request: call.request_id, end: End::Dropped };
+    pool.sends(call.token, waiting);
+    let mut pending = Pending { pool: Arc::clone(pool), token: call.token, end: End::Dropped };
     let outcome = lent.conversation.call_tool(call, within).await;
     pending.end = if gave_up(&outcome) { End::Late } else { End::Answered };
     outcome

@@ -51,12 +51,12 @@ impl Uncertain {
 }
 
 /// The services of a listing of whose tools some are not certain. `wanted`: which tools count.
-pub(super) fn uncertain(listed: &Listed, wanted: impl Fn(&types::Tool, Option<Reason>) -> bool) -> Vec<Uncertain> {
+pub(super) fn uncertain(listed: &Listed, wanted: impl Fn(&types::Tool, Option<&Reason>) -> bool) -> Vec<Uncertain> {
     let certain = |tool: &types::Tool| tool.provenance.confidence == types::Confidence::Certain;
     let mut doubtful: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (tool, verdict) in listed.catalog.tools.iter().zip(&listed.verdicts) {
         let Some(service) = tool.provenance.service.as_deref() else { continue };
-        if !certain(tool) && !is_control(tool.provenance.attribution) && wanted(tool, *verdict) {
+        if !certain(tool) && !is_control(tool.provenance.attribution) && wanted(tool, verdict.as_ref()) {
             doubtful.entry(service).or_default().push(&tool.name);
         }
     }
@@ -123,8 +123,8 @@ pub(super) fn notes(pool: &Pool, listed: &Listed) -> Vec<String> {
         Claims::LeftOut => true,
         Claims::Unsaid => false,
     };
-    let wanted = |verdict: Option<Reason>| {
-        if left_out { verdict == Some(Reason::ServiceNotCertain) } else { verdict.is_none() }
+    let wanted = |verdict: Option<&Reason>| {
+        if left_out { matches!(verdict, Some(Reason::ServiceNotCertain)) } else { verdict.is_none() }
     };
     let found = uncertain(listed, |_, verdict| wanted(verdict));
     let words = |found: &Uncertain| {

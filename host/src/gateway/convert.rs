@@ -1,7 +1,9 @@
 //! Between the contract's types and the shapes of [`report`](crate::report).
 //! Takes one, gives the other. No judgement, no traffic.
 
-use serde_json::Map;
+use std::{borrow::Cow, collections::BTreeMap};
+
+use serde_json::{Map, value::RawValue};
 
 use crate::{
     config::{Claims, Filter, GatewayConfig},
@@ -37,7 +39,7 @@ pub(super) fn kind(id: &str) -> Kind {
 }
 
 /// What the component is told of a gateway. No credential is in it.
-pub(super) fn endpoint(config: &GatewayConfig, first_request_id: u64) -> types::Endpoint {
+pub(super) fn endpoint(config: &GatewayConfig, tokens: types::TokenRange) -> types::Endpoint {
     types::Endpoint {
         url: config.url.to_string(),
         kind: config.kind.as_ref().map(|kind| kind.as_str().to_owned()),
@@ -57,7 +59,8 @@ pub(super) fn endpoint(config: &GatewayConfig, first_request_id: u64) -> types::
         }),
         era_is_fixed: config.era.is_some(),
         max_pages: MAX_PAGES,
-        first_request_id,
+        tokens,
+        settings: config.settings.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         timeout_ms: u32::try_from(config.timeout.as_millis()).unwrap_or(u32::MAX),
     }
 }
@@ -76,8 +79,15 @@ pub(super) fn rules(filter: &Filter, claims: Claims) -> filter::Rules {
     }
 }
 
-pub(super) fn candidate(tool: &types::Tool) -> filter::Candidate {
+/// What a filter sees of a tool: what it looks at, and no large text beyond.
+pub(super) fn candidate(tool: &types::Tool, looks: filter::Details) -> filter::Candidate {
+    let wanted = |detail, text: Option<&String>| text.filter(|_| looks.contains(detail)).cloned();
     filter::Candidate {
+        title: wanted(filter::Details::TITLE, tool.title.as_ref()),
+        description: wanted(filter::Details::DESCRIPTION, tool.description.as_ref()),
+        input_schema: wanted(filter::Details::INPUT_SCHEMA, Some(&tool.input_schema)),
+        meta: wanted(filter::Details::META, tool.meta.as_ref()),
+        original_name: wanted(filter::Details::ORIGINAL_NAME, tool.provenance.original_name.as_ref()),
         name: tool.name.clone(),
         service: tool.provenance.service.clone(),
         attribution: tool.provenance.attribution,
@@ -86,9 +96,25 @@ pub(super) fn candidate(tool: &types::Tool) -> filter::Candidate {
     }
 }
 
-/// Why a filter left a tool out, as the key of `filtered_because`.
-pub(super) fn reason(reason: filter::Reason) -> &'static str {
-    match reason {
+/// The same of what is known by its name alone.
+pub(super) fn bare(name: &str, service: Option<&str>, confidence: types::Confidence) -> filter::Candidate {
+    filter::Candidate {
+        name: name.to_owned(),
+        service: service.map(str::to_owned),
+        attribution: types::Attribution::None,
+        confidence,
+        annotations: None,
+        title: None,
+        description: None,
+        input_schema: None,
+        meta: None,
+        original_name: None,
+    }
+}
+
+/// Why a filter left a tool out, as the key of `filtered_because`. A component's own reason has its words.
+pub(super) fn reason(reason: &filter::Reason) -> Cow<'static, str> {
+    let known = match reason {
         filter::Reason::ServiceNotIncluded => "service_not_included",
         filter::Reason::ServiceNotCertain => "service_not_certain",
         filter::Reason::ServiceExcluded => "service_excluded",
@@ -97,7 +123,18 @@ pub(super) fn reason(reason: filter::Reason) -> &'static str {
         filter::Reason::NotReadOnly => "not_read_only",
         filter::Reason::Destructive => "destructive",
         filter::Reason::ControlTool => "control_tool",
-    }
+        filter::Reason::Other(words) => return format!("{OTHER_REASON}{}", own_reason(words)).into(),
+    };
+    known.into()
+}
+
+/// With what the key of a component's own reason begins.
+const OTHER_REASON: &str = "other: ";
+
+/// A component's own reason, fit for a line.
+pub(super) fn own_reason(words: &str) -> String {
+    let words = scrub::line(words, 100);
+    if words.trim().is_empty() { "it does not say why".to_owned() } else { words }
 }
 
 pub(super) fn tool(tool: &types::Tool) -> Tool {
@@ -112,10 +149,25 @@ pub(super) fn tool(tool: &types::Tool) -> Tool {
         input_schema: json(tool.input_schema.clone()),
         output_schema: tool.output_schema.clone().map(json),
         annotations: tool.annotations.as_ref().map(annotations),
-        meta: tool.meta.clone().map(json),
+        meta: with_service_id(tool).map(json),
         icons: tool.icons.clone().map(json),
         original_name: tool.provenance.original_name.clone(),
     }
+}
+
+/// The member of `_meta` in which we tell the id of a tool's service. No component lets a peer write it.
+pub(super) const SERVICE_ID: &str = "pflow-gateway/service-id";
+
+/// A tool's `_meta`, with what the gateway itself calls its service. The rest of it stays text: digits are not ours to rewrite.
+fn with_service_id(tool: &types::Tool) -> Option<String> {
+    let Some(id) = tool.provenance.service_id.as_deref() else { return tool.meta.clone() };
+    let theirs = tool.meta.as_deref().unwrap_or("{}");
+    let Ok(mut members) = serde_json::from_str::<BTreeMap<Cow<'_, str>, &RawValue>>(theirs) else {
+        return tool.meta.clone();
+    };
+    let id = serde_json::value::to_raw_value(&scrub::line(id, 500)).ok()?;
+    members.insert(SERVICE_ID.into(), &id);
+    serde_json::to_string(&members).ok()
 }
 
 /// MCP's spelling of the hints.

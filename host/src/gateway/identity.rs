@@ -9,33 +9,29 @@ use std::{
 
 use serde::Deserialize;
 
+use super::convert::SERVICE_ID;
 use crate::{definitions::Identity, report, runtime::types};
 
-/// The member of a tool's `_meta` in which the component tells the id of its service.
-const SERVICE_ID: &str = "pflow-gateway/service-id";
 /// Names remembered at most: a gateway that renames for ever shall not fill memory.
 const NAMES: usize = 50_000;
 
 impl Identity {
-    fn told(meta: Option<&str>, original: Option<&str>) -> Option<Self> {
+    /// Of a tool as the component lists it.
+    pub(super) fn of(tool: &types::Tool) -> Option<Self> {
+        let types::Provenance { service_id, original_name, .. } = &tool.provenance;
+        Some(Self { service: service_id.clone()?, original: original_name.clone()? })
+    }
+
+    /// Of a tool as it was reported, in this process or in another one.
+    fn of_reported(tool: &report::Tool) -> Option<Self> {
         #[derive(Deserialize)]
         struct Meta {
             #[serde(rename = "pflow-gateway/service-id")]
             service: String,
         }
-        let (meta, original) = (meta.filter(|meta| meta.contains(SERVICE_ID))?, original?);
+        let meta = tool.meta.as_ref().map(crate::json::Json::get).filter(|meta| meta.contains(SERVICE_ID))?;
         let Meta { service } = serde_json::from_str(meta).ok()?;
-        Some(Self { service, original: original.to_owned() })
-    }
-
-    /// Of a tool as the component lists it.
-    pub(super) fn of(tool: &types::Tool) -> Option<Self> {
-        Self::told(tool.meta.as_deref(), tool.provenance.original_name.as_deref())
-    }
-
-    /// Of a tool as it was reported, in this process or in another one.
-    fn of_reported(tool: &report::Tool) -> Option<Self> {
-        Self::told(tool.meta.as_ref().map(crate::json::Json::get), tool.original_name.as_deref())
+        Some(Self { service, original: tool.original_name.clone()? })
     }
 }
 
@@ -100,9 +96,10 @@ mod tests {
             output_schema: None,
             annotations: None,
             icons: None,
-            meta: service.map(|id| serde_json::json!({SERVICE_ID: id}).to_string()),
+            meta: None,
             provenance: types::Provenance {
                 service: None,
+                service_id: service.map(str::to_owned),
                 attribution: types::Attribution::None,
                 confidence: types::Confidence::None,
                 evidence: String::new(),

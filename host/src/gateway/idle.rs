@@ -19,17 +19,14 @@ pub(super) async fn idle(pool: &Pool, asked: &Filter, listed: &Listed, by: Deadl
     if services.iter().chain(&tools).all(|patterns| patterns.is_empty()) || listed.catalog.tools.is_empty() {
         return Ok(Vec::new());
     }
-    let bare =
-        |tool: &types::Tool| filter::Candidate { attribution: types::Attribution::None, ..convert::candidate(tool) };
+    let bare = |tool: &types::Tool| filter::Candidate {
+        attribution: types::Attribution::None,
+        ..convert::candidate(tool, filter::Details::empty())
+    };
     let mut candidates: Vec<_> = listed.catalog.tools.iter().map(bare).collect();
     // A service may have no tools now.
-    candidates.extend(listed.catalog.services.iter().map(|service| filter::Candidate {
-        name: String::new(),
-        service: Some(service.name.clone()),
-        attribution: types::Attribution::None,
-        confidence: types::Confidence::Certain,
-        annotations: None,
-    }));
+    let services_alone = listed.catalog.services.iter();
+    candidates.extend(services_alone.map(|service| convert::bare("", Some(&service.name), types::Confidence::Certain)));
     let names: Vec<&str> = listed.catalog.tools.iter().map(|tool| tool.name.as_str()).collect();
     let known: Vec<&str> = listed.catalog.services.iter().map(|service| service.name.as_str()).collect();
     let mut warnings = Vec::new();

@@ -1,18 +1,20 @@
-//! The JSON-RPC ids of one gateway: one counter for every request of every conversation, from 1 and below 2^31.
-//! Gives single ids to calls and small blocks to conversations. Never gives what somebody still holds, not even when it begins anew.
+//! The tokens of one gateway: one counter for every request of every conversation, from 1 and below 2^31.
+//! Gives single ones to calls and small blocks to conversations. Never gives what somebody still holds, not even when it begins anew.
 //!
-//! Peers keep ids in 32 bits, or as floats that lose digits from 10^7 on: a large id comes back as another one, after the tool ran.
+//! Components use them as JSON-RPC ids. Peers keep ids in 32 bits, or as floats that lose digits from 10^7 on: a large id comes back as another one, after the tool ran.
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
-const FIRST: u64 = 1;
+use crate::runtime::types;
+
+const FIRST: u32 = 1;
 /// The largest number of 32 bits with a sign.
-const LAST: u64 = (1 << 31) - 1;
+const LAST: u32 = i32::MAX.unsigned_abs();
 /// What a conversation needs: its handshake, the pages of one listing, the further rounds of some calls.
-const BLOCK: u64 = 1_024;
+const BLOCK: u32 = 1_024;
 
 /// Where ids come from. Cheap to clone; clones count together.
 #[derive(Clone, Default)]
@@ -21,9 +23,9 @@ pub(super) struct Ids {
 }
 
 struct State {
-    next: u64,
+    next: u32,
     /// By their first id: how many.
-    held: BTreeMap<u64, u64>,
+    held: BTreeMap<u32, u32>,
 }
 
 impl Default for State {
@@ -34,7 +36,7 @@ impl Default for State {
 
 impl State {
     /// The next place for this many that nobody holds. There always is one: what is held together is far less than all.
-    fn free(&self, number: u64) -> u64 {
+    fn free(&self, number: u32) -> u32 {
         let mut first = self.next;
         loop {
             if first + number - 1 > LAST {
@@ -59,25 +61,31 @@ impl Ids {
         self.take(BLOCK)
     }
 
-    fn take(&self, number: u64) -> Held {
+    fn take(&self, number: u32) -> Held {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let first = state.free(number);
         state.next = first + number;
         state.held.insert(first, number);
-        Held { state: Arc::clone(&self.state), first }
+        Held { state: Arc::clone(&self.state), first, count: number }
     }
 }
 
 /// Ids that are in use until this is dropped.
 pub(super) struct Held {
     state: Arc<Mutex<State>>,
-    first: u64,
+    first: u32,
+    count: u32,
 }
 
 impl Held {
     /// The first one, or the only one.
-    pub(super) fn first(&self) -> u64 {
+    pub(super) fn first(&self) -> u32 {
         self.first
+    }
+
+    /// All of them, as the contract has it.
+    pub(super) fn range(&self) -> types::TokenRange {
+        types::TokenRange { first: self.first, count: self.count }
     }
 }
 

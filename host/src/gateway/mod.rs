@@ -6,6 +6,7 @@ mod checks;
 mod claims;
 mod convert;
 mod current;
+mod declared;
 mod definitions;
 mod delivery;
 mod era;
@@ -20,6 +21,7 @@ mod pool;
 mod recovery;
 mod remedy;
 mod reports;
+mod review;
 mod stdio;
 mod steps;
 mod takeover;
@@ -139,6 +141,16 @@ impl Gateway {
         Box::pin(reports::tools(&self.pool, narrow, self.deadline()))
     }
 
+    /// What the component's rules think of the tools that the gateway's own filter and `narrow` both keep. Reads the catalogue anew.
+    ///
+    /// # Errors
+    ///
+    /// Why the catalogue could not be read; `config` for a pattern that is none.
+    #[must_use]
+    pub fn review<'a>(&'a self, narrow: &'a Filter) -> Operation<'a, Result<report::Review>> {
+        Box::pin(review::reviewed(&self.pool, narrow, self.deadline()))
+    }
+
     /// The same, without what pflow is not shown as it was listed: for whoever fits the tools for pflow.
     pub(crate) fn catalog<'a>(&'a self, narrow: &'a Filter) -> Operation<'a, Result<report::Tools>> {
         Box::pin(reports::catalog(&self.pool, narrow, self.deadline()))
@@ -188,7 +200,7 @@ impl Gateway {
         use crate::runtime::filter::Reason;
         let Some(listed) = self.pool.listed() else { return Vec::new() };
         claims::uncertain(&listed, |_, verdict| {
-            verdict == Some(Reason::ServiceNotCertain) || (apart && verdict.is_none())
+            matches!(verdict, Some(Reason::ServiceNotCertain)) || (apart && verdict.is_none())
         })
     }
 

@@ -9,7 +9,7 @@ use crate::{
     Deadline, Result,
     config::{Claims, Filter},
     history::SnapshotTool,
-    runtime::{filter, types},
+    runtime::types,
 };
 
 /// What is an entry's.
@@ -45,13 +45,7 @@ pub(super) async fn own(pool: &Pool, tools: &[SnapshotTool], services: &[String]
     if by_name == Filter::default() {
         return Ok(Own::default());
     }
-    let candidate = |name: &str, service: Option<&str>| filter::Candidate {
-        name: name.to_owned(),
-        service: service.map(str::to_owned),
-        attribution: types::Attribution::None,
-        confidence: types::Confidence::Certain,
-        annotations: None,
-    };
+    let candidate = |name: &str, service: Option<&str>| convert::bare(name, service, types::Confidence::Certain);
     let mut instance = pool.instance(by).await.map_err(|failure| pool.explain(failure))?;
     let listed: Vec<_> = tools.iter().map(|tool| candidate(&tool.name, tool.service.as_deref())).collect();
     let verdicts = pool.judge(&mut instance, &convert::rules(&by_name, Claims::Believed), &listed, by).await?;

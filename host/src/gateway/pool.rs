@@ -20,6 +20,7 @@ use super::{
     call::Listener,
     convert,
     current::{Current, Serving},
+    declared::held_to_the_entry,
     definitions::{AcceptedTools, Standings},
     delivery::{LeftRunning, Marked},
     explain::{Known, MORE_TIME, Renewed, explain, who},
@@ -78,8 +79,8 @@ pub(super) struct Pool {
     last_listing: Mutex<LastListing>,
     inbox: Arc<Inbox>,
     identities: Identities,
-    /// Calls that were sent and have no answer yet, by their ids.
-    waiting: Mutex<HashMap<u64, Waiting>>,
+    /// Calls that were sent and have no answer yet, by their tokens.
+    waiting: Mutex<HashMap<u32, Waiting>>,
     /// Tools whose calls were given up before an answer came, and may still run.
     left: Mutex<Vec<LeftRunning>>,
     /// Cancellations that are being told to the gateway; the session ends after them.
@@ -94,8 +95,10 @@ pub(super) struct Pool {
 pub(super) struct Waiting {
     pub(super) tool: String,
     pub(super) marked: Marked,
-    /// The one that it was made in.
-    pub(super) session: types::Session,
+    /// Of the session that it was made in.
+    pub(super) state: Arc<[u8]>,
+    /// The component that made it: it alone knows for sure how to take it back.
+    pub(super) runtime: Arc<Runtime>,
     pub(super) visit: Arc<Visit>,
 }
 
@@ -109,9 +112,17 @@ struct LastListing {
     changes: u64,
 }
 
+/// What was agreed with the gateway: what is read of it, and what a component needs to go on in it.
+#[derive(Clone)]
+pub(super) struct Agreed {
+    pub(super) session: types::Session,
+    /// Opaque; it may hold secrets.
+    pub(super) state: Arc<[u8]>,
+}
+
 #[derive(Default)]
 pub(super) struct Shared {
-    session: Option<types::Session>,
+    agreed: Option<Agreed>,
     /// Grows with every new session; an instance of an older one is dropped when it comes back.
     pub(super) generation: u64,
     pub(super) idle: Vec<Lent>,
@@ -134,19 +145,20 @@ pub(super) struct Listed {
 
 impl Listed {
     /// The first tool of this name, and why the filter leaves it out.
-    pub(super) fn tool(&self, name: &str) -> Option<(&types::Tool, Option<filter::Reason>)> {
+    pub(super) fn tool(&self, name: &str) -> Option<(&types::Tool, Option<&filter::Reason>)> {
         let at = *self.by_name.get(name)?;
-        Some((self.catalog.tools.get(at)?, self.verdicts.get(at).copied().flatten()))
+        Some((self.catalog.tools.get(at)?, self.verdicts.get(at).and_then(Option::as_ref)))
     }
 }
 
 /// A conversation that was lent out, the session it belongs to, and the component that it runs on.
 pub(super) struct Lent {
     pub(super) conversation: Conversation,
-    pub(super) session: types::Session,
+    pub(super) agreed: Agreed,
     pub(super) generation: u64,
     pub(super) component: u64,
-    /// The ids that it counts through.
+    pub(super) runtime: Arc<Runtime>,
+    /// The tokens that it counts through.
     #[expect(dead_code, reason = "held for as long as the conversation lives")]
     ids: Held,
     /// It has read the catalogue, whose pages may have used up its ids.
@@ -160,35 +172,38 @@ pub(super) struct Lent {
 /// Takes what the component reports while requests run, and hands it to whoever waits.
 #[derive(Default)]
 pub(super) struct Inbox {
-    listeners: Mutex<HashMap<u64, Arc<Listener>>>,
+    listeners: Mutex<HashMap<u32, Arc<Listener>>>,
     changes: AtomicU64,
 }
 
 impl Inbox {
-    fn listeners(&self) -> MutexGuard<'_, HashMap<u64, Arc<Listener>>> {
+    fn listeners(&self) -> MutexGuard<'_, HashMap<u32, Arc<Listener>>> {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn listen(&self, request: u64, listener: Arc<Listener>) {
-        self.listeners().insert(request, listener);
+    pub(super) fn listen(&self, token: u32, listener: Arc<Listener>) {
+        self.listeners().insert(token, listener);
     }
 
-    pub(super) fn leave(&self, request: u64) {
-        self.listeners().remove(&request);
+    pub(super) fn leave(&self, token: u32) {
+        self.listeners().remove(&token);
     }
 }
 
 impl Events for Inbox {
-    fn progress(&self, request: u64, progress: f64, total: Option<f64>, message: Option<String>) {
-        let listener = self.listeners().get(&request).cloned();
+    fn progress(&self, token: u32, progress: f64, total: Option<f64>, message: Option<String>) {
+        let listener = self.listeners().get(&token).cloned();
         if let Some(listener) = listener {
             listener.progress(progress, total, message);
         }
     }
 
-    fn message(&self, level: String, logger: Option<String>, data: String) {
-        // A log message names no request: everybody who waits gets it.
-        let listeners: Vec<_> = self.listeners().values().cloned().collect();
+    fn message(&self, token: Option<u32>, level: String, logger: Option<String>, data: String) {
+        // One that came with no call's answer is for everybody who waits.
+        let listeners: Vec<_> = match token {
+            Some(token) => self.listeners().get(&token).cloned().into_iter().collect(),
+            None => self.listeners().values().cloned().collect(),
+        };
         for listener in listeners {
             listener.message(level.clone(), logger.clone(), &data);
         }
@@ -246,7 +261,7 @@ impl Pool {
         self.inbox.changes.load(Ordering::Relaxed)
     }
 
-    /// The id of one call, its own until it is dropped.
+    /// The token of one call, its own until it is dropped.
     pub(super) fn call_id(&self) -> Held {
         self.ids.one()
     }
@@ -257,7 +272,7 @@ impl Pool {
 
     /// The session, once there is one.
     pub(super) fn session(&self) -> Option<types::Session> {
-        self.shared().session.clone()
+        self.shared().agreed.as_ref().map(|agreed| agreed.session.clone())
     }
 
     /// The catalogue of the last listing.
@@ -381,27 +396,32 @@ impl Pool {
     async fn open_on(&self, serving: &Serving, by: Deadline) -> Result<Lent, Failure> {
         let mut conversation = self.start(&serving.runtime, by).await?;
         let ids = self.ids.block();
-        let lent = |conversation, ids, (session, generation)| Lent {
+        let lent = |conversation, ids, (agreed, generation)| Lent {
             conversation,
-            session,
+            agreed,
             generation,
             component: serving.number,
+            runtime: Arc::clone(&serving.runtime),
             ids,
             has_listed: false,
             uses: 0,
             room: None,
         };
-        if let Some(attached) = self.attach(&mut conversation, &ids, by).await? {
-            return Ok(lent(conversation, ids, attached));
+        if let Attached::To(agreed, generation) = self.attach(&mut conversation, &ids, by).await? {
+            return Ok(lent(conversation, ids, (agreed, generation)));
         }
         let opening = by.bound(Arc::clone(&self.opening).lock_owned()).await.map_err(|_| self.late(by))?;
-        if let Some(attached) = self.attach(&mut conversation, &ids, by).await? {
-            return Ok(lent(conversation, ids, attached));
-        }
+        // What another component agreed on this one may not be able to read: then it needs a session of its own, and everybody goes on in
+        // that, unless it is only tried.
+        let whose = match self.attach(&mut conversation, &ids, by).await? {
+            Attached::To(agreed, generation) => return Ok(lent(conversation, ids, (agreed, generation))),
+            Attached::Unread if serving.number != self.current.serving().number => Whose::Its,
+            Attached::Unread | Attached::Nothing => Whose::Everybodys,
+        };
         let Some(pool) = self.me.upgrade() else { return Err(self.late(by)) };
         // Beside whoever asked: a session that is opened is known, and can be ended, even when nobody waits for it any more.
         let agreeing = tokio::spawn(async move {
-            let agreed = pool.open_session(conversation, ids, by).await;
+            let agreed = pool.open_session(conversation, ids, whose, by).await;
             drop(opening);
             agreed
         });
@@ -417,8 +437,9 @@ impl Pool {
         &self,
         mut conversation: Conversation,
         ids: Held,
+        whose: Whose,
         by: Deadline,
-    ) -> Result<(Conversation, Held, (types::Session, u64)), Failure> {
+    ) -> Result<(Conversation, Held, (Agreed, u64)), Failure> {
         self.forget_cookies();
         let closes = self.closes.load(Ordering::Relaxed);
         // Once the gateway has opened a session, it is worth some more time to learn which.
@@ -427,31 +448,37 @@ impl Pool {
         let timeout_ms = u32::try_from(by.left().as_millis()).unwrap_or(u32::MAX);
         let endpoint = types::Endpoint { timeout_ms, ..self.endpoint(&ids) };
         self.agree(&mut conversation, &endpoint, by).await?;
-        let session = conversation.session(CLOSING).await?;
+        let agreed = agreed(&mut conversation, CLOSING).await?;
         conversation.set_patience(Duration::ZERO);
-        self.remember_era(&session).await;
+        self.remember_era(&agreed.session).await;
         if self.closes.load(Ordering::Relaxed) != closes {
             let _ = conversation.close(CLOSING).await;
             return Err(self.late(by));
         }
-        let generation = self.opened(session.clone());
-        Ok((conversation, ids, (session, generation)))
+        let generation = match whose {
+            Whose::Everybodys => self.opened(agreed.clone()),
+            Whose::Its => ITS_OWN,
+        };
+        Ok((conversation, ids, (agreed, generation)))
     }
 
-    /// Attaches to the session, if there is one; gives it and its generation.
-    async fn attach(
-        &self,
-        conversation: &mut Conversation,
-        ids: &Held,
-        by: Deadline,
-    ) -> Result<Option<(types::Session, u64)>, Failure> {
+    /// Attaches to the session, if there is one.
+    async fn attach(&self, conversation: &mut Conversation, ids: &Held, by: Deadline) -> Result<Attached, Failure> {
         let known = {
             let shared = self.shared();
-            shared.session.clone().map(|session| (session, shared.generation))
+            shared.agreed.clone().map(|agreed| (agreed, shared.generation))
         };
-        let Some((session, generation)) = known else { return Ok(None) };
-        conversation.open(&self.endpoint(ids), Some(&session), self.left_of(by)?).await?;
-        Ok(Some((session, generation)))
+        let Some((agreed, generation)) = known else { return Ok(Attached::Nothing) };
+        match conversation.open(&self.endpoint(ids), Some(&agreed.state), self.left_of(by)?).await {
+            Ok(()) => Ok(Attached::To(agreed, generation)),
+            // Nothing was asked: it is the state that it makes nothing of.
+            Err(Failure::Gateway(failure, _))
+                if matches!(failure.code, types::FailureCode::SessionLost) && conversation.visit().is_unused() =>
+            {
+                Ok(Attached::Unread)
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Takes a conversation back, unless it is used up.
@@ -478,9 +505,9 @@ impl Pool {
         shared.idle.pop()
     }
 
-    pub(super) fn opened(&self, session: types::Session) -> u64 {
+    pub(super) fn opened(&self, agreed: Agreed) -> u64 {
         let mut shared = self.shared();
-        shared.session = Some(session);
+        shared.agreed = Some(agreed);
         shared.generation += 1;
         shared.idle.clear();
         shared.generation
@@ -577,6 +604,9 @@ impl Pool {
     pub(super) async fn read_on(&self, serving: &Serving, by: Deadline) -> Result<Listed, Failure> {
         let mut lent = self.open_on(serving, by).await?;
         let listed = self.read(&mut lent, by).await;
+        if lent.generation == ITS_OWN {
+            let _ = lent.conversation.close(CLOSING).await;
+        }
         self.give_back(lent);
         listed
     }
@@ -589,12 +619,12 @@ impl Pool {
         }
         lent.has_listed = true;
         let started = Instant::now();
-        let catalog = lent.conversation.list_tools(self.left_of(by)?).await?;
+        let mut catalog = lent.conversation.list_tools(self.left_of(by)?).await?;
+        held_to_the_entry(&mut catalog, &self.config);
         let took = started.elapsed();
         self.keep_session_of(lent, by).await?;
         let rules = convert::rules(&self.config.filter, self.config.claims);
-        let candidates: Vec<_> = catalog.tools.iter().map(convert::candidate).collect();
-        let verdicts = lent.conversation.select(&rules, &candidates, self.left_of(by)?).await?;
+        let verdicts = self.verdicts(&mut lent.conversation, &rules, &catalog, by).await?;
         let mut by_name = HashMap::with_capacity(catalog.tools.len());
         for (at, tool) in catalog.tools.iter().enumerate() {
             by_name.entry(tool.name.clone()).or_insert(at);
@@ -602,7 +632,7 @@ impl Pool {
         self.identities.learn(&catalog);
         let cut = is_cut(&catalog);
         let (catalog, verdicts, standings) = self.weigh(catalog, verdicts).await.map_err(Failure::Host)?;
-        let kind = convert::kind(&lent.session.kind);
+        let kind = convert::kind(&lent.agreed.session.kind);
         Ok(Listed { catalog, verdicts, by_name, took, cut, standings, kind })
     }
 
@@ -612,18 +642,15 @@ impl Pool {
         if lent.component != self.current.serving().number {
             return Ok(());
         }
-        let session = lent.conversation.session(self.left_of(by)?).await?;
-        let other = {
-            let shared = self.shared();
-            let same = |known: &types::Session| known.era == session.era;
-            lent.generation == shared.generation && shared.session.as_ref().is_some_and(|known| !same(known))
-        };
-        if other {
-            tracing::info!(gateway = %self.config.name, "the gateway has tools only in the era {:?}", session.era);
-            self.remember_era(&session).await;
-            lent.session = session.clone();
-            lent.generation = self.opened(session);
+        let state = lent.conversation.state(self.left_of(by)?).await?;
+        if *state == *lent.agreed.state || lent.generation != self.shared().generation {
+            return Ok(());
         }
+        let other = agreed(&mut lent.conversation, self.left_of(by)?).await?;
+        tracing::info!(gateway = %self.config.name, "listing went on in another session, in the era {:?}", other.session.era);
+        self.remember_era(&other.session).await;
+        lent.agreed = other.clone();
+        lent.generation = self.opened(other);
         Ok(())
     }
 
@@ -635,8 +662,20 @@ impl Pool {
         catalog: &types::Catalog,
         by: Deadline,
     ) -> Result<Vec<Option<filter::Reason>>> {
-        let candidates: Vec<_> = catalog.tools.iter().map(convert::candidate).collect();
-        self.judge(conversation, rules, &candidates, by).await
+        self.verdicts(conversation, rules, catalog, by).await.map_err(|failure| self.explain(failure))
+    }
+
+    /// The same, with what the component wants to see of each tool.
+    async fn verdicts(
+        &self,
+        conversation: &mut Conversation,
+        rules: &filter::Rules,
+        catalog: &types::Catalog,
+        by: Deadline,
+    ) -> Result<Vec<Option<filter::Reason>>, Failure> {
+        let looks = conversation.looks_at(self.left_of(by)?).await?;
+        let candidates: Vec<_> = catalog.tools.iter().map(|tool| convert::candidate(tool, looks)).collect();
+        conversation.select(rules, &candidates, self.left_of(by)?).await
     }
 
     /// The component's verdicts on these.
@@ -668,25 +707,25 @@ impl Pool {
         self.goodbyes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<u64, Waiting>> {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<u32, Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A call goes out.
-    pub(super) fn sends(&self, request: u64, call: Waiting) {
-        self.waiting().insert(request, call);
+    pub(super) fn sends(&self, token: u32, call: Waiting) {
+        self.waiting().insert(token, call);
     }
 
     /// A call came to its end, or nobody waits for it any more.
-    pub(super) fn ends(self: &Arc<Self>, request: u64, end: End) {
-        let Some(call) = self.waiting().remove(&request) else { return };
+    pub(super) fn ends(self: &Arc<Self>, token: u32, end: End) {
+        let Some(call) = self.waiting().remove(&token) else { return };
         if end == End::Answered || call.visit.is_unused() {
             return;
         }
         if end == End::Dropped {
             self.leave(&call);
         }
-        self.tell_cancelled(request, call.session);
+        self.tell_cancelled(token, call);
     }
 
     /// Nobody will hear what became of it.
@@ -722,16 +761,16 @@ impl Pool {
 
     /// Tells the gateway, beside everything else, that nobody waits for a call any more. In the session that the call was made in:
     /// a new one would know nothing of it.
-    fn tell_cancelled(self: &Arc<Self>, request: u64, session: types::Session) {
+    fn tell_cancelled(self: &Arc<Self>, token: u32, call: Waiting) {
         // Without a runtime the process is ending, and the connection with it.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let pool = Arc::clone(self);
         let task = runtime.spawn(async move {
             let by = Deadline::within(CLOSING);
-            let Ok(mut conversation) = pool.instance(by).await else { return };
-            if conversation.open(&pool.endpoint(&pool.ids.one()), Some(&session), by.left()).await.is_ok() {
-                let told = conversation.cancel(request, "the caller gave up", by.left()).await;
-                tracing::debug!(gateway = %pool.config.name, request, told = told.is_ok(), "cancelled");
+            let Ok(mut conversation) = pool.start(&call.runtime, by).await else { return };
+            if conversation.open(&pool.endpoint(&pool.ids.one()), Some(&call.state), by.left()).await.is_ok() {
+                let told = conversation.cancel(token, "the caller gave up", by.left()).await;
+                tracing::debug!(gateway = %pool.config.name, token, told = told.is_ok(), "cancelled");
             }
         });
         self.await_before_closing(task);
@@ -753,10 +792,10 @@ impl Pool {
     async fn close(self: &Arc<Self>, opening: Duration) {
         let by = Deadline::within(CLOSING);
         let calls = std::mem::take(&mut *self.waiting());
-        for (request, call) in calls {
+        for (token, call) in calls {
             if !call.visit.is_unused() {
                 self.leave(&call);
-                self.tell_cancelled(request, call.session);
+                self.tell_cancelled(token, call);
             }
         }
         // The session's end needs some of the time, too.
@@ -765,16 +804,16 @@ impl Pool {
         if by.or_sooner(Deadline::within(opening)).bound(self.opening.lock()).await.is_err() {
             self.closes.fetch_add(1, Ordering::Relaxed);
         }
-        let (session, idle) = {
+        let (agreed, idle) = {
             let mut shared = self.shared();
-            (shared.session.take(), std::mem::take(&mut shared.idle))
+            (shared.agreed.take(), std::mem::take(&mut shared.idle))
         };
-        let Some(session) = session else { return };
+        let Some(agreed) = agreed else { return };
         let mut conversation = if let Some(lent) = idle.into_iter().find(|lent| !lent.conversation.finished()) {
             lent.conversation
         } else {
             let Ok(mut fresh) = self.instance(by).await else { return };
-            if fresh.open(&self.endpoint(&self.ids.one()), Some(&session), by.left()).await.is_err() {
+            if fresh.open(&self.endpoint(&self.ids.one()), Some(&agreed.state), by.left()).await.is_err() {
                 return;
             }
             fresh
@@ -785,8 +824,36 @@ impl Pool {
     }
 
     fn endpoint(&self, ids: &Held) -> types::Endpoint {
-        convert::endpoint(&self.config, ids.first())
+        convert::endpoint(&self.config, ids.range())
     }
+}
+
+/// The generation of a session that is nobody else's.
+const ITS_OWN: u64 = u64::MAX;
+
+/// Who goes on in a session that is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// All instances from now on.
+    Everybodys,
+    /// Only the one that opens it, whose component is tried.
+    Its,
+}
+
+/// What became of attaching.
+enum Attached {
+    /// To this session, of this generation.
+    To(Agreed, u64),
+    /// There is none.
+    Nothing,
+    /// There is one that this component makes nothing of.
+    Unread,
+}
+
+/// What a conversation agreed on.
+pub(super) async fn agreed(conversation: &mut Conversation, within: Duration) -> Result<Agreed, Failure> {
+    let session = conversation.session(within).await?;
+    Ok(Agreed { session, state: conversation.state(within).await?.into() })
 }
 
 /// How a call came to its end.

@@ -4,7 +4,7 @@
 
 use super::{
     explain::{Renewed, is_credential},
-    pool::{Lent, Pool},
+    pool::{Lent, Pool, agreed},
 };
 use crate::{
     Deadline, Error,
@@ -122,10 +122,11 @@ impl Pool {
         }
         tracing::info!(gateway = %self.config().name, "the session was lost; opening a new one");
         self.forget_cookies();
-        let session = lent.conversation.renew(self.left_of(by)?).await?;
-        self.remember_era(&session).await;
-        lent.session = session.clone();
-        lent.generation = self.opened(session);
+        lent.conversation.renew(self.left_of(by)?).await?;
+        let agreed = agreed(&mut lent.conversation, self.left_of(by)?).await?;
+        self.remember_era(&agreed.session).await;
+        lent.agreed = agreed.clone();
+        lent.generation = self.opened(agreed);
         Ok(())
     }
 

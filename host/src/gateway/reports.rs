@@ -19,6 +19,7 @@ use super::{
     own::{Own, own},
     pool::{Lent, Listed, Pool, is_control},
     recovery::Recovery,
+    review,
     steps::{Steps, Tell},
 };
 use crate::{
@@ -93,7 +94,7 @@ pub(super) async fn catalog(pool: &Pool, narrow: &Filter, by: Deadline) -> Resul
             || narrow.include_services.iter().any(|service| service == "gateway");
         let narrower = pool.select(&mut instance, &rules, &listed.catalog, by).await?;
         for (verdict, narrower) in verdicts.iter_mut().zip(narrower) {
-            *verdict = verdict.or(narrower);
+            *verdict = verdict.take().or(narrower);
         }
     }
     let mut report = kept(pool, &listed, &verdicts);
@@ -103,11 +104,17 @@ pub(super) async fn catalog(pool: &Pool, narrow: &Filter, by: Deadline) -> Resul
     Ok(report)
 }
 
+/// Reasons that are told apart.
+const REASONS: usize = 40;
+
 /// The tools that no verdict is against.
 pub(super) fn kept(pool: &Pool, listed: &Listed, verdicts: &[Option<filter::Reason>]) -> report::Tools {
     let mut filtered_because = BTreeMap::new();
     for reason in verdicts.iter().flatten() {
-        *filtered_because.entry(convert::reason(*reason).to_owned()).or_insert(0) += 1;
+        let key = convert::reason(reason).into_owned();
+        // A component may have a reason of its own for each tool.
+        let known = filtered_because.len() < REASONS || filtered_because.contains_key(&key);
+        *filtered_because.entry(if known { key } else { "other".to_owned() }).or_insert(0) += 1;
     }
     let kept = listed.catalog.tools.iter().enumerate().zip(verdicts).filter(|(_, verdict)| verdict.is_none());
     let mut tools = Vec::with_capacity(listed.catalog.tools.len());
@@ -163,6 +170,13 @@ pub(super) async fn health(pool: &Pool, by: Deadline) -> report::GatewayHealth {
     for told in told_beside(&listed, nothing.as_ref(), own.as_ref().unwrap_or(&Own::default())) {
         health.warnings.push(convert::warning(told));
         health.findings.push(convert::finding(told));
+    }
+    for found in review::untold(pool, &listed, by).await {
+        let own = own.as_ref().ok();
+        if found.subject.as_deref().is_none_or(|tool| own.is_none_or(|own| own.has_tool(tool))) {
+            health.warnings.push(found.message.clone());
+            health.findings.push(found);
+        }
     }
     health.changed_tools = listed.standings.changed().to_vec();
     health.more_changed_tools = listed.standings.more_changed();

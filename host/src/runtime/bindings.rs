@@ -14,11 +14,12 @@ wasmtime::component::bindgen!({
             export pflow:gateway/health@0.2.0;
             export pflow:gateway/calls@0.2.0;
             export pflow:gateway/products@0.2.0;
+            export pflow:gateway/review@0.2.0;
         }
     ",
     world: "pflow:host/contract",
     exports: { default: async },
 });
 
-pub use exports::pflow::gateway::{calls, discovery, filter, health, products};
+pub use exports::pflow::gateway::{calls, discovery, filter, health, products, review};
 pub use pflow::gateway::{events, log, types};

@@ -12,7 +12,7 @@ use wasmtime::{
 
 use super::{
     Runtime,
-    bindings::{Contract, calls, filter, health, products, types},
+    bindings::{Contract, calls, filter, health, products, review, types},
     limits,
     meter::{LimitReached, seconds},
     state::{Events, State},
@@ -53,6 +53,9 @@ macro_rules! enter {
         $this.leave(within, answered)?
     }};
 }
+
+/// Bytes of a session's state.
+const LONGEST_STATE: usize = 8_192;
 
 /// An instance and its conversation.
 pub struct Conversation {
@@ -109,13 +112,18 @@ impl Conversation {
     pub async fn open(
         &mut self,
         endpoint: &types::Endpoint,
-        attach: Option<&types::Session>,
+        attach: Option<&[u8]>,
         within: Duration,
     ) -> Result<(), Failure> {
+        let attach = attach.map(<[u8]>::to_vec);
         let opened = enter!(
             self,
             within,
-            self.contract.pflow_gateway_discovery().conversation().call_open(&mut self.store, endpoint, attach)
+            self.contract.pflow_gateway_discovery().conversation().call_open(
+                &mut self.store,
+                endpoint,
+                attach.as_ref()
+            )
         );
         self.resource = Some(self.judged(opened)?);
         Ok(())
@@ -137,21 +145,55 @@ impl Conversation {
         Ok(session)
     }
 
+    /// What another instance needs to attach to the session.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Host`] only: it is longer than the contract allows, too.
+    pub async fn state(&mut self, within: Duration) -> Result<Vec<u8>, Failure> {
+        let this = self.resource()?;
+        let state = enter!(
+            self,
+            within,
+            self.contract.pflow_gateway_discovery().conversation().call_state(&mut self.store, this)
+        );
+        if state.len() <= LONGEST_STATE {
+            return Ok(state);
+        }
+        let message =
+            format!("the component's state of a session has {} bytes, and {LONGEST_STATE} are allowed", state.len());
+        Err(Failure::Host(
+            Error::new(Class::Component, message).with_hint("the state is for what a session needs alone"),
+        ))
+    }
+
+    /// What it was opened with, as the component tells it to a part.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Host`] only.
+    pub async fn endpoint(&mut self, within: Duration) -> Result<types::Endpoint, Failure> {
+        let this = self.resource()?;
+        Ok(enter!(
+            self,
+            within,
+            self.contract.pflow_gateway_discovery().conversation().call_endpoint(&mut self.store, this)
+        ))
+    }
+
     /// Ends the session and opens a new one.
     ///
     /// # Errors
     ///
     /// As [`open`](Self::open).
-    pub async fn renew(&mut self, within: Duration) -> Result<types::Session, Failure> {
+    pub async fn renew(&mut self, within: Duration) -> Result<(), Failure> {
         let this = self.resource()?;
         let renewed = enter!(
             self,
             within,
             self.contract.pflow_gateway_discovery().conversation().call_renew(&mut self.store, this)
         );
-        let renewed = self.judged(renewed)?;
-        tell_session(&renewed);
-        Ok(renewed)
+        self.judged(renewed)
     }
 
     /// All tools.
@@ -167,6 +209,33 @@ impl Conversation {
             self.contract.pflow_gateway_discovery().conversation().call_list_tools(&mut self.store, this)
         );
         self.judged(listed)
+    }
+
+    /// What of each tool the filter wants to see.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Host`] only.
+    pub async fn looks_at(&mut self, within: Duration) -> Result<filter::Details, Failure> {
+        Ok(enter!(self, within, self.contract.pflow_gateway_filter().call_looks_at(&mut self.store)))
+    }
+
+    /// The rules by which tools are reviewed.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Host`] only.
+    pub async fn rules(&mut self, within: Duration) -> Result<Vec<review::Rule>, Failure> {
+        Ok(enter!(self, within, self.contract.pflow_gateway_review().call_rules(&mut self.store)))
+    }
+
+    /// What they find.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Host`] only.
+    pub async fn review(&mut self, tools: &[types::Tool], within: Duration) -> Result<Vec<review::Finding>, Failure> {
+        Ok(enter!(self, within, self.contract.pflow_gateway_review().call_review(&mut self.store, tools)))
     }
 
     /// One verdict per candidate.
@@ -239,13 +308,10 @@ impl Conversation {
     /// # Errors
     ///
     /// As [`open`](Self::open).
-    pub async fn cancel(&mut self, request: u64, reason: &str, within: Duration) -> Result<(), Failure> {
+    pub async fn cancel(&mut self, token: u32, reason: &str, within: Duration) -> Result<(), Failure> {
         let this = self.resource()?;
-        let told = enter!(
-            self,
-            within,
-            self.contract.pflow_gateway_calls().call_cancel(&mut self.store, this, request, reason)
-        );
+        let told =
+            enter!(self, within, self.contract.pflow_gateway_calls().call_cancel(&mut self.store, this, token, reason));
         self.judged(told)
     }
 
@@ -335,14 +401,13 @@ impl Conversation {
     }
 }
 
-/// What was agreed, for whoever wants to hear more. The session's id opens it, and is not shown.
+/// What was agreed, for whoever wants to hear more.
 fn tell_session(session: &types::Session) {
     let era = match session.era {
         types::Era::Legacy => "legacy",
         types::Era::Modern => "modern",
     };
-    let kept = if session.session_id.is_some() { "with a session" } else { "without a session" };
-    tracing::info!("agreed on MCP {} ({era} era), {kept}", scrub::line(&session.protocol_version, 40));
+    tracing::info!("agreed on MCP {} ({era} era)", scrub::line(&session.protocol_version, 40));
 }
 
 /// A new call into the guest: its CPU time and transfer start at nothing.

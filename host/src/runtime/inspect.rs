@@ -11,7 +11,7 @@ pub const PACKAGE: &str = "pflow:gateway";
 /// The version of the contract that this host speaks. Patch versions are compatible with each other.
 pub const CONTRACT: &str = "0.2.0";
 /// What a component must export.
-pub(super) const EXPORTS: [&str; 5] = ["discovery", "filter", "health", "calls", "products"];
+pub(super) const EXPORTS: [&str; 6] = ["discovery", "filter", "health", "calls", "products", "review"];
 /// What it may import of our own package. `types` holds no functions.
 const OWN_IMPORTS: [&str; 3] = ["types", "log", "events"];
 /// WASI 0.2. Linked as a whole since toolchains import all of it; the interfaces lead nowhere but to HTTP.
@@ -252,12 +252,13 @@ mod tests {
         Anatomy { sha256: String::new(), size: 0, imports: own(imports), exports: own(exports) }
     }
 
-    const ALL: [&str; 5] = [
+    const ALL: [&str; 6] = [
         "pflow:gateway/discovery@0.2.0",
         "pflow:gateway/filter@0.2.0",
         "pflow:gateway/health@0.2.0",
         "pflow:gateway/calls@0.2.0",
         "pflow:gateway/products@0.2.0",
+        "pflow:gateway/review@0.2.0",
     ];
 
     #[test]

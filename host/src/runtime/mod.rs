@@ -27,7 +27,7 @@ use wasmtime::{
 
 use self::{bindings::ContractPre, state::State};
 pub use self::{
-    bindings::{calls, discovery, filter, health, products, types},
+    bindings::{calls, discovery, filter, health, products, review, types},
     compile::{child as compile_for_parent, set_compiler},
     conversation::{Conversation, Failure},
     inspect::{Anatomy, CONTRACT, PACKAGE},

@@ -145,8 +145,8 @@ fn nowhere() -> Result<Egress> {
 struct Deaf;
 
 impl Events for Deaf {
-    fn progress(&self, _: u64, _: f64, _: Option<f64>, _: Option<String>) {}
-    fn message(&self, _: String, _: Option<String>, _: String) {}
+    fn progress(&self, _: u32, _: f64, _: Option<f64>, _: Option<String>) {}
+    fn message(&self, _: Option<u32>, _: String, _: Option<String>, _: String) {}
     fn tools_changed(&self) {}
 }
 

@@ -17,10 +17,10 @@ use crate::egress::EgressHooks;
 
 /// Where the events of a running request go.
 pub trait Events: Send + Sync {
-    /// `notifications/progress` for the request with this id.
-    fn progress(&self, request: u64, progress: f64, total: Option<f64>, message: Option<String>);
+    /// `notifications/progress` for the call with this token.
+    fn progress(&self, token: u32, progress: f64, total: Option<f64>, message: Option<String>);
     /// `notifications/message`: level, logger, data as JSON text.
-    fn message(&self, level: String, logger: Option<String>, data: String);
+    fn message(&self, token: Option<u32>, level: String, logger: Option<String>, data: String);
     /// `notifications/tools/list_changed`.
     fn tools_changed(&self);
 }
@@ -75,15 +75,15 @@ impl log::Host for State {
 impl types::Host for State {}
 
 impl events::Host for State {
-    fn progress(&mut self, request_id: u64, progress: f64, total: Option<f64>, message: Option<String>) {
+    fn progress(&mut self, token: u32, progress: f64, total: Option<f64>, message: Option<String>) {
         if self.meter.event(message.as_ref().map_or(0, String::len)) {
-            self.events.progress(request_id, progress, total, message);
+            self.events.progress(token, progress, total, message);
         }
     }
 
-    fn message(&mut self, level: String, logger: Option<String>, data: types::Json) {
+    fn message(&mut self, token: Option<u32>, level: String, logger: Option<String>, data: types::Json) {
         if self.meter.event(level.len() + logger.as_ref().map_or(0, String::len) + data.len()) {
-            self.events.message(level, logger, data);
+            self.events.message(token, level, logger, data);
         }
     }
 

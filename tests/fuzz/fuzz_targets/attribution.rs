@@ -254,7 +254,7 @@ fn one_rung(
     report: &Report,
     declared: &[DeclaredService],
 ) {
-    let Provenance { service, attribution, confidence, evidence, original_name } = provenance;
+    let Provenance { service, service_id: _, attribution, confidence, evidence, original_name } = provenance;
     assert_eq!(service.is_none(), *attribution == Attribution::None);
     assert_eq!(service.is_none(), *confidence == Confidence::None);
     assert!(!evidence.is_empty() && !evidence.chars().any(char::is_control));

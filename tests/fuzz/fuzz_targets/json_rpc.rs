@@ -143,6 +143,7 @@ fn one_answer(text: &str) {
                 headers: Vec::new(),
                 dialogue: Dialogue::Both(Offer::Nothing),
                 within: None,
+                token: Some(u32::try_from(OURS).expect("small")),
                 progress: Progress::Wanted,
             },
         )

@@ -9,7 +9,7 @@ use derive_arbitrary::Arbitrary;
 use pflow_gateway_component::{
     conversation::Conversation,
     http::Request,
-    model::{Concern, Endpoint, Era, Implementation, Kind, Session},
+    model::{Concern, Endpoint, Era, Implementation, Kind, Session, Tokens},
 };
 use serde_json::{Value, json};
 
@@ -142,7 +142,7 @@ pub fn run(input: &Input) {
         // The other era is another conversation's affair.
         era_is_fixed: true,
         max_pages,
-        first_request_id: 1,
+        tokens: Tokens { first: 1, count: 1 << 20 },
         timeout_ms: 10_000,
     };
     let era = if input.modern { Era::Modern } else { Era::Legacy };

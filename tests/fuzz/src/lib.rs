@@ -160,11 +160,11 @@ impl<F: Fn(&Request, usize) -> Option<Scripted>> Outside for Peer<F> {
         1_800_000_000
     }
 
-    fn progress(&self, request_id: u64, progress: f64, _: Option<f64>, _: Option<&str>) {
-        self.events.borrow_mut().push(format!("progress {request_id} {progress}"));
+    fn progress(&self, token: u32, progress: f64, _: Option<f64>, _: Option<&str>) {
+        self.events.borrow_mut().push(format!("progress {token} {progress}"));
     }
 
-    fn message(&self, level: &str, _: Option<&str>, data: &str) {
+    fn message(&self, _: Option<u32>, level: &str, _: Option<&str>, data: &str) {
         self.events.borrow_mut().push(format!("message {level} {data}"));
     }
 

@@ -35,7 +35,7 @@ async fn the_built_in_component_scores_100_percent() {
     assert_eq!(score["passed"], score["total"]);
     assert!(score["total"].as_u64() > Some(100), "{score}");
     assert_eq!((&report["ok"], &report["error"]), (&true.into(), &Value::Null));
-    assert_eq!(interfaces(&report), ["discovery", "filter", "health", "calls", "products", "sandbox"]);
+    assert_eq!(interfaces(&report), ["discovery", "filter", "health", "calls", "products", "review", "sandbox"]);
     // What it had before there was a kit.
     for member in ["source", "sha256", "package", "version", "size", "imports", "exports", "limits"] {
         assert!(!report[member].is_null(), "{member} is missing");

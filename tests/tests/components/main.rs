@@ -7,9 +7,11 @@
 
 mod commands;
 mod fourth;
+mod frozen;
 #[path = "../sandbox/guest.rs"]
 mod guest;
 mod kit;
+mod part;
 mod refusals;
 
 use std::{fs, path::Path, time::Duration};

@@ -63,12 +63,12 @@ pub(super) struct Heard {
 }
 
 impl Events for Heard {
-    fn progress(&self, _: u64, _: f64, _: Option<f64>, message: Option<String>) {
+    fn progress(&self, _: u32, _: f64, _: Option<f64>, message: Option<String>) {
         self.events.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(message.map_or(0, |m| m.len()), Ordering::Relaxed);
     }
 
-    fn message(&self, _: String, _: Option<String>, data: String) {
+    fn message(&self, _: Option<u32>, _: String, _: Option<String>, data: String) {
         self.events.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(data.len(), Ordering::Relaxed);
     }
@@ -231,7 +231,7 @@ impl<'a> Strike<'a> {
         }
         let result = match self.point {
             Point::Session => conversation.session(PATIENCE).await.map(|session| session.protocol_version),
-            Point::Renew => conversation.renew(PATIENCE).await.map(|session| session.protocol_version),
+            Point::Renew => conversation.renew(PATIENCE).await.map(|()| "renewed".into()),
             Point::List => conversation.list_tools(PATIENCE).await.map(|catalog| catalog.tools.len().to_string()),
             Point::Close => conversation.close(PATIENCE).await.map(|()| "closed".into()),
             Point::Check => conversation.check_health(&[], PATIENCE).await.map(|services| services.len().to_string()),
@@ -323,7 +323,8 @@ pub(super) fn endpoint(url: String) -> types::Endpoint {
         era: None,
         era_is_fixed: false,
         max_pages: 10,
-        first_request_id: 1,
+        tokens: types::TokenRange { first: 1, count: 1_000 },
+        settings: Vec::new(),
         timeout_ms: 10_000,
     }
 }
@@ -334,7 +335,7 @@ pub(super) fn call(arguments: String) -> calls::Call {
         input_schema: None,
         service: None,
         arguments,
-        request_id: 1,
+        token: 1_001,
         progress: true,
         meta: None,
     }
@@ -360,5 +361,10 @@ fn candidate() -> filter::Candidate {
         attribution: types::Attribution::None,
         confidence: types::Confidence::None,
         annotations: None,
+        title: None,
+        description: None,
+        input_schema: None,
+        meta: None,
+        original_name: None,
     }
 }

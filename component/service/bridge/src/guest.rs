@@ -83,11 +83,11 @@ fn write(out: &OutputStream, mut bytes: &[u8], patience: u64) -> Result<(), Stre
 }
 
 impl events::Guest for Bridge {
-    fn progress(_request_id: u64, progress: f64, total: Option<f64>, message: Option<String>) {
+    fn progress(_token: u32, progress: f64, total: Option<f64>, message: Option<String>) {
         send(|wanted| wanted.progress(progress, total, message.as_deref()));
     }
 
-    fn message(level: String, logger: Option<String>, data: String) {
+    fn message(_token: Option<u32>, level: String, logger: Option<String>, data: String) {
         send(|wanted| wanted.message(&level, logger.as_deref(), &data));
     }
 

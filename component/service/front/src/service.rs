@@ -16,7 +16,7 @@ use crate::{
     request::Request,
     rpc::{self, Fault, Message},
     seal::Sealed,
-    upstream::{Call, Catalog, Conversation, Outside, Refused, Tool, Wanted},
+    upstream::{Call, Catalog, Conversation, Outside, Refused, Session, Tool, Wanted},
 };
 
 /// Revisions with a handshake, the newest first.
@@ -334,9 +334,16 @@ impl<O: Outside> Mcp<'_, O> {
             Era::Legacy(sealed) => Some(&sealed.session),
             Era::Modern => None,
         };
-        let conversation = self.outside.connect(self.gateway, attach)?;
-        let theirs = attach.and_then(|session| session.session_id.clone());
-        Ok(Connected { conversation, theirs, sent: Sent::Nothing })
+        let connected = |conversation, theirs| Connected { conversation, theirs, sent: Sent::Nothing };
+        match self.outside.connect(self.gateway, attach) {
+            // Another gateway component made it, before this one was deployed: the client need not know.
+            Err(Refused::Gateway(seen))
+                if attach.is_some() && seen.class == failure::Class::SessionLost && seen.delivery == Delivery::No =>
+            {
+                Ok(connected(self.outside.connect(self.gateway, None)?, None))
+            }
+            conversation => Ok(connected(conversation?, attach.cloned())),
+        }
     }
 
     fn list(&self, message: &Message, id: &str, era: &Era) -> Answer {
@@ -470,7 +477,7 @@ impl<O: Outside> Mcp<'_, O> {
 /// A conversation, and the session at the gateway that the client's id leads to, if there is one.
 struct Connected<C> {
     conversation: C,
-    theirs: Option<String>,
+    theirs: Option<Session>,
     sent: Sent,
 }
 
@@ -510,8 +517,7 @@ impl<C: Conversation> Connected<C> {
     /// Ends a session that nobody would find again: one of this request alone, one in the place of a lost one, and one that was opened
     /// because the gateway speaks otherwise by now.
     fn end(&mut self) {
-        let present = self.conversation.session().session_id;
-        if present.is_some() && present != self.theirs {
+        if self.theirs.as_ref() != Some(&self.conversation.session()) {
             // It ends by itself where it cannot be ended.
             let _ = self.conversation.close();
         }

@@ -61,7 +61,11 @@ impl Talk {
 }
 
 fn session(id: &str) -> Session {
-    Session { session_id: Some(id.to_owned()), protocol_version: "2025-11-25".to_owned(), ..Session::default() }
+    Session { state: id.as_bytes().to_vec() }
+}
+
+fn id_of(session: &Session) -> String {
+    String::from_utf8(session.state.clone()).unwrap_or_default()
 }
 
 impl Conversation for Talk {
@@ -69,10 +73,10 @@ impl Conversation for Talk {
         self.session.clone()
     }
 
-    fn renew(&mut self) -> Result<Session, Seen> {
+    fn renew(&mut self) -> Result<(), Seen> {
         self.session = session("renewed");
         self.say("renew");
-        Ok(self.session.clone())
+        Ok(())
     }
 
     fn list(&mut self) -> Result<Catalog, Seen> {
@@ -92,12 +96,7 @@ impl Conversation for Talk {
     }
 
     fn call(&mut self, call: &Call) -> Result<Outcome, Seen> {
-        self.say(format!(
-            "call {} {} in {}",
-            call.tool,
-            call.arguments,
-            self.session.session_id.clone().unwrap_or_default()
-        ));
+        self.say(format!("call {} {} in {}", call.tool, call.arguments, id_of(&self.session)));
         let mut saw = self.script.saw.borrow_mut();
         self.sent = if saw.is_empty() { Sent::Answered } else { saw.remove(0) };
         let mut calls = self.script.calls.borrow_mut();
@@ -112,7 +111,7 @@ impl Conversation for Talk {
     }
 
     fn close(&mut self) -> Result<(), Seen> {
-        self.say(format!("close {}", self.session.session_id.clone().unwrap_or_default()));
+        self.say(format!("close {}", id_of(&self.session)));
         Ok(())
     }
 }

@@ -6,30 +6,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::{answer::Answer, delivery::Sent, failure::Seen};
 
-/// What was agreed with a gateway.
+/// A session with a gateway, as the gateway component wrote it down: nobody else reads it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
-    /// Without `initialize`.
-    #[serde(rename = "m", default)]
-    pub modern: bool,
-    /// The revision in use.
-    #[serde(rename = "p")]
-    pub protocol_version: String,
-    /// `Mcp-Session-Id` of the gateway.
-    #[serde(rename = "i", default)]
-    pub session_id: Option<String>,
-    /// The product.
-    #[serde(rename = "k")]
-    pub kind: String,
-    /// Why that product.
-    #[serde(rename = "e", default)]
-    pub kind_evidence: String,
-    /// `serverInfo`.
-    #[serde(rename = "n")]
-    pub server: (String, String),
-    /// `tools.listChanged`.
-    #[serde(rename = "l", default)]
-    pub announces: bool,
+    /// Opaque.
+    #[serde(rename = "s", with = "coded")]
+    pub state: Vec<u8>,
+}
+
+/// Bytes in JSON, in base64.
+mod coded {
+    use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD_NO_PAD.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        STANDARD_NO_PAD.decode(String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
 }
 
 /// A tool, ready to be listed.
@@ -43,6 +39,8 @@ pub struct Tool {
     pub input_schema: String,
     /// The service that it is from.
     pub service: Option<String>,
+    /// Its name there.
+    pub original_name: Option<String>,
     /// That is certain: declared, or reported by the gateway itself.
     pub certain: bool,
     /// It is one of the gateway's own.
@@ -109,10 +107,10 @@ pub struct Wanted {
 
 /// A conversation with a gateway.
 pub trait Conversation {
-    /// What was agreed.
+    /// What it takes to go on in its session.
     fn session(&self) -> Session;
     /// Opens a new session in the place of a lost one.
-    fn renew(&mut self) -> Result<Session, Seen>;
+    fn renew(&mut self) -> Result<(), Seen>;
     /// Reads all tools.
     fn list(&mut self) -> Result<Catalog, Seen>;
     /// Calls once.

@@ -1,7 +1,7 @@
 //! One gateway of the service, with the members that an entry of `mcp-servers.json` has.
 //! Takes `GATEWAYS`; gives [`Gateway`]s. Never resolves what `auth` and `headers` point to.
 
-use crate::{Filter, Problem, Result, Template, Upstream, filter::list, member::Member};
+use crate::{Filter, Problem, Result, Template, Upstream, filter::list, member::Member, own};
 
 /// How it speaks MCP, when the user said it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +65,8 @@ pub struct Gateway {
     pub headers: Vec<(String, Template)>,
     /// Declared services.
     pub services: Vec<DeclaredService>,
+    /// For the gateway component, by name.
+    pub settings: Vec<(String, String)>,
     /// What anybody is shown of it.
     pub filter: Filter,
     /// For one operation, in milliseconds.
@@ -73,8 +75,20 @@ pub struct Gateway {
     pub limits: Upstream,
 }
 
-const KNOWN: [&str; 11] =
-    ["url", "kind", "era", "auth", "headers", "services", "tools", "trust", "timeout", "limits", "addresses"];
+const KNOWN: [&str; 12] = [
+    "url",
+    "kind",
+    "era",
+    "auth",
+    "headers",
+    "services",
+    "settings",
+    "tools",
+    "trust",
+    "timeout",
+    "limits",
+    "addresses",
+];
 
 /// Members of an entry that are the engine's business here.
 const OF_THE_ENGINE: [(&str, &str); 7] = [
@@ -155,6 +169,7 @@ fn one(name: String, member: &Member, variable: &dyn Fn(&str) -> Option<String>)
             .get("services")
             .and_then(|services| services.get("declare"))
             .map_or(Ok(Vec::new()), |declared| declare(&declared))?,
+        settings: member.get("settings").map_or(Ok(Vec::new()), |settings| own::read(&settings))?,
         filter: Filter::read(member)?,
         timeout_ms: member.get("timeout").map_or(Ok(DEFAULT_TIMEOUT_MS), |timeout| read_timeout(&timeout))?,
         limits: member.get("limits").map_or(Ok(Upstream::default()), |limits| Upstream::read(&limits))?,

@@ -7,6 +7,7 @@ mod filter;
 mod gateway;
 mod limits;
 mod member;
+mod own;
 mod problem;
 mod template;
 

@@ -15,7 +15,7 @@ fn of(gateways: &str) -> Result<Settings> {
 fn an_entrys_members_are_read_as_they_are_elsewhere() {
     let settings =
         of(r#"{"docker": {"url": "HTTP://${HOST}:8811/mcp?a=1#b", "kind": "docker", "era": "legacy", "timeout": 1.5,
-            "auth": {"type": "bearer", "token": "${TOKEN}"}, "headers": {"X-Team": "a"}, "trust": "claims",
+            "auth": {"type": "bearer", "token": "${TOKEN}"}, "headers": {"X-Team": "a"}, "trust": "claims", "settings": {"page": "/status.json", "classes": "hr=secret"},
             "services": {"include": ["git*"], "declare": ["github=gh_", {"name": "slack", "tools": ["post_*"]}]},
             "tools": {"exclude": ["*_delete*"], "read_only": true}}}"#)
         .unwrap();
@@ -25,6 +25,8 @@ fn an_entrys_members_are_read_as_they_are_elsewhere() {
     assert_eq!(docker.auth, Auth::Bearer(Template::new("${TOKEN}")));
     assert_eq!(docker.services[0].prefix.as_deref(), Some("gh_"));
     assert_eq!(docker.services[1].tools, ["post_*"]);
+    let set = docker.settings.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect::<Vec<_>>();
+    assert_eq!(set, [("classes", "hr=secret"), ("page", "/status.json")]);
     assert!(docker.filter.read_only && docker.filter.claims);
     assert_eq!(docker.filter.include_services, ["git*"]);
 }
@@ -42,6 +44,16 @@ fn what_is_wrong_is_named_with_its_place_and_what_to_do() {
             r#"{"a": {"url": "http://${NOBODY}/mcp"}}"#,
             "GATEWAYS.a.url points to NOBODY, which is not set → give the service",
         ),
+        (r#"{"a": {"url": "http://x/mcp", "settings": {"p": "${TOKEN}"}}}"#, "GATEWAYS.a.settings.p names a variable"),
+        (
+            r#"{"a": {"url": "http://x/mcp", "settings": {"api_key": "x"}}}"#,
+            "GATEWAYS.a.settings.api_key looks like a credential → the",
+        ),
+        (
+            r#"{"a": {"url": "http://x/mcp", "settings": {"p": "ghp_1"}}}"#,
+            "GATEWAYS.a.settings.p looks like a credential → the",
+        ),
+        (r#"{"a": {"url": "http://x/mcp", "settings": {"p": 1}}}"#, "GATEWAYS.a.settings.p must be text"),
         (r#"{"a": {"url": "http://x/mcp", "auht": {}}}"#, "GATEWAYS.a.auht is not known → there are url, "),
         (
             r#"{"a": {"url": "http://x/mcp", "kind": "Dok cer"}}"#,

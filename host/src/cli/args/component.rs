@@ -137,6 +137,8 @@ pub(in crate::cli) enum InterfaceName {
     Calls,
     /// What is known of products
     Products,
+    /// What rules think of tools
+    Review,
     /// Surviving what gateways send
     Sandbox,
 }
@@ -149,6 +151,7 @@ impl From<InterfaceName> for Interface {
             InterfaceName::Health => Self::Health,
             InterfaceName::Calls => Self::Calls,
             InterfaceName::Products => Self::Products,
+            InterfaceName::Review => Self::Review,
             InterfaceName::Sandbox => Self::Sandbox,
         }
     }

@@ -7,10 +7,10 @@ use http::HeaderName;
 
 use super::{
     CONNECTION, FILTER,
-    values::{declared, header, product},
+    values::{declared, header, product, setting},
 };
 use crate::{
-    config::{Changes, Claims, DeclaredService, Filter},
+    config::{Changes, Claims, DeclaredService, Filter, Setting},
     egress::{Origin, PathRule},
     report::Kind,
 };
@@ -48,6 +48,9 @@ pub(in crate::cli) struct Entry {
     /// `github=gh_` or `github=list_issues,*_pull_request`; `NAME=` for all tools; may be repeated
     #[arg(long = "service", value_name = "NAME[=PREFIX|TOOL,…]", value_parser = declared)]
     pub(in crate::cli) services: Vec<DeclaredService>,
+    /// Set something for the component, like `page=/status.json`; what there is to set its author says; no credentials; may be repeated
+    #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = setting)]
+    pub(in crate::cli) settings: Vec<Setting>,
     /// What to do with a tool that is no longer as it was accepted: let it pass in silence, warn, or hold it back until it is accepted
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(in crate::cli) changes: Option<ChangesName>,
@@ -167,6 +170,9 @@ pub(in crate::cli) struct Setup {
     /// The gateway's MCP URL; looked for on this machine when not said
     #[arg(long)]
     pub(in crate::cli) url: Option<String>,
+    /// Set something for the component, like `page=/status.json`; what there is to set its author says; no credentials; may be repeated
+    #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = setting)]
+    pub(in crate::cli) settings: Vec<Setting>,
     /// What to do with a tool that is no longer as it was accepted: let it pass in silence, warn, or hold it back until it is accepted
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(in crate::cli) changes: Option<ChangesName>,

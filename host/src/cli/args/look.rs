@@ -30,6 +30,9 @@ pub(in crate::cli) struct Tools {
     /// Estimate what each tool costs a model that is shown it, in tokens
     #[arg(long)]
     pub(in crate::cli) tokens: bool,
+    /// Show what the component's rules think of the tools: text that nobody sees, names that look alike; fails when something is found
+    #[arg(long, conflicts_with_all = ["search", "tokens", "tool"])]
+    pub(in crate::cli) review: bool,
     /// Only tools of these services (glob); may be repeated
     #[arg(long = "service", visible_alias = "include-service", value_name = "GLOB", help_heading = FILTER)]
     pub(in crate::cli) services: Vec<String>,

@@ -5,7 +5,10 @@ use std::{net::SocketAddr, time::Duration};
 
 use http::HeaderName;
 
-use crate::{config::DeclaredService, report::Kind};
+use crate::{
+    config::{DeclaredService, Setting},
+    report::Kind,
+};
 
 /// A product, as typed. Whether there is such a one the component knows.
 pub(in crate::cli) fn product(text: &str) -> Result<Kind, String> {
@@ -36,5 +39,9 @@ pub(super) fn header(text: &str) -> Result<(HeaderName, String), String> {
 }
 
 pub(super) fn declared(text: &str) -> Result<DeclaredService, String> {
+    text.parse()
+}
+
+pub(super) fn setting(text: &str) -> Result<Setting, String> {
     text.parse()
 }

@@ -221,8 +221,12 @@ async fn passes_messages(stage: Stage) -> Verdict {
     let scene =
         overhearing(stage, json!({"jsonrpc": "2.0", "method": "notifications/message", "params": params})).await?;
     let messages = scene.guest.heard.messages();
-    let [(level, logger, data)] = messages.as_slice() else { return wrong(format!("{} events", messages.len())) };
+    let [(token, level, logger, data)] = messages.as_slice() else {
+        return wrong(format!("{} events", messages.len()));
+    };
     same("level and logger are", &(level.as_str(), logger.as_deref()), &("warning", Some("db")))?;
+    // Of a call, where it came with its answer; a component that cannot tell says none.
+    want(token.is_none_or(|token| token == CALL_ID), || format!("the token is {token:?}, of no call"))?;
     same_json("the data is", data, &json!({"slow": ["größe", 1.5]}))?;
     Ok("warning, db".to_owned())
 }

@@ -24,19 +24,19 @@ checks! { Discovery:
         "clientInfo conformance-kit 7.8.9";
     tells_the_session, "types.session",
         "tells what was agreed with the gateway",
-        "revision 2025-06-18, session-1, server imitation 4.5.6, no announcement of changes";
-    repeats_session_and_revision, "types.session.session-id",
+        "revision 2025-06-18, server imitation 4.5.6, no announcement of changes";
+    repeats_session_and_revision, "discovery.conversation",
         "repeats the session id and the agreed revision on every request after the handshake",
         "Mcp-Session-Id session-1 and MCP-Protocol-Version 2025-06-18 on all of them, and no session id before";
     accepts_both_framings, "discovery.conversation.open",
         "accepts JSON and event streams as answers",
         "Accept names application/json and text/event-stream on every POST";
-    goes_without_sessions, "types.session.session-id",
+    goes_without_sessions, "discovery.conversation",
         "works with a gateway that has no sessions",
-        "no Mcp-Session-Id anywhere, session-id none, the tools are listed";
+        "no Mcp-Session-Id anywhere, the tools are listed";
     speaks_modern, "types.era.modern",
         "connects to a modern gateway without a handshake",
-        "the session is modern, revision 2026-07-28, and no session id";
+        "the session is modern, revision 2026-07-28";
     describes_itself_in_every_modern_request, "types.era.modern",
         "makes every modern request stand alone",
         "MCP-Protocol-Version and Mcp-Method headers, and protocolVersion and clientCapabilities in _meta";
@@ -46,12 +46,21 @@ checks! { Discovery:
     keeps_a_known_kind, "types.endpoint.kind",
         "keeps the product that the user named",
         "the kind of the first product that it offers, which is not generic, and a kind-evidence that is not empty";
-    counts_ids_up, "types.endpoint.first-request-id",
-        "counts request ids up from the one that the host gave",
+    counts_ids_up, "types.endpoint.tokens",
+        "counts the ids of its own requests through the tokens that the host gave",
         "7000 first, then larger ones";
     attaches_silently, "discovery.conversation.open",
         "attaches to a session without any traffic",
-        "no request before the first list-tools, which carries the session's id; session gives what was attached to";
+        "no request before the first list-tools, which carries the session's id; session and state give what was attached to";
+    knows_its_state, "types.session-state",
+        "writes down a session so that the same one is the same bytes, and another one is not",
+        "one state for two conversations of a session, not longer than 8192 bytes, and another one after renew";
+    refuses_a_foreign_state, "types.session-state",
+        "does not take for a session what it did not write",
+        "session-lost, not delivered and nothing sent, for no bytes, for noise, and for JSON of somebody else";
+    tells_its_endpoint, "discovery.conversation.endpoint",
+        "tells what it was opened with",
+        "the same URL, tokens and settings";
     shares_a_session, "types.session",
         "lets two conversations share one session",
         "both list the tools, in one session";
@@ -106,10 +115,9 @@ async fn tells_the_session(stage: Stage) -> Verdict {
     let mut scene = stage.open(Gateway::legacy()).await?;
     let session = ok("session", scene.guest.session().await)?;
     same("the revision is", &session.protocol_version.as_str(), &LEGACY)?;
-    same("the session is", &session.session_id, &Some(session_id(0)))?;
     same("the server is", &(session.server.name.as_str(), session.server.version.as_str()), &(SERVER, VERSION))?;
     want(!session.announces_tool_changes, || "it announces changes, which the gateway does not".to_owned())?;
-    Ok(format!("{} in {}, {SERVER} {VERSION}", session.protocol_version, session_id(0)))
+    Ok(format!("{}, {SERVER} {VERSION}", session.protocol_version))
 }
 
 async fn repeats_session_and_revision(stage: Stage) -> Verdict {
@@ -155,8 +163,6 @@ async fn accepts_both_framings(stage: Stage) -> Verdict {
 
 async fn goes_without_sessions(stage: Stage) -> Verdict {
     let mut scene = stage.open(Gateway::legacy().without_sessions()).await?;
-    let session = ok("session", scene.guest.session().await)?;
-    same("the session is", &session.session_id, &None)?;
     let tools = scene.list().await?.tools.len();
     ok("close", scene.guest.close().await)?;
     let sent = scene.peer.received();
@@ -171,7 +177,6 @@ async fn speaks_modern(stage: Stage) -> Verdict {
     let session = ok("session", scene.guest.session().await)?;
     same("the era is", &session.era, &types::Era::Modern)?;
     same("the revision is", &session.protocol_version.as_str(), &MODERN)?;
-    same("the session is", &session.session_id, &None)?;
     let told = scene.peer.asked("notifications/initialized");
     want(told.is_empty(), || "notifications/initialized, which the modern era does not have".to_owned())?;
     Ok(format!("modern, {MODERN}"))
@@ -232,47 +237,78 @@ async fn counts_ids_up(stage: Stage) -> Verdict {
     let ids: Vec<Value> = scene.peer.received().iter().map(Received::id).filter(|id| !id.is_null()).collect();
     let numbers: Vec<u64> = ids.iter().filter_map(Value::as_u64).collect();
     let counted = numbers.len() == ids.len()
-        && numbers.first() == Some(&FIRST_ID)
+        && numbers.first() == Some(&u64::from(FIRST_ID))
         && numbers.iter().zip(numbers.iter().skip(1)).all(|(before, after)| before < after);
     want(counted, || format!("the ids were {}", shown(&ids)))?;
     Ok(shown(&numbers))
 }
 
-/// A session that somebody else opened.
-fn attached(session_id: &str) -> types::Session {
-    types::Session {
-        era: types::Era::Legacy,
-        protocol_version: LEGACY.to_owned(),
-        session_id: Some(session_id.to_owned()),
-        kind: "generic".to_owned(),
-        kind_evidence: "the kit says so".to_owned(),
-        server: types::Implementation { name: SERVER.to_owned(), version: VERSION.to_owned() },
-        announces_tool_changes: false,
-    }
+async fn attaches_silently(stage: Stage) -> Verdict {
+    let mut scene = stage.open(Gateway::legacy()).await?;
+    let (session, state) = (ok("session", scene.guest.session().await)?, ok("state", scene.guest.state().await)?);
+    let before = scene.peer.received().len();
+    let since = |scene: &Scene| scene.peer.received().into_iter().skip(before).collect::<Vec<_>>();
+    let mut other = stage.guest(scene.peer.url()).await?;
+    ok("open with a state", other.open(&scene.endpoint, Some(&state)).await)?;
+    let (told, again) = (ok("session", other.session().await)?, ok("state", other.state().await)?);
+    let sent = since(&scene);
+    want(sent.is_empty(), || in_words(&sent))?;
+    let words = |session: &types::Session| {
+        (session.protocol_version.clone(), session.kind.clone(), session.server.name.clone())
+    };
+    same("the session is", &words(&told), &words(&session))?;
+    want(again == state, || "the state that it gives is not the one that it was given".to_owned())?;
+    ok("list-tools", other.list_tools().await)?;
+    let sent = since(&scene);
+    let ids: Vec<_> = sent.iter().map(|request| (request.rpc(), request.header("mcp-session-id"))).collect();
+    want(ids == [("tools/list", Some(session_id(0).as_str()))], || shown(&ids))?;
+    Ok("one request, tools/list in the session".to_owned())
 }
 
-async fn attaches_silently(stage: Stage) -> Verdict {
+async fn knows_its_state(stage: Stage) -> Verdict {
+    let mut scene = stage.open(Gateway::legacy()).await?;
+    let first = ok("state", scene.guest.state().await)?;
+    scene.list().await?;
+    let listed = ok("state", scene.guest.state().await)?;
+    want(first == listed, || "reading the tools changed it".to_owned())?;
+    ok("renew", scene.guest.renew().await)?;
+    let renewed = ok("state", scene.guest.state().await)?;
+    want(first != renewed, || "it is the same after renew, in another session".to_owned())?;
+    Ok(format!("{} bytes", first.len()))
+}
+
+async fn refuses_a_foreign_state(stage: Stage) -> Verdict {
     let mut scene = stage.scene(Gateway::legacy()).await?;
-    let session = attached("of-another");
-    ok("open with a session", scene.guest.open(&scene.endpoint, Some(&session)).await)?;
-    let told = ok("session", scene.guest.session().await)?;
+    for foreign in [&b""[..], b"\0\x01\xff noise", br#"{"of": "somebody else", "id": "session-1"}"#] {
+        fails(scene.guest.open(&scene.endpoint, Some(foreign)).await, |error| {
+            matches!(error.code, types::FailureCode::SessionLost)
+                && matches!(error.delivery, types::Delivery::NotDelivered)
+        })?;
+    }
     let sent = scene.peer.received();
     want(sent.is_empty(), || in_words(&sent))?;
-    same("the session is", &(told.session_id, told.protocol_version), &(session.session_id, session.protocol_version))?;
-    scene.list().await?;
-    let sent = scene.peer.received();
-    let ids: Vec<_> = sent.iter().map(|request| (request.rpc(), request.header("mcp-session-id"))).collect();
-    want(ids == [("tools/list", Some("of-another"))], || shown(&ids))?;
-    Ok("one request, tools/list in the session".to_owned())
+    scene.open().await?;
+    Ok("session-lost for each, and it opens a session of its own".to_owned())
+}
+
+async fn tells_its_endpoint(stage: Stage) -> Verdict {
+    let mut scene = stage.open(Gateway::legacy()).await?;
+    let told = ok("endpoint", scene.guest.endpoint().await)?;
+    let given = &scene.endpoint;
+    same("the URL is", &told.url, &given.url)?;
+    let tokens = |endpoint: &types::Endpoint| (endpoint.tokens.first, endpoint.tokens.count);
+    same("the tokens are", &tokens(&told), &tokens(given))?;
+    same("the settings are", &told.settings, &given.settings)?;
+    Ok(told.url)
 }
 
 async fn shares_a_session(stage: Stage) -> Verdict {
     let mut scene = stage.open(Gateway::legacy()).await?;
-    let session = ok("session", scene.guest.session().await)?;
+    let state = ok("state", scene.guest.state().await)?;
     let mut other = stage.guest(scene.peer.url()).await?;
     let mut endpoint = scene.endpoint.clone();
-    endpoint.first_request_id = FIRST_ID + 1_000;
-    ok("open with a session", other.open(&endpoint, Some(&session)).await)?;
+    endpoint.tokens.first = FIRST_ID + 1_000;
+    ok("open with a state", other.open(&endpoint, Some(&state)).await)?;
     let (mine, theirs) = tokio::join!(scene.guest.list_tools(), other.list_tools());
     let (mine, theirs) = (ok("list-tools", mine)?.tools.len(), ok("list-tools beside it", theirs)?.tools.len());
     same("tools listed by the two:", &(mine, theirs), &(2, 2))?;
@@ -292,10 +328,12 @@ async fn renews(stage: Stage) -> Verdict {
     };
     let mut scene = stage.open(Gateway::legacy().on("tools/list", lost)).await?;
     fails(scene.guest.list_tools().await, |error| matches!(error.code, types::FailureCode::SessionLost))?;
-    let session = ok("renew", scene.guest.renew().await)?;
-    same("the new session is", &session.session_id, &Some(session_id(1)))?;
+    ok("renew", scene.guest.renew().await)?;
     let tools = scene.list().await?.tools.len();
     same("tools listed in it:", &tools, &2)?;
+    let lists = scene.peer.asked("tools/list");
+    let last = lists.last().and_then(|request| request.header("mcp-session-id")).map(str::to_owned);
+    same("the session of the last list is", &last, &Some(session_id(1)))?;
     Ok("session-lost, then session-2 with 2 tools".to_owned())
 }
 

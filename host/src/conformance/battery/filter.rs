@@ -61,6 +61,9 @@ checks! { Filter:
     names_a_broken_glob, "filter.pattern-error",
         "names the pattern that is no glob",
         "pattern-error with the pattern a[b";
+    says_what_it_looks_at, "filter.looks-at",
+        "says what it wants to see of a tool, the same each time",
+        "the same details twice, and no request";
     stays_pure, "filter",
         "decides without traffic and without memory",
         "no request, and the same verdicts for the same question";
@@ -86,7 +89,18 @@ fn list(patterns: &[&str]) -> Vec<String> {
 fn tool(name: &str, service: Option<&str>) -> Candidate {
     let attribution = if service.is_some() { Attribution::Reported } else { Attribution::None };
     let confidence = if service.is_some() { Confidence::Certain } else { Confidence::None };
-    Candidate { name: name.to_owned(), service: service.map(str::to_owned), attribution, confidence, annotations: None }
+    Candidate {
+        name: name.to_owned(),
+        service: service.map(str::to_owned),
+        attribution,
+        confidence,
+        annotations: None,
+        title: None,
+        description: None,
+        input_schema: None,
+        meta: None,
+        original_name: None,
+    }
 }
 
 fn hinted(name: &str, read_only: Option<bool>, destructive: Option<bool>) -> Candidate {
@@ -288,6 +302,16 @@ async fn names_a_broken_glob(stage: Stage) -> Verdict {
     }
 }
 
+async fn says_what_it_looks_at(stage: Stage) -> Verdict {
+    let mut scene = scene(&stage).await?;
+    let first = ok("looks-at", scene.guest.looks_at().await)?;
+    verdicts(&mut scene, &rules(), &[tool("a", None)]).await?;
+    let again = ok("looks-at", scene.guest.looks_at().await)?;
+    want(first == again, || format!("{first:?}, then {again:?}"))?;
+    same("requests:", &scene.peer.received().len(), &0)?;
+    Ok(format!("{first:?}"))
+}
+
 async fn stays_pure(stage: Stage) -> Verdict {
     let mut scene = scene(&stage).await?;
     let rules = Rules { include_services: list(&["github"]), no_destructive: true, ..rules() };
@@ -298,7 +322,9 @@ async fn stays_pure(stage: Stage) -> Verdict {
     same("kept are", &kept, &vec![true, false, false, false])?;
     verdicts(&mut scene, &Rules { exclude_tools: list(&["*"]), ..rules.clone() }, &candidates).await?;
     let again = verdicts(&mut scene, &rules, &candidates).await?;
-    same("the second time, the verdicts are", &again, &first)?;
+    let words =
+        |verdicts: &[Option<Reason>]| verdicts.iter().map(|verdict| in_words(verdict.as_ref())).collect::<Vec<_>>();
+    same("the second time, the verdicts are", &words(&again), &words(&first))?;
     let sent = scene.peer.received().len();
     same("requests:", &sent, &0)?;
     Ok("no request, the same verdicts".to_owned())

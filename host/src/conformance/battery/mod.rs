@@ -9,6 +9,7 @@ mod filter;
 mod health;
 mod listing;
 mod products;
+mod review;
 mod robustness;
 
 use std::{future::Future, pin::Pin};
@@ -55,6 +56,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Check> {
         health::CHECKS,
         calls::CHECKS,
         products::CHECKS,
+        review::CHECKS,
         robustness::CHECKS,
     ]
     .into_iter()

@@ -12,8 +12,9 @@ use bindings::{
         discovery::{
             Catalog, Conversation, ConversationBorrow, Endpoint, Failure, Guest as Discovery, GuestConversation, Session,
         },
-        filter::{Candidate, Guest as Filter, PatternError, Reason, Rules},
+        filter::{Candidate, Details, Guest as Filter, PatternError, Reason, Rules},
         health::{Guest as Health, Service, ServiceHealth},
+        review::{Finding, Guest as Review, Rule, Severity},
         products::{Absence, Guest as Products, Product, StdioStart},
     },
     pflow::gateway::types::{
@@ -27,7 +28,11 @@ use bindings::{
 
 struct Acme;
 
-struct Talk;
+struct Talk {
+    endpoint: Endpoint,
+}
+
+const STATE: &[u8] = b"acme";
 
 /// A failure of which only this is known.
 fn failure(code: FailureCode, message: &str) -> Failure {
@@ -68,9 +73,12 @@ impl Discovery for Acme {
 }
 
 impl GuestConversation for Talk {
-    fn open(endpoint: Endpoint, attach: Option<Session>) -> Result<Conversation, Failure> {
+    fn open(endpoint: Endpoint, attach: Option<Vec<u8>>) -> Result<Conversation, Failure> {
         if endpoint.kind.as_deref().is_some_and(|kind| !["acme", "generic"].contains(&kind)) {
             return Err(failure(FailureCode::Unsupported, "this is only for ACME"));
+        }
+        if attach.as_deref().is_some_and(|state| state != STATE) {
+            return Err(failure(FailureCode::SessionLost, "another component's session"));
         }
         if attach.is_none() {
             match ask(&endpoint.url) {
@@ -85,14 +93,17 @@ impl GuestConversation for Talk {
                 Err(why) => return Err(failure(FailureCode::Unreachable, &why)),
             }
         }
-        Ok(Conversation::new(Self))
+        Ok(Conversation::new(Self { endpoint }))
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        self.endpoint.clone()
     }
 
     fn session(&self) -> Session {
         Session {
             era: Era::Legacy,
             protocol_version: "2025-11-25".into(),
-            session_id: None,
             kind: "acme".into(),
             kind_evidence: "it answers GET".into(),
             server: Implementation { name: "ACME".into(), version: "7".into() },
@@ -100,8 +111,12 @@ impl GuestConversation for Talk {
         }
     }
 
-    fn renew(&self) -> Result<Session, Failure> {
-        Ok(self.session())
+    fn state(&self) -> Vec<u8> {
+        STATE.to_vec()
+    }
+
+    fn renew(&self) -> Result<(), Failure> {
+        Ok(())
     }
 
     fn list_tools(&self) -> Result<Catalog, Failure> {
@@ -113,8 +128,16 @@ impl GuestConversation for Talk {
             status,
             evidence: vec!["ACME says so".into()],
         };
+        let set = |name: &str| self.endpoint.settings.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone());
+        let mut tools = vec![tool("find_customer", "crm"), tool("send_mail", "mail")];
+        if let (Some(tool), Some(text)) = (tools.last_mut(), set("mail.description")) {
+            tool.description = Some(text);
+        }
+        if let (Some(tool), Some(_)) = (tools.first_mut(), set("crm.declared")) {
+            tool.provenance.attribution = Attribution::Declared;
+        }
         Ok(Catalog {
-            tools: vec![tool("find_customer", "crm"), tool("send_mail", "mail")],
+            tools,
             services: vec![service("crm", Status::Ok), service("mail", Status::AuthRequired)],
             warnings: Vec::new(),
             pages: 1,
@@ -128,8 +151,18 @@ impl GuestConversation for Talk {
 }
 
 impl Filter for Acme {
+    fn looks_at() -> Details {
+        Details::DESCRIPTION
+    }
+
+    /// Leaves out what its own description calls secret; looks at nothing else, and is sent nothing else.
     fn select(_rules: Rules, candidates: Vec<Candidate>) -> Result<Vec<Option<Reason>>, PatternError> {
-        Ok(vec![None; candidates.len()])
+        let verdict = |candidate: &Candidate| {
+            assert!(candidate.title.is_none() && candidate.input_schema.is_none() && candidate.meta.is_none());
+            let secret = candidate.description.as_deref().is_some_and(|text| text.contains("secret"));
+            secret.then(|| Reason::Other("its data are secret\u{1b}[31m\u{202e}".into()))
+        };
+        Ok(candidates.iter().map(verdict).collect())
     }
 }
 
@@ -165,7 +198,7 @@ impl Calls for Acme {
         }
     }
 
-    fn cancel(_conversation: ConversationBorrow<'_>, _request_id: u64, _reason: String) -> Result<(), Failure> {
+    fn cancel(_conversation: ConversationBorrow<'_>, _token: u32, _reason: String) -> Result<(), Failure> {
         Err(failure(FailureCode::Unsupported, "nothing can be cancelled"))
     }
 }
@@ -223,11 +256,37 @@ fn tool(name: &str, service: &str) -> Tool {
         meta: None,
         provenance: Provenance {
             service: Some(service.into()),
+            service_id: None,
             attribution: Attribution::Reported,
             confidence: Confidence::Certain,
             evidence: "ACME says so".into(),
             original_name: None,
         },
+    }
+}
+
+impl Review for Acme {
+    fn rules() -> Vec<Rule> {
+        vec![Rule {
+            id: "acme-promises".into(),
+            title: "a tool that promises something".into(),
+            severity: Severity::Warning,
+            explanation: "ACME promises nothing.".into(),
+            told_as: None,
+        }]
+    }
+
+    fn review(tools: Vec<Tool>) -> Vec<Finding> {
+        let promises = |tool: &Tool| tool.description.as_deref().is_some_and(|text| text.contains("guaranteed"));
+        let found = |tool: Tool| Finding {
+            severity: Severity::Warning,
+            rule: "acme-promises".into(),
+            message: format!("{} promises something\u{1b}[31m", tool.name),
+            tool: Some(tool.name),
+            at: "description".into(),
+            excerpt: tool.description.unwrap_or_default(),
+        };
+        tools.into_iter().filter(promises).map(found).collect()
     }
 }
 

@@ -11,30 +11,39 @@ use std::{hint::black_box, thread, time::Duration};
 use bindings::exports::pflow::gateway::{
     calls::{Call, Guest as Calls, Outcome},
     discovery::{Catalog, Conversation, ConversationBorrow, Endpoint, Failure, Guest as Discovery, GuestConversation, Session},
-    filter::{Candidate, Guest as Filter, PatternError, Reason, Rules},
+    filter::{Candidate, Details, Guest as Filter, PatternError, Reason, Rules},
     health::{Guest as Health, Service, ServiceHealth},
     products::{Guest as Products, Product},
+    review::{Finding, Guest as Review, Rule},
 };
-use bindings::pflow::gateway::types::{Delivery, Era, FailureCode, Implementation};
+use bindings::pflow::gateway::types::{Delivery, Era, FailureCode, Implementation, Tool};
 
 struct Broken;
 
-struct Talk;
+struct Talk {
+    endpoint: Endpoint,
+}
+
+/// A byte too long.
+const STATE: [u8; 8_193] = [0; 8_193];
 
 impl Discovery for Broken {
     type Conversation = Talk;
 }
 
 impl GuestConversation for Talk {
-    fn open(_endpoint: Endpoint, _attach: Option<Session>) -> Result<Conversation, Failure> {
-        Ok(Conversation::new(Self))
+    fn open(endpoint: Endpoint, _attach: Option<Vec<u8>>) -> Result<Conversation, Failure> {
+        Ok(Conversation::new(Self { endpoint }))
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        self.endpoint.clone()
     }
 
     fn session(&self) -> Session {
         Session {
             era: Era::Modern,
             protocol_version: String::new(),
-            session_id: None,
             kind: "Docker MCP Gateway".into(),
             kind_evidence: String::new(),
             server: Implementation { name: String::new(), version: String::new() },
@@ -42,7 +51,11 @@ impl GuestConversation for Talk {
         }
     }
 
-    fn renew(&self) -> Result<Session, Failure> {
+    fn state(&self) -> Vec<u8> {
+        STATE.to_vec()
+    }
+
+    fn renew(&self) -> Result<(), Failure> {
         panic!("there is nothing to renew")
     }
 
@@ -69,6 +82,10 @@ impl GuestConversation for Talk {
 }
 
 impl Filter for Broken {
+    fn looks_at() -> Details {
+        Details::empty()
+    }
+
     /// Miscounts.
     fn select(_rules: Rules, candidates: Vec<Candidate>) -> Result<Vec<Option<Reason>>, PatternError> {
         Ok(vec![None; candidates.len() + 1])
@@ -92,7 +109,7 @@ impl Calls for Broken {
         }
     }
 
-    fn cancel(_conversation: ConversationBorrow<'_>, _request_id: u64, _reason: String) -> Result<(), Failure> {
+    fn cancel(_conversation: ConversationBorrow<'_>, _token: u32, _reason: String) -> Result<(), Failure> {
         Ok(())
     }
 }
@@ -100,6 +117,16 @@ impl Calls for Broken {
 impl Products for Broken {
     /// Knows nothing, not even the one that everybody has to.
     fn known() -> Vec<Product> {
+        Vec::new()
+    }
+}
+
+impl Review for Broken {
+    fn rules() -> Vec<Rule> {
+        Vec::new()
+    }
+
+    fn review(_tools: Vec<Tool>) -> Vec<Finding> {
         Vec::new()
     }
 }

@@ -232,7 +232,7 @@ pub fn flood_stderr(_: &Aim) -> String {
 pub fn flood_events(_: &Aim) -> String {
     for count in 0..50_000_u32 {
         events::progress(1, f64::from(count), None, None);
-        events::message("error", None, "{}");
+        events::message(None, "error", None, "{}");
         events::tools_changed();
     }
     "told".into()
@@ -241,7 +241,7 @@ pub fn flood_events(_: &Aim) -> String {
 pub fn flood_events_with_megabytes(_: &Aim) -> String {
     let data = format!("\"{}\"", "x".repeat(1 << 20));
     for _ in 0..50 {
-        events::message("error", None, &data);
+        events::message(None, "error", None, &data);
     }
     "told".into()
 }

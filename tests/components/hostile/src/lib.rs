@@ -27,9 +27,10 @@ use bindings::exports::pflow::gateway::{
     discovery::{
         Catalog, Conversation, ConversationBorrow, Endpoint, Failure, Guest as Discovery, GuestConversation, Session,
     },
-    filter::{Candidate, Guest as Filter, PatternError, Reason, Rules},
+    filter::{Candidate, Details, Guest as Filter, PatternError, Reason, Rules},
     health::{Guest as Health, Service, ServiceHealth},
     products::{Guest as Products, Product},
+    review::{Finding, Guest as Review, Rule},
 };
 use bindings::pflow::gateway::types::{
     Attribution, Confidence, Delivery, Era, FailureCode, Implementation, Provenance, Tool,
@@ -75,11 +76,15 @@ pub struct Hostile {
     url: String,
     attack: String,
     pub cruel: Option<fn()>,
+    endpoint: Option<Endpoint>,
 }
+
+/// Whatever it is attached to.
+const STATE: &[u8] = b"hostile";
 
 impl Hostile {
     pub fn cruel(act: fn()) -> Self {
-        Self { url: String::new(), attack: String::new(), cruel: Some(act) }
+        Self { url: String::new(), attack: String::new(), cruel: Some(act), endpoint: None }
     }
 
     fn at(&self, point: Point) -> Option<String> {
@@ -102,14 +107,18 @@ impl Discovery for Component {
 }
 
 impl GuestConversation for Hostile {
-    fn open(endpoint: Endpoint, _attach: Option<Session>) -> Result<Conversation, Failure> {
+    fn open(endpoint: Endpoint, _attach: Option<Vec<u8>>) -> Result<Conversation, Failure> {
         let (url, query) = endpoint.url.split_once('?').unwrap_or((&endpoint.url, ""));
         let declared = || endpoint.services.iter().find_map(|service| service.name.strip_prefix("attack-"));
         let attack = query.split('&').find_map(|pair| pair.strip_prefix("attack=")).or_else(declared);
         let attack = attack.unwrap_or_default();
-        let hostile = Hostile { url: url.to_owned(), attack: attack.to_owned(), cruel: None };
+        let hostile = Hostile { url: url.to_owned(), attack: attack.to_owned(), cruel: None, endpoint: Some(endpoint.clone()) };
         hostile.at(Point::Open);
         Ok(Conversation::new(hostile))
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        self.endpoint.clone().expect("it was opened")
     }
 
     fn session(&self) -> Session {
@@ -117,9 +126,13 @@ impl GuestConversation for Hostile {
         session()
     }
 
-    fn renew(&self) -> Result<Session, Failure> {
+    fn state(&self) -> Vec<u8> {
+        STATE.to_vec()
+    }
+
+    fn renew(&self) -> Result<(), Failure> {
         self.at(Point::Renew);
-        Ok(session())
+        Ok(())
     }
 
     fn list_tools(&self) -> Result<Catalog, Failure> {
@@ -137,6 +150,10 @@ impl GuestConversation for Hostile {
 }
 
 impl Filter for Component {
+    fn looks_at() -> Details {
+        Details::empty()
+    }
+
     fn select(rules: Rules, candidates: Vec<Candidate>) -> Result<Vec<Option<Reason>>, PatternError> {
         let name = rules.include_tools.first().map_or("", String::as_str);
         let verdicts = attack(name, Point::Select, &Aim { url: "", arguments: "" });
@@ -174,7 +191,7 @@ impl Calls for Component {
         Ok(Outcome { result: told.unwrap_or_else(|| "well".into()), failed: false, failure: None })
     }
 
-    fn cancel(conversation: ConversationBorrow<'_>, _request_id: u64, _reason: String) -> Result<(), Failure> {
+    fn cancel(conversation: ConversationBorrow<'_>, _token: u32, _reason: String) -> Result<(), Failure> {
         conversation.get::<Hostile>().at(Point::Cancel);
         Ok(())
     }
@@ -190,7 +207,6 @@ fn session() -> Session {
     Session {
         era: Era::Legacy,
         protocol_version: "2025-11-25".into(),
-        session_id: Some("hostile".into()),
         kind: "generic".into(),
         kind_evidence: "it says so".into(),
         server: Implementation { name: "hostile".into(), version: "0".into() },
@@ -210,11 +226,22 @@ fn tool() -> Tool {
         meta: None,
         provenance: Provenance {
             service: None,
+            service_id: None,
             attribution: Attribution::None,
             confidence: Confidence::None,
             evidence: String::new(),
             original_name: None,
         },
+    }
+}
+
+impl Review for Component {
+    fn rules() -> Vec<Rule> {
+        Vec::new()
+    }
+
+    fn review(_tools: Vec<Tool>) -> Vec<Finding> {
+        Vec::new()
     }
 }
 

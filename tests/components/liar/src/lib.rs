@@ -9,9 +9,10 @@ mod bindings {
 use bindings::exports::pflow::gateway::{
     calls::{Call, Guest as Calls, Outcome},
     discovery::{Catalog, Conversation, ConversationBorrow, Endpoint, Failure, Guest as Discovery, GuestConversation, Session},
-    filter::{Candidate, Guest as Filter, PatternError, Reason, Rules},
+    filter::{Candidate, Details, Guest as Filter, PatternError, Reason, Rules},
     health::{Guest as Health, Service, ServiceHealth},
     products::{Guest as Products, Product},
+    review::{Finding, Guest as Review, Rule},
 };
 use bindings::pflow::gateway::{
     log,
@@ -20,23 +21,30 @@ use bindings::pflow::gateway::{
 
 struct Liar;
 
-struct Talk;
+struct Talk {
+    endpoint: Endpoint,
+}
+
+const STATE: &[u8] = b"0123456789abcdef";
 
 impl Discovery for Liar {
     type Conversation = Talk;
 }
 
 impl GuestConversation for Talk {
-    fn open(_endpoint: Endpoint, _attach: Option<Session>) -> Result<Conversation, Failure> {
+    fn open(endpoint: Endpoint, _attach: Option<Vec<u8>>) -> Result<Conversation, Failure> {
         log::log(log::Level::Info, "liar", "connected");
-        Ok(Conversation::new(Self))
+        Ok(Conversation::new(Self { endpoint }))
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        self.endpoint.clone()
     }
 
     fn session(&self) -> Session {
         Session {
             era: Era::Legacy,
             protocol_version: "2025-11-25".into(),
-            session_id: Some("0123456789abcdef".into()),
             kind: "generic".into(),
             kind_evidence: "nothing tells of a known product".into(),
             server: Implementation { name: "gateway".into(), version: "1.0.0".into() },
@@ -44,8 +52,12 @@ impl GuestConversation for Talk {
         }
     }
 
-    fn renew(&self) -> Result<Session, Failure> {
-        Ok(self.session())
+    fn state(&self) -> Vec<u8> {
+        STATE.to_vec()
+    }
+
+    fn renew(&self) -> Result<(), Failure> {
+        Ok(())
     }
 
     fn list_tools(&self) -> Result<Catalog, Failure> {
@@ -69,6 +81,10 @@ impl GuestConversation for Talk {
 }
 
 impl Filter for Liar {
+    fn looks_at() -> Details {
+        Details::empty()
+    }
+
     fn select(_rules: Rules, candidates: Vec<Candidate>) -> Result<Vec<Option<Reason>>, PatternError> {
         Ok(vec![None; candidates.len()])
     }
@@ -93,7 +109,7 @@ impl Calls for Liar {
         Ok(Outcome { result: result.into(), failed: false, failure: None })
     }
 
-    fn cancel(_conversation: ConversationBorrow<'_>, _request_id: u64, _reason: String) -> Result<(), Failure> {
+    fn cancel(_conversation: ConversationBorrow<'_>, _token: u32, _reason: String) -> Result<(), Failure> {
         Ok(())
     }
 }
@@ -130,11 +146,22 @@ fn tool(name: &str, service: &str) -> Tool {
         meta: None,
         provenance: Provenance {
             service: Some(service.into()),
+            service_id: None,
             attribution: Attribution::Reported,
             confidence: Confidence::Certain,
             evidence: "the gateway says so".into(),
             original_name: None,
         },
+    }
+}
+
+impl Review for Liar {
+    fn rules() -> Vec<Rule> {
+        Vec::new()
+    }
+
+    fn review(_tools: Vec<Tool>) -> Vec<Finding> {
+        Vec::new()
     }
 }
 

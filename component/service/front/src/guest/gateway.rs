@@ -2,7 +2,8 @@
 //! Takes and gives the shapes of [`upstream`](crate::upstream), translated one to one. Decides nothing.
 
 use pflow_gateway_service_settings::{Era, Filter, Gateway};
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::{Map, Value, value::RawValue};
 
 use super::bindings::pflow::{
     gateway::{
@@ -23,21 +24,25 @@ use crate::{
 const MAX_PAGES: u32 = 1_000;
 /// Milliseconds for ending a session.
 const FAREWELL: u32 = 5_000;
-/// Ids of JSON-RPC that one request of a client may use: more than pages.
-const IDS: u64 = 1 << 14;
+/// Tokens of the conversation that one request of a client gets: more than pages.
+const OWN: u32 = 1 << 13;
+/// Those of its calls follow.
+const CALLS: u32 = 1 << 6;
 
 /// A conversation with the gateway.
 pub(super) struct Talk {
     handle: Handle,
-    call_id: u64,
+    /// Of the next call.
+    token: u32,
     /// Milliseconds for one operation.
     within: u32,
 }
 
 impl Talk {
-    /// Replicas share a session, and nobody hands out ids: each begins somewhere below 2³¹, which every server can count to.
+    /// Replicas share a session, and nobody hands out tokens: each begins somewhere below 2³¹, which every server can count to.
     pub(super) fn open(gateway: &Gateway, attach: Option<&Session>, random: u64) -> Result<Self, Seen> {
-        let first = IDS + random % ((1 << 31) - 2 * IDS);
+        let room = u64::from(i32::MAX.unsigned_abs() - OWN - CALLS);
+        let first = 1 + u32::try_from(random % room).unwrap_or_default();
         let endpoint = wit::Endpoint {
             url: gateway.url.clone(),
             kind: gateway.kind.clone(),
@@ -60,24 +65,24 @@ impl Talk {
             }),
             era_is_fixed: gateway.era.is_some(),
             max_pages: MAX_PAGES,
-            first_request_id: first,
+            tokens: wit::TokenRange { first, count: OWN },
+            settings: gateway.settings.clone(),
             timeout_ms: gateway.timeout_ms,
         };
-        let attach = attach.map(attached);
         way_out::begin(gateway.timeout_ms);
-        let handle = Handle::open(&endpoint, attach.as_ref()).map_err(seen)?;
-        Ok(Self { handle, call_id: first + IDS - 1, within: gateway.timeout_ms })
+        let handle = Handle::open(&endpoint, attach.map(|session| session.state.as_slice())).map_err(seen)?;
+        Ok(Self { handle, token: first.saturating_add(OWN), within: gateway.timeout_ms })
     }
 }
 
 impl Conversation for Talk {
     fn session(&self) -> Session {
-        session(self.handle.session())
+        Session { state: self.handle.state() }
     }
 
-    fn renew(&mut self) -> Result<Session, Seen> {
+    fn renew(&mut self) -> Result<(), Seen> {
         way_out::begin(self.within);
-        self.handle.renew().map(session).map_err(seen)
+        self.handle.renew().map_err(seen)
     }
 
     fn list(&mut self) -> Result<Catalog, Seen> {
@@ -86,14 +91,15 @@ impl Conversation for Talk {
     }
 
     fn call(&mut self, call: &Call) -> Result<Outcome, Seen> {
-        // A second one in this conversation has an id of its own.
-        self.call_id -= 1;
+        let token = self.token;
+        // A second one in this conversation has one of its own.
+        self.token = token.saturating_add(1);
         let call = calls::Call {
             tool: call.tool.clone(),
             input_schema: call.input_schema.clone(),
             service: call.service.clone(),
             arguments: call.arguments.clone(),
-            request_id: self.call_id,
+            token,
             progress: call.progress,
             meta: call.meta.clone(),
         };
@@ -131,7 +137,8 @@ pub(super) fn select(rules: &Filter, catalog: &Catalog) -> Result<Vec<bool>, Str
         control_tools: rules.control_tools,
         claims: rules.claims,
     };
-    let candidates: Vec<filter::Candidate> = catalog.tools.iter().map(candidate).collect();
+    let looks = filter::looks_at();
+    let candidates: Vec<filter::Candidate> = catalog.tools.iter().map(|tool| candidate(tool, looks)).collect();
     match filter::select(&rules, &candidates) {
         Ok(verdicts) => Ok(verdicts.into_iter().map(|verdict| verdict.is_none()).collect()),
         Err(error) => Err(format!("the pattern {:?} is none: {}", error.pattern, error.problem)),
@@ -151,7 +158,11 @@ const RUNGS: [wit::Attribution; 7] = [
 const TRUST: [wit::Confidence; 4] =
     [wit::Confidence::Certain, wit::Confidence::High, wit::Confidence::Low, wit::Confidence::None];
 
-fn candidate(tool: &Tool) -> filter::Candidate {
+fn candidate(tool: &Tool, looks: filter::Details) -> filter::Candidate {
+    // Of what was kept of a tool: the object that is listed.
+    let kept: Kept =
+        if looks.is_empty() { Kept::default() } else { serde_json::from_str(&tool.json).unwrap_or_default() };
+    let wanted = |detail, text: Option<String>| text.filter(|_| looks.contains(detail));
     filter::Candidate {
         name: tool.name.clone(),
         service: tool.service.clone(),
@@ -164,7 +175,23 @@ fn candidate(tool: &Tool) -> filter::Candidate {
             idempotent,
             open_world,
         }),
+        title: wanted(filter::Details::TITLE, kept.title),
+        description: wanted(filter::Details::DESCRIPTION, kept.description),
+        input_schema: wanted(filter::Details::INPUT_SCHEMA, Some(tool.input_schema.clone())),
+        meta: wanted(filter::Details::META, kept.meta.map(|meta| meta.get().to_owned())),
+        original_name: wanted(filter::Details::ORIGINAL_NAME, tool.original_name.clone()),
     }
+}
+
+/// What a filter may want to see of a tool that was written down.
+#[derive(Default, Deserialize)]
+struct Kept {
+    #[serde(default)]
+    title: Option<String>,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(default, rename = "_meta")]
+    meta: Option<Box<RawValue>>,
 }
 
 fn catalog(catalog: wit::Catalog) -> Catalog {
@@ -201,6 +228,7 @@ fn read(tool: wit::Tool) -> Tool {
         rung: RUNGS.iter().position(|rung| *rung == provenance.attribution).unwrap_or(RUNGS.len()),
         trust: TRUST.iter().position(|trust| *trust == provenance.confidence).unwrap_or(TRUST.len()),
         service: provenance.service,
+        original_name: provenance.original_name,
         name: tool.name,
         input_schema: tool.input_schema,
         index: 0,
@@ -247,30 +275,6 @@ fn written(tool: &wit::Tool) -> String {
     }
     json.push('}');
     json
-}
-
-fn session(session: wit::Session) -> Session {
-    Session {
-        modern: session.era == wit::Era::Modern,
-        protocol_version: session.protocol_version,
-        session_id: session.session_id,
-        kind: session.kind,
-        kind_evidence: session.kind_evidence,
-        server: (session.server.name, session.server.version),
-        announces: session.announces_tool_changes,
-    }
-}
-
-fn attached(session: &Session) -> wit::Session {
-    wit::Session {
-        era: if session.modern { wit::Era::Modern } else { wit::Era::Legacy },
-        protocol_version: session.protocol_version.clone(),
-        session_id: session.session_id.clone(),
-        kind: session.kind.clone(),
-        kind_evidence: session.kind_evidence.clone(),
-        server: wit::Implementation { name: session.server.0.clone(), version: session.server.1.clone() },
-        announces_tool_changes: session.announces,
-    }
 }
 
 fn delivery(delivery: wit::Delivery) -> Delivery {

@@ -43,8 +43,10 @@ fn attribute(catalog: &mut Catalog) {
         if let Some(service) = service_of(&tool.name) {
             tool.provenance = Provenance {
                 service: Some(service.to_owned()),
-                attribution: Attribution::Declared,
-                confidence: Confidence::Certain,
+                service_id: None,
+                // A rule of ours: what is `declared` stands in the entry.
+                attribution: Attribution::Claimed,
+                confidence: Confidence::High,
                 evidence: format!("the company's rule: {service}.* is {service}"),
                 original_name: tool.name.split_once('.').map(|(_, name)| name.to_owned()),
             };
@@ -63,8 +65,8 @@ fn attribute(catalog: &mut Catalog) {
             None => catalog.services.push(Service {
                 name: name.to_owned(),
                 tools,
-                attribution: Attribution::Declared,
-                confidence: Confidence::Certain,
+                attribution: Attribution::Claimed,
+                confidence: Confidence::High,
                 status: Status::Unknown,
                 evidence: vec!["the company's rule".to_owned()],
             }),
@@ -82,16 +84,24 @@ impl discovery::Guest for Rule {
 }
 
 impl discovery::GuestConversation for Conversation {
-    fn open(endpoint: Endpoint, attach: Option<Session>) -> Result<discovery::Conversation, Failure> {
-        let conversation = behind::Conversation::open(&endpoint, attach.as_ref())?;
+    fn open(endpoint: Endpoint, attach: Option<Vec<u8>>) -> Result<discovery::Conversation, Failure> {
+        let conversation = behind::Conversation::open(&endpoint, attach.as_deref())?;
         Ok(discovery::Conversation::new(Self(conversation)))
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        self.0.endpoint()
     }
 
     fn session(&self) -> Session {
         self.0.session()
     }
 
-    fn renew(&self) -> Result<Session, Failure> {
+    fn state(&self) -> Vec<u8> {
+        self.0.state()
+    }
+
+    fn renew(&self) -> Result<(), Failure> {
         self.0.renew()
     }
 
@@ -123,17 +133,17 @@ impl health::Guest for Rule {
 impl calls::Guest for Rule {
     fn call_tool(conversation: calls::ConversationBorrow<'_>, call: calls::Call) -> Result<calls::Outcome, Failure> {
         if let Some(system) = service_of(&call.tool) {
-            log::log(log::Level::Info, "rule", &format!("call {} of {} goes to {system}", call.request_id, call.tool));
+            log::log(log::Level::Info, "rule", &format!("call {} of {} goes to {system}", call.token, call.tool));
         }
-        let calls::Call { tool, input_schema, service, arguments, request_id, progress, meta } = call;
-        let call = behind_calls::Call { tool, input_schema, service, arguments, request_id, progress, meta };
+        let calls::Call { tool, input_schema, service, arguments, token, progress, meta } = call;
+        let call = behind_calls::Call { tool, input_schema, service, arguments, token, progress, meta };
         let behind_calls::Outcome { result, failed, failure } =
             behind_calls::call_tool(&conversation.get::<Conversation>().0, &call)?;
         Ok(calls::Outcome { result, failed, failure })
     }
 
-    fn cancel(conversation: calls::ConversationBorrow<'_>, request_id: u64, reason: String) -> Result<(), Failure> {
-        behind_calls::cancel(&conversation.get::<Conversation>().0, request_id, &reason)
+    fn cancel(conversation: calls::ConversationBorrow<'_>, token: u32, reason: String) -> Result<(), Failure> {
+        behind_calls::cancel(&conversation.get::<Conversation>().0, token, &reason)
     }
 }
 
