@@ -54,13 +54,13 @@ async fn a_filter_sees_what_it_asks_for_and_its_own_reason_is_shown_wherever_one
     let (fake, home) = acme(&["mail.description=Sends secret mail."]).await;
     let run_json = run(&home, &["tools", "shop", "--json"]).await;
     assert_eq!(names(&run_json), ["find_customer"]);
-    assert_eq!(run_json.json()["filtered_because"], json!({"other: its data are secret": 1}), "{}", run_json.stdout);
+    assert_eq!(run_json.json()["filtered_because"], json!({"other: its data are secret\u{fffd}[31m\u{fffd}": 1}), "{}", run_json.stdout);
     let shown = run(&home, &["tools", "shop"]).await;
     assert!(shown.stdout.contains("1 by the component: its data are secret"), "{}", shown.stdout);
     assert!(!shown.stdout.contains(['\u{1b}', '\u{202e}']), "{}", shown.stdout);
     let called = run(&home, &["call", "shop", "send_mail", "--json"]).await;
     let error = &called.json()["error"];
-    assert_eq!(error["message"], "the component of shop refuses the tool send_mail: its data are secret");
+    assert_eq!(error["message"], "the component of shop refuses the tool send_mail: its data are secret\u{fffd}[31m\u{fffd}");
     assert!(error["hint"].as_str().unwrap().contains("component show"), "{error}");
     fake.stop();
 }
@@ -94,11 +94,11 @@ async fn rules_of_its_own_are_shown_by_tools_and_by_health() {
     let report = review.json();
     let finding = &report["findings"][0];
     let expected = json!({"severity": "warning", "rule": "acme-promises", "tool": "send_mail", "service": "mail", "at": "description",
-        "excerpt": "Delivery is guaranteed.", "message": "send_mail promises something"});
+        "excerpt": "Delivery is guaranteed.", "message": "send_mail promises something\u{fffd}[31m"});
     assert_eq!(*finding, expected);
     assert_eq!((&report["tools"], &report["rules"][0]["id"]), (&json!(2), &json!("acme-promises")));
     let shown = run(&home, &["tools", "shop", "--review"]).await;
-    assert!(shown.stdout.contains("send_mail promises something (acme-promises)"), "{}", shown.stdout);
+    assert!(shown.stdout.contains("send_mail promises something\u{fffd}[31m (acme-promises)"), "{}", shown.stdout);
     let health = run(&home, &["health", "shop", "--json"]).await.json();
     let found = health["gateways"][0]["findings"].as_array().unwrap().clone();
     assert!(
