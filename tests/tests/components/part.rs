@@ -54,13 +54,21 @@ async fn a_filter_sees_what_it_asks_for_and_its_own_reason_is_shown_wherever_one
     let (fake, home) = acme(&["mail.description=Sends secret mail."]).await;
     let run_json = run(&home, &["tools", "shop", "--json"]).await;
     assert_eq!(names(&run_json), ["find_customer"]);
-    assert_eq!(run_json.json()["filtered_because"], json!({"other: its data are secret\u{fffd}[31m\u{fffd}": 1}), "{}", run_json.stdout);
+    assert_eq!(
+        run_json.json()["filtered_because"],
+        json!({"other: its data are secret\u{fffd}[31m\u{fffd}": 1}),
+        "{}",
+        run_json.stdout
+    );
     let shown = run(&home, &["tools", "shop"]).await;
-    assert!(shown.stdout.contains("1 by the component: its data are secret"), "{}", shown.stdout);
+    assert!(shown.stdout.contains("left out: by the component: its data are secret"), "{}", shown.stdout);
     assert!(!shown.stdout.contains(['\u{1b}', '\u{202e}']), "{}", shown.stdout);
     let called = run(&home, &["call", "shop", "send_mail", "--json"]).await;
     let error = &called.json()["error"];
-    assert_eq!(error["message"], "the component of shop refuses the tool send_mail: its data are secret\u{fffd}[31m\u{fffd}");
+    assert_eq!(
+        error["message"],
+        "the component of shop refuses the tool send_mail: its data are secret\u{fffd}[31m\u{fffd}"
+    );
     assert!(error["hint"].as_str().unwrap().contains("component show"), "{error}");
     fake.stop();
 }
@@ -105,7 +113,10 @@ async fn rules_of_its_own_are_shown_by_tools_and_by_health() {
         found.iter().any(|found| found["kind"] == "acme_promises" && found["subject"] == "send_mail"),
         "{health:#}"
     );
-    let quiet = run(&home, &["tools", "shop", "--review", "--include", "find_*", "--json"]).await;
+    // Nothing to find: another entry, without that description.
+    let url = fake.url();
+    assert_eq!(run(&home, &["add", "quiet", &url, "--json"]).await.code, Some(0));
+    let quiet = run(&home, &["tools", "quiet", "--review", "--json"]).await;
     assert_eq!((quiet.code, &quiet.json()["findings"]), (Some(0), &json!([])), "{quiet:?}");
     fake.stop();
 }
