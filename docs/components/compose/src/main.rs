@@ -10,8 +10,8 @@ use wac_graph::{
     types::{Package, WorldId},
 };
 
-/// What a whole component exports. All but `filter` and `products` deal in conversations, which `discovery` makes.
-const INTERFACES: [&str; 5] = ["discovery", "filter", "health", "calls", "products"];
+/// What a whole component exports. All but `filter`, `products` and `review` deal in conversations, which `discovery` makes.
+const INTERFACES: [&str; 6] = ["discovery", "filter", "health", "calls", "products", "review"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();

@@ -1,5 +1,5 @@
 //! Builds the component in `rule` and joins it with the built-in one: `compose GATEWAY.wasm OUTPUT.wasm`.
-//! What the rule offers is the rule's; the filter, the products, and whatever the rule calls, is the gateway component's.
+//! What the rule offers is the rule's; the filter, the products, the review, and whatever the rule calls, is the gateway component's.
 
 use std::{env, fs, path::Path, process::Command};
 
@@ -47,7 +47,7 @@ fn join(gateway: &[u8], rule: &[u8]) -> Result<Vec<u8>> {
         let offered = graph.alias_instance_export(rule, &name)?;
         graph.export(offered, name)?;
     }
-    for interface in ["filter", "products"] {
+    for interface in ["filter", "products", "review"] {
         let name = format!("pflow:gateway/{interface}@{VERSION}");
         let passed_on = graph.alias_instance_export(gateway, &name)?;
         graph.export(passed_on, name)?;
