@@ -168,7 +168,7 @@ def test_the_command_line_of_the_unit_serves_a_listing(pflow: Pflow, tmp_path: P
     headers = {"X-Team": "it's \"us\" # $HOME"}
     told = {"url": gateway.url, "auth": {"type": "bearer", "token": "${GATEWAY_TOKEN}"}, "headers": headers}
     pflow.configure({"gw": entry(told)})
-    assert deploy(pflow, "wasmtime", "--host", "localhost", "--service", str(needed("SERVICE_WASM"))).returncode == 0
+    assert deploy(pflow, "wasmtime", "--host", "127.0.0.1", "--service", str(needed("SERVICE_WASM"))).returncode == 0
     unit = written(pflow, "pflow-gateway@.service")
     line = re.search(r"^ExecStart=(.*)$", unit, re.MULTILINE)
     assert line
