@@ -7,9 +7,9 @@ use super::{MARK, wanted::Wanted};
 const LOST: &str = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"the answer is lost: a call may have run; check before calling it again"}}"#;
 
 pub(super) fn site(wanted: &Wanted) -> String {
-    let servers: String =
+    let servers: Vec<String> =
         wanted.ports().map(|port| format!("    server 127.0.0.1:{port} max_fails=1 fail_timeout=1s;\n")).collect();
-    let host = &wanted.host;
+    let (servers, host) = (servers.concat(), &wanted.host);
     format!(
         "# {MARK}.\n\
          upstream pflow_gateway {{\n{servers}    keepalive 32;\n}}\n\n\

@@ -1,5 +1,5 @@
-//! Spin: a manifest for `spin up`, and a `SpinApp` for SpinKube.
-//! Takes a deployment; gives both. Never a secret: `spin up` takes those as `--env`, and SpinKube has no way to give them yet, which is said.
+//! Spin: a manifest for `spin up`, and a `SpinApp` for `SpinKube`.
+//! Takes a deployment; gives both. Never a secret: `spin up` takes those as `--env`, and `SpinKube` has no way to give them yet, which is said.
 
 use super::{
     MARK, Piece, Pieces, nginx,

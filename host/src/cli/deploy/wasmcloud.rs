@@ -29,9 +29,9 @@ pub(super) fn pieces(wanted: &Wanted) -> Pieces {
 }
 
 fn workload(wanted: &Wanted) -> String {
-    let settings: String =
+    let settings: Vec<String> =
         wanted.settings().iter().map(|(name, value)| format!("              {name}: {}\n", yaml(value))).collect();
-    let hosts: String = wanted.origins.iter().map(|origin| format!("            - {}\n", yaml(origin))).collect();
+    let hosts: Vec<String> = wanted.origins.iter().map(|origin| format!("            - {}\n", yaml(origin))).collect();
     format!(
         "# {MARK}.\napiVersion: runtime.wasmcloud.dev/v1alpha1\nkind: WorkloadDeployment\nmetadata:\n  name: pflow-gateway\nspec:\n\
          \x20 replicas: {replicas}\n  template:\n    spec:\n\
@@ -41,6 +41,8 @@ fn workload(wanted: &Wanted) -> String {
          \x20       # Warm instances keep the list of tools for a minute.\n        poolSize: 8\n        maxInvocations: 1000\n\
          \x20       localResources:\n          allowedHosts:\n{hosts}\
          \x20         environment:\n            config:\n{settings}            secretFrom:\n            - name: {SECRET}\n",
+        settings = settings.concat(),
+        hosts = hosts.concat(),
         replicas = wanted.replicas,
         host = yaml(&wanted.host),
         image = yaml(&wanted.image),
