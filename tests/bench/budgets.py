@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-# Of a fresh process's first instance and of the sandbox against our own logic: not seen from outside of a process.
+# Not seen from outside of a process.
 INNER = "cargo xtask bench --inner measures it"
 
 
@@ -110,6 +110,7 @@ class Table:
 
     def __init__(self) -> None:
         self._rows = {id: Row(id, bound=budget.bound, note=INNER) for id, budget in BUDGETS.items()}
+        self.skip("sandbox-list", "nothing runs our logic natively over HTTP yet")
 
     def put(
         self, id: str, measured: dict[str, float], contenders: list[dict[str, Any]], note: str = "", noise: float = 0

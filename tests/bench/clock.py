@@ -24,7 +24,8 @@ class Contender:
     """One command, what is right about its answer, and what its runs took."""
 
     name: str
-    argv: Sequence[str | Path]
+    # Words and paths.
+    argv: Sequence[object]
     env: Mapping[str, str]
     # Takes stdout; gives what is wrong with it, or nothing.
     wrong: Callable[[str], str | None]

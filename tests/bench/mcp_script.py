@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 
-from mcp import ClientSession
+from mcp import ClientSession, types
 from mcp.client.streamable_http import streamable_http_client
 
 
@@ -16,9 +16,9 @@ async def main(url: str) -> None:
         await session.initialize()
         tools, cursor = [], None
         while True:
-            page = await session.list_tools(cursor=cursor) if cursor else await session.list_tools()
+            page = await session.list_tools(params=types.PaginatedRequestParams(cursor=cursor))
             tools += [tool.model_dump(mode="json", exclude_none=True) for tool in page.tools]
-            cursor = getattr(page, "next_cursor", None) or getattr(page, "nextCursor", None)
+            cursor = page.next_cursor
             if not cursor:
                 break
         print(json.dumps(tools))

@@ -78,7 +78,7 @@ class Stage:
 
     def natives(self, url: str, tools: int) -> list[Contender]:
         """rmcp as it comes, and with connections that are kept, which its documentation advises against."""
-        plain = [self.programs.pace, "list", "--url", url]
+        plain: list[object] = [self.programs.pace, "list", "--url", url]
         return [
             Contender("native rmcp", plain, self.env, counted(tools)),
             Contender("native rmcp, connections kept", [*plain, "--pooled"], self.env, counted(tools)),

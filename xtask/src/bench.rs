@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf};
 use clap::Args;
 
 use crate::{
-    build, conformance,
+    build, conformance, neutral,
     python::{Venv, Version},
     shell::{Doing as _, Result, cargo, command, output, root, run, say, succeeds, target},
 };
@@ -26,6 +26,9 @@ pub(crate) struct Options {
     /// Most runs of each command
     #[arg(long, default_value_t = 15)]
     rounds: u32,
+    /// Also measure what only a process itself can: start to first instance, a filter across the boundary
+    #[arg(long, conflicts_with = "quick")]
+    inner: bool,
     /// Write what was measured into docs/performance, as JSON, a page and a chart
     #[arg(long, conflicts_with = "quick")]
     keep: bool,
@@ -55,6 +58,9 @@ pub(crate) fn bench(options: &Options) -> Result {
             .env("FASTMCP_PYTHON", Venv::with("fastmcp", &["fastmcp"], Version(10))?.bin("python"))
             .env("NODE_CLIENTS", conformance::clients()?);
     }
+    if options.inner {
+        bench.arg("--inner").arg(inner()?);
+    }
     if options.keep {
         bench.args(["--keep", "docs/performance"]);
     }
@@ -62,6 +68,23 @@ pub(crate) fn bench(options: &Options) -> Result {
         .env("PFLOW_GATEWAY_BIN", dist.folder.join("pflow-gateway"))
         .env("PACE_BIN", pace)
         .env("PFLOW_BIN", pflow.bin("pflow")))
+}
+
+/// Measures inside of a process; gives the file with the figures.
+fn inner() -> Result<PathBuf> {
+    let component = build::component()?;
+    // The profile of `cargo bench` is release.
+    let figures = output(
+        cargo()
+            .args(["bench", "--locked", "--package", "pflow-gateway-tests", "--bench", "inner"])
+            .env("PFLOW_GATEWAY_COMPONENT", component)
+            .envs(neutral::of_this_build()),
+    )?;
+    let folder = target().join("bench");
+    fs::create_dir_all(&folder).doing(format!("cannot make {}", folder.display()))?;
+    let file = root().join(folder).join("inner.json");
+    fs::write(&file, figures).doing(format!("cannot write {}", file.display()))?;
+    Ok(file)
 }
 
 /// Builds what is measured with. Where our own crates are not optimised, neither is this: nothing is compared there.

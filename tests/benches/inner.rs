@@ -1,0 +1,143 @@
+//! What only a process itself can measure: start to first instance, one more instance, a filter across the boundary.
+//! Takes nothing; prints JSON by rows of `tests/bench/budgets.py`, in milliseconds. Never judges: whether a budget holds is the table's
+//! to say.
+
+#![expect(clippy::unwrap_used, reason = "a measurement that fails stops")]
+#![expect(clippy::print_stdout, reason = "what was measured")]
+// Dependencies of the tests in this package.
+#![allow(unused_crate_dependencies, clippy::allow_attributes, reason = "one package of tests, several programs")]
+
+use std::{
+    env,
+    io::{BufRead as _, BufReader},
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use pflow_gateway::{
+    config::GatewayConfig,
+    egress::{Egress, EgressLimits},
+    runtime::{CodeStore, Conversation, Events, Limits, PackagedCode, Runtime, Source, filter, types},
+};
+use serde_json::{Value, json};
+
+/// Runs of each; the first counts for nothing.
+const ROUNDS: usize = 15;
+const TOOLS: usize = 100_000;
+const WITHIN: Duration = Duration::from_mins(1);
+/// How this program is told to be a fresh process with one instance.
+const FIRST: &str = "--first-instance";
+
+struct Deaf;
+
+impl Events for Deaf {
+    fn progress(&self, _: u64, _: f64, _: Option<f64>, _: Option<String>) {}
+    fn message(&self, _: String, _: Option<String>, _: String) {}
+    fn tools_changed(&self) {}
+}
+
+fn main() {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if let [first, file, sha256] = arguments.as_slice()
+        && first == FIRST
+    {
+        let code =
+            CodeStore { packaged: Some(PackagedCode { file: file.into(), sha256: sha256.clone() }), cache: None };
+        let _first = current_thread().block_on(instance(&runtime(&code)));
+        println!("ready");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.cwasm");
+    let sha256 = Runtime::precompile(&file).unwrap();
+    let code = CodeStore { packaged: Some(PackagedCode { file: file.clone(), sha256: sha256.clone() }), cache: None };
+    let runtime = runtime(&code);
+    let threads = current_thread();
+    println!(
+        "{:#}",
+        json!({
+            "first-instance": spread(|| first_instance(&file, &sha256)),
+            "instance": spread(|| timed(|| drop(threads.block_on(instance(&runtime))))),
+            "sandbox-filter": spread(|| filtered(&threads, &runtime)),
+        })
+    );
+}
+
+fn current_thread() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn runtime(code: &CodeStore) -> Arc<Runtime> {
+    Runtime::with(&Source::BuiltIn, Limits::default(), code).unwrap()
+}
+
+async fn instance(runtime: &Runtime) -> Conversation {
+    let options = GatewayConfig::for_url("http://127.0.0.1:9/mcp").unwrap().way_out().unwrap();
+    let egress = Egress::new(&options, &EgressLimits::default()).unwrap();
+    Conversation::start(runtime, egress, Arc::new(Deaf), WITHIN).await.unwrap()
+}
+
+/// From before the process is there until its first instance is.
+fn first_instance(file: &PathBuf, sha256: &str) -> Duration {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.arg(FIRST).arg(file).arg(sha256).stdout(Stdio::piped());
+    let started = Instant::now();
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let took = started.elapsed();
+    assert!(child.wait().unwrap().success() && line == "ready\n", "it said {line:?}");
+    took
+}
+
+/// Two globs over all candidates, in an instance of its own, whose start is not counted.
+fn filtered(threads: &tokio::runtime::Runtime, runtime: &Runtime) -> Duration {
+    let candidates: Vec<filter::Candidate> = (0..TOOLS).map(candidate).collect();
+    let rules = filter::Rules {
+        include_services: Vec::new(),
+        exclude_services: Vec::new(),
+        include_tools: vec!["github_*".to_owned()],
+        exclude_tools: vec!["*_delete_*".to_owned()],
+        read_only: false,
+        no_destructive: false,
+        control_tools: false,
+        claims: false,
+    };
+    threads.block_on(async {
+        let mut conversation = instance(runtime).await;
+        let started = Instant::now();
+        let verdicts = conversation.select(&rules, &candidates, WITHIN).await.unwrap();
+        let took = started.elapsed();
+        assert_eq!(verdicts.iter().filter(|verdict| verdict.is_none()).count(), TOOLS / 4, "kept");
+        took
+    })
+}
+
+/// Of four in turn, one of each kind: another service's or github's, deleting or not.
+fn candidate(number: usize) -> filter::Candidate {
+    let service = if number % 2 == 0 { "github" } else { "slack" };
+    let verb = if number % 4 < 2 { "list" } else { "delete" };
+    filter::Candidate {
+        name: format!("{service}_{verb}_{number}"),
+        service: Some(service.to_owned()),
+        attribution: types::Attribution::Declared,
+        confidence: types::Confidence::Certain,
+        annotations: None,
+    }
+}
+
+fn timed(run: impl FnOnce()) -> Duration {
+    let started = Instant::now();
+    run();
+    started.elapsed()
+}
+
+/// Median, minimum and maximum, in milliseconds.
+fn spread(mut run: impl FnMut() -> Duration) -> Value {
+    run();
+    let mut took: Vec<f64> = (0..ROUNDS).map(|_| run().as_secs_f64() * 1000.0).collect();
+    took.sort_by(f64::total_cmp);
+    json!({"median": took.get(ROUNDS / 2), "min": took.first(), "max": took.last()})
+}
