@@ -62,6 +62,8 @@ def test_tools_that_are_left_out_on_purpose_are_not_gone(pflow: Pflow, fake_gate
     run(pflow, "health", "gw")
     assert good(pflow, "snapshot", "diff", "gw")["gone"] == []
     assert tool not in str(good(pflow, "snapshot", "show", "gw")["tools"])
+    good(pflow, "tools", "gw")
+    assert good(pflow, "snapshot", "accept", "gw")["gone"] == []
 
 
 def test_services_of_a_gateway_that_refuses_the_credential_are_not_ok(pflow: Pflow, fake_gateway: Start) -> None:
@@ -114,3 +116,17 @@ def test_completions_have_no_word_of_a_component(pflow: Pflow, shell: str) -> No
 def test_every_exit_code_is_in_the_help(pflow: Pflow) -> None:
     shown = run(pflow, "--help").stdout
     assert "130 interrupted, 143 terminated" in " ".join(shown.split())
+
+
+def test_the_wire_is_told_without_what_is_secret(pflow: Pflow, fake_gateway: Start) -> None:
+    fake = fake_gateway("generic", "--bearer", "token-of-mine")
+    pflow.env["TOKEN"] = "token-of-mine"
+    good(pflow, "add", "gw", fake.url, "--bearer-env", "TOKEN")
+    once = run(pflow, "tools", "gw", "-v").stderr
+    assert "→ 200 in" in once and "← 200" not in once, "-v tells of each request with its time"
+    twice = run(pflow, "tools", "gw", "-vv").stderr
+    assert "POST" in twice and " tools/list, " in twice and "← 200; " in twice
+    assert "mcp-protocol-version: 20" in twice and "mcp-session-id: …" in twice
+    sessions = {request.get("session") for request in fake.requests()} - {None}
+    for secret in {"token-of-mine", *sessions}:
+        assert str(secret) not in twice

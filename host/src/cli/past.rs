@@ -501,13 +501,17 @@ fn accept(context: &Context, asked: &Asked<'_>) -> Result<(String, Value)> {
             )));
         }
     }
-    let taken = match &known.store {
+    let mut taken = match &known.store {
         Some(store) if known.review.is_some() => store.accept(asked.tools)?.map_err(|error| {
             Error::config(format!("what was accepted of {} cannot be written: {error}", asked.name()))
                 .with_hint("nothing was changed; look at the folder ~/.pflow/gateway/definitions")
         })?,
         _ => Taken::default(),
     };
+    if let Some(difference) = &difference {
+        // What the entry's own filter leaves out is not listed either, and nothing of the gateway's.
+        taken.gone.retain(|tool| difference.gone.iter().any(|gone| gone.name == *tool));
+    }
     if let Some(Err(error)) = known.store.as_ref().filter(|_| asked.tools.is_empty()).map(Store::forget_shown) {
         tracing::warn!(%error, "what was shown before could not be forgotten");
     }

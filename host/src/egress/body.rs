@@ -24,6 +24,7 @@ use super::{
     tls::find,
     visit::Exchange,
 };
+use crate::json::{pick, unquote};
 
 /// An answer's body.
 pub(super) struct Bounded {
@@ -190,6 +191,18 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
+    /// How much it is.
+    pub(super) fn size(&self) -> u64 {
+        self.left
+    }
+
+    /// The JSON-RPC method that it names, if it is in one piece.
+    pub(super) fn asks(&self) -> Option<String> {
+        let [whole] = &*self.pieces else { return None };
+        let [method] = pick(std::str::from_utf8(whole).ok()?, ["method"])?;
+        Some(unquote(method?)?.into_owned())
+    }
+
     /// Waits until the guest has written all of it.
     pub(super) async fn collect(mut inner: WasiBody, limit: u64) -> Result<Self, EgressFailure> {
         let (mut pieces, mut size) = (Vec::new(), 0_u64);

@@ -23,7 +23,7 @@ use super::{
     paths::Paths,
     policy::Standing,
     redact::Masked,
-    tls,
+    tls, told,
     visit::Exchange,
     wire::Uses,
 };
@@ -107,6 +107,12 @@ impl Egress {
         let body = tokio::time::timeout_at(patience.until, Outgoing::collect(body, inner.limits.request_body))
             .await
             .map_err(|_| EgressFailure::BadRequest { detail: "its body does not end".to_owned() })??;
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            tracing::debug!(
+                "{}",
+                told::request(&parts.method, &origin, &parts.headers, body.asks().as_deref(), body.size())
+            );
+        }
         let asked = parts.uri.path().to_owned();
         let mut prepared = Prepared {
             headers: self.headers(&parts, &origin, &body)?,
@@ -129,6 +135,9 @@ impl Egress {
                 Err(failure) => return Err(failure),
                 Ok(response) => {
                     exchange.answered(response.status());
+                    if tracing::enabled!(tracing::Level::DEBUG) {
+                        tracing::debug!("{}", told::response(response.status(), response.headers()));
+                    }
                     let changed = self.keep_cookies(&prepared.origin, &target, response.headers());
                     if let Some((origin, next)) = self.redirected(&response, &prepared, &target) {
                         let round = !changed && (next == target || done.left.contains(&next));

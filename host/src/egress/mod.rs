@@ -77,6 +77,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod told;
 mod visit;
 mod wire;
 

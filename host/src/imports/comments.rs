@@ -5,12 +5,13 @@
 pub(super) fn without(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut plain = bytes.to_vec();
-    let (mut at, mut comma) = (0_usize, None);
+    let (mut at, mut comma, mut before) = (0_usize, None, b'{');
     while let Some(byte) = bytes.get(at).copied() {
         let next = bytes.get(at + 1).copied();
         let end = match (byte, next) {
             (b'"', _) => {
                 comma = None;
+                before = b'"';
                 at = string_end(bytes, at);
                 continue;
             }
@@ -18,7 +19,8 @@ pub(super) fn without(text: &str) -> String {
             (b'/', Some(b'*')) => block_end(bytes, at),
             _ => {
                 match byte {
-                    b',' => comma = Some(at),
+                    // Behind nothing it is a mistake, and stays one.
+                    b',' => comma = Some(at).filter(|_| !matches!(before, b'{' | b'[' | b',')),
                     b'}' | b']' => {
                         if let Some(place) = comma.take().and_then(|comma| plain.get_mut(comma)) {
                             *place = b' ';
@@ -26,6 +28,9 @@ pub(super) fn without(text: &str) -> String {
                     }
                     byte if byte.is_ascii_whitespace() => {}
                     _ => comma = None,
+                }
+                if !byte.is_ascii_whitespace() {
+                    before = byte;
                 }
                 at += 1;
                 continue;
@@ -71,11 +76,13 @@ mod tests {
     #[test]
     fn comments_and_last_commas_become_blanks_and_strings_stay() {
         for (before, after) in [
-            ("{\"a\": 1, // ü\n}", "{\"a\": 1        \n}"),
+            ("{\"a\": 1, // ü\n}", "{\"a\": 1       \n}"),
             ("[1, /* , */ 2,]", "[1,         2 ]"),
             ("[1, /* end */ ]", "[1             ]"),
             (r#"{"a": "// no, ]", "b": "\",]"}"#, r#"{"a": "// no, ]", "b": "\",]"}"#),
             ("[1,,2]", "[1,,2]"),
+            ("{,}", "{,}"),
+            ("[1,,]", "[1,,]"),
             ("[1] /* never", "[1]    never"),
         ] {
             assert_eq!(without(before), after);

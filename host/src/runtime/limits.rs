@@ -141,3 +141,16 @@ pub(super) fn advice(reached: LimitReached) -> String {
         _ => raise(name, now, setting.ceiling),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_below_a_second_is_told_as_it_is() {
+        let words = |seconds| advice(LimitReached::Cpu(Duration::from_secs_f64(seconds)));
+        assert!(words(0.4).contains("it is 0.4 now, and at most 600"), "{}", words(0.4));
+        assert!(words(20.0).contains("it is 20 now"), "{}", words(20.0));
+        assert!(words(600.0).starts_with("600 is the most"), "{}", words(600.0));
+    }
+}
