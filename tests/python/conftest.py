@@ -7,6 +7,7 @@ Run by `cargo xtask test` in an environment that has pflow-cli, the built wheel 
     SERVICE_WASM         the service under test          WASMTIME_BIN         the engine that serves it
     NGINX_BIN            what stands before replicas
     JCO                  the other one, for Node         NODE_CLIENTS         Node, and other people's clients
+    COMPONENTIZE_PY      makes components of Python
     TEST_OUTPUT          where pictures are kept         FASTMCP_PYTHON       Python that has fastmcp 4.1
     PACE_BIN             what `cargo xtask bench` measures with
 

@@ -1,7 +1,7 @@
 """JSON Schemas of what every command prints with `--json`, and of an entry in mcp-servers.json.
 
-Takes the Rust sources for the shapes in `report.rs`, and says the others here; gives the files of docs/reference/schemas. Members may be
-added later, so the files forbid none; the tests hold real output to a strict copy that does.
+Takes the Rust sources for the shapes in `report.rs`, and says the others here; gives the files of docs/reference/schemas.
+Members may be added later, so the files forbid none; the tests hold real output to a strict copy that does.
 """
 
 from __future__ import annotations

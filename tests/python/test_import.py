@@ -38,7 +38,8 @@ def clients(pflow: Pflow, url: str) -> dict[str, bytes]:
         ".cursor/mcp.json": json.dumps({"mcpServers": {"cursor": {"url": url, "headers": {"X-Team": "${env:TEAM}"}}}}),
         ".gemini/settings.json": json.dumps({"theme": "x", "mcpServers": {"gemini": {"httpUrl": url, "timeout": 30000}}}),
         ".config/Code/User/mcp.json": '{\n  // mine\n  "inputs": [{"id": "pat", "type": "promptString"}],\n'
-        f'  "servers": {{"vs code": {{"type": "http", "url": "{url}", "headers": {{"Authorization": "Bearer ${{input:pat}}"}}}},}},\n}}\n',
+        f'  "servers": {{"vs code": {{"type": "http", "url": "{url}",\n'
+        '    "headers": {"Authorization": "Bearer ${input:pat}"}},},\n}\n',
         ".codeium/windsurf/mcp_config.json": json.dumps(
             {"mcpServers": {"wind": {"serverUrl": url, "headers": {"Authorization": "Bearer s3cret"}}}}
         ),

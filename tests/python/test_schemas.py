@@ -159,8 +159,10 @@ def test_what_listens(run: Commands, fake_gateway: Callable[..., FakeGateway]) -
             lines = [line for line in log.read_text(encoding="utf-8").split("\n")[:-1] if line.startswith("{")]
             return lines[0] if lines else None
 
-        check(name, json.loads(program.ready(ready, 60)))
-        program.stop()
+        try:
+            check(name, json.loads(program.ready(ready, 60)))
+        finally:
+            program.stop()
 
 
 def test_the_schema_for_editors_takes_what_the_reader_takes(

@@ -60,6 +60,7 @@ pub(crate) fn test(options: &Options) -> Result {
     pflow.install(&dist.wheel)?;
     let context_forge = Venv::with("contextforge", &["contextforge"], Version(11))?;
     let fastmcp = Venv::with("fastmcp", &["fastmcp"], Version(10))?;
+    let componentize = Venv::with("componentize", &["componentize"], Version(10))?;
     let guests = guests(&component)?;
     let clients = conformance::clients()?;
     let chromium = browser::chromium()?;
@@ -79,6 +80,7 @@ pub(crate) fn test(options: &Options) -> Result {
             .env("FAKE_GATEWAY_BIN", target().join("release/fake-gateway"))
             .env("EXAMPLE_COMPONENTS", &guests.folder)
             .env("COMPOSE_BIN", &guests.compose)
+            .env("COMPONENTIZE_PY", componentize.bin("componentize-py"))
             .env("CONTEXTFORGE_PYTHON", context_forge.bin("python"))
             .env("FASTMCP_PYTHON", fastmcp.bin("python"))
             .env("NODE_CLIENTS", &clients)
