@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf};
 use clap::Args;
 
 use crate::{
-    build, conformance, neutral,
+    build, conformance,
     python::{Venv, Version},
     shell::{Doing as _, Result, cargo, command, output, root, run, say, succeeds, target},
 };
@@ -38,7 +38,8 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn bench(options: &Options) -> Result {
-    let dist = build::dist()?;
+    // Figures are of what is shipped.
+    let dist = if options.quick { build::dist()? } else { build::shipped(None)? };
     let pace = pace()?;
     let pflow = Venv::with("pflow", &["pflow"], Version(10))?;
     pflow.install(&dist.wheel)?;
@@ -73,13 +74,8 @@ pub(crate) fn bench(options: &Options) -> Result {
 /// Measures inside of a process; gives the file with the figures.
 fn inner() -> Result<PathBuf> {
     let component = build::component()?;
-    // The profile of `cargo bench` is release.
-    let figures = output(
-        cargo()
-            .args(["bench", "--locked", "--package", "pflow-gateway-tests", "--bench", "inner"])
-            .env("PFLOW_GATEWAY_COMPONENT", component)
-            .envs(neutral::of_this_build()),
-    )?;
+    let figures =
+        output(build::release("bench", &component).args(["--package", "pflow-gateway-tests", "--bench", "inner"]))?;
     let folder = target().join("bench");
     fs::create_dir_all(&folder).doing(format!("cannot make {}", folder.display()))?;
     let file = root().join(folder).join("inner.json");
