@@ -148,7 +148,8 @@ def versions(programs: Programs) -> dict[str, str]:
 
     found = {
         "pflow-gateway": said(programs.gateway, "--version").removeprefix("pflow-gateway "),
-        "commit": said("git", "-C", Path(__file__).parent, "rev-parse", "--short=12", "HEAD"),
+        # Of the program, which only who built it knows.
+        **({"commit": os.environ["PFLOW_GATEWAY_COMMIT"]} if "PFLOW_GATEWAY_COMMIT" in os.environ else {}),
         "Python": platform.python_version(),
         **package(programs.pflow / "python", "pflow-cli"),
         "rmcp": locked("rmcp"),

@@ -66,6 +66,10 @@ pub(crate) fn bench(options: &Options) -> Result {
         bench.args(["--keep", "docs/performance"]);
     }
     run(bench
+        .env(
+            "PFLOW_GATEWAY_COMMIT",
+            output(command("git").args(["describe", "--always", "--dirty", "--abbrev=12"]))?.trim(),
+        )
         .env("PFLOW_GATEWAY_BIN", dist.folder.join("pflow-gateway"))
         .env("PACE_BIN", pace)
         .env("PFLOW_BIN", pflow.bin("pflow")))
