@@ -119,6 +119,9 @@ class Table:
         row = self._rows[id]
         row.measured, row.contenders, row.note = measured, contenders, note
         row.holds = row.budget.holds(measured["median"])
+        if measured["median"] < 0:
+            # What adds something cannot take less: the figure is the machine's.
+            row.holds = None
         if noise:
             row.bound = f"1 ± {noise:.3f} ×"
             row.holds = abs(measured["median"] - 1) <= noise

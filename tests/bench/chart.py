@@ -85,7 +85,7 @@ def share(y: int, row: dict[str, Any], limit: float) -> list[str]:
     used = limit / value if BUDGETS[row["id"]].at_least else value / limit
     width = (WIDTH - LEFT - RIGHT) * min(max(used, 0.0), 2.0) / 2
     kind = "good" if verdict(row) == "holds" else "bad"
-    what = row["what"] if len(row["what"]) <= 48 else row["what"][:46] + "…"
+    what = row["what"] if len(row["what"]) <= 44 else row["what"][:42] + "…"
     return [
         words(LEFT - 10, y, what, "", "end"),
         f'<rect class="{kind}" x="{LEFT}" y="{y - 12}" width="{width:.1f}" height="16" rx="2"/>',

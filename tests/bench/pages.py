@@ -20,7 +20,8 @@ def verdict(row: dict[str, Any]) -> str:
     """One word."""
     if not row["measured"]:
         return "not measured"
-    return {True: "holds", False: "does not hold", None: "no budget"}[row["holds"]]
+    unknown = "no budget" if row["budget"] == "-" else "lost in noise"
+    return {True: "holds", False: "does not hold", None: unknown}[row["holds"]]
 
 
 def contenders(row: dict[str, Any]) -> list[list[str]]:
