@@ -43,7 +43,7 @@ impl<T> Setting<T> {
 }
 
 /// How to allow more of what ran out.
-pub(crate) fn raise<N: fmt::Display + PartialOrd>(name: &str, now: N, ceiling: N) -> String {
+pub(crate) fn raise<N: Copy + fmt::Display + PartialOrd>(name: &str, now: N, ceiling: N) -> String {
     if now >= ceiling {
         return format!("{now} is the most that \"{name}\" can be set to");
     }

@@ -2,7 +2,7 @@
 //! Takes the name of an entry; opens its JSON alone, and writes it once it can be read. What was typed is never lost: it is opened again
 //! after a mistake, and is left in a file when nobody goes on.
 
-use std::{fmt::Write as _, io::Write as _, path::PathBuf};
+use std::{fmt::Write as _, io::Write as _};
 
 use serde_json::{Map, Value, json};
 
@@ -122,7 +122,7 @@ impl Typed {
 
     /// The same error; what was typed stays where it is.
     fn kept(self, error: Error) -> Error {
-        let place = self.file.keep().map_or_else(|error| error.path.to_path_buf(), |path: PathBuf| path);
+        let place = self.file.keep().unwrap_or_else(|error| error.path.to_path_buf());
         let kept = format!("nothing was written; what you typed is in {}", place.display());
         let hint = error.hint.as_ref().map_or_else(|| kept.clone(), |hint| format!("{hint} ({kept})"));
         error.with_hint(hint)

@@ -93,9 +93,9 @@ pub(in crate::cli) struct NewComponent {
 pub(in crate::cli) enum Language {
     /// Smallest and fastest; needs Rust
     Rust,
-    /// Needs componentize-py, from PyPI
+    /// Needs componentize-py, which pip installs
     Python,
-    /// Needs Node and componentize-js, from npm
+    /// Needs Node and componentize-js, which npm installs
     Javascript,
 }
 
