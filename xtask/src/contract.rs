@@ -2,16 +2,13 @@
 //! Takes WIT folders; writes the generated part of `docs/reference/contract.md`, and compares resolved packages, so that a comment may be
 //! mended and nothing else.
 
-use std::{
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fmt::Write as _, fs, path::Path};
 
 use wit_parser::{
-    Docs, Function, Handle, Interface, InterfaceId, PackageId, Resolve, Type, TypeDef, TypeDefKind, TypeId, WorldItem,
-    WorldKey,
+    Docs, Function, Handle, Interface, InterfaceId, PackageId, Resolve, Type, TypeDef, TypeDefKind, TypeId,
 };
+#[cfg(test)]
+use wit_parser::{WorldItem, WorldKey};
 
 use crate::shell::{Doing as _, Failure, Result, root, say};
 
@@ -319,6 +316,8 @@ fn paragraphs(page: &mut String, docs: &Docs, level: &str) {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     fn versions() -> Vec<PathBuf> {
