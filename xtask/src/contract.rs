@@ -27,7 +27,7 @@ pub(crate) fn contract(check: bool) -> Result {
         return Err(Failure(format!("{PAGE} is not what wit/gateway.wit says: run cargo xtask contract")));
     }
     fs::write(&page, wanted).doing(format!("cannot write {}", page.display()))?;
-    say(&format!("{PAGE} is written anew"));
+    say(format!("{PAGE} is written anew"));
     Ok(())
 }
 
@@ -252,9 +252,9 @@ impl Contract {
                 let mut names: Vec<String> = items.iter().map(|(key, item)| self.item(key, item)).collect();
                 // What an interface needs is imported by itself, in no order that anybody wrote.
                 names.sort();
-                names.iter().for_each(|name| {
+                for name in names {
                     let _ = writeln!(shape, "  {what} {name}");
-                });
+                }
             }
         }
         shape
@@ -314,7 +314,7 @@ fn paragraphs(page: &mut String, docs: &Docs, level: &str) {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
 mod tests {
     use std::path::PathBuf;
 
@@ -342,9 +342,9 @@ mod tests {
             let entry = entry.unwrap();
             let new = to.join(entry.file_name());
             if entry.path().is_dir() {
-                copy(&entry.path(), &new)
+                copy(&entry.path(), &new);
             } else {
-                fs::copy(entry.path(), new).map(drop).unwrap()
+                fs::copy(entry.path(), new).map(drop).unwrap();
             }
         }
     }
@@ -417,8 +417,7 @@ mod tests {
         let lines = |text: &str, other: &str, sign: char| {
             text.lines()
                 .filter(|line| !other.lines().any(|known| known == *line))
-                .map(|line| format!("{sign} {line}\n"))
-                .collect::<String>()
+                .fold(String::new(), |lines, line| lines + &format!("{sign} {line}\n"))
         };
         format!("{}{}", lines(then, now, '-'), lines(now, then, '+'))
     }
