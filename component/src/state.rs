@@ -109,7 +109,7 @@ mod tests {
         let good = String::from_utf8(written(&session())).unwrap_or_default();
         assert!(read(good.as_bytes()).is_some());
         let others = [
-            "".to_owned(),
+            String::new(),
             "{}".to_owned(),
             "\u{0}\u{1}".to_owned(),
             good.replace(":1,", ":2,"),

@@ -79,7 +79,7 @@ fn may_be_of(declared: &DeclaredService, tool: &str) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
 mod tests {
     use super::*;
 

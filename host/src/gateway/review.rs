@@ -33,13 +33,15 @@ pub(super) async fn reviewed(pool: &Pool, narrow: &Filter, by: Deadline) -> Resu
     let mut found = found;
     // What is about several stands first, and then each tool as it is listed.
     let places: BTreeMap<&str, usize> = tools.iter().enumerate().map(|(at, tool)| (tool.name.as_str(), at)).collect();
-    found.sort_by_key(|found| found.tool.as_deref().and_then(|name| places.get(name).copied()));
+    let place = |found: &review::Finding| found.tool.as_deref().and_then(|name| places.get(name).copied());
+    found.sort_by_key(place);
+    let tool_of = |found: &review::Finding| place(found).and_then(|at| tools.get(at));
     Ok(report::Review {
         gateway: pool.config().name.clone(),
         tools: tools.len(),
-        findings: found.into_iter().take(MOST).map(|found| finding(found, &tools)).collect(),
+        findings: found.iter().take(MOST).map(|found| finding(found, tool_of(found))).collect(),
         more,
-        rules: rules.into_iter().take(RULES).map(rule).collect(),
+        rules: rules.iter().take(RULES).map(rule).collect(),
         warnings: kept.warnings,
     })
 }
@@ -103,7 +105,7 @@ fn severity(severity: review::Severity) -> Severity {
     }
 }
 
-fn rule(rule: review::Rule) -> report::ReviewRule {
+fn rule(rule: &review::Rule) -> report::ReviewRule {
     report::ReviewRule {
         id: scrub::line(&rule.id, 40),
         title: scrub::line(&rule.title, 200),
@@ -112,8 +114,7 @@ fn rule(rule: review::Rule) -> report::ReviewRule {
     }
 }
 
-fn finding(found: review::Finding, tools: &[types::Tool]) -> report::ReviewFinding {
-    let about = found.tool.as_deref().and_then(|name| tools.iter().find(|tool| tool.name == name));
+fn finding(found: &review::Finding, about: Option<&types::Tool>) -> report::ReviewFinding {
     report::ReviewFinding {
         severity: severity(found.severity),
         rule: scrub::line(&found.rule, 40),
