@@ -33,8 +33,8 @@ const FIRST: &str = "--first-instance";
 struct Deaf;
 
 impl Events for Deaf {
-    fn progress(&self, _: u64, _: f64, _: Option<f64>, _: Option<String>) {}
-    fn message(&self, _: String, _: Option<String>, _: String) {}
+    fn progress(&self, _: u32, _: f64, _: Option<f64>, _: Option<String>) {}
+    fn message(&self, _: Option<u32>, _: String, _: Option<String>, _: String) {}
     fn tools_changed(&self) {}
 }
 
@@ -125,6 +125,11 @@ fn candidate(number: usize) -> filter::Candidate {
         attribution: types::Attribution::Declared,
         confidence: types::Confidence::Certain,
         annotations: None,
+        title: None,
+        description: None,
+        input_schema: None,
+        meta: None,
+        original_name: None,
     }
 }
 
