@@ -117,7 +117,7 @@ fn filtered(threads: &tokio::runtime::Runtime, runtime: &Runtime) -> Duration {
 
 /// Of four in turn, one of each kind: another service's or github's, deleting or not.
 fn candidate(number: usize) -> filter::Candidate {
-    let service = if number % 2 == 0 { "github" } else { "slack" };
+    let service = if number.is_multiple_of(2) { "github" } else { "slack" };
     let verb = if number % 4 < 2 { "list" } else { "delete" };
     filter::Candidate {
         name: format!("{service}_{verb}_{number}"),
