@@ -81,13 +81,13 @@ impl Unread {
         let request = self.request.take()?;
         let body = request.consume().ok()?;
         let stream = body.stream().ok()?;
-        Some(Stream { stream, _body: body, _request: request })
+        Some(Stream { bytes: stream, _body: body, _request: request })
     }
 }
 
 /// The engine's, with what it hangs on; dropped in this order.
 struct Stream {
-    stream: InputStream,
+    bytes: InputStream,
     _body: IncomingBody,
     _request: IncomingRequest,
 }
@@ -97,13 +97,13 @@ impl Stream {
     fn take(&self, until: u64, most: u64, mut part: impl FnMut(Vec<u8>)) -> Read {
         let mut read = 0_u64;
         loop {
-            let (ready, late) = (self.stream.subscribe(), monotonic_clock::subscribe_instant(until));
+            let (ready, late) = (self.bytes.subscribe(), monotonic_clock::subscribe_instant(until));
             let arrived = poll::poll(&[&ready, &late]).contains(&0);
             drop((ready, late));
             if !arrived || monotonic_clock::now() > until {
                 return Read::Late;
             }
-            match self.stream.read(64 * 1024) {
+            match self.bytes.read(64 * 1024) {
                 Ok(bytes) => {
                     read = read.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
                     if read > most {
