@@ -92,8 +92,7 @@ impl Build {
 
     /// What cargo is told of our own crates. The others are the same either way: they are compiled once.
     fn own_crates(self) -> impl Iterator<Item = String> {
-        ["pflow-gateway", "pflow-gateway-tests", "pflow-gateway-python", "pflow-gateway-fuzz"]
-            .into_iter()
+        HOST.into_iter()
             .filter(move |_| self == Self::Quick)
             .flat_map(|name| ["--config".to_owned(), format!("profile.release.package.{name}.opt-level=0")])
     }
@@ -132,6 +131,20 @@ pub(crate) fn reproducible(component: &Path) -> Result {
     Err(Failure(format!("{} and {} differ: something of the place is in them", component.display(), again.display())))
 }
 
+/// What has wasmtime in it. With the others beside them, crates that both have would get more features, and wasmtime would be compiled once more for
+/// the program alone.
+const HOST: [&str; 4] = ["pflow-gateway", "pflow-gateway-python", "pflow-gateway-tests", "pflow-gateway-fuzz"];
+
+/// `--package` and the name, for each of them.
+pub(crate) fn of_the_host() -> impl Iterator<Item = &'static str> {
+    HOST.into_iter().flat_map(|name| ["--package", name])
+}
+
+/// Everything else.
+pub(crate) fn but_the_host() -> impl Iterator<Item = &'static str> {
+    std::iter::once("--workspace").chain(HOST.into_iter().flat_map(|name| ["--exclude", name]))
+}
+
 /// Cargo in the one profile that is worked with.
 pub(crate) fn release(subcommand: &str, component: &Path) -> Command {
     Build::usual().cargo(subcommand, component)
@@ -143,7 +156,7 @@ pub(crate) fn dist() -> Result<Dist> {
     say("The component (WebAssembly)");
     let component = component()?;
     say("The host; the first time this compiles wasmtime, which takes five to ten minutes on two cores");
-    run(release("build", &component).args(["--workspace", "--all-targets"]))?;
+    run(release("build", &component).args(of_the_host()).arg("--all-targets"))?;
     let build = Build::usual();
     let code = Code::made_by(&build.built(PROGRAM), folder(build)?.join("gateway.cwasm"))?;
     put(build, &component, &code)

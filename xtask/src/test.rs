@@ -33,7 +33,9 @@ pub(crate) fn test(options: &Options) -> Result {
 
     let component = component()?;
     say("Lints");
-    run(release("clippy", &component).args(["--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    let denied = ["--all-targets", "--", "-D", "warnings"];
+    run(release("clippy", &component).args(build::of_the_host()).args(denied))?;
+    run(release("clippy", &component).args(build::but_the_host()).args(denied))?;
     run(cargo()
         .args(["clippy", "--locked", "--package", "pflow-gateway-component", "--lib"])
         .args(["--profile", "component", "--target", "wasm32-wasip2", "--target-dir"])
@@ -45,8 +47,10 @@ pub(crate) fn test(options: &Options) -> Result {
     let dist = build::dist()?;
     build::reproducible(&component)?;
     say("Rust tests");
+    run(release("test", &component).args(build::but_the_host()).arg("--no-fail-fast"))?;
     run(release("test", &component)
-        .args(["--workspace", "--no-fail-fast"])
+        .args(build::of_the_host())
+        .arg("--no-fail-fast")
         .env("PFLOW_GATEWAY_BIN", dist.folder.join("pflow-gateway")))?;
     let searched = fuzz::some_seconds(&component)?;
     if options.rust_only {
