@@ -150,7 +150,7 @@ async fn an_author_checks_only_what_was_implemented() {
     assert_eq!((run.code, interfaces(&run.json())), (Some(0), vec!["filter", "health", "sandbox"]));
     let run = component(&home, &["check", "--interface", "filters"]).await;
     assert_eq!(run.code, Some(2), "{run:?}");
-    assert!(run.stderr.contains("discovery, filter, health, calls, products, sandbox"), "{}", run.stderr);
+    assert!(run.stderr.contains("discovery, filter, health, calls, products, review, sandbox"), "{}", run.stderr);
 }
 
 #[tokio::test]

@@ -63,6 +63,8 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
         let mut all = Vec::new();
         walk(&root, &root, &mut all);
+        // The texts that were released, for a comparison: nobody builds against those.
+        all.retain(|name| !name.starts_with("versions/"));
         all.sort();
         let mut known: Vec<&str> = FILES.iter().map(|(name, _)| *name).collect();
         known.sort_unstable();
