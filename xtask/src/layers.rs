@@ -44,7 +44,8 @@ const COMPONENT: &[&[&str]] = &[
 
 const FRONT: &[&[&str]] = &[
     &["answer", "failure", "request", "rpc"],
-    &["call", "upstream"],
+    &["call", "delivery"],
+    &["upstream"],
     &["door", "guard", "seal"],
     &["catalog", "ready"],
     &["pages"],
@@ -52,7 +53,7 @@ const FRONT: &[&[&str]] = &[
     &["guest"],
 ];
 
-const EGRESS: &[&[&str]] = &[&["credential", "mask", "policy"], &["guest"]];
+const EGRESS: &[&[&str]] = &[&["credential", "mask", "policy", "tally"], &["guest"]];
 
 const BRIDGE: &[&[&str]] = &[&["event", "line"], &["guest"]];
 

@@ -11,7 +11,7 @@ use clap::Args;
 use crate::{
     build, neutral, npm,
     python::{Venv, Version},
-    shell::{Doing as _, Failure, Result, cargo, command, executable, run, say, target},
+    shell::{Doing as _, Failure, Result, cargo, command, executable, run, say, succeeds, target},
 };
 
 #[derive(Args)]
@@ -67,7 +67,7 @@ pub(crate) struct Engines {
     /// jco's program, for Node.
     pub(crate) jco: PathBuf,
     /// What stands before several replicas.
-    pub(crate) nginx: PathBuf,
+    pub(crate) nginx: Option<PathBuf>,
 }
 
 /// Installs them, each in one version, below the target folder.
@@ -79,27 +79,47 @@ pub(crate) fn engines() -> Result<Engines> {
     Ok(Engines { wasmtime, jco: jco()?, nginx: nginx()? })
 }
 
-/// The system's, or Debian's package, unpacked below the target folder: that needs no root.
-fn nginx() -> Result<PathBuf> {
+/// What stands before replicas: the one of the machine, or Debian's package, unpacked below the target folder. None where there is neither: the
+/// tests that want it say so.
+fn nginx() -> Result<Option<PathBuf>> {
     let path = env::var_os("PATH").unwrap_or_default();
     let installed = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]).map(|folder| folder.join("nginx"));
     if let Some(program) = installed.into_iter().find(|program| program.is_file()) {
-        return Ok(program);
+        return Ok(Some(program));
     }
     let place = target().join("nginx");
     let program = place.join("usr/sbin/nginx");
-    if program.is_file() {
-        return Ok(program);
+    let runs = |program: &Path| succeeds(command(program).arg("-v"));
+    if !runs(&program)
+        && let Err(failure) = unpacked_nginx(&place)
+    {
+        say(format!("{failure}; the tests of replicas behind nginx are left out: install it, and run this again"));
     }
-    fs::create_dir_all(&place).doing(format!("cannot make {}", place.display()))?;
-    let without = |failure| Failure(format!("{failure}; install nginx, and run this again"));
-    run(command("apt-get").args(["--quiet=2", "download", "nginx"]).current_dir(&place)).map_err(without)?;
-    let packages = fs::read_dir(&place).doing(format!("cannot read {}", place.display()))?;
-    let package = packages.filter_map(std::result::Result::ok).map(|entry| entry.path());
-    let package = package.into_iter().find(|file| file.extension().is_some_and(|it| it == "deb"));
+    Ok(Some(program).filter(|program| runs(program)))
+}
+
+/// With lists of packages of its own: the machine's may be empty, and are not ours to change.
+fn unpacked_nginx(place: &Path) -> Result {
+    if place.exists() {
+        fs::remove_dir_all(place).doing(format!("cannot remove {}", place.display()))?;
+    }
+    let (lists, cache) = (place.join("lists"), place.join("cache"));
+    for folder in [lists.join("partial"), cache.join("archives/partial")] {
+        fs::create_dir_all(&folder).doing(format!("cannot make {}", folder.display()))?;
+    }
+    let apt = |words: &[&str]| {
+        let mut apt = command("apt-get");
+        apt.arg("--quiet=2").arg("-o").arg(format!("Dir::State::Lists={}", lists.display()));
+        apt.arg("-o").arg(format!("Dir::Cache={}", cache.display())).args(words).current_dir(place);
+        run(&mut apt)
+    };
+    apt(&["update"])?;
+    apt(&["download", "nginx"])?;
+    let packages = fs::read_dir(place).doing(format!("cannot read {}", place.display()))?;
+    let mut packages = packages.filter_map(std::result::Result::ok).map(|entry| entry.path());
+    let package = packages.find(|file| file.extension().is_some_and(|end| end == "deb"));
     let package = package.ok_or_else(|| Failure(format!("apt-get left no package in {}", place.display())))?;
-    run(command("dpkg").arg("-x").args([&package, &place])).map_err(without)?;
-    Ok(program)
+    run(command("dpkg").arg("-x").args([&package, place]))
 }
 
 fn jco() -> Result<PathBuf> {

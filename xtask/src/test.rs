@@ -93,7 +93,7 @@ pub(crate) fn test(options: &Options) -> Result {
             .env("SERVICE_WASM", &service)
             .env("WASMTIME_BIN", &engines.wasmtime)
             .env("JCO", &engines.jco)
-            .env("NGINX_BIN", &engines.nginx)
+            .envs(engines.nginx.as_ref().map(|program| ("NGINX_BIN", program)))
             // Pictures for people: here, wherever the build's own folder is.
             .env("TEST_OUTPUT", root().join("target/ci-output"))
             .env_remove("PYTHONPATH"))?;
