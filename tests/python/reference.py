@@ -21,6 +21,9 @@ SHAPES = (
     "Tools",
     "Tool",
     "Finding",
+    "Review",
+    "ReviewFinding",
+    "ReviewRule",
     "Health",
     "GatewayHealth",
     "ServiceHealth",
@@ -28,7 +31,7 @@ SHAPES = (
     "Call",
     "Component",
 )
-NAMES = ("Status", "Attribution", "Confidence", "Era", "Change")
+NAMES = ("Status", "Attribution", "Confidence", "Era", "Change", "Severity")
 PLAIN = {
     "String": "text",
     "&'static str": "text",

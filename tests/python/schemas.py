@@ -182,6 +182,7 @@ COMMANDS: dict[str, tuple[str, Schema]] = {
             error=E,
         ),
     ),
+    "review": ("tools --review", ref("Review")),
     "health": ("health", ref("Health")),
     "health-history": (
         "health --history",
@@ -223,6 +224,7 @@ COMMANDS: dict[str, tuple[str, Schema]] = {
                             url=TEXT,
                             auth=TEXT,
                             filter=maybe(TEXT),
+                            settings=by_name(TEXT),
                             plain=FLAG,
                             tools=maybe(COUNT),
                             services=maybe(COUNT),
@@ -341,6 +343,19 @@ COMMANDS: dict[str, tuple[str, Schema]] = {
                 ),
             ]
         },
+    ),
+    "deploy": (
+        "deploy",
+        shape(
+            engine={"enum": ["wasmtime", "wasmcloud", "spin"]},
+            folder=TEXT,
+            files=many(TEXT),
+            secrets=many(TEXT),
+            gateways=many(TEXT),
+            next=many(TEXT),
+            warnings=many(TEXT),
+            error=E,
+        ),
     ),
     "doctor": (
         "doctor",
@@ -467,6 +482,11 @@ ENTRY: Schema = {
             "properties": {
                 "url": {"type": "string", "description": "The MCP URL; it may hold ${VAR}."},
                 "kind": {"type": "string", "description": "The product; found out when it is not said."},
+                "settings": {
+                    "type": "object",
+                    "additionalProperties": {"type": "string"},
+                    "description": "Texts for the component; never a credential.",
+                },
                 "era": {"enum": ["legacy", "modern", "auto"]},
                 "auth": {
                     "oneOf": [

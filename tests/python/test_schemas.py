@@ -88,6 +88,7 @@ def test_questions_to_a_gateway(run: Commands, fake_gateway: Callable[..., FakeG
     name = tools["tools"][0]["name"]
     run("tool", "tools", "gw", name)
     run("tool", "tools", "gw", "no_such_tool", code=2)
+    run("review", "tools", "gw", "--review", code=None)
     run("search", "tools", "--search", "issue message channel")
     run("health", "health", "gw", code=None)
     run("health-history", "health", "--history")
@@ -115,6 +116,8 @@ def test_entries(run: Commands, fake_gateway: Callable[..., FakeGateway]) -> Non
     run("set", "edit", "gw", EDITOR="true")
     run("set", "edit", "gw", code=2)
     run("list", "list")
+    run("deploy", "deploy", "wizard", "--engine", "spin")
+    run("deploy", "deploy", "nope", "--engine", "spin", code=2)
     (run.pflow.home / "theirs.json").write_text(
         json.dumps({"mcpServers": {"new": {"url": url}, "gw": {"url": url}, "p": {"command": "x"}}}), encoding="utf-8"
     )
