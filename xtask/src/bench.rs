@@ -39,7 +39,7 @@ pub(crate) struct Options {
 
 pub(crate) fn bench(options: &Options) -> Result {
     // Figures are of what is shipped.
-    let dist = if options.quick { build::dist()? } else { build::shipped(None)? };
+    let dist = if options.quick { build::dist()? } else { build::shipped()? };
     let pace = pace()?;
     let pflow = Venv::with("pflow", &["pflow"], Version(10))?;
     pflow.install(&dist.wheel)?;

@@ -2,7 +2,7 @@
 //! Takes the sources; gives [`Dist`]. Builds everything in one profile, so that wasmtime is compiled once.
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
@@ -85,9 +85,15 @@ impl Build {
     /// What cargo and maturin are told alike.
     fn finish(self, command: &mut Command, component: &Path) {
         command.args(self.own_crates()).env("PFLOW_GATEWAY_COMPONENT", component);
-        if self == Self::Shipped {
+        if self.is_neutral() {
             command.env(neutral::FLAGS, neutral::flags(&target()));
         }
+    }
+
+    /// Whether no path of this machine may be in it. CI compiles everything in one way alone, so that it can look for them each time; elsewhere other
+    /// flags would compile wasmtime again for those who call cargo by hand.
+    fn is_neutral(self) -> bool {
+        self == Self::Shipped || env::var_os("CI").is_some_and(|set| !set.is_empty() && set != "false")
     }
 
     /// What cargo is told of our own crates. The others are the same either way: they are compiled once.
@@ -162,27 +168,15 @@ pub(crate) fn dist() -> Result<Dist> {
     put(build, &component, &code)
 }
 
-/// Builds what is shipped, into `target/dist-shipped`. Takes the machine code from a program that is there already, if there is one: every
-/// program makes the same.
-pub(crate) fn shipped(code: Option<&Code>) -> Result<Dist> {
+/// Builds what is shipped, into `target/dist-shipped`.
+pub(crate) fn shipped() -> Result<Dist> {
     rust_target()?;
     let component = component()?;
     let build = Build::Shipped;
     say("The host, as it is shipped; the first time this compiles wasmtime, which takes ten minutes on two cores");
-    let made;
-    let code = if let Some(code) = code {
-        code
-    } else {
-        run(build.cargo("build", &component).args(["--package", "pflow-gateway", "--bin", PROGRAM]))?;
-        made = Code::made_by(&build.built(PROGRAM), folder(build)?.join("gateway.cwasm"))?;
-        &made
-    };
-    let dist = put(build, &component, code)?;
-    let program = dist.folder.join(PROGRAM);
-    // The wheel is packed: its module is looked at where it was linked.
-    let module = if cfg!(target_os = "macos") { "lib_native.dylib" } else { "lib_native.so" };
-    neutral::check(&[&program, &code.file, &build.built(module), &dist.wheel])?;
-    Ok(dist)
+    run(build.cargo("build", &component).args(["--package", "pflow-gateway", "--bin", PROGRAM]))?;
+    let code = Code::made_by(&build.built(PROGRAM), folder(build)?.join("gateway.cwasm"))?;
+    put(build, &component, &code)
 }
 
 const PROGRAM: &str = "pflow-gateway";
@@ -220,6 +214,11 @@ fn put(build: Build, component: &Path, code: &Code) -> Result<Dist> {
     say("The wheel");
     let wheel = wheel(build, component, code, &folder)?;
     neutral::check(&[component, &bom])?;
+    if build.is_neutral() {
+        // The wheel is packed: its module is looked at where it was linked.
+        let module = if cfg!(target_os = "macos") { "lib_native.dylib" } else { "lib_native.so" };
+        neutral::check(&[&program, &beside, &build.built(module), &wheel])?;
+    }
     say(format!(
         "target/{}: pflow-gateway, gateway.wasm, gateway.cwasm, sbom.cdx.json, man, completions, {}",
         build.folder(),

@@ -73,7 +73,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
-        Task::Build { shipped: true } => build::shipped(None).map(drop),
+        Task::Build { shipped: true } => build::shipped().map(drop),
         Task::Build { shipped: false } => build::dist().map(drop),
         Task::Demo => {
             build::quick();

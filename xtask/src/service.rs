@@ -76,16 +76,16 @@ pub(crate) fn engines() -> Result<Engines> {
     let wasmtime = venv.file_in_packages("wasmtime_cli/wasmtime")?;
     // The wheel's program comes without the execute bit, and its launcher then fails.
     executable(&wasmtime)?;
-    Ok(Engines { wasmtime, jco: jco()?, nginx: nginx()? })
+    Ok(Engines { wasmtime, jco: jco()?, nginx: nginx() })
 }
 
 /// What stands before replicas: the one of the machine, or Debian's package, unpacked below the target folder. None where there is neither: the
 /// tests that want it say so.
-fn nginx() -> Result<Option<PathBuf>> {
+fn nginx() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let installed = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]).map(|folder| folder.join("nginx"));
     if let Some(program) = installed.into_iter().find(|program| program.is_file()) {
-        return Ok(Some(program));
+        return Some(program);
     }
     let place = target().join("nginx");
     let program = place.join("usr/sbin/nginx");
@@ -95,7 +95,7 @@ fn nginx() -> Result<Option<PathBuf>> {
     {
         say(format!("{failure}; the tests of replicas behind nginx are left out: install it, and run this again"));
     }
-    Ok(Some(program).filter(|program| runs(program)))
+    Some(program).filter(|program| runs(program))
 }
 
 /// With lists of packages of its own: the machine's may be empty, and are not ours to change.

@@ -99,9 +99,8 @@ pub(crate) fn test(options: &Options) -> Result {
             .env_remove("PYTHONPATH"))?;
     }
 
-    let shipped = build::shipped(Some(&dist.code))?;
-    sizes::hold(&shipped, &service)?;
-    conformance::against(&shipped.folder.join("pflow-gateway"))?;
+    sizes::hold(&dist, &service)?;
+    conformance::against(&dist.folder.join("pflow-gateway"))?;
     conformance::against_service(&service, &engines.wasmtime)?;
     // Once more, in the last line: what was not looked at is not seen among thousands of others.
     say(searched);
