@@ -1,6 +1,6 @@
 //! `cargo xtask sizes`: how large what is shipped is, and what makes it up.
-//! Takes the files of `target/dist` and binutils' `size` and `nm`; prints a table, and compares it with `docs/performance/sizes.json`. Fails where
-//! a file has grown or shrunk by more than 5 %, so that the table is true. Never measures what was built without optimisation.
+//! Takes the files of `target/dist-shipped` and binutils' `size` and `nm`; prints a table, and compares it with `docs/performance/sizes.json`. Fails
+//! where a file has grown or shrunk by more than 5 %, so that the table is true. Never compares a program or a wheel that was built otherwise.
 
 use std::{
     collections::BTreeMap,
