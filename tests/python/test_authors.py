@@ -78,7 +78,7 @@ def test_what_is_missing_is_named_with_the_way_to_get_it(pflow: Pflow, tmp_path:
     assert "pflow-gateway-compose" in error["message"] and "PATH" in error["hint"]
 
 
-def test_the_rust_template_compiles_against_the_contract_that_the_program_wrote(pflow: Pflow) -> None:
+def test_cargo_reads_the_rust_template_and_it_names_the_contract_that_the_program_wrote(pflow: Pflow) -> None:
     cargo = shutil.which("cargo")
     if not cargo:
         pytest.skip("cargo is not here")
