@@ -1,45 +1,34 @@
 //! MCP gateways as first-class citizens of pflow.
 //!
-//! The logic that knows gateways is a WASI component behind the WIT package `pflow:gateway`; this crate is the host that
-//! runs it in a sandbox whose only way out is HTTP to the gateway that the user configured. See `docs/` for guides
-//! and `wit/gateway.wit` for the contract.
-//!
-//! One direction, no back and forth: [`cli`], [`serve`](mod@serve) and the Python module know [`Gateway`]; it knows the contract;
-//! the component knows MCP; and only [`egress`] touches the network.
+//! The logic that knows gateways is a WASI component behind the WIT package `pflow:gateway`, which [`runtime`] runs in a sandbox whose only
+//! way out, [`egress`], is HTTP to the gateway that the user configured. This crate is what stands on them: entries of pflow's server file,
+//! sessions, listing and calls ([`Gateway`]), what was accepted and what is remembered of tools, and MCP towards pflow
+//! ([`serve`](mod@serve)). The command line and the Python module are front ends of it. See `docs/` for guides and `wit/gateway.wit` for the
+//! contract.
 
-mod arguments;
-mod catalogue;
-pub mod cli;
-mod clock;
+pub mod arguments;
+pub mod catalogue;
 pub mod components;
 pub mod config;
-pub mod conformance;
-mod deadline;
-mod definitions;
-pub mod demo;
-mod digest;
-pub mod egress;
-mod error;
-mod files;
-mod fit;
-mod folder;
+pub mod definitions;
+pub mod fit;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gateway;
 pub mod health;
 pub mod history;
-mod imports;
-mod jitter;
-pub mod json;
+pub mod imports;
 pub mod monitor;
 pub mod report;
-pub mod runtime;
-mod scrub;
 pub mod seen;
 pub mod serve;
-mod setting;
-mod spelling;
 
-pub use deadline::Deadline;
-pub use error::{Class, Error, Result};
-pub use gateway::{CallOptions, Gateway, LeftRunning, OnMessage, OnProgress, Operation, Unlisted, told_of_stdio};
+pub use pflow_gateway_base::{Class, Deadline, Error, Result, json};
+use pflow_gateway_base::{clock, digest, files, jitter, scrub, spelling};
+pub use pflow_gateway_host_egress as egress;
+pub use pflow_gateway_runtime as runtime;
+
+pub use gateway::{
+    CallOptions, Gateway, LeftRunning, OnMessage, OnProgress, Operation, Own, SeenTool, Uncertain, Unlisted, status_of,
+    told_of_stdio,
+};

@@ -2,8 +2,8 @@
 //! Built by [`Gateway`](crate::Gateway); printed by [`cli`](crate::cli). No logic.
 
 use serde::Serialize;
-use serde_json::Value;
 
+pub use crate::runtime::{Description as Component, Kind};
 use crate::{Error, json::Json};
 
 macro_rules! names {
@@ -24,64 +24,6 @@ macro_rules! names {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.pad(self.as_str()) }
         }
     };
-}
-
-/// A gateway product, by its identifier. Which there are is the component's business.
-///
-/// ```
-/// use pflow_gateway::report::Kind;
-///
-/// assert_eq!(Kind::parse("acme-2").map(|kind| kind.to_string()).as_deref(), Some("acme-2"));
-/// assert_eq!(Kind::parse("Acme"), None);
-/// assert!(Kind::default().is_generic());
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize)]
-#[serde(try_from = "String")]
-pub struct Kind(String);
-
-impl Kind {
-    /// The contract's word for any other aggregator.
-    const GENERIC: &str = "generic";
-
-    /// None: no identifier of a product.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        (!text.is_empty() && text.len() <= 40 && text.bytes().all(fits)).then(|| Self(text.to_owned()))
-    }
-
-    /// The name in JSON and on the screen.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Any other aggregator.
-    #[must_use]
-    pub fn is_generic(&self) -> bool {
-        self.0 == Self::GENERIC
-    }
-}
-
-/// Any other aggregator.
-impl Default for Kind {
-    fn default() -> Self {
-        Self(Self::GENERIC.to_owned())
-    }
-}
-
-impl TryFrom<String> for Kind {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::parse(&text).ok_or("a product is written with lower-case letters, digits and -, like acme-2")
-    }
-}
-
-impl std::fmt::Display for Kind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(&self.0)
-    }
 }
 
 names! {
@@ -403,7 +345,7 @@ fn severity(status: Status) -> u8 {
 }
 
 /// The worst state of all.
-pub(crate) fn worst(gateways: &[GatewayHealth]) -> Status {
+pub fn worst(gateways: &[GatewayHealth]) -> Status {
     gateways.iter().map(|gateway| gateway.status).max_by_key(|status| severity(*status)).unwrap_or(Status::Unknown)
 }
 
@@ -605,25 +547,4 @@ impl Call {
             self.error = Some(error.with_service(self.service.clone()));
         }
     }
-}
-
-/// `component show --json`.
-#[derive(Clone, Debug, Serialize)]
-pub struct Component {
-    /// `built-in`, or the file.
-    pub source: String,
-    /// Of the component's bytes, in hex.
-    pub sha256: String,
-    /// `pflow:gateway`.
-    pub package: String,
-    /// The contract's version.
-    pub version: String,
-    /// Bytes.
-    pub size: usize,
-    /// Interfaces that it asks for.
-    pub imports: Vec<String>,
-    /// Interfaces that it offers.
-    pub exports: Vec<String>,
-    /// What every run of it is held to.
-    pub limits: serde_json::Map<String, Value>,
 }

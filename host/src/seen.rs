@@ -49,7 +49,7 @@ impl Seen {
     }
 
     /// As the last listing shows it. Without tools nothing is known of them; an empty list is none.
-    pub(crate) fn of(kind: Option<Kind>, tools: Option<&[SeenTool]>) -> Self {
+    pub fn of(kind: Option<Kind>, tools: Option<&[SeenTool]>) -> Self {
         let mut services: BTreeMap<String, usize> = BTreeMap::new();
         for service in tools.unwrap_or_default().iter().filter_map(|tool| tool.service.as_ref()) {
             let service = scrub::line(service, NAME);
@@ -63,7 +63,7 @@ impl Seen {
 
     /// Keeps it for these entries; a product that was detected before stays when this look did not detect one. A folder that cannot be
     /// written to is no error.
-    pub(crate) fn keep(&self, pflow_folder: &Path, entries: &[GatewayConfig]) {
+    pub fn keep(&self, pflow_folder: &Path, entries: &[GatewayConfig]) {
         change(pflow_folder, |all| {
             let mut changed = false;
             for config in entries {
@@ -86,7 +86,7 @@ impl Seen {
     }
 
     /// Keeps nothing of this entry any more.
-    pub(crate) fn forget(pflow_folder: &Path, name: &str) {
+    pub fn forget(pflow_folder: &Path, name: &str) {
         change(pflow_folder, |all| all.remove(name).is_some());
     }
 }

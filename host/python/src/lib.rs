@@ -44,7 +44,7 @@ mod native {
     /// `program` is the name in help texts; `args` are the arguments after it.
     #[pyfunction]
     fn run(py: Python<'_>, program: &str, args: Vec<OsString>) -> u8 {
-        py.detach(|| pflow_gateway::cli::run(program, args))
+        py.detach(|| pflow_gateway_cli::run(program, args))
     }
 
     /// Compiles a component, from stdin to stdout, for the process that started this one; gives the exit code.

@@ -14,7 +14,7 @@ const VALUES: usize = 1_000;
 
 impl Schema<'_> {
     /// Words for the arguments that are needed, not quoted for a shell yet.
-    pub(crate) fn example(&self) -> Option<Vec<String>> {
+    pub fn example(&self) -> Option<Vec<String>> {
         let mut typed = Vec::new();
         let mut words = Words::default();
         let left = &mut { VALUES };

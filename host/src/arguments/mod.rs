@@ -8,7 +8,7 @@ mod kind;
 mod schema;
 mod typed;
 
-pub(crate) use self::{
+pub use self::{
     schema::{Argument, Schema},
     typed::{Word, Words},
 };
@@ -25,7 +25,7 @@ const SIGNATURE: usize = 500;
 
 /// What is wrong with arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Problem {
+pub enum Problem {
     /// An argument that the tool needs.
     Missing(String),
     /// One that it does not have; and the one that may have been meant.
@@ -36,7 +36,7 @@ pub(crate) enum Problem {
 
 /// Whether a name that the schema does not mention is taken for a mistake where it says nothing about others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Names {
+pub enum Names {
     /// Typed word by word: a name that the tool does not have is a slip.
     Typed,
     /// As JSON: what JSON Schema allows is allowed.
@@ -48,7 +48,7 @@ pub(crate) enum Names {
 /// # Errors
 ///
 /// `config`: they do not fit; says what is wrong, and what the tool takes.
-pub(crate) fn fitting(tool: &Tool, given: Given) -> Result<Json> {
+pub fn fitting(tool: &Tool, given: Given) -> Result<Json> {
     let schema = Schema::of(tool);
     let refuse = |problems: &[Problem]| {
         let takes = schema.as_ref().map_or_else(|| name(tool), |schema| schema.signature(&name(tool)));
@@ -67,7 +67,7 @@ pub(crate) fn fitting(tool: &Tool, given: Given) -> Result<Json> {
 
 /// What was given for a call.
 #[derive(Clone, Debug)]
-pub(crate) enum Given {
+pub enum Given {
     /// The whole of it.
     Json(Json),
     /// Argument by argument.
@@ -76,7 +76,7 @@ pub(crate) enum Given {
 
 impl Given {
     /// The same as it was typed: a text is a text.
-    pub(crate) fn unchecked(self) -> Json {
+    pub fn unchecked(self) -> Json {
         match self {
             Self::Json(json) => json,
             Self::Words(words) => words.arguments(None).unwrap_or_else(|_| Json::trusted("{}".to_owned())),

@@ -20,28 +20,28 @@ const LARGEST: usize = 2 * 1024 * 1024;
 const HOPS: usize = 16;
 
 /// What a tool takes. Anything that says so in a way that is not followed makes it [`open`](Self::open).
-pub(crate) struct Schema<'a> {
+pub struct Schema<'a> {
     root: Node<'a>,
 }
 
 /// One argument.
-pub(crate) struct Argument<'s> {
+pub struct Argument<'s> {
     /// Its name.
-    pub(crate) name: &'s str,
+    pub name: &'s str,
     /// It has to be given.
-    pub(crate) required: bool,
+    pub required: bool,
     /// Its own schema, references followed.
-    pub(crate) schema: &'s Node<'s>,
+    pub schema: &'s Node<'s>,
 }
 
 impl Argument<'_> {
     /// What the schema says of it, in words.
-    pub(crate) fn description(&self) -> Option<Cow<'_, str>> {
+    pub fn description(&self) -> Option<Cow<'_, str>> {
         self.schema.get("description").and_then(Node::as_str)
     }
 
     /// A keyword's value, as JSON.
-    pub(crate) fn keyword(&self, name: &str) -> Option<String> {
+    pub fn keyword(&self, name: &str) -> Option<String> {
         self.schema.get(name).map(text)
     }
 }
@@ -55,12 +55,12 @@ pub(super) fn text(node: &Node<'_>) -> String {
 
 impl<'a> Schema<'a> {
     /// The schema of a tool's arguments. None: it cannot be read.
-    pub(crate) fn of(tool: &'a Tool) -> Option<Self> {
+    pub fn of(tool: &'a Tool) -> Option<Self> {
         Self::read(tool.input_schema.get())
     }
 
     /// A schema of objects. None: it is none, or none that can be read.
-    pub(crate) fn read(text: &'a str) -> Option<Self> {
+    pub fn read(text: &'a str) -> Option<Self> {
         if text.len() > LARGEST {
             return None;
         }
@@ -124,7 +124,7 @@ impl<'a> Schema<'a> {
     }
 
     /// The members that an object of this schema has: required ones first, each in the order of the schema.
-    pub(crate) fn members<'s>(&'s self, node: &'s Node<'s>) -> Vec<Argument<'s>> {
+    pub fn members<'s>(&'s self, node: &'s Node<'s>) -> Vec<Argument<'s>> {
         let node = self.follow(node);
         let Some(Node::Object(named)) = node.get("properties") else { return Vec::new() };
         let required: HashSet<Cow<'_, str>> = names(node).into_iter().collect();
@@ -146,7 +146,7 @@ impl<'a> Schema<'a> {
     }
 
     /// The arguments.
-    pub(crate) fn arguments(&self) -> Vec<Argument<'_>> {
+    pub fn arguments(&self) -> Vec<Argument<'_>> {
         self.members(self.top())
     }
 
@@ -156,12 +156,12 @@ impl<'a> Schema<'a> {
     }
 
     /// A type in words: `string`, `"a" | "b"`, `integer[]`.
-    pub(crate) fn kind<'s>(&'s self, node: &'s Node<'s>) -> String {
+    pub fn kind<'s>(&'s self, node: &'s Node<'s>) -> String {
         kind::words(self, node)
     }
 
     /// `name(city: string, days?: integer)`
-    pub(crate) fn signature(&self, tool: &str) -> String {
+    pub fn signature(&self, tool: &str) -> String {
         let arguments: Vec<String> = self
             .arguments()
             .iter()

@@ -15,7 +15,7 @@ use crate::{
 
 /// One word.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Word {
+pub enum Word {
     /// `name=text`
     Text(String, String),
     /// `name:=json`
@@ -28,7 +28,7 @@ pub(crate) enum Word {
 
 impl Word {
     /// One word as it was typed. None: it is no argument.
-    pub(crate) fn read(word: &str) -> Option<Self> {
+    pub fn read(word: &str) -> Option<Self> {
         let (name, value) = word.split_once('=')?;
         let (name, json) = name.strip_suffix(':').map_or((name, false), |name| (name, true));
         if name.is_empty() {
@@ -47,7 +47,7 @@ impl Word {
 
 /// Arguments by name: a text, or JSON. Files are read.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Words {
+pub struct Words {
     given: Vec<(String, Value)>,
 }
 
@@ -59,7 +59,7 @@ enum Value {
 
 impl Words {
     /// An argument that is a text.
-    pub(crate) fn text(&mut self, name: String, text: String) {
+    pub fn text(&mut self, name: String, text: String) {
         self.given.push((name, Value::Text(text)));
     }
 
@@ -68,13 +68,13 @@ impl Words {
     /// # Errors
     ///
     /// It is none.
-    pub(crate) fn json(&mut self, name: String, text: String) -> Result<(), NotJson> {
+    pub fn json(&mut self, name: String, text: String) -> Result<(), NotJson> {
         self.given.push((name, Value::Json(Json::parse(text)?)));
         Ok(())
     }
 
     /// A name that was given twice.
-    pub(crate) fn twice(&self) -> Option<&str> {
+    pub fn twice(&self) -> Option<&str> {
         let names = || self.given.iter().map(|(name, _)| name.as_str());
         names().enumerate().find(|(at, name)| names().take(*at).any(|known| known == *name)).map(|(_, name)| name)
     }

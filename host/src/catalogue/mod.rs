@@ -4,7 +4,7 @@
 mod search;
 mod tokens;
 
-pub(crate) use self::{
+pub use self::{
     search::{Found, Index},
     tokens::{HOW, tokens},
 };

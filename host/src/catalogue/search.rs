@@ -22,7 +22,7 @@ const SHORTEST: usize = 3;
 const LONGEST: usize = 20_000;
 
 /// Tools, ready to be searched.
-pub(crate) struct Index {
+pub struct Index {
     documents: Vec<Document>,
     /// Words per tool, by weight.
     average: f64,
@@ -37,23 +37,23 @@ struct Document {
 
 /// One tool in which a word stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Found {
+pub struct Found {
     /// Which of the tools.
-    pub(crate) at: usize,
+    pub at: usize,
     /// The higher the better; to be compared within one answer only.
-    pub(crate) score: f64,
+    pub score: f64,
 }
 
 impl Index {
     /// Reads the tools.
-    pub(crate) fn new<'a>(tools: impl IntoIterator<Item = &'a Tool>) -> Self {
+    pub fn new<'a>(tools: impl IntoIterator<Item = &'a Tool>) -> Self {
         let documents: Vec<_> = tools.into_iter().map(Document::of).collect();
         let total: f64 = documents.iter().map(|document| document.length).sum();
         Self { average: total / count(documents.len().max(1)), documents }
     }
 
     /// The tools in which one of these words stands, the best first.
-    pub(crate) fn find(&self, question: &str) -> Vec<Found> {
+    pub fn find(&self, question: &str) -> Vec<Found> {
         let mut terms = words(question);
         terms.dedup();
         let mut scores = vec![0.0_f64; self.documents.len()];
@@ -79,7 +79,7 @@ impl Index {
     }
 
     /// The question with each word that stands nowhere replaced by one that nearly is it; none when there is no such word.
-    pub(crate) fn instead(&self, question: &str) -> Option<String> {
+    pub fn instead(&self, question: &str) -> Option<String> {
         let mut known: Vec<&str> =
             self.documents.iter().flat_map(|document| document.words.iter().map(|(word, _)| word.as_str())).collect();
         known.sort_unstable();

@@ -10,10 +10,10 @@ use crate::{
 const BYTES: usize = 4;
 
 /// How it is estimated, for people.
-pub(crate) const HOW: &str = "an estimate: one token for 4 bytes of name, description and input schema as JSON without blanks; models count differently";
+pub const HOW: &str = "an estimate: one token for 4 bytes of name, description and input schema as JSON without blanks; models count differently";
 
 /// The estimate for one tool.
-pub(crate) fn tokens(tool: &Tool) -> usize {
+pub fn tokens(tool: &Tool) -> usize {
     let mut text = String::from("{\"name\":");
     quote(&tool.name, &mut text);
     text.push_str(",\"description\":");

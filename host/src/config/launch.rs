@@ -142,7 +142,7 @@ const HOOK: &str = "pflow_gateway.pth";
 const OFF: &str = "PFLOW_GATEWAY_DISABLE";
 
 /// The start-up hook of pflow in the environment that this program is in.
-pub(crate) fn hook_of(program: &Path) -> Option<PathBuf> {
+pub fn hook_of(program: &Path) -> Option<PathBuf> {
     let root = program.parent()?.parent()?;
     let pythons = std::fs::read_dir(root.join("lib")).into_iter().flatten().flatten().map(|python| python.path());
     // On Windows there is no folder for each version.

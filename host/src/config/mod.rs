@@ -15,6 +15,7 @@ mod new;
 mod place;
 mod settings;
 mod trust;
+mod usual_paths;
 mod variables;
 mod way_out;
 
@@ -22,8 +23,8 @@ use std::{path::PathBuf, time::Duration};
 
 use url::Url;
 
-pub(crate) use self::auth::names_a_secret;
-pub(crate) use self::{
+pub use self::auth::names_a_secret;
+pub use self::{
     address::public,
     foreign::misfit,
     launch::hook_of,
@@ -47,7 +48,7 @@ use crate::{
 };
 
 /// An entry, read as a gateway of this name; nothing beside it counts.
-pub(crate) fn read_entry(name: &str, server: &serde_json::Value) -> crate::Result<GatewayConfig> {
+pub fn read_entry(name: &str, server: &serde_json::Value) -> crate::Result<GatewayConfig> {
     entry::read(name, server)
 }
 
@@ -133,7 +134,7 @@ impl GatewayConfig {
     }
 
     /// The same, read already.
-    pub(crate) fn at(address: Address) -> Self {
+    pub fn at(address: Address) -> Self {
         Self {
             name: address.shown().to_owned(),
             url: address.url().clone(),

@@ -311,7 +311,7 @@ fn auth(method: &Method) -> Option<Value> {
 }
 
 /// pflow's rule for a server's name: letters, digits, hyphens and underscores.
-pub(crate) fn check_name(name: &str) -> Result<()> {
+pub fn check_name(name: &str) -> Result<()> {
     if name.starts_with('-') {
         return Err(Error::config(format!(
             "{:?} cannot be a gateway's name: it would be read as a flag",
@@ -329,7 +329,7 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 }
 
 /// A service's exact name as a glob.
-pub(crate) fn escape(name: &str) -> String {
+pub fn escape(name: &str) -> String {
     name.chars().fold(String::new(), |mut glob, c| {
         if matches!(c, '*' | '?' | '[' | ']' | '{' | '}' | '\\' | '!') {
             glob.push('\\');

@@ -6,7 +6,7 @@ use crate::digest::sha256;
 
 impl GatewayConfig {
     /// The URL; with a digest of what is hidden of it, since two URLs that are shown alike can be two gateways.
-    pub(crate) fn identity(&self) -> String {
+    pub fn identity(&self) -> String {
         let written = self.address.written();
         if written == self.url.as_str() {
             return written.to_owned();
@@ -15,7 +15,7 @@ impl GatewayConfig {
     }
 
     /// Its name as a file's name, without an ending.
-    pub(crate) fn file_name(&self) -> String {
+    pub fn file_name(&self) -> String {
         file_name(&self.name)
     }
 }

@@ -3,7 +3,7 @@
 
 use secrecy::ExposeSecret as _;
 
-use super::{GatewayConfig, ProxySetting, Variables};
+use super::{GatewayConfig, ProxySetting, Variables, usual_paths};
 use crate::{
     Error, Result,
     egress::{EgressOptions, ProxyChoice},
@@ -18,8 +18,8 @@ impl GatewayConfig {
     pub fn way_out(&self) -> Result<EgressOptions> {
         let mut options = EgressOptions::new(self.url.clone());
         options.name.clone_from(&self.name);
-        options.kind.clone_from(&self.kind);
-        options.paths.clone_from(&self.paths);
+        options.paths = usual_paths::of(&self.url, self.kind.as_ref());
+        options.paths.extend_from_slice(&self.paths);
         options.allow_origins.clone_from(&self.allow_origins);
         options.addresses = self.addresses;
         options.ca_file.clone_from(&self.ca_file);
@@ -46,5 +46,21 @@ impl ProxySetting {
                 ProxyChoice::Url(url)
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::config::Template;
+
+    #[test]
+    fn a_proxys_variable_that_is_not_set_is_named() {
+        let mut config = GatewayConfig::for_url("http://127.0.0.1:9/mcp").unwrap();
+        config.proxy = ProxySetting::Url(Template::new("http://${NO_SUCH_PROXY_VARIABLE}"));
+        let error = config.way_out().unwrap_err();
+        assert!(error.message.contains("NO_SUCH_PROXY_VARIABLE"), "{error:?}");
     }
 }

@@ -11,7 +11,7 @@ use super::{Accepted, Digest, Listing, Owner, file::Known};
 /// How a listed tool stands to what was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Standing {
+pub enum Standing {
     /// As it was accepted.
     Same,
     /// The same, under another name.
@@ -26,7 +26,7 @@ pub(crate) enum Standing {
 
 impl Standing {
     /// In files and in words.
-    pub(crate) fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Same => "same",
             Self::Renamed => "renamed",
@@ -37,18 +37,20 @@ impl Standing {
     }
 
     /// Whether it is what somebody accepted.
-    pub(crate) fn is_accepted(self) -> bool {
+    pub fn is_accepted(self) -> bool {
         matches!(self, Self::Same | Self::Renamed)
     }
 }
 
 /// How one tool stands.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Comparison {
-    pub(crate) standing: Standing,
-    pub(crate) digest: Digest,
+pub struct Comparison {
+    /// Whether it is as it was accepted.
+    pub standing: Standing,
+    /// Of its definition as listed.
+    pub digest: Digest,
     /// What it is compared with: its place among the accepted ones.
-    pub(crate) with: Option<usize>,
+    pub with: Option<usize>,
 }
 
 /// How each tool stands, in the order listed. `declared` is a digest of the services that the user declares.

@@ -42,9 +42,9 @@ const HINTS: [(&str, bool, &str, &str); 4] = [
 
 /// A difference between two definitions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Difference {
+pub struct Difference {
     /// title, description, `input_schema`, `output_schema`, annotations.
-    pub(crate) parts: Vec<&'static str>,
+    pub parts: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<Texts>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,7 +53,7 @@ pub(crate) struct Difference {
     result: Vec<FieldChange>,
     annotations: Vec<HintChange>,
     /// What it means for callers, in sentences.
-    pub(crate) means: Vec<String>,
+    pub means: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -72,11 +72,14 @@ struct HintChange {
 
 /// How a line is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mark {
+pub enum Mark {
     /// What the lines below it are about.
     Title,
+    /// What was accepted.
     Old,
+    /// What is listed now.
     New,
+    /// Neither: what both have, or a remark.
     Other,
     /// What it means.
     Means,
@@ -84,7 +87,7 @@ pub(crate) enum Mark {
 
 impl Difference {
     /// Between what was accepted and what is.
-    pub(crate) fn between(old: &Definition, new: &Definition) -> Self {
+    pub fn between(old: &Definition, new: &Definition) -> Self {
         let mut all = Self::default();
         let texts = |old: &Option<String>, new: &Option<String>| {
             (old != new).then(|| Texts { old: old.clone(), new: new.clone() })
@@ -157,7 +160,7 @@ impl Difference {
     }
 
     /// Line by line, for people.
-    pub(crate) fn lines(&self) -> Vec<(Mark, String)> {
+    pub fn lines(&self) -> Vec<(Mark, String)> {
         let mut all = Vec::new();
         for (title, texts) in [("title", &self.title), ("description", &self.description)] {
             if let Some(texts) = texts {

@@ -39,7 +39,7 @@ const FORMER: usize = 8;
 
 /// The accepted definitions of one gateway, and what differs from them.
 #[derive(Clone, Debug)]
-pub(crate) struct Store {
+pub struct Store {
     file: PathBuf,
     pending: PathBuf,
     made_for: String,
@@ -49,7 +49,7 @@ pub(crate) struct Store {
 /// Who accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum By {
+pub enum By {
     /// Nobody yet: they were the first that were seen.
     First,
     /// `snapshot accept`.
@@ -102,18 +102,18 @@ struct PendingLine<'a> {
 
 /// An accepted tool without its definition.
 #[derive(Clone, Debug)]
-pub(crate) struct Known {
-    pub(crate) name: String,
+pub struct Known {
+    pub name: String,
     former: Vec<String>,
-    pub(crate) owner: Owner,
-    pub(crate) digest: Digest,
+    pub owner: Owner,
+    pub digest: Digest,
     /// Where its line begins.
     place: u64,
 }
 
 /// What was accepted, without the definitions: some hundred bytes a tool.
 #[derive(Clone, Debug)]
-pub(crate) struct Accepted {
+pub struct Accepted {
     header: Header,
     tools: Vec<Known>,
     by_name: HashMap<String, usize>,
@@ -150,17 +150,18 @@ impl Accepted {
     }
 
     /// When, in seconds since 1970.
-    pub(crate) fn at(&self) -> u64 {
+    pub fn at(&self) -> u64 {
         self.header.at
     }
 
     /// The tool that has, or had, this name.
-    pub(crate) fn named(&self, name: &str) -> Option<(usize, &Known)> {
+    pub fn named(&self, name: &str) -> Option<(usize, &Known)> {
         let at = *self.by_name.get(name)?;
         Some((at, self.tools.get(at)?))
     }
 
-    pub(crate) fn get(&self, at: usize) -> Option<&Known> {
+    /// The accepted tool at this place.
+    pub fn get(&self, at: usize) -> Option<&Known> {
         self.tools.get(at)
     }
 
@@ -184,11 +185,11 @@ impl Accepted {
 
 /// A file as it was: another one, or one that was written since, has another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp(u64, Option<SystemTime>, u64);
+pub struct Stamp(u64, Option<SystemTime>, u64);
 
 /// What keeping a listing did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kept {
+pub enum Kept {
     /// It was the first one, and is accepted: so many tools.
     First(usize),
     /// It was compared with what was accepted.
@@ -204,63 +205,71 @@ struct Shown {
 
 /// Whether everything that differs was shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum All {
+pub enum All {
+    /// Nothing was left out.
     Yes,
+    /// Some of it was not shown.
     No,
 }
 
 /// What there is to review.
 #[derive(Debug)]
-pub(crate) struct Review {
-    pub(crate) at: u64,
-    pub(crate) by: By,
+pub struct Review {
+    /// When what is compared with was accepted: seconds since 1970.
+    pub at: u64,
+    /// Who accepted it.
+    pub by: By,
     /// Accepted tools.
-    pub(crate) tools: usize,
+    pub tools: usize,
     /// Sorted by name.
-    pub(crate) pending: Vec<Pending>,
+    pub pending: Vec<Pending>,
     /// Accepted tools that are not listed any more.
-    pub(crate) gone: Vec<String>,
+    pub gone: Vec<String>,
 }
 
 /// A tool that is not as it was accepted.
 #[derive(Debug)]
-pub(crate) struct Pending {
-    pub(crate) name: String,
-    pub(crate) standing: Standing,
-    pub(crate) owner: Owner,
-    pub(crate) digest: Digest,
+pub struct Pending {
+    /// As listed.
+    pub name: String,
+    /// How it differs.
+    pub standing: Standing,
+    /// Whose it is now.
+    pub owner: Owner,
+    /// Of its definition now.
+    pub digest: Digest,
     /// None where it is too large to be kept.
-    pub(crate) now: Option<Definition>,
+    pub now: Option<Definition>,
     /// What was accepted; none for a new one.
-    pub(crate) before: Option<Before>,
+    pub before: Option<Before>,
 }
 
 /// What was accepted of a tool.
 #[derive(Debug)]
-pub(crate) struct Before {
-    pub(crate) name: String,
-    pub(crate) owner: Owner,
+pub struct Before {
+    pub name: String,
+    pub owner: Owner,
     /// None where it is too large to be kept.
-    pub(crate) definition: Option<Definition>,
+    pub definition: Option<Definition>,
 }
 
 /// What was accepted now.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Taken {
+pub struct Taken {
     /// Tools whose present definitions count from now on.
-    pub(crate) tools: Vec<String>,
+    pub tools: Vec<String>,
     /// Tools that are gone on purpose.
-    pub(crate) gone: Vec<String>,
+    pub gone: Vec<String>,
 }
 
 impl Store {
     /// Of an entry; none for what is no entry.
-    pub(crate) fn of(config: &GatewayConfig) -> Option<Self> {
+    pub fn of(config: &GatewayConfig) -> Option<Self> {
         config.memory.as_deref().map(|memory| Self::at(memory, config))
     }
 
     /// Of an entry, in the folder of what is remembered.
-    pub(crate) fn at(memory: &Path, config: &GatewayConfig) -> Self {
+    pub fn at(memory: &Path, config: &GatewayConfig) -> Self {
         let folder = memory.join("gateway").join("definitions");
         let name = config.file_name();
         // Whoever renames a service in the file has not exchanged it.
@@ -278,7 +287,7 @@ impl Store {
     /// # Errors
     ///
     /// Nobody can say whether there is one.
-    pub(crate) fn stamp(&self) -> io::Result<Option<Stamp>> {
+    pub fn stamp(&self) -> io::Result<Option<Stamp>> {
         let about = match std::fs::symlink_metadata(&self.file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             about => about?,
@@ -300,7 +309,7 @@ impl Store {
     /// # Errors
     ///
     /// It cannot be written.
-    pub(crate) fn keep_shown(&self, pending: &[&Pending], gone: &[String], all: All) -> io::Result<()> {
+    pub fn keep_shown(&self, pending: &[&Pending], gone: &[String], all: All) -> io::Result<()> {
         let mut shown = if all == All::Yes { Shown::default() } else { self.shown().unwrap_or_default() };
         shown.tools.extend(pending.iter().map(|pending| (pending.name.clone(), pending.digest.to_string())));
         shown.gone.extend(gone.iter().cloned());
@@ -312,7 +321,7 @@ impl Store {
     }
 
     /// Tools that are not as they were shown, or were not shown. Nothing, where nothing was ever shown.
-    pub(crate) fn changed_since_shown(&self, pending: &[&Pending], gone: &[String]) -> Vec<String> {
+    pub fn changed_since_shown(&self, pending: &[&Pending], gone: &[String]) -> Vec<String> {
         let Some(shown) = self.shown() else { return Vec::new() };
         let pending = pending.iter().filter(|now| shown.tools.get(&now.name) != Some(&now.digest.to_string()));
         let gone = gone.iter().filter(|name| !shown.gone.contains(*name));
@@ -320,7 +329,7 @@ impl Store {
     }
 
     /// It was decided.
-    pub(crate) fn forget_shown(&self) -> io::Result<()> {
+    pub fn forget_shown(&self) -> io::Result<()> {
         remove(&self.shown_file())
     }
 
@@ -329,12 +338,12 @@ impl Store {
     /// # Errors
     ///
     /// Why not, in words.
-    pub(crate) fn can_keep(&self) -> Result<(), String> {
+    pub fn can_keep(&self) -> Result<(), String> {
         files::Lock::of(&self.file).map(drop).map_err(|error| error.message)
     }
 
     /// How each of these stands.
-    pub(crate) fn compare(&self, accepted: &Accepted, tools: &[(Listing<'_>, Digest)]) -> Vec<Comparison> {
+    pub fn compare(&self, accepted: &Accepted, tools: &[(Listing<'_>, Digest)]) -> Vec<Comparison> {
         compare(accepted, &self.declared, tools)
     }
 
@@ -343,7 +352,7 @@ impl Store {
     /// # Errors
     ///
     /// The file is there, and cannot be read or is broken.
-    pub(crate) fn accepted(&self) -> io::Result<Option<Accepted>> {
+    pub fn accepted(&self) -> io::Result<Option<Accepted>> {
         let Some(mut lines) = Lines::open(&self.file)? else { return Ok(None) };
         let header: Header = lines.header()?;
         if header.format != FORMAT {
@@ -363,7 +372,7 @@ impl Store {
     }
 
     /// The accepted definitions in these places; those that are too large to be kept are missing.
-    pub(crate) fn definitions(
+    pub fn definitions(
         &self,
         accepted: &Accepted,
         places: impl Iterator<Item = usize>,
@@ -390,7 +399,7 @@ impl Store {
 
     /// Keeps a listing: as accepted when it is the first one and complete, else what of it differs. Tools that nobody knows yet are accepted
     /// as they come, unless they are held.
-    pub(crate) fn keep(
+    pub fn keep(
         &self,
         tools: &[(Listing<'_>, Digest)],
         changes: Changes,
@@ -571,7 +580,7 @@ impl Store {
     /// # Errors
     ///
     /// A file is there, and cannot be read or is broken.
-    pub(crate) fn review(&self) -> io::Result<Option<Review>> {
+    pub fn review(&self) -> io::Result<Option<Review>> {
         let Some(accepted) = self.accepted()? else { return Ok(None) };
         let (by, at, tools) = (accepted.header.by, accepted.at(), accepted.tools.len());
         let mut review = Review { at, by, tools, pending: Vec::new(), gone: Vec::new() };
@@ -612,7 +621,7 @@ impl Store {
     /// # Errors
     ///
     /// The outer one: the file is locked by somebody else. The inner one: it cannot be read or written.
-    pub(crate) fn accept(&self, only: &[String]) -> crate::Result<io::Result<Taken>> {
+    pub fn accept(&self, only: &[String]) -> crate::Result<io::Result<Taken>> {
         let _lock = files::Lock::of(&self.file)?;
         Ok(self.accept_locked(only))
     }
@@ -690,12 +699,12 @@ impl Store {
     /// # Errors
     ///
     /// It cannot be deleted.
-    pub(crate) fn forget_pending(&self) -> io::Result<()> {
+    pub fn forget_pending(&self) -> io::Result<()> {
         remove(&self.pending)
     }
 
     /// Deletes what is known of the tools.
-    pub(crate) fn forget(&self) {
+    pub fn forget(&self) {
         // Without a folder there is nothing, and a lock would make one.
         let folder = self.file.parent().filter(|folder| folder.is_dir());
         let lock = folder.and_then(|_| files::Lock::of(&self.file).ok());
@@ -712,8 +721,10 @@ impl Store {
 
 /// Whether a listing was read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Complete {
+pub enum Complete {
+    /// To its last page.
     Yes,
+    /// A page of it could not be read.
     No,
 }
 

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use self::canonical::canonical;
 use crate::json::Json;
 
-pub(crate) use self::{
+pub use self::{
     compare::{Comparison, Standing},
     difference::{Difference, Mark},
     file::{Accepted, All, By, Complete, Kept, Pending, Review, Stamp, Store, Taken},
@@ -24,18 +24,23 @@ pub(crate) use self::{
 
 /// What a tool says of itself, as far as callers and models go by it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Definition {
-    pub(crate) title: Option<String>,
-    pub(crate) description: Option<String>,
-    pub(crate) input_schema: Json,
-    pub(crate) output_schema: Option<Json>,
-    pub(crate) annotations: Option<Json>,
+pub struct Definition {
+    /// For people.
+    pub title: Option<String>,
+    /// For models and people.
+    pub description: Option<String>,
+    /// JSON Schema of its arguments.
+    pub input_schema: Json,
+    /// JSON Schema of its structured result.
+    pub output_schema: Option<Json>,
+    /// Its hints: `readOnlyHint` and the like.
+    pub annotations: Option<Json>,
 }
 
 #[cfg(test)]
 impl Definition {
     /// Of what it is recognised.
-    pub(crate) fn digest(&self) -> Digest {
+    pub fn digest(&self) -> Digest {
         Parts {
             title: self.title.as_deref(),
             description: self.description.as_deref(),
@@ -49,17 +54,22 @@ impl Definition {
 
 /// The same, borrowed from a listing.
 #[derive(Clone, Debug)]
-pub(crate) struct Parts<'a> {
-    pub(crate) title: Option<&'a str>,
-    pub(crate) description: Option<&'a str>,
-    pub(crate) input_schema: &'a str,
-    pub(crate) output_schema: Option<&'a str>,
-    pub(crate) annotations: Option<Cow<'a, str>>,
+pub struct Parts<'a> {
+    /// For people.
+    pub title: Option<&'a str>,
+    /// For models and people.
+    pub description: Option<&'a str>,
+    /// JSON Schema of its arguments.
+    pub input_schema: &'a str,
+    /// JSON Schema of its structured result.
+    pub output_schema: Option<&'a str>,
+    /// Its hints, as an object.
+    pub annotations: Option<Cow<'a, str>>,
 }
 
 impl Parts<'_> {
     /// SHA-256 over the canonical form. `_meta`, icons and the name are not in it.
-    pub(crate) fn digest(&self) -> Digest {
+    pub fn digest(&self) -> Digest {
         let mut hash = Sha256::new();
         let mut part = |text: Option<Cow<'_, str>>| match text {
             None => hash.update([0]),
@@ -78,7 +88,7 @@ impl Parts<'_> {
     }
 
     /// On its own.
-    pub(crate) fn to_definition(&self) -> Definition {
+    pub fn to_definition(&self) -> Definition {
         let json = |text: &str| Json::parse(text.to_owned()).unwrap_or_else(|_| Json::string(text));
         Definition {
             title: self.title.map(str::to_owned),
@@ -92,7 +102,7 @@ impl Parts<'_> {
 
 /// What a definition is recognised by.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Digest([u8; 32]);
+pub struct Digest([u8; 32]);
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -127,30 +137,36 @@ impl<'de> Deserialize<'de> for Digest {
 
 /// A tool, whatever it is called at the moment: the gateway's own id of its service, and its name there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(crate) struct Identity {
-    pub(crate) service: String,
-    pub(crate) original: String,
+pub struct Identity {
+    /// The gateway's own id of the service.
+    pub service: String,
+    /// The name that the tool has at that service.
+    pub original: String,
 }
 
 /// Whose a tool is, as far as that is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Owner {
+pub struct Owner {
     /// The service's name.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) service: Option<String>,
+    pub service: Option<String>,
     /// The gateway or the user says so; it is no guess.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
-    pub(crate) certain: bool,
+    pub certain: bool,
+    /// What it is, whatever it is called; where the gateway tells.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) identity: Option<Identity>,
+    pub identity: Option<Identity>,
 }
 
 /// A tool of a listing.
 #[derive(Clone, Debug)]
-pub(crate) struct Listing<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) owner: Owner,
-    pub(crate) parts: Parts<'a>,
+pub struct Listing<'a> {
+    /// As listed.
+    pub name: &'a str,
+    /// Whose it is.
+    pub owner: Owner,
+    /// What it says of itself.
+    pub parts: Parts<'a>,
 }
 
 #[cfg(test)]

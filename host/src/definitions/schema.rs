@@ -20,7 +20,9 @@ const LARGEST: usize = 1024 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum What {
+    /// It was not there before.
     Added,
+    /// It is not there any more.
     Removed,
     /// It has to be there now.
     Required,
@@ -40,14 +42,15 @@ pub(crate) enum What {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct FieldChange {
     /// Its name, `outer.inner` in an object within the object; empty: the schema as a whole.
-    pub(crate) name: String,
-    pub(crate) what: What,
+    pub name: String,
+    /// What happened to it.
+    pub what: What,
     /// Whether it has to be there now, or had to be, for one that is gone.
-    pub(crate) required: bool,
+    pub required: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) old: Option<String>,
+    pub old: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) new: Option<String>,
+    pub new: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use crate::{json::Node, scrub};
 const WORDED: usize = 50;
 
 /// Mends a schema in place; gives what was changed, a phrase each for the first of them.
-pub(crate) fn input(schema: &mut Node<'_>) -> Vec<String> {
+pub fn input(schema: &mut Node<'_>) -> Vec<String> {
     let mut mender = Mender::default();
     if !matches!(schema, Node::Object(_)) {
         // A whole list is refused for one schema that is none.

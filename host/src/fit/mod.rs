@@ -7,7 +7,7 @@ mod output;
 
 use std::collections::HashSet;
 
-pub(crate) use self::{input::input, output::output};
+pub use self::{input::input, output::output};
 use crate::{
     json::{Json, Node, elements, pick},
     report::Tool,
@@ -24,17 +24,17 @@ const ARGUMENTS: usize = 10_000;
 const TOLD: usize = 3;
 
 /// A tool as pflow can take it.
-pub(crate) struct Fitted<'a> {
+pub struct Fitted<'a> {
     /// The input schema as a tree, mended.
-    pub(crate) input: Node<'a>,
+    pub input: Node<'a>,
     /// Whether it is another one than was listed.
-    pub(crate) mended: bool,
+    pub mended: bool,
     /// The output schema; None: there is none, or pflow's client would stumble over it after the tool ran.
-    pub(crate) output: Option<&'a Json>,
+    pub output: Option<&'a Json>,
     /// The icons, where they are some.
-    pub(crate) icons: Option<&'a Json>,
+    pub icons: Option<&'a Json>,
     /// What was changed, one sentence each.
-    pub(crate) warnings: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 /// Fits one tool.
@@ -42,7 +42,7 @@ pub(crate) struct Fitted<'a> {
 /// # Errors
 ///
 /// Why pflow cannot be shown it at all, in a sentence.
-pub(crate) fn tool(tool: &Tool) -> Result<Fitted<'_>, String> {
+pub fn tool(tool: &Tool) -> Result<Fitted<'_>, String> {
     let name = scrub::line(&tool.name, 128);
     let left_out = |why: String| format!("the tool {name} is not shown to pflow: {why}");
     if tool.name.chars().any(char::is_control) {
@@ -86,7 +86,7 @@ pub(crate) fn tool(tool: &Tool) -> Result<Fitted<'_>, String> {
 }
 
 /// What of these tools pflow is not shown as it was listed, a sentence each.
-pub(crate) fn warnings(tools: &[Tool]) -> Vec<String> {
+pub fn warnings(tools: &[Tool]) -> Vec<String> {
     let mut seen = HashSet::new();
     tools
         .iter()
@@ -107,7 +107,7 @@ fn few(changes: &[String]) -> String {
 }
 
 /// A list of `{"src": …, "mimeType"?: …, "sizes"?: […]}`. pflow's client refuses all tools of a list for one icon that is none.
-pub(crate) fn are_icons(json: &str) -> bool {
+pub fn are_icons(json: &str) -> bool {
     let text = |json: Option<&str>| json.is_none_or(|json| json == "null" || json.starts_with('"'));
     let mut good = true;
     let is_list = elements(json, &mut |icon| {

@@ -17,7 +17,7 @@ const LARGEST: usize = 1024 * 1024;
 /// # Errors
 ///
 /// Why not, in a phrase.
-pub(crate) fn output(text: &str) -> Result<(), String> {
+pub fn output(text: &str) -> Result<(), String> {
     if text.len() > LARGEST {
         return Err(format!("it has {} bytes, and at most {LARGEST} are taken", text.len()));
     }

@@ -18,14 +18,15 @@ const SEPARATORS: [&str; 6] = ["__", "_", "-", ".", ":", "/"];
 
 /// A service of which some tools are not for certain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Uncertain {
-    pub(crate) service: String,
+pub struct Uncertain {
+    /// Its name.
+    pub service: String,
     /// How many of its tools are not certain.
-    pub(crate) tools: usize,
+    pub tools: usize,
     /// … and how many are.
-    pub(crate) certain: usize,
+    pub certain: usize,
     /// What the names of all of these tools begin with, and of no other service's.
-    pub(crate) prefix: Option<String>,
+    pub prefix: Option<String>,
 }
 
 impl Uncertain {

@@ -396,7 +396,7 @@ fn sentence(body: &str) -> std::borrow::Cow<'_, str> {
 }
 
 /// The state of a gateway that failed with this class.
-pub(crate) fn status_of(class: Class) -> Status {
+pub fn status_of(class: Class) -> Status {
     match class {
         Class::AuthRequired | Class::TokenExpired => Status::AuthRequired,
         Class::Forbidden => Status::Forbidden,

@@ -29,13 +29,13 @@ mod unknown;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-pub(crate) use self::explain::status_of;
+pub use self::explain::status_of;
 pub use self::{
     call::{CallOptions, OnMessage, OnProgress, Unlisted},
     delivery::LeftRunning,
     stdio::told_of_stdio,
 };
-pub(crate) use self::{claims::Uncertain, own::Own};
+pub use self::{claims::Uncertain, own::Own};
 use self::{pool::Pool, steps::Tell};
 use crate::{
     Deadline, Result,
@@ -48,11 +48,15 @@ use crate::{
 
 /// A tool of the last listing, as far as a snapshot and a probe need it.
 #[derive(Clone, Debug)]
-pub(crate) struct SeenTool {
-    pub(crate) name: String,
-    pub(crate) service: Option<String>,
-    pub(crate) read_only: Option<bool>,
-    pub(crate) destructive: Option<bool>,
+pub struct SeenTool {
+    /// As listed.
+    pub name: String,
+    /// Whose it is, as far as that is known.
+    pub service: Option<String>,
+    /// Its `readOnlyHint`.
+    pub read_only: Option<bool>,
+    /// Its `destructiveHint`.
+    pub destructive: Option<bool>,
 }
 
 /// What an operation of a [`Gateway`] gives. Boxed, so that it is compiled here once and not again in every crate that awaits it.
@@ -94,7 +98,7 @@ impl Gateway {
     }
 
     /// Whether there is no time left for another question.
-    pub(crate) fn is_late(&self) -> bool {
+    pub fn is_late(&self) -> bool {
         self.by.is_some_and(Deadline::is_over)
     }
 
@@ -117,7 +121,7 @@ impl Gateway {
     }
 
     /// The same, and whom to tell of each step as soon as it is done.
-    pub(crate) fn test_telling<'a>(&'a self, tell: Tell<'a>) -> Operation<'a, report::Test> {
+    pub fn test_telling<'a>(&'a self, tell: Tell<'a>) -> Operation<'a, report::Test> {
         Box::pin(reports::test(&self.pool, tell, self.deadline()))
     }
 
@@ -152,12 +156,12 @@ impl Gateway {
     }
 
     /// The same, without what pflow is not shown as it was listed: for whoever fits the tools for pflow.
-    pub(crate) fn catalog<'a>(&'a self, narrow: &'a Filter) -> Operation<'a, Result<report::Tools>> {
+    pub fn catalog<'a>(&'a self, narrow: &'a Filter) -> Operation<'a, Result<report::Tools>> {
         Box::pin(reports::catalog(&self.pool, narrow, self.deadline()))
     }
 
     /// The tools of the last listing that the gateway's own filter keeps. No traffic; None before the first listing.
-    pub(crate) fn known_catalog(&self) -> Option<report::Tools> {
+    pub fn known_catalog(&self) -> Option<report::Tools> {
         self.pool.listed().map(|listed| reports::kept(&self.pool, &listed, &listed.verdicts))
     }
 
@@ -168,12 +172,12 @@ impl Gateway {
     }
 
     /// Whether it was found where its name must go on leading to.
-    pub(crate) fn shall_stay_public(&self) -> bool {
+    pub fn shall_stay_public(&self) -> bool {
         self.pool.egress.get().is_some_and(crate::egress::Egress::shall_stay_public)
     }
 
     /// The tools of the last listing, before filters; empty before the first one.
-    pub(crate) fn seen_tools(&self) -> Vec<SeenTool> {
+    pub fn seen_tools(&self) -> Vec<SeenTool> {
         let Some(listed) = self.pool.listed() else { return Vec::new() };
         let seen = |tool: &crate::runtime::types::Tool| SeenTool {
             name: tool.name.clone(),
@@ -185,18 +189,18 @@ impl Gateway {
     }
 
     /// The product that the last listing is of.
-    pub(crate) fn seen_kind(&self) -> Option<report::Kind> {
+    pub fn seen_kind(&self) -> Option<report::Kind> {
         self.pool.listed().map(|listed| listed.kind.clone())
     }
 
     /// Whether the last listing is only a part: a page of it could not be read.
-    pub(crate) fn saw_a_part(&self) -> bool {
+    pub fn saw_a_part(&self) -> bool {
         self.pool.listed().is_some_and(|listed| listed.cut)
     }
 
     /// Of the last listing, the services of whose tools some are not certain: those that the filter left out for that reason, or, `apart`,
     /// of all that it keeps.
-    pub(crate) fn uncertain(&self, apart: bool) -> Vec<Uncertain> {
+    pub fn uncertain(&self, apart: bool) -> Vec<Uncertain> {
         use crate::runtime::filter::Reason;
         let Some(listed) = self.pool.listed() else { return Vec::new() };
         claims::uncertain(&listed, |_, verdict| {
@@ -205,36 +209,36 @@ impl Gateway {
     }
 
     /// What the names of tools begin with that may be of this service, of which the gateway says nothing; and how many they are.
-    pub(crate) fn prefix_of(&self, service: &str) -> Option<(String, usize)> {
+    pub fn prefix_of(&self, service: &str) -> Option<(String, usize)> {
         let listed = self.pool.listed()?;
         claims::by_name(&listed, service)
     }
 
     /// Which of these its own filter leaves to it.
-    pub(crate) fn own<'a>(&'a self, tools: &'a [SnapshotTool], services: &'a [String]) -> Operation<'a, Result<Own>> {
+    pub fn own<'a>(&'a self, tools: &'a [SnapshotTool], services: &'a [String]) -> Operation<'a, Result<Own>> {
         Box::pin(own::own(&self.pool, tools, services, self.deadline()))
     }
 
     /// Accepts the last listing for an entry that was just written with what this gateway was tested with.
-    pub(crate) fn keep_for(&self, config: &GatewayConfig) {
+    pub fn keep_for(&self, config: &GatewayConfig) {
         if let Some(listed) = self.pool.listed() {
             listed.keep_for(config);
         }
     }
 
     /// That a tool is not as it was accepted, in a sentence. Of the last listing.
-    pub(crate) fn change_of(&self, tool: &str) -> Option<String> {
+    pub fn change_of(&self, tool: &str) -> Option<String> {
         let listed = self.pool.listed()?;
         listed.standings.change_of(*listed.by_name.get(tool)?, tool)
     }
 
     /// Remembers what the tools of an older catalogue were, so that a name that has changed since is still understood.
-    pub(crate) fn recall(&self, tools: &[report::Tool]) {
+    pub fn recall(&self, tools: &[report::Tool]) {
         self.pool.identities().recall(tools);
     }
 
     /// One tool by its name, as a call would find it, and why a call would be refused. Reads the catalogue when it was not read yet.
-    pub(crate) fn find<'a>(&'a self, tool: &'a str) -> Operation<'a, Result<(report::Tool, Option<crate::Error>)>> {
+    pub fn find<'a>(&'a self, tool: &'a str) -> Operation<'a, Result<(report::Tool, Option<crate::Error>)>> {
         Box::pin(call::find(&self.pool, tool, self.deadline()))
     }
 

@@ -14,7 +14,7 @@ use crate::{
 
 /// What is an entry's.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Own {
+pub struct Own {
     /// None of these: what is not here is the entry's.
     tools: HashMap<String, bool>,
     services: BTreeMap<String, bool>,
@@ -22,12 +22,12 @@ pub(crate) struct Own {
 
 impl Own {
     /// Whether this tool is the entry's.
-    pub(crate) fn has_tool(&self, tool: &str) -> bool {
+    pub fn has_tool(&self, tool: &str) -> bool {
         self.tools.get(tool).copied().unwrap_or(true)
     }
 
     /// Whether this service is.
-    pub(crate) fn has_service(&self, service: &str) -> bool {
+    pub fn has_service(&self, service: &str) -> bool {
         self.services.get(service).copied().unwrap_or(true)
     }
 }

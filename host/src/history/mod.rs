@@ -23,7 +23,7 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode};
 
-pub(crate) use self::masked::{masked, masked as masked_text};
+pub use self::masked::{masked, masked as masked_text};
 pub use self::{
     baseline::Gone,
     judge::{CallsSeen, Known, Probe, Seen, Snapshot, SnapshotTool, StateSeen, Verdict, is_well, judge},
@@ -141,7 +141,7 @@ impl History {
 
     /// Nobody gets at the file until somebody says so.
     #[cfg(test)]
-    pub(crate) fn hold_until(&self, held: impl FnOnce(), go_on: &std::sync::mpsc::Receiver<()>) {
+    pub fn hold_until(&self, held: impl FnOnce(), go_on: &std::sync::mpsc::Receiver<()>) {
         let state = self.state();
         held();
         let _ = go_on.recv_timeout(Duration::from_secs(120));

@@ -9,7 +9,7 @@ mod server;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use self::places::{Client, usual};
+pub use self::places::{Client, usual};
 use crate::{Error, Result, files, scrub};
 
 /// Claude Code keeps its history in the file of its servers; that grows.
@@ -17,17 +17,18 @@ const LARGEST: u64 = 32 * 1024 * 1024;
 
 /// A server of another client.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Found {
+pub struct Found {
     /// Its name here; pflow's rule for names is narrower than others'.
-    pub(crate) name: String,
+    pub name: String,
     /// Its name there.
-    pub(crate) called: String,
-    pub(crate) server: Server,
+    pub called: String,
+    /// What it is for pflow.
+    pub server: Server,
 }
 
 /// What it is for pflow.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Server {
+pub enum Server {
     /// A gateway, or any server at a URL.
     Http(Box<Http>),
     /// A program that the client starts.
@@ -43,20 +44,21 @@ pub(crate) enum Server {
 
 /// A server at a URL.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Http {
+pub struct Http {
     /// With variables as pflow writes them.
-    pub(crate) url: String,
+    pub url: String,
     /// Headers, with variables as pflow writes them.
-    pub(crate) headers: Vec<(String, String)>,
+    pub headers: Vec<(String, String)>,
     /// Variables that take the place of a value, and what the value was for: `(HEADER, VARIABLE)`.
-    pub(crate) moved: Vec<(String, String)>,
+    pub moved: Vec<(String, String)>,
     /// Variables that the client asks its user for.
-    pub(crate) asked: Vec<String>,
+    pub asked: Vec<String>,
     /// Exact names of tools to keep, and to leave out.
-    pub(crate) include: Vec<String>,
-    pub(crate) exclude: Vec<String>,
+    pub include: Vec<String>,
+    /// Exact names of tools to leave out.
+    pub exclude: Vec<String>,
     /// For one operation, in seconds.
-    pub(crate) timeout: Option<f64>,
+    pub timeout: Option<f64>,
 }
 
 /// The servers in a file. Whose it is says its place or, of one that was named, what is in it.
@@ -64,7 +66,7 @@ pub(crate) struct Http {
 /// # Errors
 ///
 /// `config`: it cannot be read, is too large, or is no such file.
-pub(crate) fn read(path: &Path) -> Result<Vec<Found>> {
+pub fn read(path: &Path) -> Result<Vec<Found>> {
     let shown = scrub::line(&path.display().to_string(), 300);
     let bytes = files::read_regular_up_to(path, LARGEST).map_err(|error| {
         Error::config(format!("cannot read {shown}: {error}"))
@@ -78,6 +80,6 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Found>> {
 }
 
 /// The files of known clients that are there.
-pub(crate) fn there() -> Vec<(Client, PathBuf)> {
+pub fn there() -> Vec<(Client, PathBuf)> {
     usual().into_iter().filter(|(_, path)| path.is_file()).collect()
 }

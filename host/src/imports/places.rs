@@ -6,19 +6,26 @@ use std::path::PathBuf;
 
 /// A client with a file of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Client {
+pub enum Client {
+    /// `claude_desktop_config.json`.
     ClaudeDesktop,
+    /// `.claude.json`.
     ClaudeCode,
+    /// `config.toml`.
     Codex,
+    /// `mcp.json`.
     Cursor,
+    /// `settings.json` of the Gemini CLI.
     Gemini,
+    /// `mcp.json` of the user's profile.
     VsCode,
+    /// `mcp_config.json`.
     Windsurf,
 }
 
 impl Client {
     /// As its makers call it.
-    pub(crate) fn title(self) -> &'static str {
+    pub fn title(self) -> &'static str {
         match self {
             Self::ClaudeDesktop => "Claude Desktop",
             Self::ClaudeCode => "Claude Code",
@@ -32,7 +39,7 @@ impl Client {
 }
 
 /// The usual places on this platform.
-pub(crate) fn usual() -> Vec<(Client, PathBuf)> {
+pub fn usual() -> Vec<(Client, PathBuf)> {
     let folder = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
     let Some(home) = std::env::home_dir().filter(|home| !home.as_os_str().is_empty()) else { return Vec::new() };
     // What applications of this user's desktop write.

@@ -7,7 +7,7 @@ mod catalog;
 mod client;
 mod conversation;
 mod events;
-pub(crate) mod fuzzing;
+pub mod fuzzing;
 mod keeper;
 mod lines;
 mod rename;

@@ -1,0 +1,299 @@
+//! Files of our own in pflow's folder: for this user alone, whole or not at all, and changed by one process at a time.
+//! Takes paths and bytes; writes them. Never leaves half of a file, never makes a folder that others can read, and never follows a
+//! link to a lock.
+
+use std::{
+    ffi::OsString,
+    fs::{File, OpenOptions, TryLockError},
+    io::{self, Read as _, Write as _},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use crate::{Error, Result};
+
+/// How long to wait for another process that changes the same file. It needs milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often to look whether it is done.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Held while a file is read, changed and written. Ends with the value, or with the process.
+#[derive(Debug)]
+pub struct Lock(File);
+
+impl Lock {
+    /// The lock of this file, which need not exist. It is a file beside it that stays.
+    ///
+    /// # Errors
+    ///
+    /// `config`: somebody else has had it for ten seconds, or it cannot be made; says where it is.
+    pub fn of(file: &Path) -> Result<Self> {
+        Self::within(file, PATIENCE)
+    }
+
+    fn within(file: &Path, patience: Duration) -> Result<Self> {
+        let path = beside(file);
+        let cannot = |error: &io::Error| {
+            Error::config(format!("cannot lock {}: {}: {error}", file.display(), path.display()))
+                .with_hint("nothing was changed; check the folder's permissions, and that the lock is an ordinary file")
+        };
+        if let Some(folder) = path.parent() {
+            private_folder(folder).map_err(|error| cannot(&error))?;
+        }
+        let mut lock = lock_file(&path).map_err(|error| cannot(&error))?;
+        let started = Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) if is_at(&lock, &path) => return Ok(Self(lock)),
+                // Who had it took the file away: it holds back nobody who comes now.
+                Ok(()) => lock = lock_file(&path).map_err(|error| cannot(&error))?,
+                Err(TryLockError::WouldBlock) if started.elapsed() < patience => std::thread::sleep(LOOK),
+                Err(TryLockError::WouldBlock) => {
+                    let waited = patience.as_secs_f64();
+                    return Err(Error::config(format!(
+                        "another pflow-gateway has been changing {} for {waited} s",
+                        file.display()
+                    ))
+                    .with_hint(format!(
+                        "nothing was changed; end it, then run the command again ({} is locked)",
+                        path.display()
+                    )));
+                }
+                // File systems without locks: the comparison before writing is what is left.
+                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => return Ok(Self(lock)),
+                Err(TryLockError::Error(error)) => return Err(cannot(&error)),
+            }
+        }
+    }
+}
+
+impl Lock {
+    /// Ends it, and takes its file away: for what is gone for good. Who waits for it makes a new one.
+    pub fn remove(self, file: &Path) -> io::Result<()> {
+        let path = beside(file);
+        if is_at(&self.0, &path) { std::fs::remove_file(path) } else { Ok(()) }
+    }
+}
+
+/// `.NAME.lock` beside the file.
+fn beside(file: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(file.file_name().unwrap_or_default());
+    name.push(".lock");
+    match file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => folder.join(name),
+        None => Path::new(".").join(name),
+    }
+}
+
+/// What a person writes is smaller.
+const LARGEST: u64 = 1024 * 1024;
+
+#[cfg(unix)]
+const NO_WAITING: i32 = (rustix::fs::OFlags::NONBLOCK.bits() | rustix::fs::OFlags::NOCTTY.bits()).cast_signed();
+
+/// Reads what a person wrote: an ordinary file of at most 1 MiB. A device never ends, and a pipe may never begin.
+pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    read_regular_up_to(path, LARGEST)
+}
+
+/// The same, of what a program wrote and may be larger.
+pub fn read_regular_up_to(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    // Opening a pipe that nobody writes to would wait for ever.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, NO_WAITING);
+    let file: File = options.open(path)?;
+    let wrong = |why: &str| io::Error::new(io::ErrorKind::InvalidInput, why);
+    if !file.metadata()?.is_file() {
+        return Err(wrong("it is no ordinary file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(largest.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > largest {
+        return Err(wrong(&format!("it is larger than {} MiB", largest / (1024 * 1024))));
+    }
+    Ok(bytes)
+}
+
+/// Makes a folder, 0700, with those above it. One that is there stays as it is.
+pub fn private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Writes a file, 0600, beside its place and then renames it: nobody ever sees half of it, and of two who write at once one wins.
+pub fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    write(file, |out| out.write_all(bytes))
+}
+
+/// The same for what is written piece by piece.
+pub fn write(file: &Path, fill: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+    let mut out = io::BufWriter::with_capacity(64 * 1024, temporary.as_file_mut());
+    fill(&mut out)?;
+    out.flush()?;
+    drop(out);
+    temporary.as_file().sync_all()?;
+    temporary.persist(file).map(drop).map_err(|error| error.error)
+}
+
+/// Opens a file of ours, to lock it or to know that it is one; makes it, 0600, when it is not there. Leaves its content alone, and
+/// follows no link.
+pub fn lock_file(file: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+
+        // Nor does it wait for the other end of a pipe.
+        options.mode(0o600).custom_flags(flags(rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK));
+    }
+    let opened = options.open(file)?;
+    if opened.metadata()?.is_file() { Ok(opened) } else { Err(io::Error::other("it is no regular file")) }
+}
+
+/// Opens a file of ours to be read piece by piece. Follows no link, and waits for no pipe.
+pub fn open_regular(file: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        flags(rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK),
+    );
+    let opened = options.open(file)?;
+    if opened.metadata()?.is_file() { Ok(opened) } else { Err(io::Error::other("it is no regular file")) }
+}
+
+/// Whether this is the file that is found there now.
+pub fn is_at(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let (Ok(here), Ok(there)) = (file.metadata(), std::fs::symlink_metadata(path)) else { return false };
+        (here.dev(), here.ino()) == (there.dev(), there.ino())
+    }
+    #[cfg(not(unix))]
+    {
+        file.metadata().is_ok() && path.exists()
+    }
+}
+
+/// Writes a file that everybody may read, 0644: what is packaged is installed for others too. Whole or not at all.
+pub fn shared(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+    temporary.write_all(bytes)?;
+    #[cfg(unix)]
+    temporary.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    temporary.persist(file).map(drop).map_err(|error| error.error)
+}
+
+/// What a regular file holds, at most this many bytes. A pipe or a device in its place is not waited for.
+pub fn regular(file: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let (open, size) = regular_file(file)?;
+    whole(&open, size, most)
+}
+
+/// A regular file, or what a link leads to, and its size. A pipe or a device in its place is not waited for.
+pub fn regular_file(file: &Path) -> io::Result<(File, u64)> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags(rustix::fs::OFlags::NONBLOCK));
+    let open = options.open(file)?;
+    let about = open.metadata()?;
+    if !about.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    Ok((open, about.len()))
+}
+
+/// What an open file of this size holds, at most so many bytes: it may be another size by now.
+pub fn whole(file: &File, size: u64, most: u64) -> io::Result<Vec<u8>> {
+    // In one piece from the start: machine code has megabytes, which would be copied each time that the room for them grows.
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(most)).unwrap_or_default().saturating_add(1));
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::other(format!("it is larger than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// As the standard library wants them.
+#[cfg(unix)]
+fn flags(flags: rustix::fs::OFlags) -> i32 {
+    i32::from_ne_bytes(flags.bits().to_ne_bytes())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use super::*;
+
+    #[test]
+    fn a_lock_is_opened_without_a_change_to_what_is_there_and_without_following_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (victim, link, file) =
+            (folder.path().join("victim"), folder.path().join("link"), folder.path().join("lock"));
+        std::fs::write(&victim, "precious").unwrap();
+        std::os::unix::fs::symlink(&victim, &link).unwrap();
+        assert!(lock_file(&link).is_err());
+        assert!(lock_file(&victim).is_ok());
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+        std::os::unix::fs::symlink(folder.path().join("nowhere"), folder.path().join("dangling")).unwrap();
+        assert!(lock_file(&folder.path().join("dangling")).is_err() && !folder.path().join("nowhere").exists());
+        assert!(lock_file(folder.path()).is_err());
+        let opened = lock_file(&file).unwrap();
+        assert!(is_at(&opened, &file));
+        std::fs::remove_file(&file).unwrap();
+        assert!(!is_at(&opened, &file));
+        drop(lock_file(&file).unwrap());
+        assert!(!is_at(&opened, &file));
+    }
+
+    #[test]
+    fn a_lock_that_is_taken_away_holds_back_whoever_waited_for_it_and_whoever_comes_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f.json");
+        let inside = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for round in 0..24 {
+                let (inside, file) = (&inside, &file);
+                scope.spawn(move || {
+                    let lock = Lock::of(file).unwrap();
+                    assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0, "one at a time");
+                    std::thread::sleep(Duration::from_millis(2));
+                    inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                    if round % 2 == 0 {
+                        lock.remove(file).unwrap();
+                    }
+                });
+            }
+        });
+        let left = Lock::of(&file).unwrap();
+        left.remove(&file).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn one_at_a_time_has_it_and_who_waits_too_long_is_told_where_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("new").join("f.json");
+        let held = Lock::of(&file).unwrap();
+        let error = Lock::within(&file, Duration::from_millis(60)).unwrap_err();
+        assert!(error.message.contains("another pflow-gateway has been changing"), "{error}");
+        assert!(error.hint.unwrap().contains(".f.json.lock is locked"));
+        drop(held);
+        Lock::of(&file).unwrap();
+    }
+}

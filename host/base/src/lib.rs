@@ -1,0 +1,18 @@
+//! What every layer of pflow-gateway stands on: what a user is told when something fails, the one way to write a file, JSON that stays
+//! text, deadlines, digests, and text made fit for a terminal.
+//! Takes and gives plain values. Knows nothing of gateways, of MCP, or of WebAssembly.
+
+pub mod clock;
+mod deadline;
+pub mod digest;
+mod error;
+pub mod files;
+pub mod folder;
+pub mod jitter;
+pub mod json;
+pub mod scrub;
+pub mod setting;
+pub mod spelling;
+
+pub use deadline::Deadline;
+pub use error::{Class, Error, Result};

@@ -1,0 +1,285 @@
+//! From a component's bytes to something that runs: compiled ahead of time, or once and then kept.
+//! Takes bytes and an engine; gives a [`Component`]. The only place that trusts machine code, and only code whose digest stands with it.
+
+use std::{
+    fs::File,
+    io::{self, Read as _, Seek as _, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::{Engine, component::Component};
+
+use super::{compile, engine::fingerprint, limits::CODE};
+use pflow_gateway_base::{
+    Class, Error, Result,
+    digest::{hex, sha256},
+    files,
+    folder::{Folder, is_ours},
+};
+
+/// How the trailer of a file with machine code begins; the last byte is the format's version.
+const MAGIC: &[u8; 8] = b"pflowgw\x03";
+/// Magic, the component's digest in hex, the engine's fingerprint, the code's digest. Behind the code, which so begins where a page does
+/// and is mapped as it lies there.
+const TRAILER: usize = 8 + 64 + 8 + 32;
+/// Read at once for a digest.
+const PIECE: usize = 64 << 10;
+
+/// Machine code that was made while packaging. It lies where anybody may have put it, so the program carries its digest.
+#[derive(Clone, Debug)]
+pub struct Packaged {
+    /// Beside the program, or inside the wheel.
+    pub file: PathBuf,
+    /// SHA-256 of the whole file, lower-case hex.
+    pub sha256: String,
+}
+
+/// Where machine code may be found, and where to keep it.
+#[derive(Clone, Debug, Default)]
+pub struct Store {
+    /// What came with the program.
+    pub packaged: Option<Packaged>,
+    /// The cache folder. None: compile every time.
+    pub cache: Option<PathBuf>,
+}
+
+impl Store {
+    /// What came with the program, and the user's cache folder: `$XDG_CACHE_HOME/pflow-gateway`, or `~/.cache/pflow-gateway`.
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let home = std::env::home_dir().filter(|home| home.is_absolute());
+        let cache = absolute("XDG_CACHE_HOME").or_else(|| home.map(|home| home.join(".cache")));
+        Self { packaged: super::packaged(), cache: cache.map(|folder| folder.join("pflow-gateway")) }
+    }
+}
+
+/// Loads ready machine code, or compiles and keeps it. `sha256` is of the bytes, lower-case hex.
+pub(super) fn load(engine: &Engine, bytes: &[u8], sha256: &str, stack: usize, store: &Store) -> Result<Component> {
+    let key = Key { component: sha256, engine: fingerprint(engine) };
+    if let Some(component) = store.packaged.as_ref().and_then(|packaged| read_packaged(packaged, &key, engine)) {
+        return Ok(component);
+    }
+    let cache = store.cache.as_ref().and_then(|folder| {
+        Folder::private(folder).inspect_err(|e| tracing::warn!("not using the cache {}: {e}", folder.display())).ok()
+    });
+    let name = format!("{sha256}-{:016x}.cwasm", key.engine);
+    if let Some(component) = cache.as_ref().and_then(|cache| read_entry(cache, &name, &key, engine)) {
+        return Ok(component);
+    }
+    tracing::info!(%sha256, bytes = bytes.len(), "compiling the component, once");
+    if let Some(listener) = super::COMPILING.get() {
+        listener(bytes.len());
+    }
+    let code = compile::compile(engine, bytes, stack)?;
+    if let Some(cache) = cache
+        && let Err(e) = cache.write(&name, &[&code, &key.trailer(&Sha256::digest(&code))])
+    {
+        tracing::warn!("cannot keep the compiled component {name}: {e}");
+    }
+    trust(engine, &Code::Copied(code))
+        .map_err(|e| Error::new(Class::Component, format!("the component does not load: {e:#}")))
+}
+
+/// Writes machine code for these bytes to `file`, for packaging. Gives the SHA-256 of what it wrote, lower-case hex.
+pub(super) fn precompile(engine: &Engine, bytes: &[u8], file: &Path) -> Result<String> {
+    let mut entry = compile::here(engine, bytes)?;
+    let trailer = Key { component: &sha256(bytes), engine: fingerprint(engine) }.trailer(&Sha256::digest(&entry));
+    entry.extend_from_slice(&trailer);
+    files::shared(file, &entry)
+        .map_err(|e| Error::new(Class::Config, format!("cannot write {}: {e}", file.display())))?;
+    Ok(sha256(&entry))
+}
+
+/// What an entry must be for, to be used.
+struct Key<'a> {
+    /// SHA-256, lower-case hex.
+    component: &'a str,
+    engine: u64,
+}
+
+impl Key<'_> {
+    fn trailer(&self, digest: &[u8]) -> Vec<u8> {
+        let mut trailer = Vec::with_capacity(TRAILER);
+        trailer.extend_from_slice(MAGIC);
+        trailer.extend_from_slice(self.component.as_bytes());
+        trailer.extend_from_slice(&self.engine.to_le_bytes());
+        trailer.extend_from_slice(digest);
+        trailer
+    }
+
+    /// Whether a trailer is for this, whatever digest it has.
+    fn is_in(&self, trailer: &[u8]) -> bool {
+        let rest = trailer.strip_prefix(MAGIC).and_then(|rest| rest.strip_prefix(self.component.as_bytes()));
+        rest.is_some_and(|rest| rest.starts_with(&self.engine.to_le_bytes()))
+    }
+}
+
+/// None when the file is absent, not what was packaged, or for something else.
+fn read_packaged(packaged: &Packaged, key: &Key<'_>, engine: &Engine) -> Option<Component> {
+    let file = packaged.file.display();
+    let seen = files::regular_file(&packaged.file).and_then(|(open, size)| {
+        if is_ours(&open) {
+            let entry = Entry::of(open, size)?;
+            let digest = entry.digest_of_all()?;
+            return Ok((Some(entry.trailer.clone()), digest, Code::Mapped(entry)));
+        }
+        // Whoever it belongs to could change it after the look: what is looked at is a copy.
+        let mut bytes = files::whole(&open, size, CODE)?;
+        let digest = Sha256::digest(&bytes).to_vec();
+        let trailer = bytes.len().checked_sub(TRAILER).map(|at| bytes.split_off(at));
+        Ok((trailer, digest, Code::Copied(bytes)))
+    });
+    let (trailer, digest, code) = match seen {
+        Ok(seen) => seen,
+        Err(e) => {
+            tracing::debug!("cannot read {file}: {e}");
+            return None;
+        }
+    };
+    if hex(&digest) != packaged.sha256 {
+        tracing::warn!("{file} is not what was packaged with this program, and is not used");
+        return None;
+    }
+    if !key.is_in(&trailer?) {
+        return None;
+    }
+    trust(engine, &code).inspect_err(|e| tracing::warn!("{file} does not load: {e:#}")).ok()
+}
+
+/// None when the entry is absent, for something else, cut short or changed.
+fn read_entry(cache: &Folder, name: &str, key: &Key<'_>, engine: &Engine) -> Option<Component> {
+    let (file, size) =
+        cache.open(name).inspect_err(|e| tracing::warn!("not using the compiled component: {e}")).ok()??;
+    let read = Entry::of(file, size).and_then(|entry| Ok((entry.digest_of_code()?, entry)));
+    let (digest, entry) = read.inspect_err(|e| tracing::debug!("not using {name}: {e}")).ok()?;
+    if entry.trailer != key.trailer(&digest) {
+        tracing::debug!("{name} is for something else, or damaged");
+        return None;
+    }
+    trust(engine, &Code::Mapped(entry)).inspect_err(|e| tracing::warn!("{name} does not load: {e:#}")).ok()
+}
+
+/// A file with machine code that only this user and root can change.
+struct Entry {
+    file: File,
+    /// Of the code alone.
+    size: u64,
+    trailer: Vec<u8>,
+}
+
+impl Entry {
+    fn of(mut file: File, size: u64) -> io::Result<Self> {
+        if size > CODE {
+            return Err(io::Error::other(format!("it is larger than {CODE} bytes")));
+        }
+        let Some(code) = size.checked_sub(TRAILER as u64) else {
+            return Err(io::Error::other("it is cut short"));
+        };
+        let mut trailer = vec![0; TRAILER];
+        file.seek(SeekFrom::Start(code))?;
+        file.read_exact(&mut trailer)?;
+        Ok(Self { file, size: code, trailer })
+    }
+
+    fn digest_of_code(&self) -> io::Result<Vec<u8>> {
+        self.digest(self.size)
+    }
+
+    fn digest_of_all(&self) -> io::Result<Vec<u8>> {
+        self.digest(self.size.saturating_add(TRAILER as u64))
+    }
+
+    /// In pieces that stay in the processor's cache: a copy of all of it costs more than the digest.
+    fn digest(&self, size: u64) -> io::Result<Vec<u8>> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(0))?;
+        let (mut rest, mut piece, mut digest) = (file.take(size), vec![0; PIECE], Sha256::new());
+        loop {
+            let read = rest.read(&mut piece)?;
+            if read == 0 {
+                break Ok(digest.finalize().to_vec());
+            }
+            digest.update(piece.get(..read).unwrap_or_default());
+        }
+    }
+
+    /// The code, where it cannot be mapped.
+    fn copy(&self) -> io::Result<Vec<u8>> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(0))?;
+        files::whole(&self.file, self.size, CODE).map(|mut bytes| {
+            bytes.truncate(usize::try_from(self.size).unwrap_or(usize::MAX));
+            bytes
+        })
+    }
+}
+
+/// Machine code that was looked at, and is what it should be.
+enum Code {
+    /// In a file that nobody else can change.
+    Mapped(Entry),
+    /// In memory.
+    Copied(Vec<u8>),
+}
+
+#[expect(unsafe_code, reason = "the one loader of machine code")]
+fn trust(engine: &Engine, code: &Code) -> wasmtime::Result<Component> {
+    // SAFETY: the code comes from `precompile_component` of this very version and configuration of wasmtime. Either this program, or a
+    // process that it started from its own file, made it a moment ago; or the program carries the SHA-256 of the file that it came from
+    // (`read_packaged`); or it was read through a descriptor of a folder that, like every folder above it, only this user and root can
+    // change, from a file of theirs, behind which stands its SHA-256, which tells damage (`read_entry`). What is mapped is the very
+    // file that was looked at, by its descriptor, and only this user and root can change what it holds; our own writers replace files and
+    // never change one.
+    unsafe {
+        match code {
+            Code::Copied(bytes) => Component::deserialize(engine, bytes),
+            Code::Mapped(entry) => match descriptor(&entry.file) {
+                // Where nothing may be executed, as on a volume that is mounted so, a copy in memory still may.
+                Some(path) => {
+                    Component::deserialize_file(engine, path).or_else(|_| Component::deserialize(engine, entry.copy()?))
+                }
+                None => Component::deserialize(engine, entry.copy()?),
+            },
+        }
+    }
+}
+
+/// A path that opens this very file: wasmtime maps components from paths alone.
+fn descriptor(file: &File) -> Option<PathBuf> {
+    #[cfg(target_os = "linux")]
+    {
+        let path = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(file)));
+        // There may be no /proc.
+        File::open(&path).is_ok().then_some(path)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = file;
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_copy_of_an_entry_is_its_code_without_the_trailer() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"machine code").unwrap();
+        file.write_all(&[7; TRAILER]).unwrap();
+        let entry = Entry::of(file, 12 + TRAILER as u64).unwrap();
+        let digest = entry.digest_of_code().unwrap();
+        assert_eq!(entry.copy().unwrap(), b"machine code");
+        assert_eq!(
+            (digest.as_slice(), entry.trailer.as_slice()),
+            (&*Sha256::digest(b"machine code"), &[7; TRAILER][..])
+        );
+    }
+}
