@@ -345,6 +345,7 @@ fn severity(status: Status) -> u8 {
 }
 
 /// The worst state of all.
+#[must_use]
 pub fn worst(gateways: &[GatewayHealth]) -> Status {
     gateways.iter().map(|gateway| gateway.status).max_by_key(|status| severity(*status)).unwrap_or(Status::Unknown)
 }

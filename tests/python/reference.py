@@ -10,7 +10,7 @@ import re
 from conftest import HERE
 
 ROOT = HERE.parent.parent
-SOURCES = ROOT / "host" / "src"
+SOURCES = ROOT / "host"
 TABLE = re.compile(r"<!-- ([\w ]+) -->\n.*?<!-- end -->", re.DOTALL)
 
 SHAPES = (
@@ -31,6 +31,8 @@ SHAPES = (
     "Call",
     "Component",
 )
+# What is called otherwise where it is made.
+STRUCTS = {"Component": "Description"}
 NAMES = ("Status", "Attribution", "Confidence", "Era", "Change", "Severity")
 PLAIN = {
     "String": "text",
@@ -47,13 +49,18 @@ PLAIN = {
 
 
 def source(path: str) -> str:
-    """A file of the host."""
+    """A file below `host`."""
     return (SOURCES / path).read_text(encoding="utf-8")
 
 
 def sentence(doc: str) -> str:
     """The words of a doc comment on one line, with nothing that ends a cell."""
     return " ".join(line.strip().removeprefix("///").strip() for line in doc.strip().splitlines()).replace("|", "\\|")
+
+
+def shape_source(shape: str) -> str:
+    """The file that an object of `--json` is described in."""
+    return source("runtime/src/describe.rs" if shape in STRUCTS else "src/report.rs")
 
 
 def body(text: str, opening: str) -> str:
@@ -78,7 +85,7 @@ def members(shape: str) -> str:
     """The members of one object of `--json`."""
     rows = ["| member | is | |", "| --- | --- | --- |"]
     field = re.compile(r"((?:^ *///.*\n)+)((?:^ *#\[.*\]\n)*)^ *pub (\w+): (.+),$", re.MULTILINE)
-    for doc, marks, name, of in field.findall(body(source("report.rs"), f"pub struct {shape} {{")):
+    for doc, marks, name, of in field.findall(body(shape_source(shape), f"pub struct {STRUCTS.get(shape, shape)} {{")):
         if "#[serde(skip)]" in marks:
             continue
         renamed = re.search(r'rename = "(\w+)"', marks)
@@ -90,7 +97,7 @@ def members(shape: str) -> str:
 def values(names: str) -> str:
     """The names that a member can have."""
     rows = ["| value | means |", "| --- | --- |"]
-    inside = re.search(rf"^    {names} \{{\n(.*?)^    \}}", source("report.rs"), re.MULTILINE | re.DOTALL)
+    inside = re.search(rf"^    {names} \{{\n(.*?)^    \}}", source("src/report.rs"), re.MULTILINE | re.DOTALL)
     assert inside, names
     for doc, name in re.findall(r'((?:^ *///.*\n)+)^ *\w+ = "(\w[\w-]*)",$', inside[1], re.MULTILINE):
         rows.append(f"| `{name}` | {sentence(doc)} |")
@@ -100,7 +107,7 @@ def values(names: str) -> str:
 def classes() -> str:
     """The classes of errors."""
     rows = ["| `class` | means |", "| --- | --- |"]
-    inside = body(source("error.rs"), "pub enum Class {")
+    inside = body(source("base/src/error.rs"), "pub enum Class {")
     for doc, name in re.findall(r"((?:^ *///.*\n)+)^ *(\w+),$", inside, re.MULTILINE):
         snake = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
         rows.append(f"| `{snake}` | {sentence(doc)} |")

@@ -79,11 +79,11 @@ def test_every_variable_that_the_program_reads_is_on_the_page_and_no_other() -> 
 def test_every_command_is_in_the_table_of_exit_codes() -> None:
     page = (PAGES / "exit-codes.md").read_text(encoding="utf-8")
     told = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (.+?) \|", page, re.MULTILINE))))
-    arguments = reference.source("cli/args/mod.rs")
+    arguments = reference.source("cli/src/args/mod.rs")
     commands = set(re.findall(r"^    (\w+)(?:\(| \{|,$)", reference.body(arguments, "enum Command {"), re.MULTILINE))
     assert len(commands) > 15
     assert {command.lower() for command in commands} <= told
-    codes = re.findall(r"^const [A-Z]+: u8 = (\d+);", reference.source("cli/mod.rs"), re.MULTILINE)
+    codes = re.findall(r"^const [A-Z]+: u8 = (\d+);", reference.source("cli/src/lib.rs"), re.MULTILINE)
     assert len(codes) >= 4
     for code in ("0", *codes):
         assert f"| {code} |" in page

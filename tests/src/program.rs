@@ -38,7 +38,7 @@ impl Program {
         if !path.is_file() {
             let path = path.display();
             return Err(format!(
-                "there is no {path}: build it with `cargo build --release -p pflow-gateway`, or name one in {VARIABLE}"
+                "there is no {path}: build it with `cargo build --release -p pflow-gateway-cli`, or name one in {VARIABLE}"
             ));
         }
         // Kept from run to run: compiling the component is not what is timed here.

@@ -139,7 +139,21 @@ pub(crate) fn reproducible(component: &Path) -> Result {
 
 /// What has wasmtime in it. With the others beside them, crates that both have would get more features, and wasmtime would be compiled once more for
 /// the program alone.
-const HOST: [&str; 4] = ["pflow-gateway", "pflow-gateway-python", "pflow-gateway-tests", "pflow-gateway-fuzz"];
+const HOST: [&str; 10] = [
+    "pflow-gateway",
+    "pflow-gateway-base",
+    CLI,
+    "pflow-gateway-conformance",
+    "pflow-gateway-demo",
+    "pflow-gateway-fuzz",
+    "pflow-gateway-host-egress",
+    "pflow-gateway-python",
+    "pflow-gateway-runtime",
+    "pflow-gateway-tests",
+];
+
+/// Whose program it is.
+const CLI: &str = "pflow-gateway-cli";
 
 /// `--package` and the name, for each of them.
 pub(crate) fn of_the_host() -> impl Iterator<Item = &'static str> {
@@ -174,7 +188,7 @@ pub(crate) fn shipped() -> Result<Dist> {
     let component = component()?;
     let build = Build::Shipped;
     say("The host, as it is shipped; the first time this compiles wasmtime, which takes ten minutes on two cores");
-    run(build.cargo("build", &component).args(["--package", "pflow-gateway", "--bin", PROGRAM]))?;
+    run(build.cargo("build", &component).args(["--package", CLI, "--bin", PROGRAM]))?;
     let code = Code::made_by(&build.built(PROGRAM), folder(build)?.join("gateway.cwasm"))?;
     put(build, &component, &code)
 }
@@ -196,10 +210,7 @@ fn put(build: Build, component: &Path, code: &Code) -> Result<Dist> {
         copy(&code.file, &beside)?;
     }
     say("The program, which knows the digest of that code");
-    run(build
-        .cargo("build", component)
-        .args(["--package", "pflow-gateway", "--bin", PROGRAM])
-        .env(Code::VARIABLE, &code.sha256))?;
+    run(build.cargo("build", component).args(["--package", CLI, "--bin", PROGRAM]).env(Code::VARIABLE, &code.sha256))?;
     let program = folder.join(PROGRAM);
     copy(&build.built(PROGRAM), &program)?;
     if build == Build::Shipped {

@@ -15,7 +15,8 @@ use crate::shell::{Doing as _, Failure, Result, cargo, command, output, root, ru
 
 /// What is shipped.
 const SHIPPED: [&str; 3] = [PROGRAM, "pflow-gateway-python", "pflow-gateway-component"];
-const PROGRAM: &str = "pflow-gateway";
+/// The package of the program.
+const PROGRAM: &str = "pflow-gateway-cli";
 /// Where `cargo auditable` puts its list, and where its readers look.
 const SECTION: &str = ".dep-v0";
 

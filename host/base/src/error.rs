@@ -120,6 +120,7 @@ impl Error {
     pub const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
     /// How long the gateway asked to be left alone, as far as that is obeyed.
+    #[must_use]
     pub fn asked_to_wait(&self) -> Option<Duration> {
         self.retry_after.map(|seconds| Duration::from_secs(seconds.into()).min(Self::LONGEST_WAIT))
     }

@@ -173,6 +173,7 @@ pub fn open_regular(file: &Path) -> io::Result<File> {
 }
 
 /// Whether this is the file that is found there now.
+#[must_use]
 pub fn is_at(file: &File, path: &Path) -> bool {
     #[cfg(unix)]
     {

@@ -103,6 +103,7 @@ mod unix {
     }
 
     /// Whether only this user (and root) can change what an open file holds.
+    #[must_use]
     pub fn is_ours(file: &fs::File) -> bool {
         fstat(file).is_ok_and(|found| believable(Path::new("it"), &found, OTHERS_WRITE).is_ok())
     }

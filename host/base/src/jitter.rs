@@ -4,6 +4,7 @@
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 /// Between 0 and 1.
+#[must_use]
 pub fn fraction() -> f64 {
     let number = u32::try_from(RandomState::new().build_hasher().finish() >> 32).unwrap_or_default();
     f64::from(number) / f64::from(u32::MAX)

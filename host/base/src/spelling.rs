@@ -4,6 +4,7 @@
 use strsim::levenshtein;
 
 /// The known name that a typing error away, or that holds the other.
+#[must_use]
 pub fn nearest<'a>(wanted: &str, known: &[&'a str]) -> Option<&'a str> {
     let lower = wanted.to_lowercase();
     known
@@ -16,6 +17,7 @@ pub fn nearest<'a>(wanted: &str, known: &[&'a str]) -> Option<&'a str> {
 }
 
 /// How far two names are apart when one may be a slip of the other; none when they are just different names.
+#[must_use]
 pub fn slip(one: &str, other: &str) -> Option<usize> {
     let (one, other) = (one.to_lowercase(), other.to_lowercase());
     let longest = one.chars().count().max(other.chars().count());

@@ -237,6 +237,7 @@ impl Egress {
     }
 
     /// The same for whoever wants to see it happen: changes with every step of an attempt that is done.
+    #[must_use]
     pub fn connections(&self) -> watch::Receiver<Option<ConnectionTrace>> {
         self.inner.connector.newest()
     }

@@ -16,6 +16,7 @@ pub struct Target {
 
 impl Target {
     /// None: nothing is hidden. `secrets` are parts of it that must not come back in an answer.
+    #[must_use]
     pub fn new(told: &str, path: &str, query: Option<&str>, secrets: Vec<Zeroizing<String>>) -> Option<Self> {
         let query = query.map(|query| Zeroizing::new(query.to_owned()));
         let hidden = told != path || query.is_some();
@@ -23,6 +24,7 @@ impl Target {
     }
 
     /// The path and query to ask for.
+    #[must_use]
     pub fn reveal(&self, asked: &str) -> String {
         if asked == self.told {
             return match &self.query {

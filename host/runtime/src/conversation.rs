@@ -31,11 +31,13 @@ pub enum Failure {
 
 impl types::Failure {
     /// One of its details.
+    #[must_use]
     pub fn detail(&self, name: &str) -> Option<&str> {
         self.details.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_str())
     }
 
     /// The code of a JSON-RPC error.
+    #[must_use]
     pub fn rpc_code(&self) -> Option<i64> {
         self.detail("rpc-code")?.parse().ok()
     }

@@ -52,6 +52,7 @@ pub enum LimitReached {
 
 impl LimitReached {
     /// The setting that allows more, and what it is now.
+    #[must_use]
     pub fn setting(self) -> (&'static str, u64) {
         match self {
             Self::Memory(bytes) => ("memory_bytes", bytes as u64),
@@ -67,6 +68,7 @@ impl LimitReached {
 }
 
 /// Seconds without needless digits.
+#[must_use]
 pub fn seconds(duration: Duration) -> String {
     let text = format!("{:.1}", duration.as_secs_f64());
     format!("{} s", text.strip_suffix(".0").unwrap_or(&text))

@@ -38,6 +38,7 @@ impl Source {
     }
 
     /// As in messages.
+    #[must_use]
     pub fn shown(&self) -> String {
         self.file().map_or_else(|| super::BUILT_IN_NAME.to_owned(), |file| file.display().to_string())
     }

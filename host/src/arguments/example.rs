@@ -14,6 +14,7 @@ const VALUES: usize = 1_000;
 
 impl Schema<'_> {
     /// Words for the arguments that are needed, not quoted for a shell yet.
+    #[must_use]
     pub fn example(&self) -> Option<Vec<String>> {
         let mut typed = Vec::new();
         let mut words = Words::default();

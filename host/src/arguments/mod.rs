@@ -76,6 +76,7 @@ pub enum Given {
 
 impl Given {
     /// The same as it was typed: a text is a text.
+    #[must_use]
     pub fn unchecked(self) -> Json {
         match self {
             Self::Json(json) => json,

@@ -55,11 +55,13 @@ pub(super) fn text(node: &Node<'_>) -> String {
 
 impl<'a> Schema<'a> {
     /// The schema of a tool's arguments. None: it cannot be read.
+    #[must_use]
     pub fn of(tool: &'a Tool) -> Option<Self> {
         Self::read(tool.input_schema.get())
     }
 
     /// A schema of objects. None: it is none, or none that can be read.
+    #[must_use]
     pub fn read(text: &'a str) -> Option<Self> {
         if text.len() > LARGEST {
             return None;
@@ -124,6 +126,7 @@ impl<'a> Schema<'a> {
     }
 
     /// The members that an object of this schema has: required ones first, each in the order of the schema.
+    #[must_use]
     pub fn members<'s>(&'s self, node: &'s Node<'s>) -> Vec<Argument<'s>> {
         let node = self.follow(node);
         let Some(Node::Object(named)) = node.get("properties") else { return Vec::new() };
@@ -146,6 +149,7 @@ impl<'a> Schema<'a> {
     }
 
     /// The arguments.
+    #[must_use]
     pub fn arguments(&self) -> Vec<Argument<'_>> {
         self.members(self.top())
     }
@@ -156,11 +160,13 @@ impl<'a> Schema<'a> {
     }
 
     /// A type in words: `string`, `"a" | "b"`, `integer[]`.
+    #[must_use]
     pub fn kind<'s>(&'s self, node: &'s Node<'s>) -> String {
         kind::words(self, node)
     }
 
     /// `name(city: string, days?: integer)`
+    #[must_use]
     pub fn signature(&self, tool: &str) -> String {
         let arguments: Vec<String> = self
             .arguments()

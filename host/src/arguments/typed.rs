@@ -28,6 +28,7 @@ pub enum Word {
 
 impl Word {
     /// One word as it was typed. None: it is no argument.
+    #[must_use]
     pub fn read(word: &str) -> Option<Self> {
         let (name, value) = word.split_once('=')?;
         let (name, json) = name.strip_suffix(':').map_or((name, false), |name| (name, true));
@@ -74,6 +75,7 @@ impl Words {
     }
 
     /// A name that was given twice.
+    #[must_use]
     pub fn twice(&self) -> Option<&str> {
         let names = || self.given.iter().map(|(name, _)| name.as_str());
         names().enumerate().find(|(at, name)| names().take(*at).any(|known| known == *name)).map(|(_, name)| name)

@@ -53,6 +53,7 @@ impl Index {
     }
 
     /// The tools in which one of these words stands, the best first.
+    #[must_use]
     pub fn find(&self, question: &str) -> Vec<Found> {
         let mut terms = words(question);
         terms.dedup();
@@ -79,6 +80,7 @@ impl Index {
     }
 
     /// The question with each word that stands nowhere replaced by one that nearly is it; none when there is no such word.
+    #[must_use]
     pub fn instead(&self, question: &str) -> Option<String> {
         let mut known: Vec<&str> =
             self.documents.iter().flat_map(|document| document.words.iter().map(|(word, _)| word.as_str())).collect();

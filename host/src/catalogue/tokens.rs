@@ -13,6 +13,7 @@ const BYTES: usize = 4;
 pub const HOW: &str = "an estimate: one token for 4 bytes of name, description and input schema as JSON without blanks; models count differently";
 
 /// The estimate for one tool.
+#[must_use]
 pub fn tokens(tool: &Tool) -> usize {
     let mut text = String::from("{\"name\":");
     quote(&tool.name, &mut text);

@@ -148,6 +148,7 @@ impl fmt::Debug for Address {
 }
 
 /// A URL as it may be shown, whatever it is: for words about one that is not read yet.
+#[must_use]
 pub fn public(text: &str) -> String {
     // What comes behind a backslash is host to some and path to others.
     let text = text.split('\\').next().unwrap_or_default();

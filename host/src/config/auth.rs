@@ -147,6 +147,7 @@ impl Auth {
 }
 
 /// Whether a header of this name is for credentials. Such a value is never written to a file.
+#[must_use]
 pub fn names_a_secret(header: &str) -> bool {
     ["auth", "token", "key", "secret", "password", "cookie", "session"].iter().any(|word| header.contains(word))
 }

@@ -20,6 +20,7 @@ const TRANSPORTS: [&str; 2] = ["transport", "transportType"];
 const ELSEWHERE: [(&str, &str); 3] = [("servers", "VS Code"), ("context_servers", "Zed"), ("mcp", "some programs")];
 
 /// What is wrong with an entry that names a server at a URL, and not as pflow does. None: it does, or is no such entry.
+#[must_use]
 pub fn misfit(name: &str, entry: &Value) -> Option<Error> {
     let members = entry.as_object()?;
     let kind = members.get("type").filter(|kind| !kind.is_null());

@@ -142,6 +142,7 @@ const HOOK: &str = "pflow_gateway.pth";
 const OFF: &str = "PFLOW_GATEWAY_DISABLE";
 
 /// The start-up hook of pflow in the environment that this program is in.
+#[must_use]
 pub fn hook_of(program: &Path) -> Option<PathBuf> {
     let root = program.parent()?.parent()?;
     let pythons = std::fs::read_dir(root.join("lib")).into_iter().flatten().flatten().map(|python| python.path());

@@ -134,6 +134,7 @@ impl GatewayConfig {
     }
 
     /// The same, read already.
+    #[must_use]
     pub fn at(address: Address) -> Self {
         Self {
             name: address.shown().to_owned(),

@@ -329,6 +329,7 @@ pub fn check_name(name: &str) -> Result<()> {
 }
 
 /// A service's exact name as a glob.
+#[must_use]
 pub fn escape(name: &str) -> String {
     name.chars().fold(String::new(), |mut glob, c| {
         if matches!(c, '*' | '?' | '[' | ']' | '{' | '}' | '\\' | '!') {

@@ -26,6 +26,7 @@ pub enum Standing {
 
 impl Standing {
     /// In files and in words.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Same => "same",
@@ -37,6 +38,7 @@ impl Standing {
     }
 
     /// Whether it is what somebody accepted.
+    #[must_use]
     pub fn is_accepted(self) -> bool {
         matches!(self, Self::Same | Self::Renamed)
     }

@@ -87,6 +87,7 @@ pub enum Mark {
 
 impl Difference {
     /// Between what was accepted and what is.
+    #[must_use]
     pub fn between(old: &Definition, new: &Definition) -> Self {
         let mut all = Self::default();
         let texts = |old: &Option<String>, new: &Option<String>| {
@@ -160,6 +161,7 @@ impl Difference {
     }
 
     /// Line by line, for people.
+    #[must_use]
     pub fn lines(&self) -> Vec<(Mark, String)> {
         let mut all = Vec::new();
         for (title, texts) in [("title", &self.title), ("description", &self.description)] {

@@ -150,17 +150,20 @@ impl Accepted {
     }
 
     /// When, in seconds since 1970.
+    #[must_use]
     pub fn at(&self) -> u64 {
         self.header.at
     }
 
     /// The tool that has, or had, this name.
+    #[must_use]
     pub fn named(&self, name: &str) -> Option<(usize, &Known)> {
         let at = *self.by_name.get(name)?;
         Some((at, self.tools.get(at)?))
     }
 
     /// The accepted tool at this place.
+    #[must_use]
     pub fn get(&self, at: usize) -> Option<&Known> {
         self.tools.get(at)
     }
@@ -321,6 +324,7 @@ impl Store {
     }
 
     /// Tools that are not as they were shown, or were not shown. Nothing, where nothing was ever shown.
+    #[must_use]
     pub fn changed_since_shown(&self, pending: &[&Pending], gone: &[String]) -> Vec<String> {
         let Some(shown) = self.shown() else { return Vec::new() };
         let pending = pending.iter().filter(|now| shown.tools.get(&now.name) != Some(&now.digest.to_string()));
@@ -343,6 +347,7 @@ impl Store {
     }
 
     /// How each of these stands.
+    #[must_use]
     pub fn compare(&self, accepted: &Accepted, tools: &[(Listing<'_>, Digest)]) -> Vec<Comparison> {
         compare(accepted, &self.declared, tools)
     }

@@ -86,6 +86,7 @@ pub fn tool(tool: &Tool) -> Result<Fitted<'_>, String> {
 }
 
 /// What of these tools pflow is not shown as it was listed, a sentence each.
+#[must_use]
 pub fn warnings(tools: &[Tool]) -> Vec<String> {
     let mut seen = HashSet::new();
     tools
@@ -107,6 +108,7 @@ fn few(changes: &[String]) -> String {
 }
 
 /// A list of `{"src": …, "mimeType"?: …, "sizes"?: […]}`. pflow's client refuses all tools of a list for one icon that is none.
+#[must_use]
 pub fn are_icons(json: &str) -> bool {
     let text = |json: Option<&str>| json.is_none_or(|json| json == "null" || json.starts_with('"'));
     let mut good = true;

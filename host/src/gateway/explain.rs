@@ -396,6 +396,7 @@ fn sentence(body: &str) -> std::borrow::Cow<'_, str> {
 }
 
 /// The state of a gateway that failed with this class.
+#[must_use]
 pub fn status_of(class: Class) -> Status {
     match class {
         Class::AuthRequired | Class::TokenExpired => Status::AuthRequired,

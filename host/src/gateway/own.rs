@@ -22,11 +22,13 @@ pub struct Own {
 
 impl Own {
     /// Whether this tool is the entry's.
+    #[must_use]
     pub fn has_tool(&self, tool: &str) -> bool {
         self.tools.get(tool).copied().unwrap_or(true)
     }
 
     /// Whether this service is.
+    #[must_use]
     pub fn has_service(&self, service: &str) -> bool {
         self.services.get(service).copied().unwrap_or(true)
     }

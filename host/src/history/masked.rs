@@ -24,6 +24,7 @@ const TOKENS: [(&str, usize); 17] = [
 ];
 
 /// The text as it may be kept and shown.
+#[must_use]
 pub fn masked(text: &str) -> String {
     without_tokens(&without_secrets_in_urls(text))
 }

@@ -80,6 +80,7 @@ pub fn read(path: &Path) -> Result<Vec<Found>> {
 }
 
 /// The files of known clients that are there.
+#[must_use]
 pub fn there() -> Vec<(Client, PathBuf)> {
     usual().into_iter().filter(|(_, path)| path.is_file()).collect()
 }

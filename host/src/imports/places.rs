@@ -25,6 +25,7 @@ pub enum Client {
 
 impl Client {
     /// As its makers call it.
+    #[must_use]
     pub fn title(self) -> &'static str {
         match self {
             Self::ClaudeDesktop => "Claude Desktop",
@@ -39,6 +40,7 @@ impl Client {
 }
 
 /// The usual places on this platform.
+#[must_use]
 pub fn usual() -> Vec<(Client, PathBuf)> {
     let folder = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
     let Some(home) = std::env::home_dir().filter(|home| !home.as_os_str().is_empty()) else { return Vec::new() };

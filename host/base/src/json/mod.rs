@@ -112,6 +112,7 @@ impl Json {
     }
 
     /// The same, borrowed.
+    #[must_use]
     pub fn raw(&self) -> &RawValue {
         &self.0
     }
@@ -123,6 +124,7 @@ impl Json {
     }
 
     /// Read into something of the caller's. Null where it does not fit.
+    #[must_use]
     pub fn read<'a, T: Deserialize<'a> + Default>(&'a self) -> T {
         serde_json::from_str(self.get()).unwrap_or_default()
     }
@@ -192,12 +194,14 @@ pub fn quote(text: &str, out: &mut String) {
 }
 
 /// The members of an object, in order. None: the text is no object.
+#[must_use]
 pub fn members(text: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
     let mut members = Vec::new();
     each_member(text, &mut |name, value| members.push((name, value))).then_some(members)
 }
 
 /// These members of an object, each the last of its name; nothing else of it is kept. None: the text is no object.
+#[must_use]
 pub fn pick<'a, const N: usize>(text: &'a str, names: [&str; N]) -> Option<[Option<&'a str>; N]> {
     let mut found = [None; N];
     let is_object = each_member(text, &mut |name, value| {

@@ -18,6 +18,7 @@ pub enum Node<'a> {
 
 impl<'a> Node<'a> {
     /// The tree of a text that is sound JSON; None for anything else.
+    #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
         let mut reader = Reader { rest: text };
         let node = reader.value(0)?;
@@ -26,6 +27,7 @@ impl<'a> Node<'a> {
     }
 
     /// A JSON string.
+    #[must_use]
     pub fn string(text: &str) -> Self {
         let mut json = String::new();
         quote(text, &mut json);
@@ -33,6 +35,7 @@ impl<'a> Node<'a> {
     }
 
     /// What a string says.
+    #[must_use]
     pub fn as_str(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Leaf(json) if json.starts_with('"') => unquote(json),
@@ -41,11 +44,13 @@ impl<'a> Node<'a> {
     }
 
     /// Whether it is this word: `true`, `false` or `null`.
+    #[must_use]
     pub fn is(&self, word: &str) -> bool {
         matches!(self, Self::Leaf(json) if json == word)
     }
 
     /// A member of an object. Of several of one name the last, as everywhere.
+    #[must_use]
     pub fn get(&self, name: &str) -> Option<&Self> {
         match self {
             Self::Object(members) => members.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value),
