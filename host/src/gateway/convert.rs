@@ -33,6 +33,11 @@ same_names!(status: types::Status => Status {
     Ok, Degraded, Offline, Disabled, AuthRequired, Forbidden, RateLimited, Timeout, Unreachable, UpstreamError, Unknown,
 });
 
+/// Whether the tools of this rung are the gateway's own.
+pub(super) fn is_control(rung: types::Attribution) -> bool {
+    attribution(rung) == Attribution::Control
+}
+
 /// What is no identifier is none that anybody knows.
 pub(super) fn kind(id: &str) -> Kind {
     Kind::parse(id).unwrap_or_default()

@@ -11,11 +11,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::{events::Events, peer::Peer};
 use crate::{
     Class, Error, Result,
     components::Pin,
     config::GatewayConfig,
-    runtime::{Failure, Runtime, Source, types},
+    runtime::{Failure, Product, Runtime, Source, types},
 };
 
 /// How often to look what is chosen.
@@ -33,8 +34,17 @@ pub(super) struct Serving {
     pub(super) number: u64,
 }
 
+impl Serving {
+    /// One that is only tried: no component in use ever has its number.
+    pub(super) fn tried(runtime: Arc<Runtime>) -> Self {
+        Self { runtime, number: u64::MAX }
+    }
+}
+
 /// What runs, and what may come.
 pub(super) struct Current {
+    peer: Arc<Peer>,
+    events: Arc<Events>,
     state: Mutex<State>,
 }
 
@@ -82,7 +92,7 @@ struct Probation {
 }
 
 impl Current {
-    pub(super) fn new(runtime: Arc<Runtime>) -> Self {
+    pub(super) fn new(peer: Arc<Peer>, events: Arc<Events>, runtime: Arc<Runtime>) -> Self {
         let state = State {
             serving: Serving { runtime, number: 0 },
             looked: None,
@@ -90,7 +100,7 @@ impl Current {
             refused: None,
             probation: None,
         };
-        Self { state: Mutex::new(state) }
+        Self { peer, events, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -102,9 +112,10 @@ impl Current {
     }
 
     /// Whether it is time to look what is [`chosen`](Self::chosen): at most twice a second.
-    pub(super) fn due(&self, config: &GatewayConfig) -> bool {
+    pub(super) fn due(&self) -> bool {
         let mut state = self.state();
-        if config.components.is_none() || state.trying || state.looked.is_some_and(|at| at.elapsed() < LOOK) {
+        if self.peer.config().components.is_none() || state.trying || state.looked.is_some_and(|at| at.elapsed() < LOOK)
+        {
             return false;
         }
         state.looked = Some(Instant::now());
@@ -113,7 +124,8 @@ impl Current {
 
     /// A choice that is neither what runs nor what was refused. Reads a small file; whoever gets a choice has to
     /// [`take_over`](Self::take_over) with it or to [`refuse`](Self::refuse) it.
-    pub(super) fn chosen(&self, config: &GatewayConfig) -> Option<Choice> {
+    pub(super) fn chosen(&self) -> Option<Choice> {
+        let config = self.peer.config();
         let components = config.components.as_ref()?;
         let choice = match components.chosen(&config.name) {
             Ok(pin) => Choice { pin },
@@ -135,9 +147,10 @@ impl Current {
         Some(choice)
     }
 
-    /// New conversations start on this component from now on. Gives its number.
-    pub(super) fn take_over(&self, choice: Choice, runtime: Arc<Runtime>) -> u64 {
+    /// New conversations start on this component from now on. Gives its number; `first` has it before anybody else.
+    pub(super) fn take_over(&self, choice: Choice, runtime: Arc<Runtime>, first: impl FnOnce(u64)) -> u64 {
         let mut state = self.state();
+        first(state.serving.number + 1);
         state.trying = false;
         state.refused = None;
         let before = std::mem::replace(&mut state.serving.runtime, runtime);
@@ -172,10 +185,40 @@ impl Current {
         }
     }
 
+    /// What became of a try on the component of this number. True: another one answers now, and the failure was this one's.
+    pub(super) fn put_out(&self, number: u64, failure: &Failure) -> bool {
+        if let Some(choice) = self.failed(number, failure) {
+            let why = match failure {
+                Failure::Host(error) => error.message.clone(),
+                Failure::Gateway(..) => "it makes nothing of the gateway's answers".to_owned(),
+            };
+            tracing::warn!(
+                gateway = %self.peer.config().name,
+                "rolled back: {choice} failed in its first calls ({why}); {} answers again. `component use` tries another, \
+                 `component reset` goes back for good",
+                self.serving().runtime.source(),
+            );
+            self.events.tools_changed();
+        }
+        fault(failure) == Fault::Component && self.serving().number != number
+    }
+
+    /// The products that the one in use knows. None, where it fails: all that is lost is a better hint.
+    pub(super) async fn products(&self) -> Vec<Product> {
+        let runtime = self.serving().runtime;
+        match runtime.products().await {
+            Ok(products) => products.to_vec(),
+            Err(error) => {
+                tracing::info!("what the component knows of products cannot be had: {}", error.message);
+                Vec::new()
+            }
+        }
+    }
+
     /// The component of this number failed so. Puts the one before back if that is the new one's fault; gives what was put out
     /// then. None too when the number is of one that is not in use any more, except that `number` then is behind
     /// [`serving`](Self::serving)'s.
-    pub(super) fn failed(&self, number: u64, failure: &Failure) -> Option<Choice> {
+    fn failed(&self, number: u64, failure: &Failure) -> Option<Choice> {
         let mut state = self.state();
         if state.serving.number != number {
             return None;
@@ -252,7 +295,7 @@ mod tests {
     }
 
     struct Place {
-        config: GatewayConfig,
+        peer: Arc<Peer>,
         components: Components,
         folder: tempfile::TempDir,
     }
@@ -262,12 +305,22 @@ mod tests {
         let components = Components::beside(&folder.path().join("mcp-servers.json"));
         let mut config = GatewayConfig::for_url("http://127.0.0.1:1/mcp").unwrap();
         config.components = Some(components.clone());
-        Place { config, components, folder }
+        Place { peer: Arc::new(Peer::new(config)), components, folder }
     }
 
-    fn look(current: &Current, config: &GatewayConfig) -> Option<Choice> {
+    impl Place {
+        fn built_in(&self) -> Arc<Runtime> {
+            Runtime::shared(&Source::BuiltIn, &self.peer.config().limits).unwrap()
+        }
+
+        fn current(&self) -> Current {
+            Current::new(Arc::clone(&self.peer), Arc::default(), self.built_in())
+        }
+    }
+
+    fn look(current: &Current) -> Option<Choice> {
         std::thread::sleep(LOOK * 2);
-        if current.due(config) { current.chosen(config) } else { None }
+        if current.due() { current.chosen() } else { None }
     }
 
     fn trap() -> Failure {
@@ -277,33 +330,31 @@ mod tests {
     #[test]
     fn a_choice_is_given_once_and_the_one_before_comes_back_when_it_traps() {
         let place = place();
-        let built_in = Runtime::shared(&Source::BuiltIn, &place.config.limits).unwrap();
-        let current = Current::new(Arc::clone(&built_in));
-        assert_eq!(look(&current, &place.config), None);
+        let (current, built_in) = (place.current(), place.built_in());
+        assert_eq!(look(&current), None);
         place.components.install(&renamed(place.folder.path(), "other"), &Scope::All).unwrap();
-        let choice = look(&current, &place.config).unwrap();
+        let choice = look(&current).unwrap();
         // Somebody is at it.
-        assert_eq!(look(&current, &place.config), None);
-        let number = current.take_over(choice.clone(), Arc::clone(&built_in));
+        assert_eq!(look(&current), None);
+        let number = current.take_over(choice.clone(), Arc::clone(&built_in), |number| assert_eq!(number, 1));
         assert_eq!((number, current.serving().number), (1, 1));
         // What the one before still does is not the new one's fault.
         assert_eq!(current.failed(0, &trap()), None);
         assert_eq!(current.failed(1, &trap()), Some(choice.clone()));
         assert_eq!(current.serving().number, 2);
         // Not again, until something else was chosen.
-        assert_eq!(look(&current, &place.config), None);
+        assert_eq!(look(&current), None);
         place.components.reset(&Scope::All).unwrap();
-        assert_eq!(look(&current, &place.config), None);
+        assert_eq!(look(&current), None);
         place.components.install(&renamed(place.folder.path(), "other"), &Scope::All).unwrap();
-        assert!(look(&current, &place.config).is_some());
+        assert!(look(&current).is_some());
     }
 
     #[test]
     fn after_ten_answers_a_trap_is_just_a_trap() {
         let place = place();
-        let built_in = Runtime::shared(&Source::BuiltIn, &place.config.limits).unwrap();
-        let current = Current::new(Arc::clone(&built_in));
-        let number = current.take_over(Choice { pin: None }, built_in);
+        let (current, built_in) = (place.current(), place.built_in());
+        let number = current.take_over(Choice { pin: None }, built_in, drop);
         for _ in 0..PROBATION {
             current.answered(number);
         }
@@ -314,9 +365,8 @@ mod tests {
     #[test]
     fn one_answer_that_is_not_understood_is_no_reason_and_three_in_a_row_are() {
         let place = place();
-        let built_in = Runtime::shared(&Source::BuiltIn, &place.config.limits).unwrap();
-        let current = Current::new(Arc::clone(&built_in));
-        let number = current.take_over(Choice { pin: None }, built_in);
+        let (current, built_in) = (place.current(), place.built_in());
+        let number = current.take_over(Choice { pin: None }, built_in, drop);
         let odd = || {
             let problem = types::Failure {
                 code: types::FailureCode::ProtocolError,

@@ -4,47 +4,66 @@
 use std::sync::Arc;
 
 use super::{
-    current::{Choice, Fault, Serving, fault, load},
-    pool::{Listed, Pool},
+    catalogue::{Catalogue, Listed},
+    current::{Choice, Current, Fault, Serving, fault, load},
+    events::Events,
+    instances::Instances,
+    peer::Peer,
 };
-use crate::{
-    Class, Deadline, Error, Result,
-    runtime::{Events as _, Failure, Runtime},
-};
+use crate::{Class, Deadline, Error, Result, runtime::Runtime};
 
-impl Pool {
+/// Where a component that was chosen is tried.
+pub(super) struct Takeover {
+    peer: Arc<Peer>,
+    events: Arc<Events>,
+    current: Arc<Current>,
+    instances: Arc<Instances>,
+    catalogue: Arc<Catalogue>,
+}
+
+impl Takeover {
+    pub(super) fn new(
+        peer: Arc<Peer>,
+        events: Arc<Events>,
+        current: Arc<Current>,
+        instances: Arc<Instances>,
+        catalogue: Arc<Catalogue>,
+    ) -> Self {
+        Self { peer, events, current, instances, catalogue }
+    }
+
     /// Whether another component was chosen; if so, tries it beside everything else.
-    pub(super) fn look(&self) {
+    pub(super) fn look(self: &Arc<Self>) {
         // Without a runtime there is no beside.
-        let (Ok(runtime), Some(pool)) = (tokio::runtime::Handle::try_current(), self.me.upgrade()) else { return };
-        if !self.current.due(self.config()) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if !self.current.due() {
             return;
         }
+        let this = Arc::clone(self);
         drop(runtime.spawn(async move {
-            let looking = Arc::clone(&pool);
+            let current = Arc::clone(&this.current);
             // A small file, but on somebody's network drive.
-            let chosen = tokio::task::spawn_blocking(move || looking.current.chosen(looking.config()));
+            let chosen = tokio::task::spawn_blocking(move || current.chosen());
             if let Ok(Some(choice)) = chosen.await {
-                Trial { pool, choice: Some(choice) }.run().await;
+                Trial { place: this, choice: Some(choice) }.run().await;
             }
         }));
     }
 
     /// The component of a choice, and the catalogue that it read. None: nobody can read it now, which is not its fault.
     async fn try_out(&self, choice: &Choice) -> Result<(Arc<Runtime>, Option<Listed>)> {
-        let runtime = load(choice, self.config()).await?;
-        // Its conversation is given back to nobody: no component has this number.
-        let candidate = Serving { runtime: Arc::clone(&runtime), number: u64::MAX };
-        let by = || Deadline::within(self.config().timeout);
-        let failure = match self.read_on(&candidate, by()).await {
+        let runtime = load(choice, self.peer.config()).await?;
+        let candidate = Serving::tried(Arc::clone(&runtime));
+        let by = || Deadline::within(self.peer.config().timeout);
+        let failure = match self.catalogue.read_on(&candidate, by()).await {
             Ok(listed) => return self.compared(listed).await.map(|listed| (runtime, Some(listed))),
             Err(failure) => failure,
         };
         // The gateway's failure, or the component's? The one in use can tell.
-        if fault(&failure) != Fault::Component && self.read_on(&self.current.serving(), by()).await.is_err() {
+        if fault(&failure) != Fault::Component && self.catalogue.read_on(&self.current.serving(), by()).await.is_err() {
             return Ok((runtime, None));
         }
-        Err(self.explain(failure))
+        Err(self.peer.explain(failure))
     }
 
     /// A new component's catalogue, unless the one in use sees much more: tools are the gateway's, whoever lists them.
@@ -53,54 +72,30 @@ impl Pool {
             let kept = before.by_name.keys().filter(|name| listed.by_name.contains_key(*name)).count();
             (kept * 2 < before.by_name.len()).then_some((kept, before.by_name.len()))
         };
-        if self.listed().is_none_or(|before| few(&before).is_none()) {
+        if self.catalogue.listed().is_none_or(|before| few(&before).is_none()) {
             return Ok(listed);
         }
         // They may have gone meanwhile.
-        let by = Deadline::within(self.config().timeout);
-        match self.read_on(&self.current.serving(), by).await.ok().and_then(|before| few(&before)) {
+        let by = Deadline::within(self.peer.config().timeout);
+        match self.catalogue.read_on(&self.current.serving(), by).await.ok().and_then(|before| few(&before)) {
             Some((kept, all)) => {
                 Err(Error::new(Class::Component, format!("of the {all} tools that the gateway has, it lists {kept}")))
             }
             None => Ok(listed),
         }
     }
-
-    /// What became of a call on the component of this number. True: another one answers now, and the failure was this one's.
-    pub(super) fn put_out(&self, component: u64, failure: &Failure) -> bool {
-        if let Some(choice) = self.current.failed(component, failure) {
-            let why = match failure {
-                Failure::Host(error) => error.message.clone(),
-                Failure::Gateway(..) => "it makes nothing of the gateway's answers".to_owned(),
-            };
-            tracing::warn!(
-                gateway = %self.config().name,
-                "rolled back: {choice} failed in its first calls ({why}); {} answers again. `component use` tries another, \
-                 `component reset` goes back for good",
-                self.current.serving().runtime.source(),
-            );
-            self.shared().catalog = None;
-            self.inbox().tools_changed();
-        }
-        fault(failure) == Fault::Component && self.current.serving().number != component
-    }
-
-    /// A call on the component of this number was answered.
-    pub(super) fn answered(&self, component: u64) {
-        self.current.answered(component);
-    }
 }
 
 /// Trying a component that was chosen. Dropped in the middle, the choice is free again.
 struct Trial {
-    pool: Arc<Pool>,
+    place: Arc<Takeover>,
     choice: Option<Choice>,
 }
 
 impl Drop for Trial {
     fn drop(&mut self) {
         if self.choice.is_some() {
-            self.pool.current.abandon();
+            self.place.current.abandon();
         }
     }
 }
@@ -108,29 +103,25 @@ impl Drop for Trial {
 impl Trial {
     async fn run(mut self) {
         let Some(choice) = self.choice.clone() else { return };
-        let (pool, gateway) = (Arc::clone(&self.pool), self.pool.config().name.clone());
+        let (place, gateway) = (Arc::clone(&self.place), self.place.peer.config().name.clone());
         tracing::debug!(%gateway, "trying {choice}");
-        let outcome = pool.try_out(&choice).await;
+        let outcome = place.try_out(&choice).await;
         self.choice = None;
         match outcome {
             Ok((runtime, listed)) => {
-                pool.current.take_over(choice.clone(), runtime);
-                {
-                    let mut shared = pool.shared();
-                    shared.idle.clear();
-                    shared.catalog = listed.map(Arc::new);
-                }
+                place.current.take_over(choice.clone(), runtime, |number| place.catalogue.adopt(listed, number));
+                place.instances.forget_idle();
                 // Another component may see other tools, or other services.
-                pool.inbox().tools_changed();
+                place.events.tools_changed();
                 tracing::info!(%gateway, "{choice} answers from now on");
             }
             Err(error) => {
-                let serving = pool.current.serving();
+                let serving = place.current.serving();
                 tracing::warn!(
                     %gateway,
                     "{choice} was chosen and does not work: {}; {} goes on", error.message, serving.runtime.source(),
                 );
-                pool.current.refuse(choice);
+                place.current.refuse(choice);
             }
         }
     }

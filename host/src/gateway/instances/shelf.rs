@@ -1,0 +1,141 @@
+//! What is lent out one by one, and kept between.
+//! Takes things back; gives one that is as good as new, or the place to make another. Never has more of them at work than it has places, and
+//! keeps few that do nothing.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::Deadline;
+
+/// What can be lent out again and again.
+pub(super) trait Reusable {
+    /// To what it belongs: of something else, it is of no use any more.
+    type Owner: Copy + PartialEq;
+
+    fn owner(&self) -> Self::Owner;
+
+    /// Whether it is used up, whoever wants it.
+    fn is_worn(&self) -> bool;
+}
+
+/// A place among those at work, until it is dropped.
+pub(super) struct Place(#[expect(dead_code, reason = "held for as long as somebody works there")] OwnedSemaphorePermit);
+
+/// Things that are lent out, with a bound on how many at a time.
+pub(super) struct Shelf<T> {
+    /// Who waits here gets its turn in the order of asking.
+    places: Arc<Semaphore>,
+    idle: Mutex<Vec<T>>,
+    /// How many are kept that do nothing.
+    keeps: usize,
+}
+
+impl<T: Reusable> Shelf<T> {
+    pub(super) fn new(places: usize, keeps: usize) -> Self {
+        Self { places: Arc::new(Semaphore::new(places)), idle: Mutex::default(), keeps }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<T>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place to work, as soon as one is free. None when that is not in time.
+    pub(super) async fn place(&self, by: Deadline) -> Option<Place> {
+        by.bound(Arc::clone(&self.places).acquire_owned()).await.ok()?.ok().map(Place)
+    }
+
+    /// One that does nothing. Those of another owner end here.
+    pub(super) fn take(&self, owner: T::Owner) -> Option<T> {
+        let mut idle = self.idle();
+        idle.retain(|kept| kept.owner() == owner);
+        idle.pop()
+    }
+
+    /// Keeps it, unless it is worn, of another owner, or one too many.
+    pub(super) fn give_back(&self, thing: T, owner: T::Owner) {
+        let mut idle = self.idle();
+        idle.retain(|kept| kept.owner() == owner);
+        if !thing.is_worn() && thing.owner() == owner && idle.len() < self.keeps {
+            idle.push(thing);
+        }
+    }
+
+    /// All that do nothing.
+    pub(super) fn clear(&self) -> Vec<T> {
+        std::mem::take(&mut *self.idle())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq)]
+    struct Thing {
+        owner: u8,
+        worn: bool,
+    }
+
+    impl Reusable for Thing {
+        type Owner = u8;
+
+        fn owner(&self) -> u8 {
+            self.owner
+        }
+
+        fn is_worn(&self) -> bool {
+            self.worn
+        }
+    }
+
+    fn good(owner: u8) -> Thing {
+        Thing { owner, worn: false }
+    }
+
+    #[test]
+    fn what_comes_back_is_lent_again_unless_it_is_worn_or_of_another_owner() {
+        let shelf = Shelf::new(9, 9);
+        shelf.give_back(good(1), 1);
+        shelf.give_back(Thing { owner: 1, worn: true }, 1);
+        shelf.give_back(good(2), 1);
+        assert_eq!(shelf.take(1), Some(good(1)));
+        assert_eq!(shelf.take(1), None);
+    }
+
+    #[test]
+    fn what_a_former_owner_left_is_not_kept_for_it() {
+        let shelf = Shelf::new(9, 9);
+        shelf.give_back(good(1), 1);
+        assert_eq!(shelf.take(2), None);
+        assert_eq!(shelf.take(1), None, "it ended when the other one asked");
+        shelf.give_back(good(1), 1);
+        shelf.give_back(good(2), 2);
+        assert_eq!(shelf.clear(), [good(2)]);
+    }
+
+    #[test]
+    fn only_some_are_kept_that_do_nothing() {
+        let shelf = Shelf::new(9, 2);
+        (0..3).for_each(|_| shelf.give_back(good(1), 1));
+        assert_eq!(shelf.clear().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn no_more_work_than_there_are_places_and_who_came_first_is_first() {
+        let shelf = Shelf::<Thing>::new(1, 9);
+        let soon = || Deadline::within(Duration::from_millis(20));
+        let place = shelf.place(soon()).await;
+        assert!(place.is_some());
+        assert!(shelf.place(soon()).await.is_none());
+        let later = Deadline::within(Duration::from_mins(1));
+        let (first, (), second) = tokio::join!(
+            async { shelf.place(later).await.map(|place| (std::time::Instant::now(), drop(place))) },
+            async { drop(place) },
+            async { shelf.place(later).await.map(|place| (std::time::Instant::now(), drop(place))) },
+        );
+        assert!(first.zip(second).is_some_and(|(first, second)| first.0 <= second.0));
+    }
+}
