@@ -3,7 +3,7 @@
 //! of them can be used, tested or understood without the others, and it comes back with a single `use`. The same within the host's
 //! `gateway`, whose parts are small because none of them knows the whole.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,22 +13,39 @@ use std::{
 
 use syn::{Attribute, File, Item, ItemMod, UseTree, visit::Visit};
 
-use crate::shell::root;
+use serde_json::Value;
+
+use crate::shell::{cargo, output, root};
+
+/// Which of our crates may know which, from the ground up: a crate may use those of the floors below its own. Cargo refuses a circle by
+/// itself, and nobody but this list refuses an egress that knows a command line.
+const CRATES: &[&[&str]] = &[
+    &["pflow-gateway-advice", "pflow-gateway-service-settings", "pflow-gateway-unseen"],
+    &["pflow-gateway-base"],
+    &["pflow-gateway-host-egress", "pflow-gateway-demo"],
+    &["pflow-gateway-runtime"],
+    &["pflow-gateway-conformance", "pflow-gateway"],
+    &["pflow-gateway-cli"],
+    &["pflow-gateway-python"],
+];
 
 /// From the ground up: a module may use those of the floors below its own.
 const HOST: &[&[&str]] = &[
-    &["clock", "deadline", "digest", "error", "jitter", "scrub", "spelling"],
-    &["demo", "files", "json", "setting"],
-    &["folder", "report"],
-    &["egress", "fit", "history"],
-    &["arguments", "runtime"],
+    &["report"],
+    &["fit", "history"],
+    &["arguments"],
     &["catalogue", "components"],
     &["config"],
-    &["conformance", "definitions", "imports"],
+    &["definitions", "imports"],
     &["gateway"],
     &["health", "seen", "serve"],
     &["fuzzing", "monitor"],
-    &["cli"],
+];
+
+const BASE: &[&[&str]] = &[
+    &["clock", "deadline", "digest", "error", "jitter", "scrub", "spelling"],
+    &["files", "json", "setting"],
+    &["folder"],
 ];
 
 /// Within `gateway`: the five parts stand in the order events, session, instances, attempt, catalogue.
@@ -84,6 +101,63 @@ fn no_module_of_the_service_knows_one_above_it() {
 #[test]
 fn no_module_of_the_host_knows_one_above_it() {
     hold(&root().join("host/src"), &[], HOST);
+    hold(&root().join("host/base/src"), &[], BASE);
+}
+
+#[test]
+fn no_crate_of_the_host_knows_one_above_it() {
+    let said = output(cargo().args(["metadata", "--locked", "--no-deps", "--format-version", "1"])).unwrap();
+    let metadata: Value = serde_json::from_str(&said).unwrap();
+    let ours: BTreeMap<String, Vec<String>> = metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|package| {
+            // What only tests it does not count: tests may look from above.
+            let parts = package["dependencies"].as_array().unwrap().iter().filter(|part| part["kind"].is_null());
+            (text(&package["name"]), parts.map(|part| text(&part["name"])).collect())
+        })
+        .collect();
+    assert_eq!(above(&ours, CRATES), Vec::<String>::new());
+    let known: BTreeSet<&str> = CRATES.concat().into_iter().collect();
+    let of_the_host = metadata["packages"].as_array().unwrap().iter().filter(|package| {
+        let manifest = text(&package["manifest_path"]);
+        Path::new(&manifest).strip_prefix(root()).is_ok_and(|below| below.starts_with("host"))
+    });
+    for package in of_the_host {
+        let name = text(&package["name"]);
+        assert!(known.contains(name.as_str()), "{name} has no floor: give it one in xtask/src/layers.rs");
+    }
+}
+
+#[test]
+fn a_crate_that_knows_one_above_or_beside_it_is_found() {
+    let ours = |parts: &[(&str, &str)]| -> BTreeMap<String, Vec<String>> {
+        parts.iter().map(|(name, part)| ((*name).to_owned(), vec![(*part).to_owned()])).collect()
+    };
+    assert_eq!(above(&ours(&[("b", "a"), ("c", "serde")]), &[&["a"], &["b", "c"]]), Vec::<String>::new());
+    assert_eq!(above(&ours(&[("a", "b")]), &[&["a"], &["b", "c"]]), ["a uses b, which is not below it"]);
+    assert_eq!(above(&ours(&[("b", "c")]), &[&["a"], &["b", "c"]]), ["b uses c, which is not below it"]);
+    assert_eq!(above(&ours(&[("b", "x")]), &[&["a"], &["b"]]), Vec::<String>::new(), "somebody else's");
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+/// The crates that use one that is not below them.
+fn above(ours: &BTreeMap<String, Vec<String>>, floors: &[&[&str]]) -> Vec<String> {
+    let floor = |name: &str| floors.iter().position(|names| names.contains(&name));
+    let mut wrong = Vec::new();
+    for (name, parts) in ours {
+        let Some(own) = floor(name) else { continue };
+        for part in parts {
+            if floor(part).is_some_and(|theirs| theirs >= own) {
+                wrong.push(format!("{name} uses {part}, which is not below it"));
+            }
+        }
+    }
+    wrong
 }
 
 #[test]
