@@ -164,13 +164,13 @@ impl Gateway {
     }
 
     /// The same, without what pflow is not shown as it was listed: for whoever fits the tools for pflow.
-    #[must_use] 
+    #[must_use]
     pub fn catalog<'a>(&'a self, narrow: &'a Filter) -> Operation<'a, Result<report::Tools>> {
         self.ask(reports::catalog(&self.parts, narrow, self.deadline()))
     }
 
     /// The tools of the last listing that the gateway's own filter keeps. No traffic; None before the first listing.
-    #[must_use] 
+    #[must_use]
     pub fn known_catalog(&self) -> Option<report::Tools> {
         self.parts.catalogue().listed().map(|listed| reports::kept(&self.parts, &listed, &listed.verdicts))
     }
@@ -187,7 +187,7 @@ impl Gateway {
     }
 
     /// The tools of the last listing, before filters; empty before the first one.
-    #[must_use] 
+    #[must_use]
     pub fn seen_tools(&self) -> Vec<SeenTool> {
         let Some(listed) = self.parts.catalogue().listed() else { return Vec::new() };
         let seen = |tool: &crate::runtime::types::Tool| SeenTool {
@@ -200,20 +200,20 @@ impl Gateway {
     }
 
     /// The product that the last listing is of.
-    #[must_use] 
+    #[must_use]
     pub fn seen_kind(&self) -> Option<report::Kind> {
         self.parts.catalogue().listed().map(|listed| listed.kind.clone())
     }
 
     /// Whether the last listing is only a part: a page of it could not be read.
-    #[must_use] 
+    #[must_use]
     pub fn saw_a_part(&self) -> bool {
         self.parts.catalogue().listed().is_some_and(|listed| listed.cut)
     }
 
     /// Of the last listing, the services of whose tools some are not certain: those that the filter left out for that reason, or, `apart`,
     /// of all that it keeps.
-    #[must_use] 
+    #[must_use]
     pub fn uncertain(&self, apart: bool) -> Vec<Uncertain> {
         use crate::runtime::filter::Reason;
         let Some(listed) = self.parts.catalogue().listed() else { return Vec::new() };
@@ -223,14 +223,14 @@ impl Gateway {
     }
 
     /// What the names of tools begin with that may be of this service, of which the gateway says nothing; and how many they are.
-    #[must_use] 
+    #[must_use]
     pub fn prefix_of(&self, service: &str) -> Option<(String, usize)> {
         let listed = self.parts.catalogue().listed()?;
         claims::by_name(&listed, service)
     }
 
     /// Which of these its own filter leaves to it.
-    #[must_use] 
+    #[must_use]
     pub fn own<'a>(&'a self, tools: &'a [SnapshotTool], services: &'a [String]) -> Operation<'a, Result<Own>> {
         Box::pin(own::own(&self.parts, tools, services, self.deadline()))
     }
@@ -243,7 +243,7 @@ impl Gateway {
     }
 
     /// That a tool is not as it was accepted, in a sentence. Of the last listing.
-    #[must_use] 
+    #[must_use]
     pub fn change_of(&self, tool: &str) -> Option<String> {
         let listed = self.parts.catalogue().listed()?;
         listed.standings.change_of(*listed.by_name.get(tool)?, tool)
@@ -255,7 +255,7 @@ impl Gateway {
     }
 
     /// One tool by its name, as a call would find it, and why a call would be refused. Reads the catalogue when it was not read yet.
-    #[must_use] 
+    #[must_use]
     pub fn find<'a>(&'a self, tool: &'a str) -> Operation<'a, Result<(report::Tool, Option<crate::Error>)>> {
         self.ask(call::find(&self.parts, tool, self.deadline()))
     }
