@@ -263,7 +263,7 @@ fn is_key(segment: &str, before: &str) -> bool {
 }
 
 /// Long, without a word's shape: letters and digits mixed.
-pub(super) fn looks_like_a_key(text: &str) -> bool {
+fn looks_like_a_key(text: &str) -> bool {
     let has = |what: fn(&char) -> bool| text.chars().any(|c| what(&c));
     text.chars().count() >= KEY_LENGTH
         && !text.contains("${")

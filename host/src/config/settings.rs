@@ -3,17 +3,11 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
+use pflow_gateway_service_settings::{LONGEST_NAME, LONGEST_TEXT, MOST_SETTINGS, SettingFault, setting_fault};
 use serde::Serialize;
 
-use super::{address::looks_like_a_key, member::Member};
+use super::member::Member;
 use crate::{Error, Result, scrub};
-
-/// Settings of one entry.
-const MOST: usize = 50;
-/// Letters of a name.
-const LONGEST_NAME: usize = 64;
-/// Bytes of a value.
-const LONGEST: usize = 4_096;
 
 /// Texts by name, sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -49,8 +43,8 @@ impl Settings {
         check(&name, &value)
             .map_err(|(problem, remedy)| Error::config(format!("{place}: {problem}")).with_hint(remedy))?;
         self.0.insert(name, value);
-        if self.0.len() > MOST {
-            return Err(Error::config(format!("{place}: more than {MOST} settings"))
+        if self.0.len() > MOST_SETTINGS {
+            return Err(Error::config(format!("{place}: more than {MOST_SETTINGS} settings"))
                 .with_hint("let one of them name a page that the component reads"));
         }
         Ok(())
@@ -90,54 +84,24 @@ const CREDENTIALS: &str = "a component is given no credentials; \"auth\" and \"h
 
 /// What is wrong with it, and what to do. A value is not repeated: it may be a secret.
 fn check(name: &str, value: &str) -> std::result::Result<(), (String, &'static str)> {
-    let letter = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let shown = scrub::line(name, LONGEST_NAME);
-    if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(letter) {
-        return Err((
-            format!("\"{shown}\" is no name of a setting"),
+    Err(match setting_fault(name, value) {
+        None => return Ok(()),
+        Some(SettingFault::Name) => (
+            format!("\"{shown}\" cannot be the name of a setting"),
             "take letters, digits, hyphens, underscores and dots, 64 at most",
-        ));
-    }
-    if value.len() > LONGEST || value.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
-        return Err((
-            format!("the setting {shown} is longer than {LONGEST} bytes, or has control characters"),
+        ),
+        Some(SettingFault::Text) => (
+            format!("the setting {shown} is longer than {LONGEST_TEXT} bytes, or has control characters"),
             "put it where the component can read it, and name the place",
-        ));
-    }
-    if value.contains("${") {
-        return Err((
+        ),
+        Some(SettingFault::Variable) => (
             format!("the setting {shown} names a variable, and variables are not put in here"),
             "write the text itself; where it is a credential, it belongs into \"auth\"",
-        ));
-    }
-    let word = |word: &str| looks_like_a_key(word) || KEYS.iter().any(|start| word.starts_with(start));
-    let named = name.split(['-', '_', '.']).any(|word| SECRET_WORDS.contains(&word.to_ascii_lowercase().as_str()));
-    let secret = named || value.split(|c: char| !(c.is_ascii_alphanumeric() || "_-+".contains(c))).any(word);
-    if secret {
-        return Err((format!("the setting {shown} looks like a credential"), CREDENTIALS));
-    }
-    Ok(())
+        ),
+        Some(SettingFault::Credential) => (format!("the setting {shown} looks like a credential"), CREDENTIALS),
+    })
 }
-
-/// Words of a name that say what the value is.
-const SECRET_WORDS: [&str; 13] = [
-    "key",
-    "apikey",
-    "token",
-    "accesstoken",
-    "secret",
-    "password",
-    "passwd",
-    "passphrase",
-    "auth",
-    "authorization",
-    "credential",
-    "credentials",
-    "jwt",
-];
-
-/// How keys begin that everybody knows.
-const KEYS: [&str; 9] = ["ghp_", "gho_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "sk-", "AKIA", "eyJhbGciO"];
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
@@ -185,14 +149,14 @@ mod tests {
         for (value, said) in [
             (json!({"a": 1}), "must be a text"),
             (json!({"a": "${HOME}"}), "names a variable"),
-            (json!({"a b": "x"}), "is no name"),
-            (json!({"a": "x".repeat(LONGEST + 1)}), "is longer"),
+            (json!({"a b": "x"}), "cannot be the name"),
+            (json!({"a": "x".repeat(LONGEST_TEXT + 1)}), "is longer"),
             (json!(["a"]), "must be an object"),
         ] {
             let error = read(&value).unwrap_err();
             assert!(error.message.contains(said), "{error}");
         }
-        let many: serde_json::Map<_, _> = (0..=MOST).map(|at| (format!("n{at}"), json!("x"))).collect();
+        let many: serde_json::Map<_, _> = (0..=MOST_SETTINGS).map(|at| (format!("n{at}"), json!("x"))).collect();
         assert!(read(&many.into()).unwrap_err().message.contains("more than 50"));
     }
 }

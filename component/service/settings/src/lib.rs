@@ -9,6 +9,7 @@ mod limits;
 mod member;
 mod own;
 mod problem;
+mod setting;
 mod template;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ pub use filter::Filter;
 pub use gateway::{Auth, DeclaredService, Era, Gateway};
 pub use limits::{Inbound, Upstream};
 pub use problem::{Problem, Result};
+pub use setting::{LONGEST_NAME, LONGEST_TEXT, MOST_SETTINGS, SettingFault, setting_fault};
 pub use template::Template;
 
 use member::Member;
