@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Accepted, Digest, Listing, Owner, file::Known};
+use super::{Accepted, Digest, Listing, Owner, store::Known};
 
 /// How a listed tool stands to what was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

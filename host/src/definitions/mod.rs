@@ -5,8 +5,8 @@
 mod canonical;
 mod compare;
 mod difference;
-mod file;
 mod schema;
+mod store;
 
 use std::{borrow::Cow, fmt};
 
@@ -19,7 +19,7 @@ use crate::json::Json;
 pub use self::{
     compare::{Comparison, Standing},
     difference::{Difference, Mark},
-    file::{Accepted, All, By, Complete, Kept, Pending, Review, Stamp, Store, Taken},
+    store::{Accepted, All, By, Complete, Kept, Known, Pending, Review, Stamp, Store, Taken},
 };
 
 /// What a tool says of itself, as far as callers and models go by it.

@@ -93,8 +93,8 @@ impl AcceptedTools {
 
     /// Whether something was accepted since then.
     pub(super) async fn is_newer_than(&self, standings: &Standings) -> bool {
-        let (Some(store), Some(stamp)) = (self.store.clone(), standings.stamp()) else { return false };
-        apart(move || store.stamp().ok().flatten()).await.is_ok_and(|now| now.as_ref() != stamp)
+        let (Some(store), Some(basis)) = (self.store.clone(), standings.basis()) else { return false };
+        apart(move || store.stamp().ok().flatten()).await.is_ok_and(|now| now != basis.stamp)
     }
 
     /// How the tools stand that the filter keeps. Gives the catalogue back: it may be large, and nobody copies it.
@@ -114,12 +114,9 @@ impl AcceptedTools {
 
     /// Keeps what was listed: as accepted when it is the first listing, and else what of it differs. Beside the answer.
     pub(super) fn keep(self: &Arc<Self>, listed: &Arc<Listed>) {
-        let Some(store) = self.store.clone() else { return };
-        if !listed.standings.are_compared() {
-            return;
-        }
+        let (Some(store), Some(basis)) = (self.store.clone(), listed.standings.basis()) else { return };
         let mut hash = DefaultHasher::new();
-        listed.standings.has_reference().hash(&mut hash);
+        matches!(basis.accepted, Reference::Known(_)).hash(&mut hash);
         for (tool, comparison) in listed.standings.compared(&listed.catalog) {
             (&tool.name, comparison.standing.as_str(), comparison.digest, owner(tool).identity).hash(&mut hash);
         }

@@ -129,19 +129,9 @@ impl Standings {
         Self { compared: Some(compared) }
     }
 
-    /// Whether they were compared with anything at all: not where changes pass, and nothing is kept.
-    pub(super) fn are_compared(&self) -> bool {
-        self.compared.is_some()
-    }
-
-    /// Whether something was accepted before.
-    pub(super) fn has_reference(&self) -> bool {
-        self.compared.as_ref().is_some_and(|compared| matches!(compared.basis.accepted, Reference::Known(_)))
-    }
-
-    /// Of what they were compared with, if they were.
-    pub(super) fn stamp(&self) -> Option<Option<&Stamp>> {
-        self.compared.as_ref().map(|compared| compared.basis.stamp.as_ref())
+    /// With what they were compared; with nothing at all where changes pass, and nothing is kept.
+    pub(super) fn basis(&self) -> Option<&Basis> {
+        self.compared.as_ref().map(|compared| &compared.basis)
     }
 
     /// The tools that the filter keeps, and how each one stands.

@@ -122,7 +122,9 @@ impl<C: Outgoing> Underway<C> {
     pub(super) fn give_up(&self) -> Vec<(u32, C)> {
         let mut calls: Vec<_> = std::mem::take(&mut *self.calls()).into_iter().collect();
         calls.retain(|(_, call)| call.was_sent());
-        calls.iter().for_each(|(_, call)| self.leave(call));
+        for (_, call) in &calls {
+            self.leave(call);
+        }
         calls
     }
 
