@@ -184,6 +184,7 @@ def answering(url: str, path: str, ask: str) -> Callable[[Path], str | None]:
 # Ours
 
 # As `pflow-gateway deploy --engine wasmtime` writes it.
+ENGINE = ("-Scli", "-Wmax-memory-size=268435456", "-Opooling-allocator=n", "--max-concurrent-requests", "256")
 DEPLOYED = ("--max-instance-reuse-count", "1000", "--idle-instance-timeout", "60s")
 
 
@@ -204,7 +205,7 @@ def service(wasmtime: Path, code: Path, *flags: str) -> Callable[[str, Path], Pr
 
     def start(server: str, folder: Path) -> Proxy:
         env = variables(server)
-        words: list[object] = [wasmtime, "serve", "--allow-precompiled", "-Scli", "-Wmax-memory-size=268435456", *flags]
+        words: list[object] = [wasmtime, "serve", "--allow-precompiled", *ENGINE, *flags]
         for name in env:
             words += ["--env", name]
 

@@ -2,6 +2,8 @@
 //! Takes a request; gives an answer, whole or as a stream that has begun. Nothing is kept between two requests: what a session needs is in
 //! its id.
 
+use std::rc::Rc;
+
 use pflow_gateway_service_settings::Gateway;
 use serde_json::{Value, json};
 
@@ -16,7 +18,7 @@ use crate::{
     request::Request,
     rpc::{self, Fault, Message},
     seal::Sealed,
-    upstream::{Call, Catalog, Conversation, Outside, Refused, Session, Tool, Wanted},
+    upstream::{Call, Catalog, Conversation, Kept, Outside, Refused, Session, Tool, Wanted},
 };
 
 /// Revisions with a handshake, the newest first.
@@ -48,7 +50,7 @@ pub fn answer<O: Outside>(outside: &O, request: &Request) -> Answered {
     if let Some(refusal) = guard::too_large(request) {
         return refusal.into();
     }
-    let ready = Ready::read(outside);
+    let ready = outside.ready();
     match (request.method.as_str(), request.path.as_str()) {
         ("GET" | "HEAD", "/") => return pages::what_this_is().into(),
         ("GET" | "HEAD", "/health") => return pages::health().into(),
@@ -351,15 +353,16 @@ impl<O: Outside> Mcp<'_, O> {
             let read = connected.list();
             connected.end();
             let catalog = read.map_err(|seen| fault(&failure::explain(&self.gateway.name, &seen)))?;
-            self.outside.keep(&self.gateway.name, &catalog);
-            let tools = catalog::shown(self.outside, self.gateway, self.visitor, &catalog)
-                .map_err(|failure| fault(&failure))?;
+            let kept = Rc::new(Kept::from(catalog));
+            self.outside.keep(&self.gateway.name, &kept);
+            let tools =
+                catalog::shown(self.outside, self.gateway, self.visitor, &kept).map_err(|failure| fault(&failure))?;
             let page = catalog::page(&tools, message.text("cursor").as_deref())?;
             let meta = catalog::services(&tools);
             Ok(match era {
                 Era::Legacy(_) => format!("{{{page},\"_meta\":{meta}}}"),
                 Era::Modern => {
-                    let ttl = catalog.ttl_ms.unwrap_or(0);
+                    let ttl = kept.catalog.ttl_ms.unwrap_or(0);
                     let whole = format!("{{{page},\"_meta\":{meta},\"ttlMs\":{ttl},\"cacheScope\":\"private\"}}");
                     call::modern(&whole, &server())
                 }
@@ -456,9 +459,8 @@ impl<O: Outside> Mcp<'_, O> {
 
     /// The tool of this name, if this client may have it.
     fn tool(&self, connected: &mut Connected<O::Conversation>, name: &str) -> Result<Option<Tool>, Failure> {
-        let find = |catalog: &Catalog| -> Result<Option<Tool>, Failure> {
-            let tools = catalog::shown(self.outside, self.gateway, self.visitor, catalog)?;
-            Ok(tools.into_iter().find(|tool| tool.name == name).cloned())
+        let find = |kept: &Kept| -> Result<Option<Tool>, Failure> {
+            Ok(catalog::named(self.outside, self.gateway, self.visitor, kept, name)?.cloned())
         };
         if let Some(kept) = self.outside.kept(&self.gateway.name)
             && let Some(tool) = find(&kept)?
@@ -469,8 +471,9 @@ impl<O: Outside> Mcp<'_, O> {
             // The tools were asked for, not the tool: it did not run.
             failure::explain(&self.gateway.name, &seen)
         })?;
-        self.outside.keep(&self.gateway.name, &catalog);
-        find(&catalog)
+        let kept = Rc::new(Kept::from(catalog));
+        self.outside.keep(&self.gateway.name, &kept);
+        find(&kept)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     failure::{Class, Delivery, Seen},
     request::Request,
     service::{Answered, answer},
-    upstream::{Call, Catalog, Conversation, Outcome, Outside, Refused, Session, Tool, Wanted},
+    upstream::{Call, Catalog, Conversation, Kept, Outcome, Outside, Refused, Session, Tool, Wanted},
 };
 
 const TOKEN: &str = "team-token-0123456789";
@@ -185,11 +185,11 @@ impl Outside for Fake {
         self.streams.borrow_mut().push(wanted.clone());
     }
 
-    fn kept(&self, _: &str) -> Option<Catalog> {
+    fn kept(&self, _: &str) -> Option<Rc<Kept>> {
         None
     }
 
-    fn keep(&self, _: &str, _: &Catalog) {}
+    fn keep(&self, _: &str, _: &Rc<Kept>) {}
 }
 
 fn asked(fake: &Fake, body: &Value, headers: &[(&str, &str)]) -> Request {
