@@ -13,7 +13,7 @@ use crate::{
     delivery::{self, Sent},
     door::Visitor,
     failure::{self, Delivery, Failure, Marked, Seen},
-    guard, pages,
+    guard, pages, params,
     ready::{NAME, Ready, VERSION},
     request::Request,
     rpc::{self, Fault, Message},
@@ -405,6 +405,13 @@ impl<O: Outside> Mcp<'_, O> {
                 return self.said(200, &finish(&call::failed(&failure))).into();
             }
         };
+        let tool = match self.agreed(&mut connected, tool, arguments, era) {
+            Ok(tool) => tool,
+            Err(fault) => {
+                connected.end();
+                return Answer::json(400, fault.written(Some(id))).into();
+            }
+        };
         let meta = message.meta();
         let wanted = Wanted {
             progress_token: meta.get("progressToken").map(|token| token.get().to_owned()),
@@ -459,21 +466,52 @@ impl<O: Outside> Mcp<'_, O> {
 
     /// The tool of this name, if this client may have it.
     fn tool(&self, connected: &mut Connected<O::Conversation>, name: &str) -> Result<Option<Tool>, Failure> {
-        let find = |kept: &Kept| -> Result<Option<Tool>, Failure> {
-            Ok(catalog::named(self.outside, self.gateway, self.visitor, kept, name)?.cloned())
-        };
         if let Some(kept) = self.outside.kept(&self.gateway.name)
-            && let Some(tool) = find(&kept)?
+            && let Some(tool) = self.named(&kept, name)?
         {
             return Ok(Some(tool));
         }
+        self.tool_anew(connected, name)
+    }
+
+    /// The same, as the gateway says now.
+    fn tool_anew(&self, connected: &mut Connected<O::Conversation>, name: &str) -> Result<Option<Tool>, Failure> {
         let catalog = connected.list().map_err(|seen| {
             // The tools were asked for, not the tool: it did not run.
             failure::explain(&self.gateway.name, &seen)
         })?;
         let kept = Rc::new(Kept::from(catalog));
         self.outside.keep(&self.gateway.name, &kept);
-        find(&kept)
+        self.named(&kept, name)
+    }
+
+    fn named(&self, kept: &Kept, name: &str) -> Result<Option<Tool>, Failure> {
+        Ok(catalog::named(self.outside, self.gateway, self.visitor, kept, name)?.cloned())
+    }
+
+    /// The tool whose schema the client's headers and arguments follow. A client may have read a newer list than this instance keeps.
+    fn agreed(
+        &self,
+        connected: &mut Connected<O::Conversation>,
+        tool: Tool,
+        arguments: &str,
+        era: &Era,
+    ) -> Result<Tool, Fault> {
+        let contradiction = |tool: &Tool| match era {
+            Era::Legacy(_) => None,
+            Era::Modern => params::contradiction(&tool.input_schema, arguments, self.request),
+        };
+        if contradiction(&tool).is_none() {
+            return Ok(tool);
+        }
+        let newer = self.tool_anew(connected, &tool.name).ok().flatten().unwrap_or(tool);
+        match contradiction(&newer) {
+            None => Ok(newer),
+            Some(header) => {
+                let told = format!("Header mismatch: {header} is not what the arguments say");
+                Err(Fault::new(rpc::HEADER_MISMATCH, told))
+            }
+        }
     }
 }
 
@@ -536,7 +574,7 @@ fn fault(failure: &Failure) -> Fault {
 }
 
 /// `=?base64?…?=` undone.
-fn plain(value: &str) -> Option<String> {
+pub(crate) fn plain(value: &str) -> Option<String> {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     match value.strip_prefix("=?base64?").and_then(|value| value.strip_suffix("?=")) {
         Some(coded) => String::from_utf8(STANDARD.decode(coded).ok()?).ok(),
