@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
+    # Whoever ends it ends what it started too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     started = time.monotonic()
 
     def say(what: str) -> None:
@@ -132,9 +135,9 @@ class Bench:
             yield proxy
 
     @contextmanager
-    def server(self, tools: int) -> Iterator[str]:
+    def server(self, tools: int, service_ms: int = 0) -> Iterator[str]:
         """The server that all of them stand before. One page: some read no second one."""
-        command = [str(self.pace), "serve", "--tools", str(tools), "--page", str(tools)]
+        command = [str(self.pace), "serve", "--tools", str(tools), "--page", str(tools), "--service", str(service_ms)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
             assert child.stdin and child.stdout
             line = child.stdout.readline()

@@ -12,6 +12,8 @@ use crate::{request::Request, service::plain};
 const KEYWORD: &str = "x-mcp-header";
 /// Deeper schemas are not walked; the JSON reader allows about as much.
 const DEPTH: usize = 120;
+/// From here on a float stands for several integers.
+const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// The name of a header that is missing though the argument is there, that is there though the argument is not, or that says another value.
 #[must_use]
@@ -81,7 +83,6 @@ fn same(kind: Kind, said: &str, value: &str) -> bool {
         return true;
     }
     // 42.0 is 42; but digits that a float cannot hold must be the same digits.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
     let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.abs() < EXACT);
     kind == Kind::Integer
         && matches!((number(said), number(value)), (Some(one), Some(other)) if one.total_cmp(&other).is_eq())

@@ -333,26 +333,39 @@ impl<O: Outside> Mcp<'_, O> {
     /// With the session that the client brings, or one of its own.
     fn connect(&self, era: &Era) -> Result<Connected<O::Conversation>, Refused> {
         let attach = match era {
-            Era::Legacy(sealed) => Some(&sealed.session),
-            Era::Modern => None,
+            Era::Legacy(sealed) => Some(sealed.session.clone()),
+            Era::Modern => self.outside.agreed(&self.gateway.name),
         };
         let connected = |conversation, theirs| Connected { conversation, theirs, sent: Sent::Nothing };
-        match self.outside.connect(self.gateway, attach) {
+        let opened = match self.outside.connect(self.gateway, attach.as_ref()) {
             // Another gateway component made it, before this one was deployed: the client need not know.
             Err(Refused::Gateway(seen))
                 if attach.is_some() && seen.class == failure::Class::SessionLost && seen.delivery == Delivery::No =>
             {
-                Ok(connected(self.outside.connect(self.gateway, None)?, None))
+                connected(self.outside.connect(self.gateway, None)?, None)
             }
-            conversation => Ok(connected(conversation?, attach.cloned())),
+            conversation => connected(conversation?, attach),
+        };
+        // The next request of a client without a session need not ask again how this gateway speaks.
+        if matches!(era, Era::Modern) && opened.theirs.is_none() && opened.conversation.is_nobodys() {
+            self.outside.agree(&self.gateway.name, Some(opened.conversation.session()));
         }
+        Ok(opened)
+    }
+
+    /// What failed may have failed because the gateway speaks otherwise by now.
+    fn failed(&self) {
+        self.outside.agree(&self.gateway.name, None);
     }
 
     fn list(&self, message: &Message, id: &str, era: &Era) -> Answer {
         let listed = self.connect(era).map_err(|refused| self.fault_of(refused)).and_then(|mut connected| {
             let read = connected.list();
             connected.end();
-            let catalog = read.map_err(|seen| fault(&failure::explain(&self.gateway.name, &seen)))?;
+            let catalog = read.map_err(|seen| {
+                self.failed();
+                fault(&failure::explain(&self.gateway.name, &seen))
+            })?;
             let kept = Rc::new(Kept::from(catalog));
             self.outside.keep(&self.gateway.name, &kept);
             let tools =
@@ -438,6 +451,9 @@ impl<O: Outside> Mcp<'_, O> {
             self.outside.stream(&wanted);
         }
         let called = connected.call(&call);
+        if called.is_err() {
+            self.failed();
+        }
         let result = self.outcome(called, connected.sent(), &tool);
         connected.end();
         let text = finish(&result);
@@ -477,6 +493,7 @@ impl<O: Outside> Mcp<'_, O> {
     /// The same, as the gateway says now.
     fn tool_anew(&self, connected: &mut Connected<O::Conversation>, name: &str) -> Result<Option<Tool>, Failure> {
         let catalog = connected.list().map_err(|seen| {
+            self.failed();
             // The tools were asked for, not the tool: it did not run.
             failure::explain(&self.gateway.name, &seen)
         })?;
@@ -558,7 +575,7 @@ impl<C: Conversation> Connected<C> {
     /// Ends a session that nobody would find again: one of this request alone, one in the place of a lost one, and one that was opened
     /// because the gateway speaks otherwise by now.
     fn end(&mut self) {
-        if self.theirs.as_ref() != Some(&self.conversation.session()) {
+        if !self.conversation.is_nobodys() && self.theirs.as_ref() != Some(&self.conversation.session()) {
             // It ends by itself where it cannot be ended.
             let _ = self.conversation.close();
         }

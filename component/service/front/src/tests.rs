@@ -30,6 +30,7 @@ struct Script {
     /// What the way out saw of each of these calls, the first first; then an answer.
     saw: RefCell<Vec<Sent>>,
     unreachable: bool,
+    keeps_no_sessions: Cell<bool>,
     /// `inputSchema` of the tools.
     schema: RefCell<String>,
     /// The session that a listing opens, as where the gateway speaks otherwise by now.
@@ -51,6 +52,7 @@ struct Fake {
     /// The catalogue, where instances are kept.
     keeps: bool,
     kept: RefCell<Option<Rc<Kept>>>,
+    agreed: RefCell<Option<Session>>,
     /// How often the filter was asked.
     selected: Cell<usize>,
 }
@@ -78,6 +80,10 @@ fn id_of(session: &Session) -> String {
 impl Conversation for Talk {
     fn session(&self) -> Session {
         self.session.clone()
+    }
+
+    fn is_nobodys(&self) -> bool {
+        self.script.keeps_no_sessions.get()
     }
 
     fn renew(&mut self) -> Result<(), Seen> {
@@ -191,6 +197,14 @@ impl Outside for Fake {
 
     fn stream(&self, wanted: &Wanted) {
         self.streams.borrow_mut().push(wanted.clone());
+    }
+
+    fn agreed(&self, _: &str) -> Option<Session> {
+        self.agreed.borrow().clone()
+    }
+
+    fn agree(&self, _: &str, session: Option<Session>) {
+        self.agreed.replace(session);
     }
 
     fn kept(&self, _: &str) -> Option<Rc<Kept>> {
@@ -478,4 +492,35 @@ fn a_client_that_read_a_newer_list_than_this_instance_keeps_is_believed_once_tha
     assert_eq!(modern(&fake, &json!({"region": "eu"}), &[("mcp-param-region", "eu")]).status, 200);
     fake.script.schema.replace("{}".to_owned());
     assert_eq!(modern(&fake, &json!({"region": "eu"}), &[]).status, 200, "by the newer list there is no such header");
+}
+
+#[test]
+fn a_gateway_that_keeps_no_sessions_is_asked_once_how_it_speaks_until_something_fails() {
+    let fake = Fake { keeps: true, ..Fake::default() };
+    fake.script.keeps_no_sessions.set(true);
+    for _ in 0..2 {
+        assert_eq!(modern(&fake, &json!({}), &[]).status, 200);
+    }
+    assert_eq!(fake.script.said.take(), ["open", "list", "call write {} in own", "call write {} in own"]);
+    fake.script.calls.borrow_mut().push(Err(Seen {
+        class: Class::NotMcp,
+        delivery: Delivery::Maybe,
+        ..Seen::default()
+    }));
+    assert!(modern(&fake, &json!({}), &[]).body.contains("may have run"));
+    assert_eq!(modern(&fake, &json!({}), &[]).status, 200);
+    assert_eq!(fake.script.said.take()[1..], ["open", "call write {} in own"]);
+}
+
+#[test]
+fn a_session_of_one_request_is_ended_and_nobody_else_goes_on_in_it() {
+    let fake = Fake { keeps: true, ..Fake::default() };
+    for _ in 0..2 {
+        assert_eq!(modern(&fake, &json!({}), &[]).status, 200);
+    }
+    let said = fake.script.said.take();
+    assert_eq!(
+        said,
+        ["open", "list", "call write {} in own", "close own", "open", "call write {} in own", "close own"]
+    );
 }

@@ -126,6 +126,8 @@ pub struct Wanted {
 pub trait Conversation {
     /// What it takes to go on in its session.
     fn session(&self) -> Session;
+    /// Whether its gateway keeps no sessions: anybody can go on in this one, and nobody needs to end it.
+    fn is_nobodys(&self) -> bool;
     /// Opens a new session in the place of a lost one.
     fn renew(&mut self) -> Result<(), Seen>;
     /// Reads all tools.
@@ -174,6 +176,10 @@ pub trait Outside {
     fn mask(&self, text: String) -> String;
     /// Begins an event stream as the answer; what comes while a call runs goes there by itself.
     fn stream(&self, wanted: &Wanted);
+    /// What was agreed with a gateway of late that keeps no sessions.
+    fn agreed(&self, gateway: &str) -> Option<Session>;
+    /// Keeps that, for a while; none: it may be otherwise by now.
+    fn agree(&self, gateway: &str, session: Option<Session>);
     /// A catalogue that this instance read of late.
     fn kept(&self, gateway: &str) -> Option<Rc<Kept>>;
     /// Keeps one, for a while.

@@ -33,6 +33,8 @@ const KEPT: u64 = 60_000_000_000;
 thread_local! {
     /// By gateway, with the moment until which it is kept.
     static CATALOGS: RefCell<BTreeMap<String, (u64, Rc<Kept>)>> = const { RefCell::new(BTreeMap::new()) };
+    /// The same of what was agreed with gateways that keep no sessions.
+    static AGREED: RefCell<BTreeMap<String, (u64, Session)>> = const { RefCell::new(BTreeMap::new()) };
     /// What the environment says. It is the same as long as the instance lives.
     static READY: RefCell<Option<Rc<Ready>>> = const { RefCell::new(None) };
 }
@@ -148,6 +150,19 @@ impl Outside for Engine {
                 patience_ms: self.limits.get().answer_ms,
             },
         );
+    }
+
+    fn agreed(&self, gateway: &str) -> Option<Session> {
+        let now = monotonic_clock::now();
+        AGREED.with_borrow(|all| all.get(gateway).filter(|(until, _)| *until > now).map(|(_, session)| session.clone()))
+    }
+
+    fn agree(&self, gateway: &str, session: Option<Session>) {
+        let until = monotonic_clock::now().saturating_add(KEPT);
+        AGREED.with_borrow_mut(|all| match session {
+            Some(session) => all.insert(gateway.to_owned(), (until, session)),
+            None => all.remove(gateway),
+        });
     }
 
     fn kept(&self, gateway: &str) -> Option<Rc<Kept>> {
