@@ -116,6 +116,30 @@ def test_arguments_that_travel_as_headers_are_checked_here_and_sent_on(start: St
         server.stop()
 
 
+def test_a_gateway_without_sessions_is_asked_once_by_each_instance_how_it_speaks(tmp_path: Path, code: Path) -> None:
+    server = upstream.Server()
+    server.modern, server.at = True, "server/discover"
+    asked: list[str] = []
+
+    def count(_: upstream.Handler, message: dict[str, Any]) -> bool:
+        asked.append(message["method"])
+        return False
+
+    server.misbehave = count
+    replica = Replica(tmp_path, code, settings({"gw": {"url": server.url}}), "kept", 0, "--max-instance-reuse-count", "100")
+    try:
+        for _ in range(5):
+            assert text(replica.modern("tools/call", {"name": "read", "arguments": {"title": "x"}})) == "done x"
+        assert len(asked) == 1 and server.ran["read", "x"] == 5
+        # It was exchanged for one that knows the eras before only: the call that finds out says so, and the next one runs.
+        server.modern = False
+        replica.modern("tools/call", {"name": "read", "arguments": {"title": "y"}})
+        assert text(replica.modern("tools/call", {"name": "read", "arguments": {"title": "z"}})) == "done z"
+    finally:
+        replica.program.stop()
+        server.stop()
+
+
 def test_a_session_ends_at_the_gateway_when_the_client_ends_it(start: Start, fake_gateway: Fake) -> None:
     fake = fake_gateway("generic")
     replica = start(settings({"gw": {"url": fake.url}}))

@@ -45,6 +45,12 @@ impl Finder {
         String::from_utf8(masked).unwrap_or_else(|_| MASK.to_owned())
     }
 
+    /// How many bytes come before the next two with which one may begin. The last byte is always one of them that must be looked at.
+    fn skip(&self, bytes: &[u8]) -> usize {
+        let next = bytes.windows(2).position(|two| matches!(two, [one, two] if self.may_begin(*one, *two)));
+        next.unwrap_or(bytes.len().saturating_sub(1))
+    }
+
     fn may_begin(&self, one: u8, two: u8) -> bool {
         let (word, bit) = place(one, two);
         self.pairs.get(word).is_some_and(|word| word & bit != 0)
@@ -125,13 +131,9 @@ impl Passing {
             shown.extend_from_slice(bytes.get(from..to).unwrap_or_default());
         };
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-            let look = match rest {
-                [one, two, ..] if !self.finder.may_begin(*one, *two) => Look::Nothing,
-                // The last one for now, or the last one at all.
-                [_] if !more => Look::Nothing,
-                rest => self.finder.look(rest, more),
-            };
-            match look {
+            let skipped = self.finder.skip(rest);
+            at += skipped;
+            match self.finder.look(rest.get(skipped..).unwrap_or_default(), more) {
                 Look::Nothing => {}
                 Look::Undecided => break,
                 Look::Spelling(length) => {
