@@ -39,6 +39,10 @@ def precompiled(folder: Path) -> Path:
     return code
 
 
+# As `pflow-gateway deploy` writes it, but for instances that are kept: each test says whether it wants those.
+ENGINE = ("-Scli", "-Wmax-memory-size=268435456", "-Opooling-allocator=n", "--max-concurrent-requests", "256")
+
+
 class Answer:
     """Status, headers and body."""
 
@@ -67,7 +71,7 @@ class Replica:
         given = [word for pair in settings.items() for word in ("--env", "=".join(pair))]
         # The engine itself is told nothing but where programs are.
         self._start(
-            [needed("WASMTIME_BIN"), "serve", "--allow-precompiled", "-Scli", "-Wmax-memory-size=268435456", *flags, *given, "--addr", f"127.0.0.1:{port}", code],
+            [needed("WASMTIME_BIN"), "serve", "--allow-precompiled", *ENGINE, *flags, *given, "--addr", f"127.0.0.1:{port}", code],
             folder / f"{name}.log",
             {"PATH": "/usr/bin:/bin"},
         )

@@ -87,6 +87,59 @@ def test_both_eras_list_and_call_through_a_gateway_of_the_other(start: Start, fa
     assert "hello" in replica.legacy(over, "tools/call", arguments, path="/new/mcp").text
 
 
+def test_arguments_that_travel_as_headers_are_checked_here_and_sent_on(start: Start) -> None:
+    """`Mcp-Param-*` of 2026-07-28: what the tool's schema marks with `x-mcp-header`."""
+    schema = {"type": "object", "properties": {"title": {"type": "string", "x-mcp-header": "Title"}}}
+    server = upstream.Server()
+    server.modern, server.tools = True, [{"name": "write", "inputSchema": schema}]
+    try:
+        replica = start(settings({"gw": {"url": server.url}}))
+        [tool] = replica.modern("tools/list").json["result"]["tools"]
+        assert tool["inputSchema"] == schema
+        arguments = {"name": "write", "arguments": {"title": "Zürich"}}
+        for told in ({}, {"Mcp_Param_Title": "Genf"}, {"Mcp_Param_Title": "=?base64?%%?="}):
+            refused = replica.modern("tools/call", arguments, **told)
+            assert (refused.status, refused.json["error"]["code"]) == (400, -32020), refused.text
+            assert "Mcp-Param-Title" in refused.json["error"]["message"]
+        assert not server.ran
+        coded = f"=?base64?{base64.b64encode('Zürich'.encode()).decode()}?="
+        called = replica.modern("tools/call", arguments, Mcp_Param_Title=coded, Mcp_Param_Other="x")
+        assert text(called) == "done Zürich"
+        assert replica.modern("tools/call", {"name": "write", "arguments": {}}).status == 200
+        assert [heard.get("mcp-param-title") for heard in server.heard] == [coded, None]
+        assert not any("mcp-param-other" in heard for heard in server.heard)
+        # A client of the eras before knows no such headers; the gateway is sent them all the same.
+        session = replica.initialize()
+        assert "done b" in replica.legacy(session, "tools/call", {"name": "write", "arguments": {"title": "b"}}).text
+        assert server.heard[-1]["mcp-param-title"] == "b"
+    finally:
+        server.stop()
+
+
+def test_a_gateway_without_sessions_is_asked_once_by_each_instance_how_it_speaks(tmp_path: Path, code: Path) -> None:
+    server = upstream.Server()
+    server.modern, server.at = True, "server/discover"
+    asked: list[str] = []
+
+    def count(_: upstream.Handler, message: dict[str, Any]) -> bool:
+        asked.append(message["method"])
+        return False
+
+    server.misbehave = count
+    replica = Replica(tmp_path, code, settings({"gw": {"url": server.url}}), "kept", 0, "--max-instance-reuse-count", "100")
+    try:
+        for _ in range(5):
+            assert text(replica.modern("tools/call", {"name": "read", "arguments": {"title": "x"}})) == "done x"
+        assert len(asked) == 1 and server.ran["read", "x"] == 5
+        # It was exchanged for one that knows the eras before only: the call that finds out says so, and the next one runs.
+        server.modern = False
+        replica.modern("tools/call", {"name": "read", "arguments": {"title": "y"}})
+        assert text(replica.modern("tools/call", {"name": "read", "arguments": {"title": "z"}})) == "done z"
+    finally:
+        replica.program.stop()
+        server.stop()
+
+
 def test_a_session_ends_at_the_gateway_when_the_client_ends_it(start: Start, fake_gateway: Fake) -> None:
     fake = fake_gateway("generic")
     replica = start(settings({"gw": {"url": fake.url}}))

@@ -87,18 +87,23 @@ class Handler(BaseHTTPRequestHandler):
             }
             self.answer(200, {"jsonrpc": "2.0", "id": message["id"], "result": result}, Mcp_Session_Id="one")
             return
-        if method == "tools/list":
-            result = {"tools": TOOLS}
+        if method == "server/discover" and server.modern:
+            result = {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}, "ttlMs": 0, "cacheScope": "private"}
+        elif method == "tools/list":
+            result = {"tools": server.tools} | ({"ttlMs": 0, "cacheScope": "private"} if server.modern else {})
         elif method == "tools/call":
             time.sleep(server.seconds)
             title = message["params"]["arguments"].get("title", "")
             with server.lock:
                 server.ran[message["params"]["name"], title] += 1
+                server.heard.append({name.lower(): value for name, value in self.headers.items()})
             result = {"content": [{"type": "text", "text": f"done {title}"}]}
         else:
             error = {"code": -32601, "message": "Method not found"}
             self.answer(200, {"jsonrpc": "2.0", "id": message["id"], "error": error})
             return
+        if server.modern:
+            result["resultType"] = "complete"
         self.answer(200, {"jsonrpc": "2.0", "id": message["id"], "result": result})
 
 
@@ -116,6 +121,11 @@ class Server(ThreadingHTTPServer):
         self.ran: Counter[tuple[str, str]] = Counter()
         self.deleted = 0
         self.initialized = 0
+        # Headers of the calls that ran.
+        self.heard: list[dict[str, str]] = []
+        self.tools: list[dict[str, Any]] = TOOLS
+        # It speaks 2026-07-28, and nothing else.
+        self.modern = False
         self.at = "tools/call"
         self.misbehave: Misbehave | None = None
         threading.Thread(target=self.serve_forever, daemon=True).start()

@@ -9,6 +9,7 @@ use clap::Args;
 use crate::{
     build, conformance,
     python::{Venv, Version},
+    service,
     shell::{Doing as _, Result, cargo, command, output, root, run, say, succeeds, target},
 };
 
@@ -32,12 +33,21 @@ pub(crate) struct Options {
     /// Write what was measured into docs/performance, as JSON, a page and a chart
     #[arg(long, conflicts_with = "quick")]
     keep: bool,
+    /// Instead: the service beyond one machine against FastMCP's proxy, ContextForge and LiteLLM's gateway (tests/bench/team.py)
+    #[arg(long, conflicts_with_all = ["inner", "against"])]
+    team: bool,
+    /// Instead: what a request costs the service, and what follows for 1,000 to 100,000 users (tests/bench/scale.py)
+    #[arg(long, conflicts_with_all = ["inner", "against", "team", "json"])]
+    scale: bool,
     /// Also measure the program of this revision (a commit, tag or branch), which is built first
     #[arg(long, value_name = "REV")]
     against: Option<String>,
 }
 
 pub(crate) fn bench(options: &Options) -> Result {
+    if options.team || options.scale {
+        return service_with(options);
+    }
     // Figures are of what is shipped.
     let dist = if options.quick { build::dist()? } else { build::shipped()? };
     let pace = pace()?;
@@ -73,6 +83,36 @@ pub(crate) fn bench(options: &Options) -> Result {
         .env("PFLOW_GATEWAY_BIN", dist.folder.join("pflow-gateway"))
         .env("PACE_BIN", pace)
         .env("PFLOW_BIN", pflow.bin("pflow")))
+}
+
+/// The service, on the engine on which the tests run it, alone or against what a team would use instead.
+fn service_with(options: &Options) -> Result {
+    let component = build::component()?;
+    let service = service::composed(&component)?;
+    let engines = service::engines()?;
+    let python = |name: &str, oldest| Ok(Venv::with(name, &[name], Version(oldest))?.bin("python"));
+    // Nothing of ours is in this environment; a driver needs one.
+    let mut bench = Venv::with("fastmcp", &["fastmcp"], Version(10))?.python();
+    bench.arg(if options.team { "tests/bench/team.py" } else { "tests/bench/scale.py" });
+    for (flag, is_set) in [("--json", options.json), ("--quick", options.quick)] {
+        if is_set {
+            bench.arg(flag);
+        }
+    }
+    if options.keep {
+        bench.args(["--keep", "docs/performance"]);
+    }
+    bench.env("PACE_BIN", pace()?).env("SERVICE_WASM", root().join(service)).env("WASMTIME_BIN", &engines.wasmtime);
+    if options.scale {
+        return run(&mut bench);
+    }
+    // Each round takes minutes: the others answer ten calls in a second.
+    bench.args(["--rounds", &options.rounds.min(5).to_string()]);
+    if !options.quick {
+        // 750 MB: not for a look at whether it works.
+        bench.env("LITELLM_PYTHON", python("litellm", 10)?);
+    }
+    run(bench.env("FASTMCP_PYTHON", python("fastmcp", 10)?).env("CONTEXTFORGE_PYTHON", python("contextforge", 11)?))
 }
 
 /// Measures inside of a process; gives the file with the figures.

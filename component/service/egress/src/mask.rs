@@ -1,6 +1,6 @@
-//! Masks credentials in what comes back.
-//! Takes a text and the secrets; gives the text without them, in the spellings in which an echo comes: as it is, escaped in JSON, in
-//! percent, and in base64; whole, or cut off. Never masks what is too short to be one.
+//! How a credential comes back.
+//! Takes secrets; gives the spellings in which an echo of one comes: as it is, escaped in JSON, in percent, and in base64. Where they stand is
+//! found by [`passing`](crate::passing), whole or cut off. Never one that is too short to be a secret.
 
 use base64::{
     Engine as _,
@@ -14,7 +14,7 @@ pub const MASK: &str = "***";
 const SHORTEST: usize = 6;
 
 /// Of one that was cut off, this many letters are still masked: logs shorten, and so do error pages.
-const BEGINNING: usize = 12;
+pub(crate) const BEGINNING: usize = 12;
 
 /// Every spelling of the secrets, the longest first.
 #[must_use]
@@ -78,43 +78,16 @@ fn in_base64(secret: &str) -> Vec<String> {
     all
 }
 
-/// The text without them. Of several that begin at one place, the longest is taken.
-#[must_use]
-pub fn mask(text: &str, spellings: &[String]) -> String {
-    let mut places: Vec<(usize, usize)> = Vec::new();
-    for spelling in spellings {
-        // A beginning that ends within a letter is no text.
-        let cut = (BEGINNING..spelling.len()).find(|at| spelling.is_char_boundary(*at)).unwrap_or(spelling.len());
-        let Some(beginning) = spelling.get(..cut) else { continue };
-        for (at, _) in text.match_indices(beginning) {
-            let rest = text.get(at..).unwrap_or_default();
-            let same = rest.chars().zip(spelling.chars()).take_while(|(one, other)| one == other);
-            places.push((at, same.map(|(letter, _)| letter.len_utf8()).sum()));
-        }
-    }
-    if places.is_empty() {
-        return text.to_owned();
-    }
-    places.sort_unstable();
-    let mut masked = String::with_capacity(text.len());
-    let (mut done, mut covered) = (0, 0);
-    for (at, length) in places {
-        let end = at.saturating_add(length);
-        // One that overlaps the one before is part of the same stars.
-        if at >= covered {
-            masked.push_str(text.get(done..at).unwrap_or_default());
-            masked.push_str(MASK);
-        }
-        covered = covered.max(end);
-        done = covered;
-    }
-    masked.push_str(text.get(done..).unwrap_or_default());
-    masked
-}
-
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use super::*;
+    use crate::passing::Finder;
+
+    fn mask(text: &str, spellings: &[String]) -> String {
+        Rc::new(Finder::new(spellings.to_vec())).mask(text)
+    }
 
     const SECRET: &str = "se/cr\"et+token of 2026";
 

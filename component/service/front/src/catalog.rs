@@ -2,7 +2,7 @@
 //! Takes a catalogue and who asks; gives MCP's list result. Says of services only what is certain, where only a gateway itself can say it:
 //! in `_meta` of the list, so that a second hop knows as much as the first.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use pflow_gateway_service_settings::Gateway;
@@ -12,7 +12,7 @@ use crate::{
     door::Visitor,
     failure::Failure,
     rpc::{Fault, INVALID_PARAMS},
-    upstream::{Catalog, Outside, Tool},
+    upstream::{Kept, Outside, Tool},
 };
 
 /// Tools of one page. Many clients read the first page only, so it is a large one.
@@ -25,23 +25,55 @@ pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// # Errors
 ///
 /// A glob of the settings that is none.
-pub fn shown<'c, O: Outside>(
+pub fn shown<'k, O: Outside>(
     outside: &O,
     gateway: &Gateway,
     visitor: &Visitor,
-    catalog: &'c Catalog,
-) -> Result<Vec<&'c Tool>, Failure> {
+    kept: &'k Kept,
+) -> Result<Vec<&'k Tool>, Failure> {
+    let shown = verdicts(outside, gateway, visitor, kept)?;
+    Ok(kept.catalog.tools.iter().filter(|tool| may(&shown, tool)).collect())
+}
+
+/// The tool of this name, if somebody may see and call it.
+///
+/// # Errors
+///
+/// A glob of the settings that is none.
+pub fn named<'k, O: Outside>(
+    outside: &O,
+    gateway: &Gateway,
+    visitor: &Visitor,
+    kept: &'k Kept,
+    name: &str,
+) -> Result<Option<&'k Tool>, Failure> {
+    let shown = verdicts(outside, gateway, visitor, kept)?;
+    Ok(kept.catalog.tools.iter().find(|tool| tool.name == name).filter(|tool| may(&shown, tool)))
+}
+
+fn may(shown: &[bool], tool: &Tool) -> bool {
+    shown.get(tool.index).copied().unwrap_or(false)
+}
+
+/// For each tool whether the gateway's filter and the client's let it pass.
+fn verdicts<O: Outside>(outside: &O, gateway: &Gateway, visitor: &Visitor, kept: &Kept) -> Result<Rc<[bool]>, Failure> {
+    if let Some(shown) = kept.shown.borrow().get(visitor.name()) {
+        return Ok(Rc::clone(shown));
+    }
+    let catalog = &kept.catalog;
     let broken = |place: &str, problem: String| Failure::settings(&format!("{place}: {problem}"));
-    let mut kept = outside
+    let mut shown = outside
         .select(&gateway.filter, catalog)
         .map_err(|problem| broken(&format!("GATEWAYS.{}", gateway.name), problem))?;
     if let Visitor::Client(client) = visitor {
         let theirs = outside
             .select(&client.filter, catalog)
             .map_err(|problem| broken(&format!("CLIENTS.{}", client.name), problem))?;
-        kept = kept.into_iter().zip(theirs).map(|(ours, theirs)| ours && theirs).collect();
+        shown = shown.into_iter().zip(theirs).map(|(ours, theirs)| ours && theirs).collect();
     }
-    Ok(catalog.tools.iter().filter(|tool| kept.get(tool.index).copied().unwrap_or(false)).collect())
+    let shown: Rc<[bool]> = shown.into();
+    kept.shown.borrow_mut().insert(visitor.name().to_owned(), Rc::clone(&shown));
+    Ok(shown)
 }
 
 /// One page of them: the members of a list result, without the braces.

@@ -13,6 +13,7 @@ pub mod door;
 pub mod failure;
 pub mod guard;
 pub mod pages;
+pub mod params;
 pub mod ready;
 pub mod request;
 pub mod rpc;

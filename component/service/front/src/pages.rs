@@ -2,6 +2,8 @@
 //! Takes the state of the settings, and who asks; gives JSON or OpenMetrics. Nobody who brings no token makes it ask a gateway, or hears its
 //! name: an engine asks whether a replica is ready every second.
 
+use std::rc::Rc;
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -9,7 +11,7 @@ use crate::{
     door::Visitor,
     failure::{self, Failure},
     ready::{NAME, Ready, VERSION},
-    upstream::{Conversation as _, Outside, Refused},
+    upstream::{Conversation as _, Kept, Outside, Refused},
 };
 
 /// Seconds for which what `/ready` says of gateways may be kept.
@@ -56,21 +58,25 @@ fn look<O: Outside>(outside: &O, ready: &Ready, visitor: &Visitor) -> Vec<Look> 
                 Ok(mut conversation) => {
                     match conversation.list() {
                         Err(why) => look.failure = seen(why),
-                        Ok(catalog) => match crate::catalog::shown(outside, gateway, visitor, &catalog) {
-                            Err(failure) => look.failure = Some(failure),
-                            Ok(tools) => {
-                                look.tools = tools.len();
-                                let has = |name: &str| {
-                                    tools.iter().filter(|tool| tool.service.as_deref() == Some(name)).count()
-                                };
-                                look.services = catalog
-                                    .services
-                                    .iter()
-                                    .map(|(name, _)| (name.clone(), u32::try_from(has(name)).unwrap_or(u32::MAX)))
-                                    .filter(|(_, tools)| *tools > 0)
-                                    .collect();
+                        Ok(catalog) => {
+                            let kept = Kept::from(catalog);
+                            match crate::catalog::shown(outside, gateway, visitor, &kept) {
+                                Err(failure) => look.failure = Some(failure),
+                                Ok(tools) => {
+                                    look.tools = tools.len();
+                                    let has = |name: &str| {
+                                        tools.iter().filter(|tool| tool.service.as_deref() == Some(name)).count()
+                                    };
+                                    look.services = kept
+                                        .catalog
+                                        .services
+                                        .iter()
+                                        .map(|(name, _)| (name.clone(), u32::try_from(has(name)).unwrap_or(u32::MAX)))
+                                        .filter(|(_, tools)| *tools > 0)
+                                        .collect();
+                                }
                             }
-                        },
+                        }
                     }
                     // A session that nobody uses any more; one that cannot be ended ends by itself.
                     let _ = conversation.close();
@@ -87,7 +93,7 @@ fn look<O: Outside>(outside: &O, ready: &Ready, visitor: &Visitor) -> Vec<Look> 
 }
 
 /// `GET /ready`
-pub fn ready<O: Outside>(outside: &O, ready: &Result<Ready, String>, visitor: Option<&Visitor>) -> Answer {
+pub fn ready<O: Outside>(outside: &O, ready: &Result<Rc<Ready>, String>, visitor: Option<&Visitor>) -> Answer {
     let ready = match ready {
         Err(problem) => {
             return Answer::json(503, json!({"ready": false, "problem": problem}).to_string());
@@ -116,7 +122,7 @@ pub fn ready<O: Outside>(outside: &O, ready: &Result<Ready, String>, visitor: Op
 }
 
 /// `GET /metrics`: what an instance that lives for one request can say.
-pub fn metrics<O: Outside>(outside: &O, ready: &Result<Ready, String>, visitor: Option<&Visitor>) -> Answer {
+pub fn metrics<O: Outside>(outside: &O, ready: &Result<Rc<Ready>, String>, visitor: Option<&Visitor>) -> Answer {
     let mut text = format!(
         "# TYPE pflow_gateway_service info\n# HELP pflow_gateway_service What runs.\n\
          pflow_gateway_service_info{{version=\"{VERSION}\"}} 1\n\

@@ -1,5 +1,5 @@
 //! Settings that can be used, and what this server is called.
-//! Takes the environment; gives [`Ready`], or what is wrong with it in one line. Reads it anew for each request: nothing is kept.
+//! Takes the environment; gives [`Ready`], or what is wrong with it in one line. Must not be changed by a request: an instance reads it once.
 
 use pflow_gateway_service_settings::{CLIENTS, Clients, Filter, GATEWAYS, Problem, SESSION_KEYS, Settings};
 

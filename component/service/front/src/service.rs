@@ -2,6 +2,8 @@
 //! Takes a request; gives an answer, whole or as a stream that has begun. Nothing is kept between two requests: what a session needs is in
 //! its id.
 
+use std::rc::Rc;
+
 use pflow_gateway_service_settings::Gateway;
 use serde_json::{Value, json};
 
@@ -11,12 +13,12 @@ use crate::{
     delivery::{self, Sent},
     door::Visitor,
     failure::{self, Delivery, Failure, Marked, Seen},
-    guard, pages,
+    guard, pages, params,
     ready::{NAME, Ready, VERSION},
     request::Request,
     rpc::{self, Fault, Message},
     seal::Sealed,
-    upstream::{Call, Catalog, Conversation, Outside, Refused, Session, Tool, Wanted},
+    upstream::{Call, Catalog, Conversation, Kept, Outside, Refused, Session, Tool, Wanted},
 };
 
 /// Revisions with a handshake, the newest first.
@@ -48,7 +50,7 @@ pub fn answer<O: Outside>(outside: &O, request: &Request) -> Answered {
     if let Some(refusal) = guard::too_large(request) {
         return refusal.into();
     }
-    let ready = Ready::read(outside);
+    let ready = outside.ready();
     match (request.method.as_str(), request.path.as_str()) {
         ("GET" | "HEAD", "/") => return pages::what_this_is().into(),
         ("GET" | "HEAD", "/health") => return pages::health().into(),
@@ -331,35 +333,49 @@ impl<O: Outside> Mcp<'_, O> {
     /// With the session that the client brings, or one of its own.
     fn connect(&self, era: &Era) -> Result<Connected<O::Conversation>, Refused> {
         let attach = match era {
-            Era::Legacy(sealed) => Some(&sealed.session),
-            Era::Modern => None,
+            Era::Legacy(sealed) => Some(sealed.session.clone()),
+            Era::Modern => self.outside.agreed(&self.gateway.name),
         };
         let connected = |conversation, theirs| Connected { conversation, theirs, sent: Sent::Nothing };
-        match self.outside.connect(self.gateway, attach) {
+        let opened = match self.outside.connect(self.gateway, attach.as_ref()) {
             // Another gateway component made it, before this one was deployed: the client need not know.
             Err(Refused::Gateway(seen))
                 if attach.is_some() && seen.class == failure::Class::SessionLost && seen.delivery == Delivery::No =>
             {
-                Ok(connected(self.outside.connect(self.gateway, None)?, None))
+                connected(self.outside.connect(self.gateway, None)?, None)
             }
-            conversation => Ok(connected(conversation?, attach.cloned())),
+            conversation => connected(conversation?, attach),
+        };
+        // The next request of a client without a session need not ask again how this gateway speaks.
+        if matches!(era, Era::Modern) && opened.theirs.is_none() && opened.conversation.is_nobodys() {
+            self.outside.agree(&self.gateway.name, Some(opened.conversation.session()));
         }
+        Ok(opened)
+    }
+
+    /// What failed may have failed because the gateway speaks otherwise by now.
+    fn failed(&self) {
+        self.outside.agree(&self.gateway.name, None);
     }
 
     fn list(&self, message: &Message, id: &str, era: &Era) -> Answer {
         let listed = self.connect(era).map_err(|refused| self.fault_of(refused)).and_then(|mut connected| {
             let read = connected.list();
             connected.end();
-            let catalog = read.map_err(|seen| fault(&failure::explain(&self.gateway.name, &seen)))?;
-            self.outside.keep(&self.gateway.name, &catalog);
-            let tools = catalog::shown(self.outside, self.gateway, self.visitor, &catalog)
-                .map_err(|failure| fault(&failure))?;
+            let catalog = read.map_err(|seen| {
+                self.failed();
+                fault(&failure::explain(&self.gateway.name, &seen))
+            })?;
+            let kept = Rc::new(Kept::from(catalog));
+            self.outside.keep(&self.gateway.name, &kept);
+            let tools =
+                catalog::shown(self.outside, self.gateway, self.visitor, &kept).map_err(|failure| fault(&failure))?;
             let page = catalog::page(&tools, message.text("cursor").as_deref())?;
             let meta = catalog::services(&tools);
             Ok(match era {
                 Era::Legacy(_) => format!("{{{page},\"_meta\":{meta}}}"),
                 Era::Modern => {
-                    let ttl = catalog.ttl_ms.unwrap_or(0);
+                    let ttl = kept.catalog.ttl_ms.unwrap_or(0);
                     let whole = format!("{{{page},\"_meta\":{meta},\"ttlMs\":{ttl},\"cacheScope\":\"private\"}}");
                     call::modern(&whole, &server())
                 }
@@ -402,6 +418,13 @@ impl<O: Outside> Mcp<'_, O> {
                 return self.said(200, &finish(&call::failed(&failure))).into();
             }
         };
+        let tool = match self.agreed(&mut connected, tool, arguments, era) {
+            Ok(tool) => tool,
+            Err(fault) => {
+                connected.end();
+                return Answer::json(400, fault.written(Some(id))).into();
+            }
+        };
         let meta = message.meta();
         let wanted = Wanted {
             progress_token: meta.get("progressToken").map(|token| token.get().to_owned()),
@@ -428,6 +451,9 @@ impl<O: Outside> Mcp<'_, O> {
             self.outside.stream(&wanted);
         }
         let called = connected.call(&call);
+        if called.is_err() {
+            self.failed();
+        }
         let result = self.outcome(called, connected.sent(), &tool);
         connected.end();
         let text = finish(&result);
@@ -456,21 +482,53 @@ impl<O: Outside> Mcp<'_, O> {
 
     /// The tool of this name, if this client may have it.
     fn tool(&self, connected: &mut Connected<O::Conversation>, name: &str) -> Result<Option<Tool>, Failure> {
-        let find = |catalog: &Catalog| -> Result<Option<Tool>, Failure> {
-            let tools = catalog::shown(self.outside, self.gateway, self.visitor, catalog)?;
-            Ok(tools.into_iter().find(|tool| tool.name == name).cloned())
-        };
         if let Some(kept) = self.outside.kept(&self.gateway.name)
-            && let Some(tool) = find(&kept)?
+            && let Some(tool) = self.named(&kept, name)?
         {
             return Ok(Some(tool));
         }
+        self.tool_anew(connected, name)
+    }
+
+    /// The same, as the gateway says now.
+    fn tool_anew(&self, connected: &mut Connected<O::Conversation>, name: &str) -> Result<Option<Tool>, Failure> {
         let catalog = connected.list().map_err(|seen| {
+            self.failed();
             // The tools were asked for, not the tool: it did not run.
             failure::explain(&self.gateway.name, &seen)
         })?;
-        self.outside.keep(&self.gateway.name, &catalog);
-        find(&catalog)
+        let kept = Rc::new(Kept::from(catalog));
+        self.outside.keep(&self.gateway.name, &kept);
+        self.named(&kept, name)
+    }
+
+    fn named(&self, kept: &Kept, name: &str) -> Result<Option<Tool>, Failure> {
+        Ok(catalog::named(self.outside, self.gateway, self.visitor, kept, name)?.cloned())
+    }
+
+    /// The tool whose schema the client's headers and arguments follow. A client may have read a newer list than this instance keeps.
+    fn agreed(
+        &self,
+        connected: &mut Connected<O::Conversation>,
+        tool: Tool,
+        arguments: &str,
+        era: &Era,
+    ) -> Result<Tool, Fault> {
+        let contradiction = |tool: &Tool| match era {
+            Era::Legacy(_) => None,
+            Era::Modern => params::contradiction(&tool.input_schema, arguments, self.request),
+        };
+        if contradiction(&tool).is_none() {
+            return Ok(tool);
+        }
+        let newer = self.tool_anew(connected, &tool.name).ok().flatten().unwrap_or(tool);
+        match contradiction(&newer) {
+            None => Ok(newer),
+            Some(header) => {
+                let told = format!("Header mismatch: {header} is not what the arguments say");
+                Err(Fault::new(rpc::HEADER_MISMATCH, told))
+            }
+        }
     }
 }
 
@@ -517,7 +575,7 @@ impl<C: Conversation> Connected<C> {
     /// Ends a session that nobody would find again: one of this request alone, one in the place of a lost one, and one that was opened
     /// because the gateway speaks otherwise by now.
     fn end(&mut self) {
-        if self.theirs.as_ref() != Some(&self.conversation.session()) {
+        if !self.conversation.is_nobodys() && self.theirs.as_ref() != Some(&self.conversation.session()) {
             // It ends by itself where it cannot be ended.
             let _ = self.conversation.close();
         }
@@ -533,7 +591,7 @@ fn fault(failure: &Failure) -> Fault {
 }
 
 /// `=?base64?…?=` undone.
-fn plain(value: &str) -> Option<String> {
+pub(crate) fn plain(value: &str) -> Option<String> {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     match value.strip_prefix("=?base64?").and_then(|value| value.strip_suffix("?=")) {
         Some(coded) => String::from_utf8(STANDARD.decode(coded).ok()?).ok(),

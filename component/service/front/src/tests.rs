@@ -16,7 +16,7 @@ use crate::{
     failure::{Class, Delivery, Seen},
     request::Request,
     service::{Answered, answer},
-    upstream::{Call, Catalog, Conversation, Outcome, Outside, Refused, Session, Tool, Wanted},
+    upstream::{Call, Catalog, Conversation, Kept, Outcome, Outside, Refused, Session, Tool, Wanted},
 };
 
 const TOKEN: &str = "team-token-0123456789";
@@ -30,6 +30,9 @@ struct Script {
     /// What the way out saw of each of these calls, the first first; then an answer.
     saw: RefCell<Vec<Sent>>,
     unreachable: bool,
+    keeps_no_sessions: Cell<bool>,
+    /// `inputSchema` of the tools.
+    schema: RefCell<String>,
     /// The session that a listing opens, as where the gateway speaks otherwise by now.
     listing_opens: RefCell<Option<Session>>,
 }
@@ -46,6 +49,12 @@ struct Fake {
     streams: RefCell<Vec<Wanted>>,
     /// The gateway that was opened last: its credential is the one that is masked.
     open: RefCell<String>,
+    /// The catalogue, where instances are kept.
+    keeps: bool,
+    kept: RefCell<Option<Rc<Kept>>>,
+    agreed: RefCell<Option<Session>>,
+    /// How often the filter was asked.
+    selected: Cell<usize>,
 }
 
 struct Talk {
@@ -73,6 +82,10 @@ impl Conversation for Talk {
         self.session.clone()
     }
 
+    fn is_nobodys(&self) -> bool {
+        self.script.keeps_no_sessions.get()
+    }
+
     fn renew(&mut self) -> Result<(), Seen> {
         self.session = session("renewed");
         self.say("renew");
@@ -87,7 +100,7 @@ impl Conversation for Talk {
         let tool = |index, name: &str, read_only| Tool {
             name: name.to_owned(),
             json: json!({"name": name}).to_string(),
-            input_schema: "{}".to_owned(),
+            input_schema: self.script.schema.borrow().clone(),
             read_only,
             index,
             ..Tool::default()
@@ -152,6 +165,7 @@ impl Outside for Fake {
         if self.without.get() == Some("globs") && !filter.exclude_tools.is_empty() {
             return Err("the pattern \"[\" is none".to_owned());
         }
+        self.selected.set(self.selected.get() + 1);
         let kept = |tool: &Tool| !filter.exclude_tools.contains(&tool.name);
         Ok(catalog.tools.iter().map(kept).collect())
     }
@@ -185,11 +199,21 @@ impl Outside for Fake {
         self.streams.borrow_mut().push(wanted.clone());
     }
 
-    fn kept(&self, _: &str) -> Option<Catalog> {
-        None
+    fn agreed(&self, _: &str) -> Option<Session> {
+        self.agreed.borrow().clone()
     }
 
-    fn keep(&self, _: &str, _: &Catalog) {}
+    fn agree(&self, _: &str, session: Option<Session>) {
+        self.agreed.replace(session);
+    }
+
+    fn kept(&self, _: &str) -> Option<Rc<Kept>> {
+        self.kept.borrow().clone().filter(|_| self.keeps)
+    }
+
+    fn keep(&self, _: &str, kept: &Rc<Kept>) {
+        self.kept.replace(Some(Rc::clone(kept)));
+    }
 }
 
 fn asked(fake: &Fake, body: &Value, headers: &[(&str, &str)]) -> Request {
@@ -408,4 +432,95 @@ fn ready_tells_of_a_credential_that_is_missing_and_of_a_glob_that_is_none_and_as
         assert!(told.body.contains(says), "{}", told.body);
     }
     assert!(fake.script.said.borrow().is_empty());
+}
+
+#[test]
+fn an_instance_that_is_kept_lists_once_and_asks_the_filter_once_for_each_client() {
+    let fake = Fake { keeps: true, ..Fake::default() };
+    let id = begun(&fake);
+    for tool in ["write", "read", "write"] {
+        assert!(call(&fake, tool, &id)["result"].get("isError").is_none());
+    }
+    let said = fake.script.said.borrow();
+    assert_eq!(said.iter().filter(|said| *said == "list").count(), 1);
+    // The gateway's filter and the client's.
+    assert_eq!(fake.selected.get(), 2);
+}
+
+/// A call of the modern era, with these headers beside the usual ones.
+fn modern(fake: &Fake, arguments: &Value, headers: &[(&str, &str)]) -> Answer {
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}
+    });
+    let params = json!({"name": "write", "arguments": arguments, "_meta": meta});
+    let message = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params});
+    let usual = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "write")];
+    whole(answer(fake, &asked(fake, &message, &[&usual, headers].concat())))
+}
+
+fn marked() -> String {
+    json!({"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}).to_string()
+}
+
+#[test]
+fn a_header_of_an_argument_that_says_something_else_is_refused_and_nothing_runs() {
+    let fake = Fake::default();
+    fake.script.schema.replace(marked());
+    for headers in [&[][..], &[("mcp-param-region", "us")]] {
+        let refused = modern(&fake, &json!({"region": "eu"}), headers);
+        assert_eq!(refused.status, 400);
+        let told: Value = serde_json::from_str(&refused.body).unwrap();
+        assert_eq!(told["error"]["code"], -32_020);
+        assert_eq!(told["error"]["message"], "Header mismatch: Mcp-Param-Region is not what the arguments say");
+    }
+    assert!(!fake.script.said.borrow().iter().any(|said| said.starts_with("call")));
+    assert_eq!(modern(&fake, &json!({"region": "eu"}), &[("mcp-param-region", "eu")]).status, 200);
+    assert_eq!(modern(&fake, &json!({}), &[]).status, 200);
+    // The eras before know no such headers.
+    let id = begun(&fake);
+    assert!(call(&fake, "write", &id)["result"].get("isError").is_none());
+}
+
+#[test]
+fn a_client_that_read_a_newer_list_than_this_instance_keeps_is_believed_once_that_is_read() {
+    let fake = Fake { keeps: true, ..Fake::default() };
+    assert_eq!(modern(&fake, &json!({"region": "eu"}), &[]).status, 200);
+    fake.script.schema.replace(marked());
+    // Kept from before: who mirrors nothing is right by it.
+    assert_eq!(modern(&fake, &json!({"region": "eu"}), &[]).status, 200);
+    fake.kept.replace(None);
+    assert_eq!(modern(&fake, &json!({"region": "eu"}), &[("mcp-param-region", "eu")]).status, 200);
+    fake.script.schema.replace("{}".to_owned());
+    assert_eq!(modern(&fake, &json!({"region": "eu"}), &[]).status, 200, "by the newer list there is no such header");
+}
+
+#[test]
+fn a_gateway_that_keeps_no_sessions_is_asked_once_how_it_speaks_until_something_fails() {
+    let fake = Fake { keeps: true, ..Fake::default() };
+    fake.script.keeps_no_sessions.set(true);
+    for _ in 0..2 {
+        assert_eq!(modern(&fake, &json!({}), &[]).status, 200);
+    }
+    assert_eq!(fake.script.said.take(), ["open", "list", "call write {} in own", "call write {} in own"]);
+    fake.script.calls.borrow_mut().push(Err(Seen {
+        class: Class::NotMcp,
+        delivery: Delivery::Maybe,
+        ..Seen::default()
+    }));
+    assert!(modern(&fake, &json!({}), &[]).body.contains("may have run"));
+    assert_eq!(modern(&fake, &json!({}), &[]).status, 200);
+    assert_eq!(fake.script.said.take()[1..], ["open", "call write {} in own"]);
+}
+
+#[test]
+fn a_session_of_one_request_is_ended_and_nobody_else_goes_on_in_it() {
+    let fake = Fake { keeps: true, ..Fake::default() };
+    for _ in 0..2 {
+        assert_eq!(modern(&fake, &json!({}), &[]).status, 200);
+    }
+    let said = fake.script.said.take();
+    assert_eq!(
+        said,
+        ["open", "list", "call write {} in own", "close own", "open", "call write {} in own", "close own"]
+    );
 }

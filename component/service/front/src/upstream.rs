@@ -1,10 +1,12 @@
 //! The gateway component, as the service's logic sees it.
 //! In the sandbox it is the contract; in tests it is a script. Must say of every failure what it says about delivery.
 
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+
 use pflow_gateway_service_settings::{Filter, Gateway, Inbound};
 use serde::{Deserialize, Serialize};
 
-use crate::{answer::Answer, delivery::Sent, failure::Seen};
+use crate::{answer::Answer, delivery::Sent, failure::Seen, ready::Ready};
 
 /// A session with a gateway, as the gateway component wrote it down: nobody else reads it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +72,21 @@ pub struct Catalog {
     pub ttl_ms: Option<u64>,
 }
 
+/// A catalogue that an instance keeps, with what was found out about it: a filter need not be asked twice about the same tools.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// As it was read.
+    pub catalog: Catalog,
+    /// By client, for each tool whether it is shown.
+    pub shown: RefCell<BTreeMap<String, Rc<[bool]>>>,
+}
+
+impl From<Catalog> for Kept {
+    fn from(catalog: Catalog) -> Self {
+        Self { catalog, shown: RefCell::default() }
+    }
+}
+
 /// A call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Call {
@@ -109,6 +126,8 @@ pub struct Wanted {
 pub trait Conversation {
     /// What it takes to go on in its session.
     fn session(&self) -> Session;
+    /// Whether its gateway keeps no sessions: anybody can go on in this one, and nobody needs to end it.
+    fn is_nobodys(&self) -> bool;
     /// Opens a new session in the place of a lost one.
     fn renew(&mut self) -> Result<(), Seen>;
     /// Reads all tools.
@@ -126,6 +145,17 @@ pub trait Outside {
     /// With one gateway.
     type Conversation: Conversation;
 
+    /// The settings, or what is wrong with them. An instance's environment is always the same.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, in one line.
+    fn ready(&self) -> Result<Rc<Ready>, String>
+    where
+        Self: Sized,
+    {
+        Ready::read(self).map(Rc::new)
+    }
     /// How long and how much, as soon as that is known.
     fn limits(&self, limits: &Inbound);
     /// The body of the request, which nobody reads before its head was let in. A refusal where it is too long, or does not come.
@@ -146,10 +176,14 @@ pub trait Outside {
     fn mask(&self, text: String) -> String;
     /// Begins an event stream as the answer; what comes while a call runs goes there by itself.
     fn stream(&self, wanted: &Wanted);
+    /// What was agreed with a gateway of late that keeps no sessions.
+    fn agreed(&self, gateway: &str) -> Option<Session>;
+    /// Keeps that, for a while; none: it may be otherwise by now.
+    fn agree(&self, gateway: &str, session: Option<Session>);
     /// A catalogue that this instance read of late.
-    fn kept(&self, gateway: &str) -> Option<Catalog>;
+    fn kept(&self, gateway: &str) -> Option<Rc<Kept>>;
     /// Keeps one, for a while.
-    fn keep(&self, gateway: &str, catalog: &Catalog);
+    fn keep(&self, gateway: &str, kept: &Rc<Kept>);
 }
 
 /// Why there is no conversation.

@@ -4,9 +4,11 @@
 mod calls;
 mod client;
 mod list;
+mod load;
 mod pages;
 mod serve;
 mod stopwatch;
+mod wire;
 
 use std::{error::Error, process::ExitCode};
 
@@ -27,6 +29,8 @@ enum What {
     List(list::Options),
     /// The native client: call one tool again and again, one after the other or many at once
     Calls(calls::Options),
+    /// Clients that speak HTTP by hand, each with a connection and a session: calls or lists, as fast as they are answered
+    Load(load::Options),
     /// Run a command once: wall time, CPU time and memory of it and of all that it started
     Run(stopwatch::Options),
 }
@@ -38,6 +42,7 @@ fn main() -> ExitCode {
         What::Serve(options) => serve::serve(&options),
         What::List(options) => list::list(&options),
         What::Calls(options) => calls::calls(&options),
+        What::Load(options) => load::load(options),
         What::Run(options) => stopwatch::run(&options),
     };
     match done {

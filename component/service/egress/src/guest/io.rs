@@ -2,6 +2,8 @@
 //! Takes the engine's streams; gives streams that end when the operation's time or size is over, and say so in HTTP's words. Never waits past
 //! the end of an operation.
 
+use std::cell::RefCell;
+
 use super::{
     Egress, bounds, codes,
     engine::types as http,
@@ -12,7 +14,9 @@ use super::{
         clocks0_2_12::monotonic_clock,
         io0_2_12::{error, poll, streams},
     },
+    finder,
 };
+use crate::passing::Passing;
 
 /// Ready as soon as one of these is.
 pub(crate) struct Pollable(Vec<engine_poll::Pollable>);
@@ -108,23 +112,66 @@ fn late() -> Result<(), streams::StreamError> {
 pub(crate) struct Input {
     stream: engine::InputStream,
     /// None: nobody's body.
-    body: Option<bounds::Body>,
+    body: Option<Received>,
+}
+
+/// What came of a body.
+struct Received {
+    bounds: bounds::Body,
+    /// None: there is nothing to mask.
+    masked: Option<RefCell<Masked>>,
+}
+
+struct Masked {
+    passing: Passing,
+    /// What may be shown, and was not asked for yet: stars can be longer than what they stand for.
+    shown: Vec<u8>,
+}
+
+impl Masked {
+    fn take(&mut self, len: u64) -> Vec<u8> {
+        let now = self.shown.len().min(usize::try_from(len).unwrap_or(usize::MAX));
+        let later = self.shown.split_off(now);
+        std::mem::replace(&mut self.shown, later)
+    }
 }
 
 impl Input {
     pub(crate) fn body(stream: engine::InputStream) -> streams::InputStream {
-        streams::InputStream::new(Self { stream, body: Some(bounds::Body::default()) })
+        let masked = finder().filter(|finder| !finder.is_empty());
+        let masked = masked.map(|finder| RefCell::new(Masked { passing: Passing::new(finder), shown: Vec::new() }));
+        streams::InputStream::new(Self { stream, body: Some(Received { bounds: bounds::Body::default(), masked }) })
+    }
+
+    /// As it came, counted.
+    fn raw(&self, len: u64) -> Result<Vec<u8>, streams::StreamError> {
+        let bytes = self.stream.read(len).map_err(given)?;
+        self.counted(u64::try_from(bytes.len()).unwrap_or(u64::MAX))?;
+        Ok(bytes)
+    }
+
+    fn masked(&self) -> Option<&RefCell<Masked>> {
+        self.body.as_ref()?.masked.as_ref()
+    }
+
+    /// Something is there that the engine knows nothing of.
+    fn has_some(&self) -> bool {
+        self.masked().is_some_and(|masked| !masked.borrow().shown.is_empty())
     }
 
     fn counted(&self, bytes: u64) -> Result<(), streams::StreamError> {
         let Some(body) = &self.body else { return Ok(()) };
-        body.received(bytes).map_err(|most| Broken::Bound(http::ErrorCode::HttpResponseBodySize(Some(most))).given())
+        body.bounds
+            .received(bytes)
+            .map_err(|most| Broken::Bound(http::ErrorCode::HttpResponseBodySize(Some(most))).given())
     }
 
     /// Waits until something is there, it ended, or the time is over.
     fn wait(&self) -> Result<(), streams::StreamError> {
         late()?;
-        engine_poll::poll(&[&self.stream.subscribe(), &bounds::end()]);
+        if !self.has_some() {
+            engine_poll::poll(&[&self.stream.subscribe(), &bounds::end()]);
+        }
         Ok(())
     }
 }
@@ -132,9 +179,24 @@ impl Input {
 impl streams::GuestInputStream for Input {
     fn read(&self, len: u64) -> Result<Vec<u8>, streams::StreamError> {
         late()?;
-        let bytes = self.stream.read(len).map_err(given)?;
-        self.counted(u64::try_from(bytes.len()).unwrap_or(u64::MAX))?;
-        Ok(bytes)
+        let Some(masked) = self.masked() else { return self.raw(len) };
+        let mut masked = masked.borrow_mut();
+        if masked.shown.is_empty() && len > 0 {
+            let shown = match self.raw(len) {
+                Ok(bytes) => masked.passing.pass(&bytes),
+                // What was held back was none. The next one who reads is told of the end.
+                Err(streams::StreamError::Closed) => {
+                    let rest = masked.passing.end();
+                    if rest.is_empty() {
+                        return Err(streams::StreamError::Closed);
+                    }
+                    rest
+                }
+                Err(error) => return Err(error),
+            };
+            masked.shown = shown;
+        }
+        Ok(masked.take(len))
     }
 
     fn blocking_read(&self, len: u64) -> Result<Vec<u8>, streams::StreamError> {
@@ -148,6 +210,10 @@ impl streams::GuestInputStream for Input {
     }
 
     fn skip(&self, len: u64) -> Result<u64, streams::StreamError> {
+        if self.masked().is_some() {
+            // As many as would have been read.
+            return self.read(len).map(|bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        }
         late()?;
         let skipped = self.stream.skip(len).map_err(given)?;
         self.counted(skipped)?;
@@ -165,6 +231,9 @@ impl streams::GuestInputStream for Input {
     }
 
     fn subscribe(&self) -> poll::Pollable {
+        if self.has_some() {
+            return Pollable::one(engine_clock::subscribe_duration(0));
+        }
         Pollable::bounded(self.stream.subscribe())
     }
 }

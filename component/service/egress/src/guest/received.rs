@@ -1,15 +1,15 @@
 //! An answer that comes in.
 //! Takes the engine's; gives its status, its headers with credentials masked, and its body as it comes, which ends where its size or the time
-//! of the operation does. What is in it is masked where it leaves the service.
+//! of the operation does, and in which credentials are masked too.
 
 use super::{
-    OPEN, bounds, codes,
+    bounds, codes,
     engine::types as http,
     fields::Fields,
+    finder,
     given::types::{self as given, ErrorCode, Trailers},
     io::{Input, Pollable},
 };
-use crate::mask;
 
 /// An answer that may come.
 pub(crate) struct Awaited {
@@ -60,25 +60,24 @@ impl given::GuestIncomingResponse for Response {
 /// The same fields; where a credential was echoed, without it.
 fn masked(headers: &http::Fields) -> http::Fields {
     let copy = headers.clone();
-    OPEN.with_borrow(|open| {
-        let Some(open) = open else { return };
-        for (name, value) in headers.entries() {
-            let text = String::from_utf8_lossy(&value);
-            let told = mask::mask(&text, &open.spellings);
-            // One of several of a name: all of them are written anew.
-            if told != text {
-                let values: Vec<Vec<u8>> = headers
-                    .get(&name)
-                    .iter()
-                    .map(|value| mask::mask(&String::from_utf8_lossy(value), &open.spellings).into_bytes())
-                    .collect();
-                // What cannot be written without it is left out.
-                if copy.set(&name, &values).is_err() {
-                    let _ = copy.delete(&name);
-                }
+    let Some(finder) = finder().filter(|finder| !finder.is_empty()) else { return copy };
+    // Of the body as it came: what masks it changes how long it is.
+    let _ = copy.delete("content-length");
+    for (name, value) in headers.entries() {
+        let text = String::from_utf8_lossy(&value);
+        // One of several of a name: all of them are written anew.
+        if finder.mask(&text) != text {
+            let values: Vec<Vec<u8>> = headers
+                .get(&name)
+                .iter()
+                .map(|value| finder.mask(&String::from_utf8_lossy(value)).into_bytes())
+                .collect();
+            // What cannot be written without it is left out.
+            if copy.set(&name, &values).is_err() {
+                let _ = copy.delete(&name);
             }
         }
-    });
+    }
     copy
 }
 

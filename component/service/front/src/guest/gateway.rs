@@ -80,6 +80,10 @@ impl Conversation for Talk {
         Session { state: self.handle.state() }
     }
 
+    fn is_nobodys(&self) -> bool {
+        self.handle.session().era == wit::Era::Modern
+    }
+
     fn renew(&mut self) -> Result<(), Seen> {
         way_out::begin(self.within);
         self.handle.renew().map_err(seen)

@@ -4,6 +4,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    rc::Rc,
 };
 
 use pflow_gateway_service_settings::{Filter, Gateway, Inbound};
@@ -22,7 +23,8 @@ use super::{
 };
 use crate::{
     answer::Answer,
-    upstream::{Catalog, Outside, Refused, Session, Wanted},
+    ready::Ready,
+    upstream::{Catalog, Kept, Outside, Refused, Session, Wanted},
 };
 
 /// How long an instance keeps a catalogue, where the engine keeps the instance: nanoseconds.
@@ -30,7 +32,11 @@ const KEPT: u64 = 60_000_000_000;
 
 thread_local! {
     /// By gateway, with the moment until which it is kept.
-    static CATALOGS: RefCell<BTreeMap<String, (u64, Catalog)>> = const { RefCell::new(BTreeMap::new()) };
+    static CATALOGS: RefCell<BTreeMap<String, (u64, Rc<Kept>)>> = const { RefCell::new(BTreeMap::new()) };
+    /// The same of what was agreed with gateways that keep no sessions.
+    static AGREED: RefCell<BTreeMap<String, (u64, Session)>> = const { RefCell::new(BTreeMap::new()) };
+    /// What the environment says. It is the same as long as the instance lives.
+    static READY: RefCell<Option<Rc<Ready>>> = const { RefCell::new(None) };
 }
 
 /// The engine, for one request.
@@ -73,6 +79,15 @@ impl Engine {
 
 impl Outside for Engine {
     type Conversation = Talk;
+
+    fn ready(&self) -> Result<Rc<Ready>, String> {
+        if let Some(ready) = READY.with_borrow(Clone::clone) {
+            return Ok(ready);
+        }
+        let ready = Rc::new(Ready::read(self)?);
+        READY.set(Some(Rc::clone(&ready)));
+        Ok(ready)
+    }
 
     fn limits(&self, limits: &Inbound) {
         self.limits.set(*limits);
@@ -137,14 +152,27 @@ impl Outside for Engine {
         );
     }
 
-    fn kept(&self, gateway: &str) -> Option<Catalog> {
+    fn agreed(&self, gateway: &str) -> Option<Session> {
         let now = monotonic_clock::now();
-        CATALOGS
-            .with_borrow(|kept| kept.get(gateway).filter(|(until, _)| *until > now).map(|(_, catalog)| catalog.clone()))
+        AGREED.with_borrow(|all| all.get(gateway).filter(|(until, _)| *until > now).map(|(_, session)| session.clone()))
     }
 
-    fn keep(&self, gateway: &str, catalog: &Catalog) {
+    fn agree(&self, gateway: &str, session: Option<Session>) {
         let until = monotonic_clock::now().saturating_add(KEPT);
-        CATALOGS.with_borrow_mut(|kept| kept.insert(gateway.to_owned(), (until, catalog.clone())));
+        AGREED.with_borrow_mut(|all| match session {
+            Some(session) => all.insert(gateway.to_owned(), (until, session)),
+            None => all.remove(gateway),
+        });
+    }
+
+    fn kept(&self, gateway: &str) -> Option<Rc<Kept>> {
+        let now = monotonic_clock::now();
+        CATALOGS
+            .with_borrow(|kept| kept.get(gateway).filter(|(until, _)| *until > now).map(|(_, kept)| Rc::clone(kept)))
+    }
+
+    fn keep(&self, gateway: &str, kept: &Rc<Kept>) {
+        let until = monotonic_clock::now().saturating_add(KEPT);
+        CATALOGS.with_borrow_mut(|all| all.insert(gateway.to_owned(), (until, Rc::clone(kept))));
     }
 }
