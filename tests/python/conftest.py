@@ -4,6 +4,7 @@ Run by `cargo xtask test` in an environment that has pflow-cli, the built wheel 
 
     PFLOW_GATEWAY_WHEEL  the wheel under test            FAKE_GATEWAY_BIN     the imitation gateways
     PFLOW_BIN            pflow of this environment       CONTEXTFORGE_PYTHON  Python that has mcp-contextforge-gateway
+    PFLOW_VERSIONS       other versions of pflow
     SERVICE_WASM         the service under test          WASMTIME_BIN         the engine that serves it
     NGINX_BIN            what stands before replicas
     JCO                  the other one, for Node         NODE_CLIENTS         Node, and other people's clients

@@ -2,8 +2,8 @@
 
 `cargo xtask test` builds them and sets
 
-    EXAMPLE_COMPONENTS  a folder: `rust.wasm`, `python.wasm`, `javascript.wasm`, whole; `rust-part.wasm` and so on, parts;
-                        `gateway.wasm`, the built-in one
+    EXAMPLE_COMPONENTS  a folder: `rust.wasm`, `python.wasm`, `python-directory.wasm`, `javascript.wasm`, whole; `rust-part.wasm`
+                        and so on, parts; `gateway.wasm`, the built-in one
     COMPOSE_BIN         `docs/components/compose`
 """
 
@@ -18,27 +18,30 @@ from typing import Any
 from conftest import needed
 
 LANGUAGES = ("rust", "python", "javascript")
+NAMES = (*LANGUAGES, "python-directory")
 
 
-def whole(language: str) -> Path:
-    """A whole component: the part in this language, and the built-in one behind it, which alone is `gateway`."""
-    return needed("EXAMPLE_COMPONENTS") / f"{language}.wasm"
+def whole(name: str) -> Path:
+    """A whole component: the example of this name, and the built-in one behind it, which alone is `gateway`."""
+    return needed("EXAMPLE_COMPONENTS") / f"{name}.wasm"
 
 
-def part(language: str) -> Path:
-    """What is written in this language alone."""
-    return needed("EXAMPLE_COMPONENTS") / f"{language}-part.wasm"
+def part(name: str) -> Path:
+    """What the example does itself."""
+    return needed("EXAMPLE_COMPONENTS") / f"{name}-part.wasm"
 
 
 class Program:
     """The program in a home of its own, which knows the gateway `gw`."""
 
-    def __init__(self, home: Path, url: str, paths: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, home: Path, url: str, paths: tuple[str, ...] = (), settings: dict[str, str] | None = None
+    ) -> None:
         self.home = home
         self.binary = needed("PFLOW_GATEWAY_BIN")
         folder = home / ".pflow"
         folder.mkdir(parents=True)
-        gateway = {"url": url, "paths": list(paths)}
+        gateway = {"url": url, "paths": list(paths), "settings": settings or {}}
         servers = {"gw": {"command": "pflow-gateway", "args": ["serve", "gw"], "gateway": gateway}}
         (folder / "mcp-servers.json").write_text(json.dumps({"mcpServers": servers}), encoding="utf-8")
         # Machine code is kept from run to run: compiling Python's interpreter takes seconds.

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,7 +21,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from conftest import FakeGateway, needed
-from examples import LANGUAGES, Program, part, whole
+from examples import NAMES, Program, part, whole
 
 Start = Callable[..., FakeGateway]
 SOURCES = Path(__file__).parents[2] / "docs" / "components"
@@ -28,38 +29,39 @@ SOURCES = Path(__file__).parents[2] / "docs" / "components"
 OWN = {
     "rust": ("discovery", "health", "calls"),
     "python": ("filter", "calls", "review"),
+    "python-directory": ("discovery", "health", "calls"),
     "javascript": ("health", "calls"),
 }
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_it_does_what_the_contract_asks_of_its_part(language: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_it_does_what_the_contract_asks_of_its_part(name: str, tmp_path: Path) -> None:
     program = Program(tmp_path, "http://127.0.0.1:1/mcp")
-    asked = [word for interface in OWN[language] for word in ("--interface", interface)]
-    report = program.json("component", "check", whole(language), *asked)
+    asked = [word for interface in OWN[name] for word in ("--interface", interface)]
+    report = program.json("component", "check", whole(name), *asked)
     failed = [check for check in report["checks"] if check["outcome"] == "failed"]
     assert failed == []
     assert report["ok"] is True and report["score"]["percent"] == 100, report["score"]
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_a_part_alone_is_refused_and_the_missing_export_is_named(language: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_a_part_alone_is_refused_and_the_missing_export_is_named(name: str, tmp_path: Path) -> None:
     program = Program(tmp_path, "http://127.0.0.1:1/mcp")
-    done = program.run("component", "use", part(language))
+    done = program.run("component", "use", part(name))
     assert done.returncode != 0
-    missing = "filter" if language == "rust" else "discovery"
+    missing = "filter" if "discovery" in OWN[name] else "discovery"
     assert f"does not export pflow:gateway/{missing}@0.2.0" in done.stderr
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", NAMES)
 def test_it_starts_within_the_default_limits_and_is_compiled_once(
-    language: str, tmp_path: Path, fake_gateway: Start
+    name: str, tmp_path: Path, fake_gateway: Start
 ) -> None:
     gateway = fake_gateway("generic", "--services", "github,slack")
     program = Program(tmp_path, gateway.url)
-    first = program.json("--component", whole(language), "tools", "gw")
+    first = program.json("--component", whole(name), "tools", "gw")
     assert first.get("error") is None and len(first["tools"]) == 9, first
-    again = program.run("--component", whole(language), "-v", "tools", "gw")
+    again = program.run("--component", whole(name), "-v", "tools", "gw")
     assert again.returncode == 0, again.stderr
     assert "compiling the component" not in again.stderr
 
@@ -75,9 +77,68 @@ def test_the_rust_one_knows_the_companys_systems(tmp_path: Path, fake_gateway: S
     assert "of crm.item_000_lookup goes to crm" in called.stderr, called.stderr
 
 
+def test_the_rust_one_asks_the_gateway_for_its_systems_when_the_entry_names_the_page(
+    tmp_path: Path, fake_gateway: Start
+) -> None:
+    gateway = fake_gateway("generic", "--services", "crm:2,garden:2", "--separator", ".")
+    with vendor_of(gateway) as vendor:
+        vendor.pages["/systems.txt"] = b"garden\n orchard \n"
+        setting = {"systems": "/systems.txt"}
+        allowed = Program(tmp_path / "allowed", vendor.url, ("/systems.txt",), setting)
+        evidence = by_rule(allowed, "rust")
+        assert evidence == {"garden"} and vendor.asked == ["/systems.txt"]
+        vendor.asked.clear()
+        assert by_rule(Program(tmp_path / "unnamed", vendor.url, ("/systems.txt",)), "rust") == {"crm"}
+        refused = Program(tmp_path / "refused", vendor.url, settings=setting)
+        assert by_rule(refused, "rust") == {"crm"}, "its own list, when the page cannot be had"
+        assert '"paths": ["/systems.txt"]' in refused.run("--component", whole("rust"), "tools", "gw").stderr
+        assert vendor.asked == [], "nothing was asked that the entry does not allow"
+        vendor.pages["/systems.txt"] = b"\xff\xfe"
+        assert by_rule(allowed, "rust") == {"crm"}
+        vendor.pages["/systems.txt"] = b"x" * 200_000
+        assert by_rule(allowed, "rust") == {"crm"}
+
+
+def by_rule(program: Program, component: str) -> set[str]:
+    """The services of tools that the company's rule knows."""
+    tools = program.json("--component", whole(component), "tools", "gw")["tools"]
+    return {tool["service"] for tool in tools if "the company's rule" in tool["evidence"]}
+
+
+def test_the_python_one_with_a_catalogue_of_its_own_says_what_the_directory_says(
+    tmp_path: Path, fake_gateway: Start
+) -> None:
+    gateway = fake_gateway("generic", "--services", "crm:2,garden:2", "--separator", ".")
+    with vendor_of(gateway) as vendor:
+        said = {"crm.item_000_lookup": "billing", "garden.item_000_lookup": "garden", "not.there": "x", "odd": 7}
+        vendor.pages["/directory.json"] = json.dumps(said).encode()
+        program = Program(tmp_path / "one", vendor.url, ("/directory.json",), {"directory": "/directory.json"})
+        report = program.json("--component", whole("python-directory"), "services", "gw")
+        told = {one["name"]: (one["tools"], one["attribution"], one["confidence"]) for one in report["services"]}
+        # A service is as sure as the weakest of its tools.
+        assert told == {
+            "billing": (1, "reported", "certain"),
+            "crm": (1, "inferred", "low"),
+            "garden": (2, "inferred", "low"),
+        }
+        tools = program.json("--component", whole("python-directory"), "tools", "gw")["tools"]
+        evidence = {tool["name"]: tool["evidence"] for tool in tools}
+        assert evidence["crm.item_000_lookup"] == 'GET /directory.json says "billing"'
+        called = program.json("--component", whole("python-directory"), "call", "gw", "crm.item_000_lookup")
+        assert called["ok"], called
+        for nonsense in (b"<html>", b"[]", b"{}"):
+            vendor.pages["/directory.json"] = nonsense
+            services = program.json("--component", whole("python-directory"), "services", "gw")["services"]
+            assert {one["name"] for one in services} == {"crm", "garden"}, nonsense
+        vendor.pages.clear()
+        done = program.run("--component", whole("python-directory"), "services", "gw")
+        assert done.returncode == 0 and "cannot be read: HTTP 404" in done.stderr, done.stderr
+
+
 def test_what_people_copy_has_the_pins_that_it_is_tested_with() -> None:
     tested = SOURCES.parents[1] / "xtask" / "requirements" / "componentize.txt"
-    assert (SOURCES / "python" / "requirements.txt").read_text() == tested.read_text()
+    for example in ("python", "python-directory"):
+        assert (SOURCES / example / "requirements.txt").read_text() == tested.read_text()
     lock = json.loads((SOURCES / "javascript" / "package-lock.json").read_text())["packages"]
     assert not [name for name, package in lock.items() if "resolved" in package], "addresses of a registry"
     assert not [name for name, package in lock.items() if name and "integrity" not in package]
@@ -143,14 +204,15 @@ def test_the_python_one_hides_closed_data_and_logs_the_class_of_a_call(
 
 
 class Vendor(ThreadingHTTPServer):
-    """A gateway with a status page: `/status.json` is its own, everything else the imitation's behind it."""
+    """A gateway with pages of its own; everything else is the imitation's behind it."""
 
     daemon_threads = True
 
     def __init__(self, behind: str) -> None:
         super().__init__(("127.0.0.1", 0), VendorHandler)
         self.behind = urlsplit(behind)
-        self.page: bytes | None = None
+        self.pages: dict[str, bytes] = {}
+        self.asked: list[str] = []
         self.url = f"http://127.0.0.1:{self.server_port}{self.behind.path}"
 
 
@@ -162,7 +224,8 @@ class VendorHandler(BaseHTTPRequestHandler):
         """Nothing on stderr."""
 
     def do_GET(self) -> None:
-        page = self.server.page if self.path == "/status.json" else None
+        self.server.asked.append(self.path)
+        page = self.server.pages.get(self.path)
         self.answer(200 if page is not None else 404, {"Content-Type": "application/json"}, page or b"{}")
 
     def do_POST(self) -> None:
@@ -193,20 +256,29 @@ class VendorHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-@pytest.fixture
-def vendor(fake_gateway: Start) -> Iterator[Vendor]:
-    """A gateway of GitHub and Slack, with a status page."""
-    server = Vendor(fake_gateway("generic", "--services", "github,slack").url)
+@contextmanager
+def vendor_of(gateway: FakeGateway) -> Iterator[Vendor]:
+    """A gateway with pages in front of another."""
+    server = Vendor(gateway.url)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def vendor(fake_gateway: Start) -> Iterator[Vendor]:
+    """A gateway of GitHub and Slack, with pages."""
+    with vendor_of(fake_gateway("generic", "--services", "github,slack")) as server:
+        yield server
 
 
 def test_the_javascript_one_is_told_which_line_lets_it_read_the_page(tmp_path: Path, vendor: Vendor) -> None:
-    vendor.page = json.dumps({"components": [{"name": "slack", "status": "major_outage"}]}).encode()
+    vendor.pages["/status.json"] = json.dumps({"components": [{"name": "slack", "status": "major_outage"}]}).encode()
     done = Program(tmp_path, vendor.url).run("--component", whole("javascript"), "health", "gw", "--json")
     services = {service["name"]: service for service in json.loads(done.stdout)["gateways"][0]["services"]}
     assert services["slack"]["status"] == "unknown", "the page was read"
@@ -226,14 +298,14 @@ def test_the_javascript_one_reads_the_vendors_status_page(tmp_path: Path, vendor
         {"name": "github", "status": "operational", "updated_at": "2026-03-02T07:00:00Z"},
         {"name": "not-ours", "status": "operational"},
     ]
-    vendor.page = json.dumps({"components": states}).encode()
+    vendor.pages["/status.json"] = json.dumps({"components": states}).encode()
     told = services()
     assert set(told) == {"github", "slack"}
     assert told["slack"]["status"] == "offline"
     assert told["slack"]["evidence"][0] == "/status.json says major_outage since 2026-03-02T07:00:00Z"
     assert told["github"]["status"] == "ok"
     for nonsense in (b"<html>", b"[]", b'{"components": [{"name": 1, "status": "toString"}]}'):
-        vendor.page = nonsense
+        vendor.pages["/status.json"] = nonsense
         assert services()["slack"]["status"] == "unknown", nonsense
 
 

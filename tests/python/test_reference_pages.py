@@ -49,12 +49,43 @@ def constant(place: str) -> float:
     return float(eval(words)) * unit
 
 
-def test_the_fixed_limits_are_those_of_the_sources() -> None:
-    page = (PAGES / "limits.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| .+ \| (\d+)[^|]* \| `(\S+)` \|$", page, re.MULTILINE)
-    assert len(rows) == page.count("\n| ") - 2 > 20
+def constants_of(page: str) -> int:
+    """How many numbers of a page stand in the sources, all of which are as they are there."""
+    rows = re.findall(r"^\| .+ \| (\d+)[^|]* \| `(\S+::\S+)` \|$", page, re.MULTILINE)
     for value, place in rows:
         assert float(value) == constant(place), place
+    return len(rows)
+
+
+def test_the_fixed_limits_are_those_of_the_sources() -> None:
+    page = (PAGES / "limits.md").read_text(encoding="utf-8")
+    assert constants_of(page) == page.count("\n| ") - 2 > 20
+
+
+LIFE = ROOT / "docs" / "components" / "life-of-a-component.md"
+
+
+def test_what_the_life_of_a_component_counts_stands_in_the_sources() -> None:
+    page = LIFE.read_text(encoding="utf-8")
+    assert constants_of(page) == page.count(" | `host/src/") == 9
+
+
+def test_every_failure_and_every_function_of_the_contract_is_in_the_life_of_a_component() -> None:
+    contract = (ROOT / "wit" / "gateway.wit").read_text(encoding="utf-8")
+    codes = re.findall(
+        r"^        ([a-z-]+)(?:\(string\))?,$", contract.partition("variant failure-code {")[2].partition("}")[0], re.M
+    )
+    assert len(codes) > 15
+    table = LIFE.read_text(encoding="utf-8").partition("| code | say it when |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `([a-z-]+)` \|", table, re.M) == codes, "each code once, in the order of the contract"
+    page = LIFE.read_text(encoding="utf-8")
+    for interface in ("discovery", "filter", "health", "calls", "products", "review"):
+        inside = contract.partition(f"\ninterface {interface} {{")[2].partition("\n}")[0]
+        functions = re.findall(r"^ +([a-z-]+): (?:static )?func\(", inside, re.M)
+        assert functions, interface
+        for function in functions:
+            names = (f"`{function}`", f"`{interface}.{function}`", f"conversation.{function}()", f"`{function}` of")
+            assert any(name in page for name in names), f"{interface}.{function}"
 
 
 READ = re.compile(

@@ -23,7 +23,7 @@ from gateway import Gateway
 from processes import Program
 
 SERVICES = [f"s{number:03}" for number in range(340)]
-"""So many that each changes three times at most: what goes to and fro more often is told less often."""
+"""So many that each changes three times at most: what flaps more often is told less often."""
 
 AT_ONCE = 60
 

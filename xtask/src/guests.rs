@@ -13,9 +13,9 @@ use crate::{
     shell::{Doing as _, Failure, Result, cargo, command, root, run, say, target},
 };
 
-/// Whole components, one in each language: a part, and the built-in component behind it.
+/// Whole components, in each language: a part, and the built-in component behind it.
 pub(crate) struct Guests {
-    /// Holds `rust.wasm`, `python.wasm`, `javascript.wasm`, and the parts without anything behind them, `rust-part.wasm` and so on;
+    /// Holds `rust.wasm`, `python.wasm`, `python-directory.wasm`, `javascript.wasm`, and the parts alone, `rust-part.wasm` and so on;
     /// `gateway.wasm` is what stands behind them. In `cache`: their machine code, since compiling Python's interpreter takes seconds.
     pub(crate) folder: PathBuf,
     /// The program that composes.
@@ -30,10 +30,15 @@ pub(crate) fn guests(gateway: &Path) -> Result<Guests> {
     copy(gateway, &folder.join("gateway.wasm"))?;
     let compose = composer()?;
     rust(&folder, gateway)?;
-    for (language, part) in [("python", python(&folder)?), ("javascript", javascript(&folder)?)] {
-        let new = folder.join(language).with_extension("new");
+    let parts = [
+        ("python", python(&folder, "python", "example:data-class/part")?),
+        ("python-directory", python(&folder, "python-directory", "example:directory/part")?),
+        ("javascript", javascript(&folder)?),
+    ];
+    for (name, part) in parts {
+        let new = folder.join(name).with_extension("new");
         run(command(&compose).arg(&part).arg(gateway).arg(&new))?;
-        replace(&folder, language, &new)?;
+        replace(&folder, name, &new)?;
     }
     Ok(Guests { folder, compose })
 }
@@ -72,18 +77,30 @@ fn rust(folder: &Path, gateway: &Path) -> Result {
     replace(folder, "rust", &new)
 }
 
-fn python(folder: &Path) -> Result<PathBuf> {
+/// An example in Python by its folder's name, and its world's.
+fn python(folder: &Path, name: &str, world: &str) -> Result<PathBuf> {
     let tools = Venv::with("componentize", &["componentize"], Version(10))?;
-    let part = folder.join("python-part.wasm");
-    let app = sources("python");
-    let wanted = Inputs::of(&[&app.join("app.py"), &app.join("wit"), &contract(), &requirements()])?;
+    let part = folder.join(format!("{name}-part.wasm"));
+    let app = sources(name);
+    let mut inputs = modules(&app)?;
+    inputs.extend([app.join("wit"), contract(), requirements()]);
+    let wanted = Inputs::of(&inputs.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
     wanted.unless_built(&part, |new| {
         let mut componentize = command(tools.bin("componentize-py"));
         componentize.arg("--quiet").arg("-d").arg(contract()).arg("-d").arg(app.join("wit"));
-        componentize.args(["-w", "example:data-class/part", "componentize", "-p"]).arg(&app);
+        componentize.args(["-w", world, "componentize", "-p"]).arg(&app);
         run(componentize.arg("app").arg("-o").arg(new).env_remove("VIRTUAL_ENV").env_remove("PYTHONPATH"))
     })?;
     Ok(part)
+}
+
+/// Its modules, in the order of their names.
+fn modules(app: &Path) -> Result<Vec<PathBuf>> {
+    let inside = fs::read_dir(app).doing(format!("cannot read {}", app.display()))?;
+    let mut modules: Vec<PathBuf> = inside.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    modules.retain(|path| path.extension().is_some_and(|end| end == "py"));
+    modules.sort();
+    Ok(modules)
 }
 
 fn javascript(folder: &Path) -> Result<PathBuf> {

@@ -16,6 +16,7 @@ mod guests;
 mod layers;
 mod neutral;
 mod npm;
+mod pflows;
 #[cfg(test)]
 mod products;
 mod python;

@@ -8,7 +8,7 @@ use crate::{
     build::{self, component, release},
     conformance, fuzz,
     guests::guests,
-    neutral,
+    neutral, pflows,
     python::{Venv, Version},
     service,
     shell::{Result, cargo, root, run, say, target},
@@ -68,6 +68,7 @@ pub(crate) fn test(options: &Options) -> Result {
     let guests = guests(&component)?;
     let clients = conformance::clients()?;
     let chromium = browser::chromium()?;
+    let versions = pflows::others(&pflow, &dist.wheel)?;
     let pace = bench::pace()?;
     let service = service::composed(&component)?;
     let engines = service::engines()?;
@@ -81,6 +82,7 @@ pub(crate) fn test(options: &Options) -> Result {
             .env("PFLOW_GATEWAY_BIN", dist.folder.join("pflow-gateway"))
             .env("PFLOW_GATEWAY_WHEEL", &dist.wheel)
             .env("PFLOW_BIN", pflow.bin("pflow"))
+            .env("PFLOW_VERSIONS", &versions)
             .env("FAKE_GATEWAY_BIN", target().join("release/fake-gateway"))
             .env("EXAMPLE_COMPONENTS", &guests.folder)
             .env("COMPOSE_BIN", &guests.compose)

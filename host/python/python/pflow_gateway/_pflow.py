@@ -14,6 +14,9 @@ from typing import Any
 
 import click
 
+_TRIED = ("0.12", "0.13", "0.14", "0.15", "0.16")
+"""Minor versions of pflow that the tests try: `docs/reference/pflow-versions.md` says what works on each."""
+
 
 class _Gateway(click.Command):
     """Every argument goes to the host untouched, `--help` too."""
@@ -25,6 +28,8 @@ class _Gateway(click.Command):
     def invoke(self, ctx: click.Context) -> None:
         from ._cli import run
 
+        if "--json" not in ctx.args:
+            _fail_open(_tell_untried)
         ctx.exit(run("pflow mcp gateway", ctx.args))
 
 
@@ -52,6 +57,8 @@ def extend_commands(module: ModuleType) -> None:
 def _with_gateways(callback: Any, module: ModuleType) -> Any:
     @functools.wraps(callback)
     def list_tools(*args: Any, **kwargs: Any) -> Any:
+        if not kwargs.get("output_json"):
+            _fail_open(_tell_untried)
         result = callback(*args, **kwargs)
         # With keywords it is a search, with --json it is for programs: both stay as they are.
         if not kwargs.get("output_json") and not kwargs.get("keywords"):
@@ -78,6 +85,8 @@ def _print_gateways(module: ModuleType) -> None:
 def _with_old_catalogues(callback: Any, module: ModuleType) -> Any:
     @functools.wraps(callback)
     def sync(*args: Any, **kwargs: Any) -> Any:
+        if not kwargs.get("output_json"):
+            _fail_open(_tell_untried)
         began = time.time()
         try:
             return callback(*args, **kwargs)
@@ -162,6 +171,20 @@ def _add_provenance(registrar: Any, server_name: str, entry: dict[str, Any]) -> 
     gateway = _provenance.of_tool(server_name, config, entry["interface"])
     if gateway is not None:
         entry["interface"]["mcp_metadata"]["gateway"] = gateway
+
+
+def _tell_untried() -> None:
+    """Say that nobody tried this version of pflow, to people who look at gateways; a workflow that runs is not disturbed."""
+    from importlib.metadata import version
+
+    installed = version("pflow-cli")
+    if ".".join(installed.split(".")[:2]) in _TRIED:
+        return
+    print(
+        f"⚠ pflow-gateway was not tried with pflow {installed}, only with {_TRIED[0]} to {_TRIED[-1]}: "
+        "if something does not work, install one of these, or set PFLOW_GATEWAY_DISABLE=1",
+        file=sys.stderr,
+    )
 
 
 def _fail_open(function: Any, *args: Any) -> None:
