@@ -58,9 +58,9 @@ def sentence(doc: str) -> str:
     return " ".join(line.strip().removeprefix("///").strip() for line in doc.strip().splitlines()).replace("|", "\\|")
 
 
-def shape_source(shape: str) -> str:
+def file_of(shape: str) -> str:
     """The file that an object of `--json` is described in."""
-    return source("runtime/src/describe.rs" if shape in STRUCTS else "src/report.rs")
+    return "runtime/src/describe.rs" if shape in STRUCTS else "src/report.rs"
 
 
 def body(text: str, opening: str) -> str:
@@ -85,7 +85,7 @@ def members(shape: str) -> str:
     """The members of one object of `--json`."""
     rows = ["| member | is | |", "| --- | --- | --- |"]
     field = re.compile(r"((?:^ *///.*\n)+)((?:^ *#\[.*\]\n)*)^ *pub (\w+): (.+),$", re.MULTILINE)
-    for doc, marks, name, of in field.findall(body(shape_source(shape), f"pub struct {STRUCTS.get(shape, shape)} {{")):
+    for doc, marks, name, of in field.findall(body(source(file_of(shape)), f"pub struct {STRUCTS.get(shape, shape)} {{")):
         if "#[serde(skip)]" in marks:
             continue
         renamed = re.search(r'rename = "(\w+)"', marks)

@@ -97,7 +97,7 @@ def _of_source(file: str, name: str) -> Schema:
 
 def _with(name: str, **members: Schema) -> Schema:
     """A struct of the reports with more members."""
-    known = _of_source("report.rs", name)
+    known = _of_source(reference.file_of(name), reference.STRUCTS.get(name, name))
     return {
         "type": "object",
         "properties": known["properties"] | members,
@@ -119,7 +119,7 @@ def shared() -> dict[str, Schema]:
         service=maybe(TEXT),
         retry_after=COUNT,
     )
-    defs = {name: _of_source("report.rs", name) for name in reference.SHAPES}
+    defs = {name: _of_source(reference.file_of(name), reference.STRUCTS.get(name, name)) for name in reference.SHAPES}
     defs |= {name: _names(name) for name in reference.NAMES}
     bar = shape(good=COUNT, bad=COUNT)
     return defs | {

@@ -174,7 +174,7 @@ def test_the_schema_for_editors_takes_what_the_reader_takes(
     validator = Draft202012Validator(schemas.ENTRY)
     for example in sorted((schemas.reference.ROOT / "docs" / "examples").glob("*.json")):
         validator.validate(json.loads(example.read_text(encoding="utf-8")))
-    source = schemas.reference.source("config/entry.rs")
+    source = schemas.reference.source("src/config/entry.rs")
     known = re.findall(r'"(\w+)"', re.search(r"const KNOWN: .*?\];", source, re.DOTALL)[0])  # type: ignore[index]
     assert sorted(known) == sorted(schemas.ENTRY["$defs"]["gateway"]["properties"]), "a member that only one of them knows"
     url = fake_gateway("generic").url
