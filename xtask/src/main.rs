@@ -2,6 +2,7 @@
 //! Does all the set-up itself, under the target folder; prints every command before it runs. Never installs anything outside of it but
 //! the Rust target.
 
+mod api;
 mod audit;
 mod bench;
 mod browser;
@@ -66,6 +67,8 @@ enum Task {
     },
     /// The MCP conformance suite, client side, against the built program
     Conformance(conformance::Options),
+    /// What each library shows to those who use it, compared with docs/api
+    Api(api::Options),
     /// How large what is shipped is, and what makes it up
     Sizes(sizes::Options),
     /// Measure, in one run, with ratios to other clients
@@ -92,6 +95,10 @@ fn main() -> ExitCode {
         Task::Service(options) => service::service(&options),
         Task::Conformance(options) => conformance::conformance(&options),
         Task::Components => build::rust_target().and_then(|()| guests::guests(&build::component()?)).map(drop),
+        Task::Api(options) => {
+            build::quick();
+            api::api(&options)
+        }
         Task::Sizes(options) => sizes::sizes(&options),
         Task::Bench(options) => bench::bench(&options),
     };

@@ -4,7 +4,7 @@
 use clap::Args;
 
 use crate::{
-    audit, bench, browser,
+    api, audit, bench, browser,
     build::{self, component, release},
     conformance, fuzz,
     guests::guests,
@@ -46,6 +46,7 @@ pub(crate) fn test(options: &Options) -> Result {
 
     let dist = build::dist()?;
     build::reproducible(&component)?;
+    api::hold(&component)?;
     say("Rust tests");
     run(release("test", &component).args(build::but_the_host()).arg("--no-fail-fast"))?;
     run(release("test", &component)
