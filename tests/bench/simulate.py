@@ -141,7 +141,7 @@ class Simulation:
         if request.phase == 1:
             request.phase = 2
             self.at(self.now + self.upstream(self.costs.upstream), request)
-        elif request.phase == 2:
+        elif request.phase == 2 and self.costs.before < 1:
             self.want_core(request)
         else:
             self.done(request)

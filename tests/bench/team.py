@@ -76,7 +76,7 @@ class Bench:
     def __init__(self, pace: Path, folder: Path, say: Any, *, quick: bool) -> None:
         self.pace, self.folder, self.say, self.quick = pace, folder, say, quick
         self.connections = (1, 4) if quick else (1, 16, 64)
-        self.seconds = 0.5 if quick else 6.0
+        self.seconds = 0.5 if quick else 5.0
         self.listed = 100 if quick else LISTED
         # By contender, then by scene ("1", "16", "list"), then by figure: one number of each round.
         self.figures: dict[str, dict[str, dict[str, list[float]]]] = {}
@@ -163,7 +163,7 @@ class Bench:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-        ) as child:
+        ) as child, ended(child):
             assert child.stdin and child.stdout and child.stderr
             ready = child.stdout.readline()
             before = 0.0
@@ -230,6 +230,16 @@ class Bench:
                     what_of = f"{subject}, {what}"
                 goals.append({"what": what_of, "figure": figure, "bound": bound, "measured": measured, "holds": holds})
         return goals
+
+
+@contextmanager
+def ended(child: subprocess.Popen[str]) -> Iterator[None]:
+    """Nobody waits for its warm clients when the measurement is over for another reason."""
+    try:
+        yield
+    except BaseException:
+        child.kill()
+        raise
 
 
 def said(*command: str | Path) -> str:

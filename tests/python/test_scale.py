@@ -38,12 +38,12 @@ def test_a_queue_of_which_everything_is_known_comes_out_as_it_is_known(servers: 
     simulation = simulate.Simulation(costs, 1, seed=7, upstream=lambda _: 0.0)
     simulation.cpu = lambda mean: simulation.random.expovariate(1 / mean)
     rate = busy * servers / service
-    for when in simulate.poisson(simulation.random, rate, 120_000 / rate):
+    for when in simulate.poisson(simulation.random, rate, 60_000 / rate):
         simulation.at(when, 0)
-    seen = simulation.run(120_000 / rate, 12_000 / rate)
+    seen = simulation.run(60_000 / rate, 6_000 / rate)
     mean = sum(seen.latencies) / len(seen.latencies)
     expected = service + erlang_c(servers, busy * servers) * service / (servers * (1 - busy))
-    assert mean == pytest.approx(expected, rel=0.05)
+    assert mean == pytest.approx(expected, rel=0.07)
     assert seen.busy == pytest.approx(busy, rel=0.02)
 
 
@@ -71,8 +71,7 @@ def test_formula_and_simulation_agree(users: int) -> None:
 def test_every_point_that_was_measured_was_predicted_within_the_error_that_the_page_states() -> None:
     page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
     assert f"{scale.WITHIN:.0%}".replace("%", " %") in page
-    # The last point has no network in it: what shares the cores with the replica is not in the model, and the page says so.
-    for point in KEPT["points"][:-1]:
+    for point in KEPT["points"]:
         assert scale.predicted(MEASURED, point).per_second == pytest.approx(point["per_second"], rel=scale.WITHIN), point
 
 
