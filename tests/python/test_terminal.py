@@ -226,7 +226,7 @@ def test_whoever_leaves_before_is_told_that_nothing_was_written(start: Start) ->
     assert "nobody answered; nothing was written" in terminal.shown
 
 
-def test_a_second_interruption_ends_the_goodbyes(start: Start) -> None:
+def test_a_second_interruption_ends_the_waiting_for_goodbyes(start: Start) -> None:
     terminal = start("services", "gw", "--timeout", "600")
     terminal.wait("waiting for gw")
     begun = time.monotonic()
