@@ -87,7 +87,9 @@ class Terminal:
         deadline = time.monotonic() + 120
         while self._more(0.2) and self.process.poll() is None and time.monotonic() < deadline:
             pass
-        while select.select([self._ours], [], [], 0)[0] and self._more(0):
+        # What was written last may come a moment after the end, on a busy machine; then the terminal is closed.
+        deadline = time.monotonic() + 2
+        while self._more(0.1) and time.monotonic() < deadline:
             pass
         return self.process.wait(timeout=10)
 

@@ -326,7 +326,7 @@ def test_what_cannot_be_composed_is_refused_with_the_reason(tmp_path: Path) -> N
     output = tmp_path / "out.wasm"
     done = compose(part("python"), part("javascript"), output)
     assert done.returncode == 1
-    assert "is no whole component: it does not export pflow:gateway/discovery" in done.stderr
+    assert "is not a whole component: it does not export pflow:gateway/discovery" in done.stderr
     done = compose(whole("gateway"), whole("rust"), output)
     assert "is a whole component already" in done.stderr
     done = compose(needed("PFLOW_GATEWAY_BIN"), whole("rust"), output)

@@ -12,8 +12,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pictures
 import pytest
 from conftest import FakeGateway
+from demo import Demo, running
 from gateway import Gateway
 from processes import Program
 from terminal import Terminal
@@ -224,7 +226,7 @@ def test_whoever_leaves_before_is_told_that_nothing_was_written(start: Start) ->
     assert "nobody answered; nothing was written" in terminal.shown
 
 
-def test_a_second_interruption_ends_the_goodbyes(start: Start) -> None:
+def test_a_second_interruption_ends_the_waiting_for_goodbyes(start: Start) -> None:
     terminal = start("services", "gw", "--timeout", "600")
     terminal.wait("waiting for gw")
     begun = time.monotonic()
@@ -274,3 +276,53 @@ def test_a_locale_without_utf_8_gets_ascii_at_a_terminal_and_a_pipe_what_it_alwa
         check=False,
     )
     assert "✗  connect" in piped.stdout.decode()
+
+
+@pytest.fixture(scope="module")
+def demo(shared_cache: Path) -> Iterator[Demo]:
+    """The demo gateway, configured, called, and looked at."""
+    with running(shared_cache) as demo:
+        demo.add()
+        demo.at_a_terminal("health")
+        demo.at_a_terminal("set", "demo", "--exclude-service", "slack")
+        demo.at_a_terminal("call", "demo", "weather_list_cities")
+        yield demo
+
+
+LISTINGS = [
+    ("list",),
+    ("services", "demo"),
+    ("services", "demo", "-v"),
+    ("tools", "demo"),
+    ("tools", "demo", "--tokens"),
+    ("tools", "demo", "--review"),
+    ("tools", "demo", "weather_get_forecast"),
+    ("tools", "--search", "issue"),
+    ("health",),
+    ("test", "demo"),
+    ("snapshot", "diff", "demo"),
+    ("component", "show"),
+    ("component", "list"),
+    ("component", "check"),
+    ("call", "demo", "weather_get_forecast"),
+    ("--help",),
+    ("tools", "--help"),
+]
+
+
+@pytest.mark.parametrize("words", LISTINGS, ids=" ".join)
+def test_at_60_columns_nothing_is_wider_but_a_word_that_cannot_be_broken(demo: Demo, words: tuple[str, ...]) -> None:
+    shown = pictures.plain(demo.at_a_terminal(*words, columns=60, code=None))
+    assert shown.strip()
+    for line in shown.split("\n"):
+        # One word, or a command to be copied: nothing can be done about that.
+        whole = " " not in line.strip() or re.match(r" *(?:→|Call|[a-z]+  )? *pflow-gateway ", line)
+        assert len(line) <= 60 or whole, f"{len(line)}: {line}"
+    wide = pictures.plain(demo.at_a_terminal(*words, columns=400, code=None))
+    # Numbers are times, and how long ago something was.
+    assert told(shown) == told(wide), "a word is cut, or lost"
+
+
+def told(shown: str) -> list[str]:
+    """The words that do not differ from run to run."""
+    return sorted(word for word in shown.split() if not re.match(r"\d|second|ms", word))

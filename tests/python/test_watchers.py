@@ -30,7 +30,7 @@ AT_ONCE = 60
 PATIENCE = 300
 
 
-class Told:
+class Receiver:
     """What a watcher's command was given, in a file of its own."""
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -40,7 +40,7 @@ class Told:
     def alerts(self) -> list[dict[str, Any]]:
         text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
         alerts = []
-        # One that was cut, by the end of its watcher or by this look, is none: it is told again, perhaps on the same line.
+        # One that was cut, by the end of its watcher or by this look, does not count: it is told again, perhaps on the same line.
         for piece in re.split(r'(?=\{"id":)', text):
             with contextlib.suppress(json.JSONDecodeError):
                 alerts.append(json.loads(piece))
@@ -85,7 +85,7 @@ def test_a_thousand_changes_are_told_to_each_watcher_exactly_once_through_kills(
     gateway = Gateway(tmp_path / "home", shared_cache, fake.url)
     gateway.health()
     dice = random.Random(time.time_ns())
-    told = {name: Told(tmp_path, name) for name in ("one", "two", "cron", "watch")}
+    told = {name: Receiver(tmp_path, name) for name in ("one", "two", "cron", "watch")}
     monitors: dict[str, Program] = {}
 
     def start(name: str) -> None:
@@ -168,7 +168,7 @@ def test_two_monitors_that_are_alike_in_everything_are_both_told(
     fake = fake_gateway("generic", "--meta", "outcomes", "--stateless")
     gateway = Gateway(tmp_path / "home", shared_cache, fake.url)
     gateway.health()
-    told = Told(tmp_path, "both")
+    told = Receiver(tmp_path, "both")
     for _ in range(2):
         monitor, _ = gateway.monitor("--listen", "127.0.0.1:0", "--on-change", told.command, every=0.2)
         ended.append(monitor)

@@ -128,7 +128,7 @@ class HeaderLiteral(_Wants):
 
 
 class HeaderDollar(_Wants):
-    """`Bearer $TOKEN`, which is no variable of pflow."""
+    """`Bearer $TOKEN`, which is not a variable of pflow."""
 
     members: ClassVar[dict[str, Any]] = authorization("Bearer $CASE_TOKEN")
     works = False
@@ -361,7 +361,7 @@ class TokenDateHuge(_Dated):
 
 
 class TokenNoJson(_Wants):
-    """A token with two dots that is no JWT."""
+    """A token with two dots that is not a JWT."""
 
     environment: ClassVar[dict[str, str]] = {"CASE_TOKEN": "aaa.bbb.ccc"}
     members: ClassVar[dict[str, Any]] = {"auth": {"type": "bearer", "token": "${CASE_TOKEN}"}}
@@ -567,7 +567,7 @@ class EntrySseTimeout(_Members):
 
 
 class EntryMore(_Members):
-    """The entry has members that nobody knows."""
+    """The entry has unknown members."""
 
     members: ClassVar[dict[str, Any]] = {
         "description": "ours",
@@ -934,7 +934,7 @@ class AuthorityOfEnvironment(Peer):
 
 
 class AuthorityUnknown(Peer):
-    """TLS by an authority that nobody knows."""
+    """TLS by an unknown authority."""
 
     secret = True
     trusted = False

@@ -112,7 +112,7 @@ class Probe302Login(_Probe):
 
 
 class Probe400NotRpc(_Probe):
-    """400 and JSON that is no JSON-RPC, its code a text."""
+    """400 and JSON that is not JSON-RPC, its code a text."""
 
     reply = http(
         400, JSON, body=b'{"error":{"code":"invalid_payload","message":"unknown method","type":"bad_request"}}'
@@ -549,7 +549,7 @@ class Version20251125(_Version):
 
 
 class VersionUnknown(Peer):
-    """`initialize` answers with a version that nobody knows."""
+    """`initialize` answers with an unknown version."""
 
     protocol = "2031-01-01"
 

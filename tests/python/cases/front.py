@@ -125,7 +125,7 @@ class CodingUtf8(_Packed):
 
 
 class CodingUnknown(_Packed):
-    """The coding is one that nobody knows."""
+    """The coding is unknown."""
 
     timeout = 5
     coding, works, says = "snappy", False, ("snappy",)
@@ -293,7 +293,7 @@ class EarlyHints(_Body):
 
 
 class ContinueUnasked(_Body):
-    """100 comes before each answer, though nobody waits for it."""
+    """100 comes before each answer, though it was not asked for."""
 
     def write(self, body: bytes, headers: tuple[Header, ...]) -> Reply:
         whole = http(200, JSON, *headers, body=body)

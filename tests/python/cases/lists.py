@@ -225,7 +225,7 @@ class ListUnknownMethod(Peer):
 
 
 class ListMore(Peer):
-    """The list has members that nobody knows."""
+    """The list has unknown members."""
 
     works = True
 
@@ -341,7 +341,7 @@ class _Member(Peer):
 
 
 class ToolMore(_Member):
-    """A tool has members that nobody knows."""
+    """A tool has unknown members."""
 
     odd: ClassVar[dict[str, Any]] = {"category": "x", "version": 3, "deprecated": False, "examples": [{}]}
 
@@ -409,7 +409,7 @@ class ToolNameMissing(_Member):
 
 
 class ToolAnnotationsOdd(_Member):
-    """Annotations have members that nobody knows, and null."""
+    """Annotations have unknown members, and null."""
 
     odd: ClassVar[dict[str, Any]] = {"annotations": {"readOnlyHint": None, "audience": ["user"], "title": ""}}
 

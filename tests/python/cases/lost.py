@@ -260,13 +260,13 @@ class LostGzipBroken(_Lost):
 
 
 class LostCodingUnknown(_Lost):
-    """The answer is in a coding that nobody knows."""
+    """The answer is in an unknown coding."""
 
     reply = http(200, JSON, ("Content-Encoding", "x-secret"), body=b"\x00\x01\x02")
 
 
 class LostNotHttp(_Lost):
-    """What comes is no HTTP."""
+    """What comes is not HTTP."""
 
     reply = (b"\x15\x03\x03\x00\x02\x02\x50", Ends.CLOSE)
 

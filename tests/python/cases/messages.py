@@ -185,7 +185,7 @@ class ResultNullBesideError(Peer):
 
 
 class EnvelopeMore(_Envelope):
-    """Messages have members that nobody knows."""
+    """Messages have unknown members."""
 
     def envelope(self, request: Request, result: Any) -> Any:
         return super().envelope(request, result) | {"_meta": {"took": 3}, "server": "x", "traceId": None}
@@ -269,7 +269,7 @@ class _Hello(Peer):
 
 
 class HelloMore(_Hello):
-    """`initialize` has members that nobody knows."""
+    """`initialize` has unknown members."""
 
     more: ClassVar[dict[str, Any]] = {"_meta": {"x": 1}, "region": "eu", "instructions": "Use it well."}
 

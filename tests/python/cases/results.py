@@ -97,7 +97,7 @@ ResultTextMissing = _case("ResultTextMissing", "A text block has no text.", bloc
 ResultTextObject = _case("ResultTextObject", "A text is an object.", text({"a": 1}))  # type: ignore[arg-type]
 ResultTypeUnknown = _case(
     "ResultTypeUnknown",
-    "A block of a type that nobody knows stands beside a text.",
+    "A block of an unknown type stands beside a text.",
     {"content": [{"type": "text", "text": "known"}, {"type": "video", "url": "x://y"}]},
 )
 ResultTypeMissing = _case("ResultTypeMissing", "A block has no type.", {"content": [{"text": "x"}]})
@@ -150,7 +150,7 @@ ResultNulls = _case(
 )
 ResultMore = _case(
     "ResultMore",
-    "The result and its blocks have members that nobody knows.",
+    "The result and its blocks have unknown members.",
     {
         "content": [
             {
@@ -232,7 +232,7 @@ ErrorContentObject = _case(
 )
 ErrorTypeUnknown = _case(
     "ErrorTypeUnknown",
-    "`isError`, and a block of a type that nobody knows.",
+    "`isError`, and a block of an unknown type.",
     {"content": [{"type": "problem", "detail": "the note is locked"}], "isError": True},
     **FAILED,
 )

@@ -66,7 +66,7 @@ SchemaRequiredText = _case("SchemaRequiredText", "`required` is a text.", {**tak
 SchemaRequiredFalse = _case("SchemaRequiredFalse", "`required` is `false`.", {**takes(a=TEXT_TYPE), "required": False})
 SchemaRequiredObject = _case("SchemaRequiredObject", "`required` is `{}`.", {**takes(a=TEXT_TYPE), "required": {}})
 SchemaRequiredUnknown = _case(
-    "SchemaRequiredUnknown", "`required` names what is no property.", {**takes(a=TEXT_TYPE), "required": ["b"]}
+    "SchemaRequiredUnknown", "`required` names something that is not a property.", {**takes(a=TEXT_TYPE), "required": ["b"]}
 )
 SchemaEmpty = _case("SchemaEmpty", "The schema is `{}`.", {})
 SchemaTypeList = _case(
@@ -233,7 +233,7 @@ SchemaDraft07 = _case(
     },
 )
 SchemaUnknownDraft = _case(
-    "SchemaUnknownDraft", "A `$schema` that nobody knows.", {"$schema": "https://x.invalid/v9", **takes(a=TEXT_TYPE)}
+    "SchemaUnknownDraft", "A `$schema` that is not known.", {"$schema": "https://x.invalid/v9", **takes(a=TEXT_TYPE)}
 )
 SchemaPatternOdd = _case(
     "SchemaPatternOdd",
@@ -255,6 +255,6 @@ SchemaDeep = _case("SchemaDeep", "A schema of thirty levels.", nested(30))
 SchemaWide = _case("SchemaWide", "Six hundred arguments.", takes(**{f"a{n}": TEXT_TYPE for n in range(600)}))
 SchemaTrue = _case("SchemaTrue", "The schema itself is `true`.", True)
 
-# Neither pflow's own client nor anybody else takes a schema that is no object.
+# Neither pflow's own client nor anybody else takes a schema that is not an object.
 SchemaTrue.works = False
 SchemaNamesOdd.differs = "pflow keeps the argument `timeout` for itself, so ours gives it another name"

@@ -17,7 +17,7 @@ TWICE: list[Step] = [("note__add", {"text": "one"}), ("note__add", {"text": "two
 
 # ------------------------------------------------------------------------------------------------- cookies
 class _Cookie(Peer):
-    """A balancer that wants its cookie back: without it, the request lands where nobody knows the session."""
+    """A balancer that wants its cookie back: without it, the request lands where the session is not known."""
 
     works = True
     steps: ClassVar[list[Step]] = TWICE

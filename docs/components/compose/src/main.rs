@@ -63,7 +63,7 @@ fn compose(part: &Path, gateway: &Path, output: &Path) -> Result<String> {
     }
     for interface in INTERFACES {
         let Some(offered) = whole.of(interface) else {
-            bail!("{} is no whole component: it does not export pflow:gateway/{interface}", gateway.display());
+            bail!("{} is not a whole component: it does not export pflow:gateway/{interface}", gateway.display());
         };
         if let Some(wanted) = imports.of(interface) {
             let given = graph.alias_instance_export(behind, offered)?;
