@@ -206,7 +206,7 @@ impl Conversation {
                 **stale = true;
                 return Err(error);
             }
-            // A limit is the user's own: who set it wants to hear of it, and can raise it.
+            // A limit is the user's own: who set it wants to next_chunk of it, and can raise it.
             let limited = matches!(error, Error::Limit(_));
             if limited || before == Before::Nothing || (may_be_mended(&error) && self.read_page(None).is_err()) {
                 return Err(error);

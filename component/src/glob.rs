@@ -89,14 +89,14 @@ impl Glob {
     /// Whether the name, all of it, is what the pattern says.
     #[must_use]
     pub fn is_match(&self, name: &str) -> bool {
-        let (mut here, mut there) = (Places::new(self.steps.len()), Places::new(self.steps.len()));
-        self.arrive(&mut here, self.start);
+        let (mut here, mut there) = (StateSet::new(self.steps.len()), StateSet::new(self.steps.len()));
+        self.insert(&mut here, self.start);
         for c in name.chars() {
             for place in here.leave() {
                 if let Some(Step::Take(one, next)) = self.steps.get(place)
                     && one.is(c)
                 {
-                    self.arrive(&mut there, *next);
+                    self.insert(&mut there, *next);
                 }
             }
             if there.list.is_empty() {
@@ -108,7 +108,7 @@ impl Glob {
     }
 
     /// Adds a place, and those that it leads to without a character.
-    fn arrive(&self, places: &mut Places, place: usize) {
+    fn insert(&self, places: &mut StateSet, place: usize) {
         let mut open = vec![place];
         while let Some(place) = open.pop() {
             if places.add(place)
@@ -145,12 +145,12 @@ impl Glob {
 }
 
 /// Steps at which a name can be, each once.
-struct Places {
+struct StateSet {
     list: Vec<usize>,
     known: Vec<bool>,
 }
 
-impl Places {
+impl StateSet {
     fn new(steps: usize) -> Self {
         Self { list: Vec::new(), known: vec![false; steps] }
     }

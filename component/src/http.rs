@@ -83,8 +83,8 @@ pub trait Body {
     fn chunk(&mut self) -> Result<Option<Vec<u8>>, Failure>;
 
     /// The next bytes, or what came meanwhile on the stream that [`Outside::listen`] opened.
-    fn hear(&mut self) -> Result<Heard, Failure> {
-        self.chunk().map(Heard::Here)
+    fn next_chunk(&mut self) -> Result<Chunk, Failure> {
+        self.chunk().map(Chunk::Response)
     }
 
     /// Everything that is left.
@@ -99,11 +99,11 @@ pub trait Body {
 
 /// Where bytes came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum Chunk {
     /// From this body; none at its end.
-    Here(Option<Vec<u8>>),
+    Response(Option<Vec<u8>>),
     /// From the stream beside it.
-    Beside(Vec<u8>),
+    SideStream(Vec<u8>),
 }
 
 /// What went wrong below HTTP, or was stopped by the host.

@@ -84,7 +84,7 @@ fn hidden_in_name(what: &str, name: &str) -> Option<(String, String)> {
     let unseen = names::unseen(name);
     let message = || {
         format!(
-            "the name of the {what} \"{}\" has what nobody sees ({}); only its exact spelling means it",
+            "the name of the {what} \"{}\" has invisible characters ({}); only its exact spelling means it",
             shown(name),
             numbers(&unseen)
         )
@@ -189,7 +189,7 @@ fn hidden(text: &str) -> Option<String> {
         let what = text::count(found.len(), "character");
         return Some(format!("has {what} that nobody sees ({}){read}", numbers(&characters)));
     }
-    pushed_away(text).then(|| "has text behind so many blanks or empty lines that nobody sees it".to_owned())
+    pushed_away(text).then(|| "has text hidden behind many blanks or empty lines".to_owned())
 }
 
 /// The letter that a tag or a variation selector stands for.

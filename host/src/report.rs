@@ -126,7 +126,7 @@ pub struct Test {
     pub unattributed: Option<usize>,
     /// Tools that the entry's own filter leaves out, among `tools`; control tools are not counted.
     pub filtered_out: Option<usize>,
-    /// What was noticed and is no failure.
+    /// What was noticed and is not a failure.
     pub warnings: Vec<String>,
     /// What was noticed in the catalogue, by its kind; the words are among `warnings` too.
     pub findings: Vec<Finding>,
@@ -217,7 +217,7 @@ pub struct ReviewFinding {
     pub service: Option<String>,
     /// In which part of the tool: `name`, `description`, or a place in a schema.
     pub at: String,
-    /// The words that it is about; what nobody sees stands as its number.
+    /// The words that it is about; invisible characters stand as their numbers.
     pub excerpt: String,
     /// One plain sentence.
     pub message: String,

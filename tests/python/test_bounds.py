@@ -72,7 +72,7 @@ SHAPES: dict[str, Callable[[], Shape]] = {
     "a result of members": lambda: Shape(
         result=f'{{"content":[],{",".join(f"{chr(34)}m{n}{chr(34)}:0" for n in range(1_000_000))}}}'
     ),
-    "a result of characters that nobody sees": lambda: Shape(result=text("\u202e" * (8 * MIB))),
+    "a result of invisible characters": lambda: Shape(result=text("\u202e" * (8 * MIB))),
     "a deep result": lambda: Shape(
         result=text("x")[:-1] + f',"structuredContent":{"[" * 5_000_000}{"]" * 5_000_000}}}'
     ),

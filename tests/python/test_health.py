@@ -143,7 +143,7 @@ def test_metrics_are_read_by_prometheus_own_parser(tmp_path: Path, shared_cache:
     try:
         deadline = time.monotonic() + 60
         text = ""
-        while "pflow_gateway_looks_total" not in text:
+        while "pflow_gateway_checks_total" not in text:
             assert time.monotonic() < deadline, text
             with urllib.request.urlopen(f"{url}metrics", timeout=10) as answer:
                 text = answer.read().decode()

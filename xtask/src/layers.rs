@@ -80,7 +80,7 @@ const FRONT: &[&[&str]] = &[
     &["answer", "failure", "request", "rpc"],
     &["call", "delivery"],
     &["upstream"],
-    &["door", "guard", "seal"],
+    &["authentication", "guard", "seal"],
     &["catalog", "ready"],
     &["pages"],
     &["service"],

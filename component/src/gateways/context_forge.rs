@@ -24,10 +24,10 @@ const HEADER: &str = "x-contextforge-mcp-";
 /// What a body that is no JSON-RPC says, when it is this product's: its endpoints do not exist for every id.
 pub(super) fn explains(status: u16, body: &str) -> Option<&'static str> {
     #[derive(Deserialize)]
-    struct Told {
+    struct ErrorBody {
         detail: String,
     }
-    let told: Told = serde_json::from_str(body).ok()?;
+    let told: ErrorBody = serde_json::from_str(body).ok()?;
     (status == 404 && told.detail == "Server not found").then_some("ContextForge knows no virtual server of this id")
 }
 

@@ -12,7 +12,7 @@ use waki::bindings::wasi::{
     io::{poll, streams::StreamError},
 };
 
-use super::{Body, Failure, FailureKind, Headers, Heard, Level, Method, Outside, Request, Response, Sent};
+use super::{Body, Chunk, Failure, FailureKind, Headers, Level, Method, Outside, Request, Response, Sent};
 use crate::bindings::{
     pflow::gateway::{events, log},
     // With waki's pollables, which wait beside it.
@@ -216,7 +216,7 @@ impl Body for Here {
         self.body.read()
     }
 
-    fn hear(&mut self) -> Result<Heard, Failure> {
+    fn next_chunk(&mut self) -> Result<Chunk, Failure> {
         let mut beside = self.beside.borrow_mut();
         while let Some(other) = beside.as_ref() {
             let (ours, theirs) = (self.body.stream.subscribe(), other.stream.subscribe());
@@ -227,13 +227,13 @@ impl Body for Here {
             }
             match other.stream.read(CHUNK) {
                 Ok(bytes) if bytes.is_empty() => {}
-                Ok(bytes) => return Ok(Heard::Beside(bytes)),
+                Ok(bytes) => return Ok(Chunk::SideStream(bytes)),
                 // It is only there in case; its end is nobody's failure.
                 Err(_) => *beside = None,
             }
         }
         drop(beside);
-        self.body.read().map(Heard::Here)
+        self.body.read().map(Chunk::Response)
     }
 }
 

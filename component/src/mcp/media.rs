@@ -2,7 +2,7 @@
 //! Takes the media type and the first bytes; gives the form. The bytes decide where they are clear: servers and proxies were seen to send
 //! streams as `application/json` or without a type, and JSON as `text/event-stream`. Must not swallow what it looked at.
 
-use crate::http::{Body, Failure, Heard};
+use crate::http::{Body, Chunk, Failure};
 
 /// The form of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,10 +67,10 @@ impl Body for Seen {
         }
     }
 
-    fn hear(&mut self) -> Result<Heard, Failure> {
+    fn next_chunk(&mut self) -> Result<Chunk, Failure> {
         match self.start.take() {
-            Some(start) => Ok(Heard::Here(Some(start))),
-            None => self.rest.hear(),
+            Some(start) => Ok(Chunk::Response(Some(start))),
+            None => self.rest.next_chunk(),
         }
     }
 }

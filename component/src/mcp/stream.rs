@@ -10,7 +10,7 @@ use super::{
     media, sse,
 };
 use crate::{
-    http::{Body, Failure, FailureKind, Heard, Level, Method, Outside, Request, Response},
+    http::{Body, Chunk, Failure, FailureKind, Level, Method, Outside, Request, Response},
     text,
 };
 
@@ -133,17 +133,17 @@ impl Reading {
         let mut events = false;
         let mut start = first;
         loop {
-            let (batch, last) = match body.hear() {
-                Ok(Heard::Here(Some(bytes))) => {
+            let (batch, last) = match body.next_chunk() {
+                Ok(Chunk::Response(Some(bytes))) => {
                     if start && media::starts_as_json(&bytes) {
                         return rest_of_message(bytes, body);
                     }
                     start = start && bytes.trim_ascii().is_empty();
                     (self.parser.push(&bytes), false)
                 }
-                Ok(Heard::Here(None)) => (self.parser.finish().into_iter().collect(), true),
-                Ok(Heard::Beside(bytes)) => {
-                    overhear(outside, ask, &self.beside.push(&bytes));
+                Ok(Chunk::Response(None)) => (self.parser.finish().into_iter().collect(), true),
+                Ok(Chunk::SideStream(bytes)) => {
+                    report_side_events(outside, ask, &self.beside.push(&bytes));
                     continue;
                 }
                 Err(failure) => return End::Broken(failure, events),
@@ -223,7 +223,7 @@ fn rest_of_message(mut start: Vec<u8>, body: &mut dyn Body) -> End {
 }
 
 /// What came on the stream beside this one: requests and notifications, but never our answer.
-fn overhear(outside: &dyn Outside, ask: &Ask<'_>, events: &[sse::Event]) {
+fn report_side_events(outside: &dyn Outside, ask: &Ask<'_>, events: &[sse::Event]) {
     for event in events.iter().filter(|event| is_message(event)) {
         for message in json_rpc::read(&event.data).unwrap_or_default() {
             if !matches!(message, Incoming::Response { .. }) {

@@ -65,7 +65,7 @@ const FORGED: Rule = Rule {
 };
 const HIDDEN: Rule = Rule {
     id: "hidden-characters",
-    title: "characters that nobody sees",
+    title: "invisible characters",
     severity: Severity::Danger,
     explanation: "Zero-width characters, tags, variation selectors and marks that reorder text are not seen by a person and are read by a \
                   model, so whole instructions fit between two words. Joiners and marks that the languages of the world need are not counted. \

@@ -8,7 +8,7 @@ use std::{
 
 use pflow_gateway_component::{
     conversation::Conversation,
-    http::{Body, Failure, FailureKind, Headers, Heard, Level, Method, Outside, Request, Response, Sent},
+    http::{Body, Chunk, Failure, FailureKind, Headers, Level, Method, Outside, Request, Response, Sent},
     model::{Call, Endpoint, Implementation, Result, Tokens},
 };
 use serde_json::{Value, json};
@@ -257,10 +257,10 @@ impl Body for Chunks {
         self.rest.pop().transpose()
     }
 
-    fn hear(&mut self) -> Result<Heard, Failure> {
+    fn next_chunk(&mut self) -> Result<Chunk, Failure> {
         match self.beside.take() {
-            Some(bytes) => Ok(Heard::Beside(bytes)),
-            None => self.chunk().map(Heard::Here),
+            Some(bytes) => Ok(Chunk::SideStream(bytes)),
+            None => self.chunk().map(Chunk::Response),
         }
     }
 }

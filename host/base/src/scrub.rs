@@ -50,7 +50,7 @@ pub fn text(text: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
-/// Whether a name cannot be shown as it is: it has characters that nobody sees. Who reads it takes it for another one.
+/// Whether a name cannot be shown as it is: it has invisible characters. Who reads it takes it for another one.
 #[must_use]
 pub fn is_hidden_name(name: &str) -> bool {
     !is_plain(name) && verdicts(name).any(|(c, verdict)| !matches!(fate(verdict), Fate::Kept) || c.is_control())

@@ -128,6 +128,6 @@ impl Drop for AsItWas {
 }
 
 fn nobody() -> Error {
-    Error::config("nobody answered; nothing was written")
+    Error::config("there was no answer; nothing was written")
         .with_hint("give the answers as flags, or --yes for the usual ones")
 }

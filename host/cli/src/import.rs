@@ -65,7 +65,7 @@ pub(super) async fn import(context: &Context, import: &args::Import, answers: &m
     }
     if !import.yes {
         if !answers.can_correct() {
-            let error = Error::config("nobody could be asked whether to write these entries; nothing was written")
+            let error = Error::config("there is no terminal to confirm these entries; nothing was written")
                 .with_hint("look with --dry-run, then write them with --yes");
             return end(context, &work, &[], &plan, Some(error));
         }

@@ -66,7 +66,7 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 /// How long what still runs may take to end after the result is printed.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Runs one command line: `args` without the program's name, `program` as it shall appear in help texts
 /// (`pflow-gateway`, `pflow mcp gateway`). Gives the exit code: 0 good, 1 failed or unhealthy, 2 usage or configuration, 130
@@ -102,7 +102,7 @@ fn run_all(program: &str, args: &[OsString]) -> u8 {
     }
     let code = runtime.block_on(carry_out(program, cli, format));
     // A read from stdin cannot be cancelled; it must not hold up the end.
-    runtime.shutdown_timeout(LAST_WORDS);
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     code
 }
 
@@ -206,7 +206,7 @@ async fn carry_out(program: &str, cli: Cli, format: Format) -> u8 {
         never = context.waiting.show(format) => match never {},
     };
     command.abort();
-    let stopped = tokio::time::timeout(LAST_WORDS, &mut command).await.is_ok();
+    let stopped = tokio::time::timeout(SHUTDOWN_TIMEOUT, &mut command).await.is_ok();
     after_ctrl_c();
     if let Some(words) = writes.then(|| became_of_the_file(&context, stopped)) {
         say(&format!("{words}\n"));

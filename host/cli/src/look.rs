@@ -9,7 +9,7 @@ use super::{
     args::{self, FailOn},
     context::Context,
     given, render, result, save,
-    screen::{Reply, Told, careful, say},
+    screen::{Reply, Shown, careful, say},
     search,
     steps::{Steps, To},
     tool, watch,
@@ -27,7 +27,7 @@ use pflow_gateway::{
 use pflow_gateway_base::{Class, Deadline, Error, Result, json::Json};
 
 /// For goodbyes, however many steps they have.
-const FAREWELL: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// By how much the end of a step may come before the end of all of them.
 const GRACE: Duration = Duration::from_millis(300);
 
@@ -41,7 +41,7 @@ async fn ask<T>(context: &Context, gateway: &Gateway, question: impl Future<Outp
 
 /// The session ends, as well as that goes: nobody waits long for it.
 async fn farewell(gateway: &Gateway) {
-    let _ = tokio::time::timeout(FAREWELL, gateway.close()).await;
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, gateway.close()).await;
 }
 
 /// The same, with `--timeout` for all of it: every step has it for itself, and several of them add up. None: it was not enough.
@@ -98,7 +98,7 @@ pub(super) async fn test(context: &Context, look: &args::Look) -> Reply {
         add_launch(context, launch, &mut report);
     }
     let error = failure(report.ok, report.error.as_ref(), "the test failed");
-    let told = error.as_ref().map_or(Told::Not, |error| render::tells(&report, error));
+    let told = error.as_ref().map_or(Shown::NotYet, |error| render::tells(&report, error));
     Reply::judged(steps.rest(&report), &report, error).told(told)
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::screen::{BOLD, DIM, GREEN, RED, Told, YELLOW, careful, no, styled, yes};
+use super::screen::{BOLD, DIM, GREEN, RED, Shown, YELLOW, careful, no, styled, yes};
 use pflow_gateway::{
     history::{Moment, is_well, span},
     report::{
@@ -134,12 +134,12 @@ pub(super) fn rest_of_test(report: &Test, told: &[Check]) -> String {
 }
 
 /// Whether one of the steps says what this error does.
-pub(super) fn tells(report: &Test, error: &pflow_gateway_base::Error) -> Told {
+pub(super) fn tells(report: &Test, error: &pflow_gateway_base::Error) -> Shown {
     let says = |check: &Check| {
         let detail = scrub::line(&check.detail, DETAIL);
         check.ok == Some(false) && !detail.is_empty() && error.message.ends_with(&detail)
     };
-    if report.checks.iter().any(says) { Told::Before } else { Told::Not }
+    if report.checks.iter().any(says) { Shown::Already } else { Shown::NotYet }
 }
 
 /// `9 tools of 2 services, 8 control tools`: what is behind a gateway that works.

@@ -1,5 +1,5 @@
 //! What a tool answered, for people.
-//! Takes a `CallToolResult` of any shape; gives its texts, and the names of what is no text. Never says less than the result does.
+//! Takes a `CallToolResult` of any shape; gives its texts, and the names of what is not text. Never says less than the result does.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use pflow_gateway_base::{
 /// JSON above this is left on its line, in bytes: nobody reads it.
 const READABLE: usize = 1024 * 1024;
 
-/// `call`: the texts of a result; what is no text is named.
+/// `call`: the texts of a result; what is not text is named.
 pub(super) fn result(result: &Json) -> String {
     let mut text = String::new();
     let [content, structured] = pick(result.get(), ["content", "structuredContent"]).unwrap_or_default();

@@ -89,7 +89,7 @@ pub(super) async fn demo(context: &Context, demo: &args::Demo, format: Format) -
         Format::Text => print(&introduction(context, demo, &running, shown)),
     };
     if let Err(error) = told {
-        say(&format!("⚠ nobody could be told where the demo gateway listens: {error}\n"));
+        say(&format!("⚠ cannot write where the demo gateway listens: {error}\n"));
     }
     end_requested().await;
     running.stop().await;

@@ -117,7 +117,7 @@ pub(super) fn prepare(folder: &Path) -> Result<()> {
     })
 }
 
-/// Saves what is no text.
+/// Saves what is not text.
 pub(super) fn save(result: &Json, tool: &str, folder: &Path) -> Outcome {
     let mut outcome = Outcome::default();
     let [content] = pick(result.get(), ["content"]).unwrap_or_default();

@@ -1,5 +1,5 @@
 //! The two streams of a command: results on stdout, everything else on stderr.
-//! Takes text with ANSI styles; they are dropped where nobody sees colours. A closed pipe is nobody's error.
+//! Takes text with ANSI styles; they are dropped where nobody sees colours. A closed pipe is not an error.
 
 use std::{
     io::{self, IsTerminal as _, Write},
@@ -56,14 +56,14 @@ pub(super) struct Reply {
     pub(super) text: String,
     /// For programs.
     pub(super) json: Json,
-    /// Told on stderr.
+    /// Shown on stderr.
     pub(super) error: Option<Error>,
     /// The exit code.
     pub(super) code: u8,
     /// Whose words the text is.
     pub(super) words: Words,
     /// Whether the text has the error's sentence, too.
-    pub(super) told: Told,
+    pub(super) told: Shown,
 }
 
 /// Whose words a text is.
@@ -77,17 +77,17 @@ pub(super) enum Words {
 
 /// Where an error's sentence stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Shown {
     /// Nowhere yet.
-    Not,
+    NotYet,
     /// In what was printed before the end.
-    Before,
+    Already,
 }
 
 impl Reply {
     /// All is well.
     pub(super) fn good(text: String, json: &impl Serialize) -> Self {
-        Self { text, json: value(json), error: None, code: 0, words: Words::Ours, told: Told::Not }
+        Self { text, json: value(json), error: None, code: 0, words: Words::Ours, told: Shown::NotYet }
     }
 
     /// All is well; made only in the form that is wanted: a list of thousands of tools is large in either.
@@ -96,13 +96,13 @@ impl Reply {
             Format::Text => (text(), serde_json::Value::Null.into()),
             Format::Json => (String::new(), value(json)),
         };
-        Self { text, json, error: None, code: 0, words: Words::Ours, told: Told::Not }
+        Self { text, json, error: None, code: 0, words: Words::Ours, told: Shown::NotYet }
     }
 
     /// As the report says: good without an error, else with the error's exit code.
     pub(super) fn judged(text: String, json: &impl Serialize, error: Option<Error>) -> Self {
         let code = error.as_ref().map_or(0, Error::exit_code);
-        Self { text, json: value(json), error, code, words: Words::Ours, told: Told::Not }
+        Self { text, json: value(json), error, code, words: Words::Ours, told: Shown::NotYet }
     }
 
     /// No report at all: the error, in the shape that the command has.
@@ -112,7 +112,7 @@ impl Reply {
         }
         let code = error.exit_code();
         let text = String::new();
-        Self { text, json: shape.into(), error: Some(error), code, words: Words::Ours, told: Told::Not }
+        Self { text, json: shape.into(), error: Some(error), code, words: Words::Ours, told: Shown::NotYet }
     }
 
     /// The same; the text is not ours.
@@ -121,7 +121,7 @@ impl Reply {
     }
 
     /// The same; whether the error's sentence was printed already.
-    pub(super) fn told(self, told: Told) -> Self {
+    pub(super) fn told(self, told: Shown) -> Self {
         Self { told, ..self }
     }
 }
@@ -148,7 +148,7 @@ pub(super) fn finish(reply: &Reply, format: Format) -> u8 {
         Format::Json => print_json(&reply.json),
     };
     if let Some(error) = &reply.error {
-        let once = reply.told == Told::Before && format == Format::Text && !is_quiet() && is_one_place();
+        let once = reply.told == Shown::Already && format == Format::Text && !is_quiet() && is_one_place();
         say(&if once { advise(error) } else { explain(error) });
     }
     match written {

@@ -195,7 +195,7 @@ struct Prices<'a> {
     warnings: &'a [String],
 }
 
-/// `tools --tokens`: the dearest first.
+/// `tools --tokens`: the most expensive first.
 pub(super) fn prices(report: &Tools) -> Reply {
     let mut tools: Vec<_> = report.tools.iter().map(|tool| Priced { tokens: tokens(tool), tool }).collect();
     tools.sort_by(|a, b| b.tokens.cmp(&a.tokens).then_with(|| a.tool.name.cmp(&b.tool.name)));

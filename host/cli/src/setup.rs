@@ -13,7 +13,7 @@ use super::{
     context::{Context, credential, variable_name},
     edit::{Plan, Split},
     listener, render,
-    screen::{DIM, Reply, Told, advise, careful, explain, say, styled, yes},
+    screen::{DIM, Reply, Shown, advise, careful, explain, say, styled, yes},
     steps::{Steps, To},
 };
 use pflow_gateway::{
@@ -348,7 +348,7 @@ async fn prove(
         let error = report.error.clone().unwrap_or_else(|| Error::new(Class::UpstreamError, "the test failed"));
         let told = render::tells(&report, &error);
         if answers.can_correct() {
-            say(&if told == Told::Before { advise(&error) } else { explain(&error) });
+            say(&if told == Shown::Already { advise(&error) } else { explain(&error) });
             if matches!(error.class, Class::AuthRequired | Class::TokenExpired | Class::Forbidden | Class::Config) {
                 if let Some(token) = other_token(context, product, plan, answers).await? {
                     plan.new.auth.method = Method::Bearer { token };

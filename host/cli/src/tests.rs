@@ -29,21 +29,21 @@ fn typed(line: &[&str]) -> Cli {
 }
 
 /// A [`Reply`], its JSON as a tree.
-struct Told {
+struct Output {
     text: String,
     json: Value,
     error: Option<Error>,
     code: u8,
 }
 
-impl From<Reply> for Told {
+impl From<Reply> for Output {
     fn from(Reply { text, json, error, code, .. }: Reply) -> Self {
         Self { text, json: json.to_value(), error, code }
     }
 }
 
 /// Runs one command on a file of its own.
-async fn command(file: &Path, line: &[&str]) -> Told {
+async fn command(file: &Path, line: &[&str]) -> Output {
     let file = file.to_str().unwrap();
     let cli = typed(&[line, &["--config", file]].concat());
     once(&Context::new("pflow-gateway", &cli.global), &cli.command).await.into()
@@ -279,15 +279,15 @@ async fn the_wizard_asks_tests_and_writes_what_was_chosen() {
     let context = Context::new("pflow-gateway", &cli.global);
     // A name, then services: first one that is not there, then a number and a name; then one entry per service.
     let mut answers = Answers::Scripted(VecDeque::from(["gw", "jira", "1, weather", "y"]));
-    let reply = Told::from(setup::setup(&context, wizard, &mut answers).await);
+    let reply = Output::from(setup::setup(&context, wizard, &mut answers).await);
     assert_eq!(reply.code, 0, "{:?}", reply.error);
     assert_eq!(reply.json["added"], json!(["gw_github", "gw_weather"]));
     assert_eq!(written(&file)["mcpServers"]["gw_weather"]["gateway"]["services"], json!({"include": ["weather"]}));
 
     // Nobody there: the usual answers, and another name since this one is taken now.
-    let unattended = Told::from(setup::setup(&context, wizard, &mut Answers::Usual).await);
+    let unattended = Output::from(setup::setup(&context, wizard, &mut Answers::Usual).await);
     assert_eq!(unattended.json["added"], json!(["gateway"]));
-    let again = Told::from(setup::setup(&context, wizard, &mut Answers::Usual).await);
+    let again = Output::from(setup::setup(&context, wizard, &mut Answers::Usual).await);
     assert_eq!(again.json["added"], json!(["gateway2"]));
     demo.stop().await;
     let dead = setup::setup(&context, wizard, &mut Answers::Usual).await;

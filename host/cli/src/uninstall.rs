@@ -65,7 +65,7 @@ pub(super) async fn uninstall(context: &Context, flags: &args::Uninstall, answer
     }
     if !flags.yes {
         if !answers.can_correct() {
-            let error = Error::config("nobody could be asked whether to do this; nothing was done")
+            let error = Error::config("there is no terminal to confirm this; nothing was done")
                 .with_hint("look with --dry-run, then do it with --yes");
             return Reply::judged(
                 told(&work, flags, Tense::Would),

@@ -30,7 +30,7 @@ use pflow_gateway::{
 use pflow_gateway_base::{Error, Result, scrub};
 
 /// Goodbyes to all gateways together.
-const FAREWELL: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How often the server file is looked at for other gateways.
 const FOLLOW: Duration = Duration::from_secs(2);
@@ -135,8 +135,8 @@ impl<'a> Watched<'a> {
         for gateway in self.gateways {
             farewells.spawn(async move { gateway.close().await });
         }
-        let _ = tokio::time::timeout(FAREWELL, farewells.join_all()).await;
-        let _ = tokio::time::timeout(FAREWELL, self.alerts.finish()).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, farewells.join_all()).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.alerts.finish()).await;
     }
 
     fn tell(&self, transitions: &[Transition]) {
@@ -155,7 +155,7 @@ impl<'a> Watched<'a> {
                 std::mem::take(&mut self.gateways).into_iter().partition(|gateway| gateway.config().name == *name);
             self.gateways = stay;
             for gateway in gone {
-                tokio::spawn(async move { tokio::time::timeout(FAREWELL, gateway.close()).await });
+                tokio::spawn(async move { tokio::time::timeout(CLOSE_TIMEOUT, gateway.close()).await });
             }
             if !changes.new.contains(name) {
                 say(&format!("{} {} is not watched any more: its entry is gone\n", careful(), scrub::line(name, 100)));

@@ -67,7 +67,7 @@ impl Stage {
         options.timeout = self.within;
         options.paths = READABLE.iter().filter_map(|path| path.parse().ok()).collect();
         let egress = Egress::new(&options, &EgressLimits::default()).map_err(kit)?;
-        let heard = Arc::new(Heard::default());
+        let heard = Arc::new(RecordedEvents::default());
         let events: Arc<dyn Events> = heard.clone();
         let conversation = Conversation::start(&self.runtime, egress, events, self.within)
             .await
@@ -177,7 +177,7 @@ impl Scene {
 /// An instance of the candidate, within its time.
 pub(super) struct Guest {
     conversation: Conversation,
-    pub(super) heard: Arc<Heard>,
+    pub(super) heard: Arc<RecordedEvents>,
     within: Duration,
 }
 
@@ -263,7 +263,7 @@ pub(super) type Message = (Option<u32>, String, Option<String>, String);
 
 /// The events that the candidate reported.
 #[derive(Default)]
-pub(super) struct Heard {
+pub(super) struct RecordedEvents {
     progress: Mutex<Vec<Progress>>,
     messages: Mutex<Vec<Message>>,
     changes: Mutex<usize>,
@@ -273,7 +273,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Heard {
+impl RecordedEvents {
     pub(super) fn progress(&self) -> Vec<Progress> {
         lock(&self.progress).clone()
     }
@@ -287,7 +287,7 @@ impl Heard {
     }
 }
 
-impl Events for Heard {
+impl Events for RecordedEvents {
     fn progress(&self, token: u32, progress: f64, total: Option<f64>, message: Option<String>) {
         lock(&self.progress).push((token, progress, total, message));
     }

@@ -12,7 +12,7 @@ use hyper_util::{
 };
 use serde_json::{Value, json};
 
-use super::http::Door;
+use super::http::Authentication;
 
 /// Far above what a demo service answers.
 const ANSWER_BYTES: usize = 1024 * 1024;
@@ -41,11 +41,15 @@ pub(super) enum ForwardError {
 
 impl Forward {
     /// A way to the service at this URL, with the key to its door.
-    pub(super) fn new(url: String, door: &Door) -> Result<Self, http::Error> {
+    pub(super) fn new(url: String, door: &Authentication) -> Result<Self, http::Error> {
         let credential = match door {
-            Door::Open => None,
-            Door::Bearer(token) => Some((header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}"))?)),
-            Door::Key { header, value } => Some((HeaderName::from_static(header), HeaderValue::from_str(value)?)),
+            Authentication::None => None,
+            Authentication::Bearer(token) => {
+                Some((header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}"))?))
+            }
+            Authentication::ApiKey { header, value } => {
+                Some((HeaderName::from_static(header), HeaderValue::from_str(value)?))
+            }
         };
         Ok(Self { url, credential, client: Client::builder(TokioExecutor::new()).build_http() })
     }

@@ -25,7 +25,7 @@ pub(super) const PATH: &str = "/mcp";
 
 /// Who may come in.
 #[derive(Clone)]
-pub(super) enum Door {
+pub(super) enum Authentication {
     /// Everyone.
     Open,
     /// Who brings `Authorization: Bearer` with this token.
@@ -34,7 +34,7 @@ pub(super) enum Door {
     Key { header: &'static str, value: String },
 }
 
-impl Door {
+impl Authentication {
     fn admits(&self, headers: &HeaderMap) -> bool {
         let says = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         match self {
@@ -87,7 +87,12 @@ pub(super) struct Listening {
 
 impl Listening {
     /// Starts to listen.
-    pub(super) async fn open<S>(listen: SocketAddr, door: Door, style: Style, handler: S) -> std::io::Result<Self>
+    pub(super) async fn open<S>(
+        listen: SocketAddr,
+        door: Authentication,
+        style: Style,
+        handler: S,
+    ) -> std::io::Result<Self>
     where
         S: ServerHandler + Clone + Send + 'static,
     {
@@ -133,7 +138,7 @@ impl Listening {
     }
 }
 
-async fn converse<S>(stream: TcpStream, door: Door, mcp: StreamableHttpService<S, LocalSessionManager>)
+async fn converse<S>(stream: TcpStream, door: Authentication, mcp: StreamableHttpService<S, LocalSessionManager>)
 where
     S: ServerHandler + Clone + Send + 'static,
 {

@@ -27,7 +27,7 @@ use self::{
     aggregate::Aggregate,
     backend::Backend,
     forward::Forward,
-    http::{Door, Listening, Style},
+    http::{Authentication, Listening, Style},
 };
 use pflow_gateway_base::{Class, Error, Result};
 
@@ -73,13 +73,13 @@ impl Demo {
         }
         let (mut backends, mut ways, mut doors) = (Vec::new(), Vec::new(), Vec::new());
         for (name, door, backend) in [
-            ("github", Door::Bearer(random_token("ghp_")), Backend::new(github::Github::new())),
+            ("github", Authentication::Bearer(random_token("ghp_")), Backend::new(github::Github::new())),
             (
                 "slack",
-                Door::Key { header: "x-api-key", value: random_token("xoxb-") },
+                Authentication::ApiKey { header: "x-api-key", value: random_token("xoxb-") },
                 Backend::new(slack::Slack::new()),
             ),
-            ("weather", Door::Open, Backend::new(weather::Weather)),
+            ("weather", Authentication::None, Backend::new(weather::Weather)),
         ] {
             let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
             let listening = Listening::open(any, door.clone(), Style::Stateless, backend)
@@ -98,9 +98,10 @@ impl Demo {
             .into_iter()
             .map(|(name, credential)| DemoService { name, credential, tools: aggregate.count(name) })
             .collect();
-        let gateway = Listening::open(options.listen, Door::Bearer(options.token), Style::Sessions, aggregate)
-            .await
-            .map_err(|error| cannot_listen(options.listen, &error))?;
+        let gateway =
+            Listening::open(options.listen, Authentication::Bearer(options.token), Style::Sessions, aggregate)
+                .await
+                .map_err(|error| cannot_listen(options.listen, &error))?;
         Ok(Self { gateway, backends, services })
     }
 

@@ -262,7 +262,7 @@ impl Service for Slack {
                     .iter()
                     .find(|&&(user, ..)| user == wanted)
                     .map(|(user, name, zone)| json!({"user": user, "name": name, "timezone": zone}))
-                    .ok_or_else(|| format!("there is nobody called \"{wanted}\""))
+                    .ok_or_else(|| format!("no user is called \"{wanted}\""))
             }
             other => Err(format!("slack has no tool \"{other}\"")),
         }

@@ -41,7 +41,7 @@ fn runtime() -> std::io::Result<Handle> {
 }
 
 /// How long goodbyes may take after an interruption.
-const FAREWELL: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Runs `work` to its end on the process's runtime. Interrupted, it is dropped, and `farewell` runs for two seconds at most; whoever
 /// interrupts that too is in a hurry.
@@ -75,7 +75,7 @@ pub(crate) fn wait<T: Send + 'static>(
                     let _ = task.await;
                     farewell.await;
                 };
-                let _ = send.send(tokio::time::timeout(FAREWELL, goodbye).await);
+                let _ = send.send(tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await);
             });
             until(py, receive).map_or_else(Err, |_| Err(raised))
         }

@@ -241,7 +241,7 @@ impl Conversation {
     ///
     /// # Errors
     ///
-    /// `config` for a glob that is none; else [`Failure::Host`].
+    /// `config` for an invalid glob; else [`Failure::Host`].
     pub async fn select(
         &mut self,
         rules: &filter::Rules,

@@ -21,6 +21,6 @@ pub struct Description {
     pub imports: Vec<String>,
     /// Interfaces that it offers.
     pub exports: Vec<String>,
-    /// What every run of it is held to.
+    /// The limits that apply to every run of it.
     pub limits: serde_json::Map<String, Value>,
 }

@@ -20,7 +20,7 @@ use pflow_gateway_base::scrub;
 /// One line at most, in the log and in an error.
 const LINE: usize = 2_000;
 /// How much of stderr's end is kept for the report of a trap.
-const LAST_WORDS: usize = 4_000;
+const STDERR_TAIL: usize = 4_000;
 /// What one line costs besides its text: time and level around it. An empty line is not free.
 const EACH: usize = 32;
 
@@ -78,7 +78,7 @@ impl Output {
         if sink == Sink::Stderr {
             let mut words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
             words.push_str(&text);
-            let mut over = words.len().saturating_sub(LAST_WORDS);
+            let mut over = words.len().saturating_sub(STDERR_TAIL);
             while !words.is_char_boundary(over) {
                 over += 1;
             }

@@ -125,7 +125,7 @@ impl Runtime {
             return Ok(products);
         }
         Err(Error::new(Class::Component, format!("{}: its products lack \"generic\"", self.source()))
-            .with_hint("it is the one for every gateway that is none of the others"))
+            .with_hint("it is for every gateway that is not one of the others"))
     }
 }
 

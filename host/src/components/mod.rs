@@ -182,7 +182,7 @@ impl Components {
     fn pin(&self, entry: &Entry) -> Result<Pin> {
         // It becomes a file's name.
         if !is_sha256(&entry.sha256) {
-            return Err(Error::config(format!("{} has a sha256 that is none", self.folder.join(PINS).display()))
+            return Err(Error::config(format!("{} has an invalid sha256", self.folder.join(PINS).display()))
                 .with_hint("`component reset` and `component use FILE` write it anew"));
         }
         let file = self.folder.join(FILES).join(format!("{}.wasm", entry.sha256));

@@ -182,7 +182,7 @@ impl Mender {
                     && let Cow::Owned(clean) = scrub::text(&words)
                     && clean != words
                 {
-                    self.changes.push(format!("\"{keyword}\" had characters that nobody sees, now taken out"));
+                    self.changes.push(format!("\"{keyword}\" had invisible characters, which were removed"));
                     *value = Node::string(&clean);
                 }
             }

@@ -50,7 +50,7 @@ pub fn tool(tool: &Tool) -> Result<Fitted<'_>, String> {
     }
     if scrub::is_hidden_name(&tool.name) {
         let spelled = scrub::line(&scrub::spelled(&tool.name), 128);
-        return Err(left_out(format!("its name has what nobody sees (spelled out: {spelled})")));
+        return Err(left_out(format!("its name has invisible characters (spelled out: {spelled})")));
     }
     let text = tool.input_schema.get();
     if text.len() > SCHEMA {

@@ -1,5 +1,5 @@
 //! Output schemas that pflow's client can check a result against.
-//! Takes a schema; says why it cannot be used. The client checks after the tool ran: a schema that is none turns a result that came into a
+//! Takes a schema; says why it cannot be used. The client checks after the tool ran: an invalid schema turns a result that came into a
 //! failure.
 
 use std::collections::HashSet;
@@ -154,7 +154,7 @@ impl Check<'_> {
                     || self.names.ids.iter().any(|id| id == document || id.ends_with(&format!("/{document}")))
             }
         };
-        if known { Ok(()) } else { Err(format!("its $ref \"{}\" leads nowhere", scrub::line(target, 100))) }
+        if known { Ok(()) } else { Err(format!("its $ref \"{}\" does not resolve", scrub::line(target, 100))) }
     }
 
     /// Whether something stands at the end of a path (RFC 6901).
@@ -223,8 +223,8 @@ mod tests {
     fn schemas_that_are_none_are_named() {
         for (odd, why) in [
             (r#"{"properties":{"a":{"type":"Number|null"}}}"#, "\"Number|null\" is no type"),
-            (r##"{"properties":{"a":{"$ref":"#/$defs/Screen"}}}"##, "its $ref \"#/$defs/Screen\" leads nowhere"),
-            (r#"{"properties":{"a":{"$ref":"other.json#/x"}}}"#, "leads nowhere"),
+            (r##"{"properties":{"a":{"$ref":"#/$defs/Screen"}}}"##, "its $ref \"#/$defs/Screen\" does not resolve"),
+            (r#"{"properties":{"a":{"$ref":"other.json#/x"}}}"#, "does not resolve"),
             (r#"{"type":["null","array"],"items":{"type":"integer"}}"#, "it describes no object"),
             (r#"{"type":"array"}"#, "it describes no object"),
             ("true", "it is no object"),

@@ -190,7 +190,7 @@ impl Current {
         if let Some(choice) = self.failed(number, failure) {
             let why = match failure {
                 Failure::Host(error) => error.message.clone(),
-                Failure::Gateway(..) => "it makes nothing of the gateway's answers".to_owned(),
+                Failure::Gateway(..) => "it cannot make sense of the gateway's answers".to_owned(),
             };
             tracing::warn!(
                 gateway = %self.peer.config().name,

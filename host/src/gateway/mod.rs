@@ -147,7 +147,7 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// Why the catalogue could not be read; `config` for a pattern that is none.
+    /// Why the catalogue could not be read; `config` for an invalid pattern.
     #[must_use]
     pub fn tools<'a>(&'a self, narrow: &'a Filter) -> Operation<'a, Result<report::Tools>> {
         self.ask(reports::tools(&self.parts, narrow, self.deadline()))
@@ -157,7 +157,7 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// Why the catalogue could not be read; `config` for a pattern that is none.
+    /// Why the catalogue could not be read; `config` for an invalid pattern.
     #[must_use]
     pub fn review<'a>(&'a self, narrow: &'a Filter) -> Operation<'a, Result<report::Review>> {
         self.ask(reports::reviewed(&self.parts, narrow, self.deadline()))

@@ -1,4 +1,4 @@
-//! What one watcher is told, and when: a change at once, one that goes to and fro less and less often, and how it ended.
+//! What one watcher is told, and when: a change at once, one that flaps less and less often, and how it ended.
 //! Takes what the watcher was told before, a state and a moment; gives what to tell now. Pure; whatever is held back is counted.
 
 use std::time::Duration;
@@ -67,7 +67,7 @@ fn hold(told_lately: usize) -> Duration {
 
 /// What a watcher knows of one state.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct Notified {
     /// What it was told last.
     pub(super) last: Status,
     /// What it saw last.
@@ -82,7 +82,7 @@ pub(super) struct Told {
 
 /// What a watcher knows of a tool that is not as it was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ToldChange {
+pub(super) struct NotifiedChange {
     /// Of the definition that it saw last.
     pub(super) digest: String,
     /// It was told of that one.
@@ -93,7 +93,7 @@ pub(super) struct ToldChange {
     pub(super) lately: Vec<Moment>,
 }
 
-impl ToldChange {
+impl NotifiedChange {
     /// The next look. True: it is to be told now. Each definition is told once; one that is another at every look, less and less often.
     pub(super) fn see(before: Option<Self>, digest: &str, now: Moment) -> (Self, bool) {
         let mut state =
@@ -130,7 +130,7 @@ pub(super) struct News {
     pub(super) held_back: u32,
 }
 
-impl Told {
+impl Notified {
     /// The next look.
     pub(super) fn see(before: Option<Self>, status: Status, floor: Floor, now: Moment) -> (Self, Option<News>) {
         let Some(mut state) = before else {
@@ -181,7 +181,7 @@ mod tests {
         let mut before = None;
         let mut all = Vec::new();
         for (second, status) in (0..).step_by(usize::try_from(every).unwrap_or(1)).zip(states) {
-            let (state, news) = Told::see(before, status, floor, at(second));
+            let (state, news) = Notified::see(before, status, floor, at(second));
             all.extend(news.map(|news| (second, status, news)));
             before = Some(state);
         }
@@ -238,16 +238,16 @@ mod tests {
         let looks =
             (0..120).map(|n| (n * 30, "a".to_owned())).chain((0..2_400).map(|n| (7_200 + n * 30, format!("{n}"))));
         for (second, digest) in looks {
-            let (state, tell) = ToldChange::see(before, &digest, at(second));
+            let (state, tell) = NotifiedChange::see(before, &digest, at(second));
             before = Some(state);
             if tell {
                 told.push(second);
             }
         }
         assert_eq!(told, [0, 7_200, 7_230], "what does not stay is not told");
-        let (state, tell) = ToldChange::see(before, "last", at(80_000));
+        let (state, tell) = NotifiedChange::see(before, "last", at(80_000));
         assert!(!tell && state.is_recent(at(90_000)) && !state.is_recent(at(200_000)));
-        assert!(ToldChange::see(Some(state), "last", at(80_121)).1, "what stays is");
+        assert!(NotifiedChange::see(Some(state), "last", at(80_121)).1, "what stays is");
     }
 
     #[test]
@@ -281,14 +281,14 @@ mod tests {
 
     #[test]
     fn a_clock_that_jumps_holds_nothing_back_for_longer_than_an_hour() {
-        let (mut state, _) = Told::see(None, Status::Ok, Floor::Degraded, at(0));
+        let (mut state, _) = Notified::see(None, Status::Ok, Floor::Degraded, at(0));
         for n in 0..6 {
             let status = if n % 2 == 0 { Status::Offline } else { Status::Ok };
-            state = Told::see(Some(state), status, Floor::Degraded, at(50 * 365 * 86_400 + n)).0;
+            state = Notified::see(Some(state), status, Floor::Degraded, at(50 * 365 * 86_400 + n)).0;
         }
         let mut told = None;
         for minute in 0..=61 {
-            let (next, news) = Told::see(Some(state), Status::Ok, Floor::Degraded, at(minute * 60));
+            let (next, news) = Notified::see(Some(state), Status::Ok, Floor::Degraded, at(minute * 60));
             state = next;
             told = told.or(news);
         }

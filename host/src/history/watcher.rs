@@ -18,7 +18,7 @@ use super::{
     clock::Moment,
     judge::is_well,
     masked::masked,
-    news::{Floor, Told, ToldChange},
+    news::{Floor, Notified, NotifiedChange},
     read::status_at,
     write::Transition,
 };
@@ -55,9 +55,9 @@ pub struct Watcher {
 #[derive(Debug, Default)]
 struct State {
     /// By gateway and service, as far as asked for.
-    told: BTreeMap<String, BTreeMap<String, Told>>,
+    told: BTreeMap<String, BTreeMap<String, Notified>>,
     /// By gateway and tool, as far as asked for.
-    changed: BTreeMap<String, BTreeMap<String, ToldChange>>,
+    changed: BTreeMap<String, BTreeMap<String, NotifiedChange>>,
     /// When it was last written down that it is there.
     alive: Option<Moment>,
     /// The id of the last alert that could not be written down. No other has it, neither in the file nor in another process.
@@ -213,14 +213,14 @@ impl Watcher {
 
     fn news(
         &self,
-        before: &BTreeMap<String, Told>,
+        before: &BTreeMap<String, Notified>,
         health: &GatewayHealth,
         now: Moment,
-    ) -> (BTreeMap<String, Told>, Vec<Transition>) {
+    ) -> (BTreeMap<String, Notified>, Vec<Transition>) {
         let mut after = before.clone();
         let mut all = Vec::new();
         for (service, status, reason) in observations(health) {
-            let (told, news) = Told::see(before.get(service).cloned(), status, self.floor, now);
+            let (told, news) = Notified::see(before.get(service).cloned(), status, self.floor, now);
             after.insert(service.to_owned(), told);
             all.extend(news.map(|news| Transition {
                 id: 0,
@@ -244,12 +244,12 @@ impl Watcher {
         (after, all)
     }
 
-    fn load(&self, connection: &Connection, gateway: &str) -> rusqlite::Result<BTreeMap<String, Told>> {
+    fn load(&self, connection: &Connection, gateway: &str) -> rusqlite::Result<BTreeMap<String, Notified>> {
         connection
             .prepare("SELECT service, told, seen, since, held, lately FROM told WHERE watcher = ?1 AND gateway = ?2")?
             .query_map(params![self.name, gateway], |row| {
                 let lately: String = row.get(5)?;
-                let told = Told {
+                let told = Notified {
                     last: status_at(row, 1)?,
                     seen: status_at(row, 2)?,
                     since: Moment::from_millis(row.get(3)?),
@@ -261,7 +261,7 @@ impl Watcher {
             .collect()
     }
 
-    fn keep(&self, connection: &Connection, gateway: &str, service: &str, told: &Told) -> rusqlite::Result<()> {
+    fn keep(&self, connection: &Connection, gateway: &str, service: &str, told: &Notified) -> rusqlite::Result<()> {
         connection
             .execute(
                 "INSERT INTO told (watcher, gateway, service, told, seen, since, held, lately) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -280,11 +280,15 @@ impl Watcher {
             .map(drop)
     }
 
-    fn load_changed(&self, connection: &Connection, gateway: &str) -> rusqlite::Result<BTreeMap<String, ToldChange>> {
+    fn load_changed(
+        &self,
+        connection: &Connection,
+        gateway: &str,
+    ) -> rusqlite::Result<BTreeMap<String, NotifiedChange>> {
         connection
             .prepare("SELECT tool, digest, told, since, lately FROM changed WHERE watcher = ?1 AND gateway = ?2")?
             .query_map(params![self.name, gateway], |row| {
-                let told = ToldChange {
+                let told = NotifiedChange {
                     digest: row.get(1)?,
                     told: row.get(2)?,
                     since: Moment::from_millis(row.get(3)?),
@@ -300,7 +304,7 @@ impl Watcher {
         connection: &Connection,
         gateway: &str,
         tool: &str,
-        told: &ToldChange,
+        told: &NotifiedChange,
     ) -> rusqlite::Result<()> {
         connection
             .execute(

@@ -129,8 +129,8 @@ pub(super) fn metrics(reports: &[GatewayHealth], counts: &BTreeMap<String, Count
             family.sample(&[("gateway", gateway)], value(counts));
         }
     };
-    counter("pflow_gateway_looks", "Looks at the gateway since the monitor's start.", |counts| counts.looks);
-    counter("pflow_gateway_failed_looks", "Looks at which the tools could not be listed.", |counts| counts.failed);
+    counter("pflow_gateway_looks", "Checks of the gateway since the monitor started.", |counts| counts.looks);
+    counter("pflow_gateway_failed_looks", "Checks in which the tools could not be listed.", |counts| counts.failed);
     counter("pflow_gateway_changes", "Announced changes of state, of the gateway and its services.", |counts| {
         counts.changes
     });
@@ -155,7 +155,7 @@ mod tests {
         let text = metrics(&[report], &counts, true);
         assert!(text.contains("pflow_gateway_up{gateway=\"a\\\"b\\\\c\\nd\"} 1\n"), "{text}");
         assert!(text.contains("pflow_gateway_latency_seconds{gateway=\"a\\\"b\\\\c\\nd\"} 0.0125\n"), "{text}");
-        assert!(text.contains("pflow_gateway_looks_total{gateway=\"gw\"} 3\n"), "{text}");
+        assert!(text.contains("pflow_gateway_checks_total{gateway=\"gw\"} 3\n"), "{text}");
         assert!(text.contains("pflow_gateway_service_up{gateway=\"a\\\"b\\\\c\\nd\",service=\"s\"} 0\n"), "{text}");
         assert!(
             text.contains("service=\"u\"} NaN\n") && text.ends_with("# EOF\n"),

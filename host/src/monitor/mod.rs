@@ -15,7 +15,7 @@ use std::{net::SocketAddr, sync::Arc};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
-use self::{board::Board, server::Door};
+use self::{board::Board, server::AccessPolicy};
 use crate::{Class, Error, Result, history::History};
 
 pub use self::{
@@ -68,8 +68,8 @@ impl Monitor {
         names: Vec<String>,
     ) -> Result<Self> {
         let door = match token {
-            Some(token) => Door::Token(Arc::new(token)),
-            None if address.ip().is_loopback() => Door::Open,
+            Some(token) => AccessPolicy::Token(Arc::new(token)),
+            None if address.ip().is_loopback() => AccessPolicy::Open,
             None => {
                 return Err(Error::config(format!("{address} can be reached from other machines")).with_hint(
                     "listen on 127.0.0.1, or leave out --no-token; --token-env VAR sets a token of your own",

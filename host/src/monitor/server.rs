@@ -47,7 +47,7 @@ const HEADER: Duration = Duration::from_secs(10);
 
 /// Who may look.
 #[derive(Clone)]
-pub(super) enum Door {
+pub(super) enum AccessPolicy {
     /// Everybody on this machine, who names it as such: a web page elsewhere cannot, by a name of its own that leads here.
     Open,
     /// Who brings the token: `Authorization: Bearer`, as the password of `Basic`, in the query, or in the cookie that follows on it.
@@ -63,7 +63,7 @@ enum Admitted {
     ByUrl,
 }
 
-impl Door {
+impl AccessPolicy {
     fn admits(&self, request: &Head<'_>, port: u16) -> Result<Admitted, StatusCode> {
         let Self::Token(token) = self else {
             return if is_local(request.header(&header::HOST)) {
@@ -138,7 +138,7 @@ fn shown(authorization: &str) -> Option<String> {
 }
 
 /// Serves until dropped.
-pub(super) async fn serve(listener: TcpListener, door: Door, board: Arc<Board>) {
+pub(super) async fn serve(listener: TcpListener, door: AccessPolicy, board: Arc<Board>) {
     let port = listener.local_addr().map_or(0, |address| address.port());
     let site = Arc::new(Site { door, board, port, streams: Arc::new(Semaphore::new(STREAMS)) });
     let mut connections = JoinSet::new();
@@ -191,7 +191,7 @@ impl Guests {
 
 /// What all connections share.
 struct Site {
-    door: Door,
+    door: AccessPolicy,
     board: Arc<Board>,
     port: u16,
     streams: Arc<Semaphore>,
@@ -255,7 +255,7 @@ fn refused(status: StatusCode) -> Response<Body> {
 fn welcome(site: &Site) -> Response<Body> {
     let mut response = plain(StatusCode::SEE_OTHER, "");
     response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/"));
-    if let Door::Token(token) = &site.door {
+    if let AccessPolicy::Token(token) = &site.door {
         let name = cookie_name(site.port);
         let cookie = format!("{name}={}; Path=/; HttpOnly; SameSite=Strict", token.expose_secret());
         // A token of one's own may hold what no cookie holds; then the browser asks for it.
@@ -383,7 +383,7 @@ mod tests {
         }
     }
 
-    fn admits(door: &Door, headers: &[(HeaderName, &str)], query: &str) -> Result<Admitted, StatusCode> {
+    fn admits(door: &AccessPolicy, headers: &[(HeaderName, &str)], query: &str) -> Result<Admitted, StatusCode> {
         let mut all = HeaderMap::new();
         for (name, value) in headers {
             all.append(name, value.parse().unwrap());
@@ -393,7 +393,7 @@ mod tests {
 
     #[test]
     fn the_token_is_taken_as_bearer_as_password_in_the_query_and_as_cookie() {
-        let door = Door::Token(Arc::new("s3cret".to_owned().into()));
+        let door = AccessPolicy::Token(Arc::new("s3cret".to_owned().into()));
         let by = |authorization: &str| admits(&door, &[(header::AUTHORIZATION, authorization)], "").is_ok();
         assert!(by("Bearer s3cret") && by("bearer s3cret"));
         assert!(by(&format!("Basic {}", STANDARD.encode("anyone:s3cret"))));
@@ -412,9 +412,9 @@ mod tests {
 
     #[test]
     fn a_host_that_is_named_twice_is_none() {
-        assert!(admits(&Door::Open, &[(header::HOST, "localhost")], "").is_ok());
+        assert!(admits(&AccessPolicy::Open, &[(header::HOST, "localhost")], "").is_ok());
         let twice = [(header::HOST, "localhost"), (header::HOST, "evil.example")];
-        assert_eq!(admits(&Door::Open, &twice, ""), Err(StatusCode::MISDIRECTED_REQUEST));
+        assert_eq!(admits(&AccessPolicy::Open, &twice, ""), Err(StatusCode::MISDIRECTED_REQUEST));
     }
 
     async fn get(address: SocketAddr, path: &str) -> String {
@@ -453,7 +453,7 @@ mod tests {
         board.post(&Update { health, transitions: Vec::new(), next: Duration::ZERO });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = tokio::spawn(serve(listener, Door::Open, Arc::clone(&board)));
+        let server = tokio::spawn(serve(listener, AccessPolicy::Open, Arc::clone(&board)));
         let (go_on, wait) = std::sync::mpsc::channel::<()>();
         let (held, is_held) = tokio::sync::oneshot::channel();
         let holder = std::thread::spawn(move || history.hold_until(|| held.send(()).unwrap(), &wait));

@@ -1,5 +1,5 @@
 //! Content blocks that pflow's client can take.
-//! Takes a block as the gateway sent it; gives one of MCP's five kinds. What fits stays; what is no block of a known kind becomes a text
+//! Takes a block as the gateway sent it; gives one of MCP's five kinds. What fits stays; a block of an unknown kind becomes a text
 //! that says it.
 
 use std::borrow::Cow;

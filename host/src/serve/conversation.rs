@@ -169,7 +169,7 @@ impl<U: Upstream, R: AsyncBufRead + Unpin> Conversation<U, R> {
                 Some(Work::Known(Sent::error(&id, &fault)))
             }
             Ok(Message::Response) => {
-                tracing::debug!("the client answered something that nobody asked");
+                tracing::debug!("the client answered a request that was not made");
                 None
             }
             Ok(Message::Notification { method, params }) => {

@@ -38,7 +38,7 @@ pub(crate) use self::catalog::tool as tests_tool;
 pub use self::snapshot::{FileSnapshots, NoSnapshots, Snapshot, Snapshots};
 
 /// How long the gateway may take to end the session. pflow waits two seconds before it kills.
-const FAREWELL: Duration = Duration::from_millis(1500);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// How long a client that does not read may take for what is written already.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -88,8 +88,8 @@ async fn serve_on<U: Upstream>(
         writer.abort();
     }
     let (closed, written) = tokio::join!(
-        tokio::time::timeout(FAREWELL, upstream.close()),
-        tokio::time::timeout(FAREWELL, server.written()),
+        tokio::time::timeout(CLOSE_TIMEOUT, upstream.close()),
+        tokio::time::timeout(CLOSE_TIMEOUT, server.written()),
     );
     tell_left_running(&upstream);
     if written.is_err() {
@@ -103,7 +103,7 @@ async fn serve_on<U: Upstream>(
 /// On stderr, for whoever looks for what became of a call: nobody else will hear of it.
 fn tell_left_running(upstream: &impl Upstream) {
     for left in upstream.left_running() {
-        tracing::warn!("nobody waits for it any more: {}", left.words(upstream.name()));
+        tracing::warn!("the client is gone: {}", left.words(upstream.name()));
     }
 }
 

@@ -2,7 +2,7 @@
 //! Takes a tool's input schema; gives one that pflow can fill, and the way back. Never touches any other argument.
 //!
 //! pflow adds `timeout` and `result_format` to every tool and does not pass them on; the same goes for names that start
-//! with `__`. A tool that has such an argument could never be given it. A name with characters that nobody sees is shown with their numbers:
+//! with `__`. A tool that has such an argument could never be given it. A name with invisible characters is shown with their numbers:
 //! a person or a model would take it for another one.
 
 use std::{

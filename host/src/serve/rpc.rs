@@ -1,5 +1,5 @@
 //! JSON-RPC 2.0 as a server meets it on stdio.
-//! Takes lines; gives messages whose params are still text, or what to answer to a line that is none. Must never panic on what a
+//! Takes lines; gives messages whose params are still text, or what to answer to an invalid line. Must never panic on what a
 //! client wrote, and never drop a line without a word.
 
 use serde_json::{Value, value::RawValue};

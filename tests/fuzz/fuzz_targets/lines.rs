@@ -16,7 +16,7 @@ pub fn run(bytes: &[u8]) {
         Some(Value::Array(all)) if std::str::from_utf8(bytes).is_ok() => {
             assert!(messages.len() == all.len() || messages.len() == 1);
         }
-        _ => assert_eq!(messages.len(), 1, "a line that is none is told"),
+        _ => assert_eq!(messages.len(), 1, "an invalid line is told"),
     }
     for (what, id) in messages {
         assert_eq!(id.is_some(), matches!(*what, "request" | "refused"), "{what}");

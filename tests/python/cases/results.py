@@ -280,7 +280,7 @@ OutputInvalid = _case(
 )
 OutputDangling = _case(
     "OutputDangling",
-    "An output schema whose `$ref` leads nowhere.",
+    "An output schema whose `$ref` does not resolve.",
     text("x", structuredContent={"a": {"id": 1}}),
     {"type": "object", "properties": {"a": {"$ref": "#/$defs/Gone"}}},
 )

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use serde_json::{Value, json};
 
 use super::{
-    Backend, ContextForge, Door, Enabled, Framing, Grant, OTHER_SERVER, Process, Reachable, SERVER, Sessions, VERSIONS,
+    Api, Backend, ContextForge, Enabled, Framing, Grant, OTHER_SERVER, Process, Reachable, SERVER, Sessions, VERSIONS,
     slugify,
 };
 use crate::{locked, reply::Answer, rpc, services, wire::Seen};
@@ -99,7 +99,7 @@ impl ContextForge {
 
     pub(super) async fn mcp(&self, seen: &Seen, server: Option<&str>) -> Answer {
         let config = self.config();
-        let grant = match self.authenticate(seen, Door::Mcp) {
+        let grant = match self.authenticate(seen, Api::Mcp) {
             Ok(grant) => grant,
             Err(answer) => return answer,
         };

@@ -263,14 +263,14 @@ impl ContextForge {
     }
 
     /// What a token is good for, or the `detail` of its refusal.
-    fn authenticate(&self, seen: &Seen, door: Door) -> Result<Grant, Answer> {
+    fn authenticate(&self, seen: &Seen, door: Api) -> Result<Grant, Answer> {
         let detail = |status: u16, detail: &str| Answer::json(status, &json!({"detail": detail}));
         let challenge = |answer: Answer| {
-            if door == Door::Mcp { answer.with("www-authenticate", "Bearer") } else { answer }
+            if door == Api::Mcp { answer.with("www-authenticate", "Bearer") } else { answer }
         };
         let missing = match door {
-            Door::Mcp => "Authentication required for MCP endpoints",
-            Door::Rest => "Authorization token required",
+            Api::Mcp => "Authentication required for MCP endpoints",
+            Api::Rest => "Authorization token required",
         };
         let authorization = seen.header("authorization").unwrap_or_default();
         let (scheme, token) = authorization.split_once(' ').unwrap_or((authorization, ""));
@@ -290,8 +290,8 @@ impl ContextForge {
                 Err(detail(401, "Token has been revoked").with("www-authenticate", "Bearer"))
             }
             Some(Grant { refused: Some(Refused::NoUser), .. }) => Err(challenge(match door {
-                Door::Mcp => detail(401, "User not found in database"),
-                Door::Rest => detail(401, "Invalid authentication credentials"),
+                Api::Mcp => detail(401, "User not found in database"),
+                Api::Rest => detail(401, "Invalid authentication credentials"),
             })),
             Some(grant) => Ok(grant),
         }
@@ -325,7 +325,7 @@ impl ContextForge {
 
 /// Which door a request came by: the answers to a bad token differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Door {
+enum Api {
     Mcp,
     Rest,
 }

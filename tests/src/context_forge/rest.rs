@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Backend, ContextForge, Door, Enabled, OTHER_SERVER, Process, Reachable, SERVER, mcp::Exposed, slugify};
+use super::{Api, Backend, ContextForge, Enabled, OTHER_SERVER, Process, Reachable, SERVER, mcp::Exposed, slugify};
 use crate::{reply::Answer, wire::Seen};
 
 /// Rows of `/v1/tools` without a `limit`.
@@ -31,7 +31,7 @@ impl ContextForge {
         if !parts.first().is_some_and(|first| known.contains(first)) {
             return detail(404, "Not Found");
         }
-        let grant = match self.authenticate(seen, Door::Rest) {
+        let grant = match self.authenticate(seen, Api::Rest) {
             Ok(grant) => grant,
             Err(answer) => return answer,
         };

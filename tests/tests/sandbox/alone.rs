@@ -15,7 +15,7 @@ use pflow_gateway_tests::{
 
 use super::{
     ATTACKS, guest,
-    stand::{Heard, PATIENCE, Stand, TOKEN, call, endpoint, limits},
+    stand::{PATIENCE, RecordedEvents, Stand, TOKEN, call, endpoint, limits},
 };
 
 fn in_a_process_of_its_own(test: &str) {
@@ -158,7 +158,8 @@ async fn memory_after_a_call_with_a_token() {
     let code =
         CodeStore { packaged: None, cache: guest::component("hostile").parent().map(|folder| folder.join("code")) };
     let runtime = Runtime::with(&Source::BuiltIn, Limits::default(), &code).unwrap();
-    let mut conversation = Conversation::start(&runtime, egress, Arc::new(Heard::default()), PATIENCE).await.unwrap();
+    let mut conversation =
+        Conversation::start(&runtime, egress, Arc::new(RecordedEvents::default()), PATIENCE).await.unwrap();
     conversation.open(&endpoint(fake.url()), None, PATIENCE).await.unwrap();
     let catalog = conversation.list_tools(PATIENCE).await.unwrap();
     let mut call = call(format!(r#"{{"text":"{MARK}"}}"#));

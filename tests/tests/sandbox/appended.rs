@@ -16,7 +16,7 @@ use wasmparser::{Parser, Payload};
 
 use super::{
     guest,
-    stand::{Heard, PATIENCE, Stand, limits},
+    stand::{PATIENCE, RecordedEvents, Stand, limits},
 };
 
 /// The hostile component with one more core module, instantiated `times` times.
@@ -83,7 +83,8 @@ pub(super) fn load(bytes: &[u8], limits: Limits, code: &CodeStore) -> pflow_gate
 async fn refused(bytes: &[u8]) -> Error {
     let stand = Stand::with(load(bytes, limits(), &CodeStore::default()).unwrap()).await;
     let started =
-        Conversation::start(&stand.runtime, stand.egress(&[], &[]), Arc::new(Heard::default()), PATIENCE).await;
+        Conversation::start(&stand.runtime, stand.egress(&[], &[]), Arc::new(RecordedEvents::default()), PATIENCE)
+            .await;
     match started {
         Err(Failure::Host(error)) => error,
         Err(other) => panic!("{other:?}"),

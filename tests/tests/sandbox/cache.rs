@@ -163,7 +163,7 @@ fn forged(cache: &Cache) -> (Vec<u8>, PathBuf) {
 async fn starts(bytes: &[u8], code: &CodeStore) -> bool {
     use pflow_gateway::runtime::Conversation;
     let stand = Stand::with(load(bytes, limits(), code).unwrap()).await;
-    let events = std::sync::Arc::new(super::stand::Heard::default());
+    let events = std::sync::Arc::new(super::stand::RecordedEvents::default());
     Conversation::start(&stand.runtime, stand.egress(&[], &[]), events, super::stand::PATIENCE).await.is_ok()
 }
 

@@ -14,7 +14,7 @@ use wasm_encoder::{
 use super::{
     appended::load,
     guest,
-    stand::{Heard, PATIENCE, Stand, limits},
+    stand::{PATIENCE, RecordedEvents, Stand, limits},
 };
 
 fn wit(file: &str) -> String {
@@ -207,7 +207,8 @@ async fn a_component_whose_types_are_others_under_the_same_names_never_gets_a_ca
     let runtime = load(&replaced("repeated-cursor", "repeated-cursox"), limits(), &CodeStore::default()).unwrap();
     let stand = Stand::with(runtime).await;
     let started =
-        Conversation::start(&stand.runtime, stand.egress(&[], &[]), Arc::new(Heard::default()), PATIENCE).await;
+        Conversation::start(&stand.runtime, stand.egress(&[], &[]), Arc::new(RecordedEvents::default()), PATIENCE)
+            .await;
     let Err(Failure::Host(error)) = started else { panic!("it started") };
     assert_eq!(error.class, Class::Component, "{error:?}");
     assert!(error.message.contains("repeated-cursox"), "{error:?}");

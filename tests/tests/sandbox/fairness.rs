@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use super::{
     guest,
-    stand::{Heard, PATIENCE, Stand, call, endpoint, limits},
+    stand::{PATIENCE, RecordedEvents, Stand, call, endpoint, limits},
 };
 
 fn runtime(limits: Limits) -> Arc<Runtime> {
@@ -25,7 +25,8 @@ fn runtime(limits: Limits) -> Arc<Runtime> {
 
 async fn converse(stand: &Stand, attack: &str, targets: &str) -> Result<String, Failure> {
     let mut conversation =
-        Conversation::start(&stand.runtime, stand.egress(&[], &["/x"]), Arc::new(Heard::default()), PATIENCE).await?;
+        Conversation::start(&stand.runtime, stand.egress(&[], &["/x"]), Arc::new(RecordedEvents::default()), PATIENCE)
+            .await?;
     conversation.open(&endpoint(format!("{}?attack={attack}", stand.server.url())), None, PATIENCE).await?;
     conversation.call_tool(&call(targets.into()), PATIENCE).await.map(|outcome| outcome.result)
 }

@@ -57,12 +57,12 @@ pub(super) fn runtime() -> Arc<Runtime> {
 
 /// Counts what gets through to whoever listens.
 #[derive(Default)]
-pub(super) struct Heard {
+pub(super) struct RecordedEvents {
     events: AtomicUsize,
     bytes: AtomicUsize,
 }
 
-impl Events for Heard {
+impl Events for RecordedEvents {
     fn progress(&self, _: u32, _: f64, _: Option<f64>, message: Option<String>) {
         self.events.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(message.map_or(0, |m| m.len()), Ordering::Relaxed);
@@ -198,7 +198,7 @@ impl<'a> Strike<'a> {
     }
 
     pub(super) async fn run(self) -> Outcome {
-        let heard = Arc::new(Heard::default());
+        let heard = Arc::new(RecordedEvents::default());
         let result = self.attempt(&heard).await;
         let (result, requests, finished) = match result {
             Ok((conversation, result)) => (result, conversation.visit().requests().len(), conversation.finished()),
@@ -214,7 +214,7 @@ impl<'a> Strike<'a> {
         }
     }
 
-    async fn attempt(&self, heard: &Arc<Heard>) -> Result<(Conversation, Result<String, Failure>), Failure> {
+    async fn attempt(&self, heard: &Arc<RecordedEvents>) -> Result<(Conversation, Result<String, Failure>), Failure> {
         let events: Arc<dyn Events> = heard.clone();
         let mut conversation =
             Conversation::start(&self.stand.runtime, self.stand.egress(&self.allow, &self.paths), events, PATIENCE)

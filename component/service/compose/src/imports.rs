@@ -47,7 +47,7 @@ pub(crate) fn wrong(part: &str, imports: &[String], wired: &[&str]) -> Option<St
         return None;
     }
     Some(format!(
-        "{part} imports what nobody here gives: {} → a service has no files, no sockets and nothing of its host's; build the component without them",
+        "{part} imports what the service does not provide: {} → a service has no files, no sockets and nothing of its host's; build the component without them",
         unknown.join(", ")
     ))
 }

@@ -6,10 +6,10 @@
 mod guest;
 
 pub mod answer;
+pub mod authentication;
 pub mod call;
 pub mod catalog;
 pub mod delivery;
-pub mod door;
 pub mod failure;
 pub mod guard;
 pub mod pages;

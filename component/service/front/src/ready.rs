@@ -4,7 +4,7 @@
 use pflow_gateway_service_settings::{CLIENTS, Clients, Filter, GATEWAYS, Problem, SESSION_KEYS, Settings};
 
 use crate::{
-    door::Door,
+    authentication::Authenticator,
     seal::Keys,
     upstream::{Catalog, Outside},
 };
@@ -19,7 +19,7 @@ pub struct Ready {
     /// Gateways, clients and names.
     pub settings: Settings,
     /// Tokens.
-    pub door: Door,
+    pub authenticator: Authenticator,
     /// What seals session ids.
     pub keys: Keys,
 }
@@ -34,9 +34,9 @@ impl Ready {
         let variable = |name: &str| outside.variable(name);
         let read = || {
             let settings = Settings::read(&variable)?;
-            let door = Door::new(&settings, &variable)?;
+            let authenticator = Authenticator::new(&settings, &variable)?;
             let keys = Keys::read(variable(SESSION_KEYS))?;
-            Ok(Self { settings, door, keys })
+            Ok(Self { settings, authenticator, keys })
         };
         read().map_err(|problem: Problem| problem.to_string())
     }

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::{
     answer::{Answer, event},
+    authenticator::Visitor,
     call, catalog,
     delivery::{self, Sent},
-    door::Visitor,
     failure::{self, Delivery, Failure, Marked, Seen},
     guard, pages, params,
     ready::{NAME, Ready, VERSION},
@@ -56,7 +56,7 @@ pub fn answer<O: Outside>(outside: &O, request: &Request) -> Answered {
         ("GET" | "HEAD", "/health") => return pages::health().into(),
         // Engines and scrapers ask by address: no Host check, and no word about gateways without a token.
         ("GET" | "HEAD", page @ ("/ready" | "/metrics")) => {
-            let visitor = ready.as_ref().ok().and_then(|ready| ready.door.visitor(request).ok());
+            let visitor = ready.as_ref().ok().and_then(|ready| ready.authenticator.visitor(request).ok());
             let visitor = visitor.as_ref().filter(|_| {
                 ready.as_ref().is_ok_and(|ready| guard::from_elsewhere(&ready.settings, request).is_none())
             });
@@ -81,7 +81,7 @@ pub fn answer<O: Outside>(outside: &O, request: &Request) -> Answered {
     if let Some(refusal) = guard::from_elsewhere(&ready.settings, request) {
         return refusal.into();
     }
-    let visitor = match ready.door.visitor(request) {
+    let visitor = match ready.authenticator.visitor(request) {
         Ok(visitor) => visitor,
         Err(refusal) => return refusal.into(),
     };

@@ -46,7 +46,7 @@ pub(crate) fn read(clients: &Member, gateways: &[Gateway]) -> Result<Vec<Client>
         named.push(Client { name, token: template, gateways: wanted, filter });
     }
     if named.is_empty() {
-        return Err(Problem::new(clients.path(), "names nobody").with_remedy(
+        return Err(Problem::new(clients.path(), "names no client").with_remedy(
             "name who may come in, or write \"anyone\" where something before this service decides that",
         ));
     }

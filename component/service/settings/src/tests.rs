@@ -107,7 +107,7 @@ fn a_service_that_names_nobody_lets_nobody_in_by_accident() {
     let gateways = (GATEWAYS, r#"{"a": {"url": "http://x/mcp"}}"#);
     for (clients, says) in [
         ("", "CLIENTS is not set → "),
-        ("{}", "CLIENTS names nobody → "),
+        ("{}", "CLIENTS names no client → "),
         (r#"{"team": {}}"#, "CLIENTS.team.token is missing"),
         (r#"{"team": {"token": "abc"}}"#, "CLIENTS.team.token must point to a variable"),
         (r#"{"team": {"token": "${T}", "gateways": ["b"]}}"#, "CLIENTS.team.gateways names \"b\""),

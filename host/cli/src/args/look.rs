@@ -30,7 +30,7 @@ pub(crate) struct Tools {
     /// Estimate what each tool costs a model that is shown it, in tokens
     #[arg(long)]
     pub(crate) tokens: bool,
-    /// Show what the component's rules think of the tools: text that nobody sees, names that look alike; fails when something is found
+    /// Show what the component's rules think of the tools: invisible text, names that look alike; fails when something is found
     #[arg(long, conflicts_with_all = ["search", "tokens", "tool"])]
     pub(crate) review: bool,
     /// Only tools of these services (glob); may be repeated

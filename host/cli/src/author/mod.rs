@@ -156,7 +156,7 @@ async fn built(context: &Context, folder: &Path) -> Result<(PathBuf, u64)> {
             .map_err(|error| Error::config(format!("cannot write {}: {error}", shown(&output))))?;
     } else {
         return Err(Error::config(format!(
-            "{} is no component's folder: it has neither Cargo.toml nor app.py nor package.json",
+            "{} is not a component's folder: it has neither Cargo.toml nor app.py nor package.json",
             shown(folder)
         ))
         .with_hint(format!("to begin one: {} component new --language python my-filter", context.program)));

@@ -20,7 +20,7 @@ checks! { Discovery:
         "gh-… to github and sl.… to slack, declared";
     knows_the_usual_separators, "types.declared-service.prefix",
         "knows the usual separators after a declared service's name",
-        "github_…, github__…, github-… and github.… to github, declared; githubber to nobody";
+        "github_…, github__…, github-… and github.… to github, declared; githubber to no service";
     reads_meta_of_the_list, "types.attribution.reported",
         "believes the services that the gateway reports in _meta of its list",
         "send_message to billing and list_issues to garden, reported";
@@ -96,7 +96,7 @@ async fn knows_the_usual_separators(stage: Stage) -> Verdict {
         is_from(&catalog, name, Some("github"), Attribution::Declared)?;
     }
     same("githubber is from", &origin(&catalog, "githubber")?.0, &None)?;
-    Ok("four of github, and githubber of nobody".to_owned())
+    Ok("four of github, and githubber of no service".to_owned())
 }
 
 /// Every way to say it that was seen, at once: which of them a component knows is its own business.

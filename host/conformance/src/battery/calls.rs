@@ -26,7 +26,7 @@ checks! { Calls:
         "the same JSON on the wire: umlauts, escapes, nesting, integers beyond 2^53, null and empty values";
     passes_the_result, "calls.outcome.result",
         "passes the result on as it came",
-        "the same JSON: content, structuredContent, _meta and members nobody knows; failed is false";
+        "the same JSON: content, structuredContent, _meta and unknown members; failed is false";
     reads_a_streamed_result, "calls.call-tool",
         "reads a result that comes as an event stream",
         "the result, from a gateway that streams";

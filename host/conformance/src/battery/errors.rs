@@ -52,7 +52,7 @@ checks! { Discovery:
         "knows a lost session by its words",
         "session-lost for 400 \"No valid session ID provided\"";
     nobody_there, "types.failure-code.unreachable",
-        "says so when nobody listens",
+        "says so when nothing listens",
         "unreachable, not delivered";
     a_hang_up, "types.failure",
         "says so when the gateway hangs up without an answer",

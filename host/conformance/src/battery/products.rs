@@ -22,7 +22,7 @@ checks! { Products:
         "gives every product an identifier that can stand in an entry",
         "lower-case letters, digits and -, at most 40, each once";
     says_the_same_again, "products.known",
-        "says the same each time, and asks nobody",
+        "says the same each time, and sends no request",
         "the same list twice, before and after a conversation, and no request for it";
     fills_in_what_is_usual, "products.product",
         "says of every product what a user is shown",

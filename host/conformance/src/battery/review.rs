@@ -18,7 +18,7 @@ checks! { Review:
         "gives every rule an identifier, a title and an explanation",
         "lower-case letters, digits and -, at most 40, each once, in their order; no text empty";
     keeps_to_its_rules, "review.finding",
-        "finds by its own rules, in the tools that it was given, and shows what nobody sees",
+        "finds by its own rules, in the tools that it was given, and shows invisible characters",
         "rule and tool of each finding are known, at is at most 500 and excerpt at most 200 characters, with nothing hidden in them";
     judges_without_traffic, "review",
         "judges without traffic and without memory",

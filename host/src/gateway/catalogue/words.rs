@@ -49,7 +49,7 @@ impl Listed {
             format!("look at it with `pflow-gateway snapshot diff {gateway} {shown}`, then accept it with `{accept}`");
         if standing == Standing::New {
             return Some(
-                Error::config(format!("{gateway} holds {shown}: it is new, and nobody accepted it; nothing was sent"))
+                Error::config(format!("{gateway} holds {shown}: it is new and was not accepted; nothing was sent"))
                     .with_hint(look),
             );
         }

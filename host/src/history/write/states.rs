@@ -34,7 +34,7 @@ pub struct Transition {
     pub to: Status,
     /// The strongest evidence.
     pub reason: String,
-    /// Worth telling. What goes to and fro is told less and less often, and when it has settled.
+    /// Worth telling. What flaps is told less and less often, and when it has settled.
     pub announced: bool,
     /// No new change: it went to and fro, and has settled.
     pub settled: bool,

@@ -23,7 +23,7 @@ use crate::{
 /// Pages of a catalogue to read at most.
 const MAX_PAGES: u32 = 1_000;
 /// Milliseconds for ending a session.
-const FAREWELL: u32 = 5_000;
+const CLOSE_TIMEOUT: u32 = 5_000;
 /// Tokens of the conversation that one request of a client gets: more than pages.
 const OWN: u32 = 1 << 13;
 /// Those of its calls follow.
@@ -124,7 +124,7 @@ impl Conversation for Talk {
 
     fn close(&mut self) -> Result<(), Seen> {
         // Nobody waits longer for the end of a session than this.
-        way_out::begin(self.within.min(FAREWELL));
+        way_out::begin(self.within.min(CLOSE_TIMEOUT));
         self.handle.close().map_err(seen)
     }
 }

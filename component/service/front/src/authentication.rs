@@ -42,11 +42,11 @@ impl Visitor {
 }
 
 /// The clients' tokens, as digests: what is compared has one length.
-pub struct Door {
+pub struct Authenticator {
     known: Option<Vec<(Client, [u8; 32])>>,
 }
 
-impl Door {
+impl Authenticator {
     /// Resolves the tokens.
     ///
     /// # Errors
