@@ -9,7 +9,7 @@ use pflow_gateway_service_settings::Gateway;
 use serde_json::json;
 
 use crate::{
-    authenticator::Visitor,
+    authentication::Visitor,
     failure::Failure,
     rpc::{Fault, INVALID_PARAMS},
     upstream::{Kept, Outside, Tool},

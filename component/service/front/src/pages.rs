@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     answer::Answer,
-    authenticator::Visitor,
+    authentication::Visitor,
     failure::{self, Failure},
     ready::{NAME, Ready, VERSION},
     upstream::{Conversation as _, Kept, Outside, Refused},

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     answer::{Answer, event},
-    authenticator::Visitor,
+    authentication::Visitor,
     call, catalog,
     delivery::{self, Sent},
     failure::{self, Delivery, Failure, Marked, Seen},
