@@ -40,9 +40,9 @@ pub(super) enum ForwardError {
 }
 
 impl Forward {
-    /// A way to the service at this URL, with the key to its door.
-    pub(super) fn new(url: String, door: &Authentication) -> Result<Self, http::Error> {
-        let credential = match door {
+    /// A way to the service at this URL, with the key to its authentication.
+    pub(super) fn new(url: String, authentication: &Authentication) -> Result<Self, http::Error> {
+        let credential = match authentication {
             Authentication::None => None,
             Authentication::Bearer(token) => {
                 Some((header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}"))?))

@@ -1,5 +1,5 @@
 //! An MCP server on a loopback port, behind a credential check.
-//! Takes an rmcp handler and a door; gives the address it listens on. Never answers a request that the door refuses.
+//! Takes an rmcp handler and its authentication; gives the address it listens on. Never answers a request that it does not accept.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -27,35 +27,35 @@ pub(super) const PATH: &str = "/mcp";
 #[derive(Clone)]
 pub(super) enum Authentication {
     /// Everyone.
-    Open,
+    None,
     /// Who brings `Authorization: Bearer` with this token.
     Bearer(String),
     /// Who brings this value in this header.
-    Key { header: &'static str, value: String },
+    ApiKey { header: &'static str, value: String },
 }
 
 impl Authentication {
-    fn admits(&self, headers: &HeaderMap) -> bool {
+    fn accepts(&self, headers: &HeaderMap) -> bool {
         let says = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         match self {
-            Self::Open => true,
+            Self::None => true,
             Self::Bearer(token) => {
                 says("authorization").and_then(|value| value.strip_prefix("Bearer ")) == Some(token.as_str())
             }
-            Self::Key { header, value } => says(header) == Some(value.as_str()),
+            Self::ApiKey { header, value } => says(header) == Some(value.as_str()),
         }
     }
 
     /// In words, without the value.
     pub(super) fn describe(&self) -> &'static str {
         match self {
-            Self::Open => "no credential",
+            Self::None => "no credential",
             Self::Bearer(_) => "bearer token",
-            Self::Key { .. } => "API key",
+            Self::ApiKey { .. } => "API key",
         }
     }
 
-    fn refuse(&self) -> Response<BoxBody<Bytes, Infallible>> {
+    fn challenge(&self) -> Response<BoxBody<Bytes, Infallible>> {
         let body =
             Full::new(Bytes::from_static(b"{\"error\":\"unauthorized\",\"message\":\"missing or wrong credential\"}"));
         let mut response = Response::new(body.boxed());
@@ -89,7 +89,7 @@ impl Listening {
     /// Starts to listen.
     pub(super) async fn open<S>(
         listen: SocketAddr,
-        door: Authentication,
+        authentication: Authentication,
         style: Style,
         handler: S,
     ) -> std::io::Result<Self>
@@ -113,7 +113,7 @@ impl Listening {
                     _ = stopped.changed() => break,
                     Some(_) = connections.join_next() => {}
                     accepted = listener.accept() => match accepted {
-                        Ok((stream, _)) => { connections.spawn(converse(stream, door.clone(), mcp.clone())); }
+                        Ok((stream, _)) => { connections.spawn(converse(stream, authentication.clone(), mcp.clone())); }
                         // No file descriptor left, or the peer is gone again; neither is a reason to end or to spin.
                         Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
                     },
@@ -138,20 +138,23 @@ impl Listening {
     }
 }
 
-async fn converse<S>(stream: TcpStream, door: Authentication, mcp: StreamableHttpService<S, LocalSessionManager>)
-where
+async fn converse<S>(
+    stream: TcpStream,
+    authentication: Authentication,
+    mcp: StreamableHttpService<S, LocalSessionManager>,
+) where
     S: ServerHandler + Clone + Send + 'static,
 {
     // Answers are small and come in several pieces: Nagle would hold them back.
     let _ = stream.set_nodelay(true);
     let answer = service_fn(move |request: Request<Incoming>| {
-        let (door, mcp) = (door.clone(), mcp.clone());
+        let (authentication, mcp) = (authentication.clone(), mcp.clone());
         async move {
             Ok::<_, Infallible>(if request.uri().path() != PATH {
                 let mut response = Response::new(Full::new(Bytes::from_static(b"Not Found\n")).boxed());
                 *response.status_mut() = StatusCode::NOT_FOUND;
                 response
-            } else if door.admits(request.headers()) {
+            } else if authentication.accepts(request.headers()) {
                 let ends = request.method() == Method::DELETE;
                 let mut response = mcp.handle(request).await;
                 // The session is ended when this is said; to clients a 202 is a failure.
@@ -160,7 +163,7 @@ where
                 }
                 response
             } else {
-                door.refuse()
+                authentication.challenge()
             })
         }
     });

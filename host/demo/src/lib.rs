@@ -71,8 +71,8 @@ impl Demo {
             return Err(Error::config(format!("the demo gateway does not listen on {}", options.listen))
                 .with_hint("its data and its services are for this machine only: use 127.0.0.1 or [::1]"));
         }
-        let (mut backends, mut ways, mut doors) = (Vec::new(), Vec::new(), Vec::new());
-        for (name, door, backend) in [
+        let (mut backends, mut ways, mut ways_in) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, authentication, backend) in [
             ("github", Authentication::Bearer(random_token("ghp_")), Backend::new(github::Github::new())),
             (
                 "slack",
@@ -82,19 +82,19 @@ impl Demo {
             ("weather", Authentication::None, Backend::new(weather::Weather)),
         ] {
             let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-            let listening = Listening::open(any, door.clone(), Style::Stateless, backend)
+            let listening = Listening::open(any, authentication.clone(), Style::Stateless, backend)
                 .await
                 .map_err(|error| cannot_listen(any, &error))?;
-            let way =
-                Forward::new(listening.url(), &door).map_err(|error| Error::new(Class::Internal, error.to_string()))?;
+            let way = Forward::new(listening.url(), &authentication)
+                .map_err(|error| Error::new(Class::Internal, error.to_string()))?;
             ways.push((name, way));
-            doors.push((name, door.describe()));
+            ways_in.push((name, authentication.describe()));
             backends.push(listening);
         }
         let aggregate = Aggregate::over(ways, options.page_size)
             .await
             .map_err(|error| Error::new(Class::Internal, format!("a demo service does not answer: {error}")))?;
-        let services = doors
+        let services = ways_in
             .into_iter()
             .map(|(name, credential)| DemoService { name, credential, tools: aggregate.count(name) })
             .collect();

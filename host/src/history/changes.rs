@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{clock::Moment, masked::masked, news::ToldChange, write::Transition};
+use super::{clock::Moment, masked::masked, news::NotifiedChange, write::Transition};
 use crate::{
     digest::sha256,
     report::{Change, ChangedTool, GatewayHealth},
@@ -18,15 +18,15 @@ const OTHERS: &str = "";
 
 /// What the watcher knows after this look, and what it is told.
 pub(super) fn news(
-    before: &BTreeMap<String, ToldChange>,
+    before: &BTreeMap<String, NotifiedChange>,
     health: &GatewayHealth,
     now: Moment,
-) -> (BTreeMap<String, ToldChange>, Vec<Transition>) {
+) -> (BTreeMap<String, NotifiedChange>, Vec<Transition>) {
     // Nothing was listed: nothing is known of the tools.
     if health.tools.is_none() {
         return (before.clone(), Vec::new());
     }
-    let mut after: BTreeMap<String, ToldChange> = before
+    let mut after: BTreeMap<String, NotifiedChange> = before
         .iter()
         .filter(|(_, told)| told.is_recent(now))
         .map(|(tool, told)| (tool.clone(), told.clone()))
@@ -35,7 +35,7 @@ pub(super) fn news(
     let mut others = 0;
     for changed in &health.changed_tools {
         let name = scrub::line(&changed.tool, 200);
-        let (told, tell) = ToldChange::see(before.get(&name).cloned(), &changed.digest, now);
+        let (told, tell) = NotifiedChange::see(before.get(&name).cloned(), &changed.digest, now);
         after.insert(name, told);
         if tell {
             to_tell.push(changed);
@@ -43,7 +43,7 @@ pub(super) fn news(
     }
     if health.more_changed_tools > 0 {
         let digest = sha256(health.more_changed_tools.to_string().as_bytes());
-        let (told, tell) = ToldChange::see(before.get(OTHERS).cloned(), &digest, now);
+        let (told, tell) = NotifiedChange::see(before.get(OTHERS).cloned(), &digest, now);
         after.insert(OTHERS.to_owned(), told);
         if tell {
             others = health.more_changed_tools;
