@@ -1,7 +1,7 @@
 """What a team puts before an MCP server: the service on `wasmtime serve`, and what it would take instead.
 
-Takes programs and the URL of a server; gives a running proxy that wants a token of its clients and has one for the server. Each is set up
-as its own documentation does it, with one process. Never leaves one running, and never ends a process that it did not start.
+Takes programs and the URL of a server; gives a running proxy that wants a token of its clients and has one for the server.
+Each is set up as its own documentation does it, with one process. Never leaves one running, and never ends a process that it did not start.
 """
 
 from __future__ import annotations

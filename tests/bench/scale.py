@@ -1,7 +1,7 @@
 """How many users a replica serves: costs measured once, a formula, and a simulation that it has to agree with.
 
-Takes a file of measured costs (`--costs`, as `docs/performance/scale.json`), or measures them anew (`cargo xtask bench --scale` names the
-programs); prints the tables of `docs/scale.md`. Never adjusts a cost so that a prediction fits.
+Takes a file of measured costs (`--costs`, as `docs/performance/scale.json`), or measures them anew (`cargo xtask bench
+--scale` names the programs); prints the tables of `docs/scale.md`. Never adjusts a cost so that a prediction fits.
 """
 
 from __future__ import annotations
@@ -239,10 +239,12 @@ def told(measured: Measured, points: list[dict[str, Any]], *, quick: bool) -> li
     for point in points:
         seen = predicted(measured, point)
         error = seen.per_second / point["per_second"] - 1
-        cells = [point["clients"], point["service_ms"], f"{point['per_second']:.0f}", f"{seen.per_second:.0f}", f"{error:+.0%}"]
+        cells = [point["clients"], point["service_ms"], f"{point['per_second']:.0f}"]
+        cells += [f"{seen.per_second:.0f}", f"{error:+.0%}"]
         rows.append([str(cell) for cell in cells])
     lines += ["", *columns(rows)]
-    head = ["users", "calls a second", "replicas", "cores busy", "at once", "most", "simulated busy", "most", "p50, ms", "p99, ms", "MiB"]
+    head = ["users", "calls a second", "replicas", "cores busy", "at once", "most"]
+    head += ["simulated busy", "most", "p50, ms", "p99, ms", "MiB"]
     rows = [head]
     for users in USERS[:1] if quick else USERS:
         said = formula(measured, users)

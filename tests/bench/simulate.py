@@ -1,7 +1,7 @@
 """Replicas of the service as queues: requests come, wait for a core, wait for the gateway, wait for a core again.
 
-Takes what one request costs, and how requests come; gives what clients would see, and how many instances would live. A discrete-event
-simulation with numbers of its own: it knows nothing of wasmtime beyond the costs that it is given.
+Takes what one request costs, and how requests come; gives what clients would see, and how many instances would live. A
+discrete-event simulation with numbers of its own: it knows nothing of wasmtime beyond the costs that it is given.
 """
 
 from __future__ import annotations

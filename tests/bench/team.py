@@ -1,7 +1,8 @@
-"""The service beyond one machine against what a team would use instead, in one run: calls at 1, 16 and 64 connections, and a long list.
+"""The service against what a team would use instead, in one run: calls at 1, 16 and 64 connections, and a long list.
 
-Takes programs from the environment (`cargo xtask bench --team` sets it); prints a table or JSON, and keeps a page. All contenders stand before
-the same server, which is never the slow one, and take turns. Fails when an answer is wrong, never because something was slow.
+Takes programs from the environment (`cargo xtask bench --team` sets it); prints a table or JSON, and keeps a page. All
+contenders stand before the same server, which is never the slow one, and take turns. Fails when an answer is wrong, never
+because something was slow.
 """
 
 from __future__ import annotations
@@ -223,12 +224,11 @@ class Bench:
                 theirs = [best(values) for values in zip(*(self.figures[name][scene][figure] for name in others), strict=True)]
                 measured = spread([mine / their for mine, their in zip(ours[figure], theirs, strict=True)])
                 holds = measured["median"] >= bound if figure == "per_core" else measured["median"] <= bound
-                subject = f"lists of {self.listed:,} tools" if scene == "list" else f"calls at {scene} connections"
-                if figure == "peak_mib":
-                    what_of = f"{what}, {subject}"
-                else:
-                    what_of = f"{subject}, {what}"
-                goals.append({"what": what_of, "figure": figure, "bound": bound, "measured": measured, "holds": holds})
+                subject = f"calls at {scene} connection{'' if scene == '1' else 's'}"
+                if scene == "list":
+                    subject = f"lists of {self.listed:,} tools"
+                name = f"{what}, {subject}" if figure == "peak_mib" else f"{subject}, {what}"
+                goals.append({"what": name, "figure": figure, "bound": bound, "measured": measured, "holds": holds})
         return goals
 
 

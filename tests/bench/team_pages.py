@@ -82,7 +82,7 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 def svg(report: dict[str, Any]) -> str:
-    """Two charts: calls for a second of CPU time, and memory, both at the most connections. Logarithmic: there are two orders between them."""
+    """Two charts: calls for a second of CPU time, and memory, both at the most connections. Logarithmic: orders lie between."""
     most = str(report["connections"][-1])
     body: list[str] = []
     top = 30

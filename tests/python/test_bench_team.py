@@ -1,5 +1,4 @@
-"""`cargo xtask bench --team --quick`: the service and the proxies that a team would use instead answer the same load, and what is kept can be
-read.
+"""`cargo xtask bench --team --quick`: the service and other proxies answer the same load, and what is kept can be read.
 
 How fast anything is, no test says. LiteLLM is not here: it is 750 MB.
 """

@@ -1,5 +1,6 @@
-"""`docs/scale.md`: the simulation agrees with what queueing theory knows, the formula with the simulation, the page with the figures, and a point
-that is measured here with what is predicted for it.
+"""`docs/scale.md`: the simulation agrees with what queueing theory knows, and the formula with the simulation.
+
+The page agrees with the figures, and a point that is measured here with what is predicted for it.
 
 How fast anything is, no test says.
 """

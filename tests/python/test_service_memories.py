@@ -1,7 +1,7 @@
 """A credential of a gateway is in egress's memory and in no other part's, whatever the gateway echoes.
 
-`jco serve` runs the composed service with each part's core module in a memory of its own, which a script beside it reads while the service
-runs, freed memory and all. What the search can find is shown with the parts that do hold a text.
+`jco serve` runs the composed service with each part's core module in a memory of its own, which a script beside it reads
+while the service runs, freed memory and all. What the search can find is shown with the parts that do hold a text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import pytest
 import upstream
 from conftest import HERE, needed
 from processes import Program, free_port
@@ -69,7 +68,7 @@ def memories(replica: Replica, folder: Path, needles: dict[str, str]) -> dict[st
 
 
 def echo(handler: upstream.Handler, message: dict[str, Any]) -> bool:
-    """Gives the credential back in every spelling that is masked, in the body and in a header; and reversed, which nobody can know."""
+    """Gives the credential back in every spelling that is masked; and reversed, which nobody can know."""
     token = handler.headers["Authorization"].removeprefix("Bearer ")
     spelled = [token, quote(token, safe=""), base64.b64encode(token.encode()).decode(), token.replace("/", "\\u002f")]
     # Often: what is freed is written over in part.

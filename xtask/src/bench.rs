@@ -33,7 +33,7 @@ pub(crate) struct Options {
     /// Write what was measured into docs/performance, as JSON, a page and a chart
     #[arg(long, conflicts_with = "quick")]
     keep: bool,
-    /// Instead: the service beyond one machine against FastMCP's proxy, ContextForge and LiteLLM's gateway (tests/bench/team.py)
+    /// Instead: the service beyond one machine against what a team would use instead (tests/bench/team.py)
     #[arg(long, conflicts_with_all = ["inner", "against"])]
     team: bool,
     /// Instead: what a request costs the service, and what follows for 1,000 to 100,000 users (tests/bench/scale.py)

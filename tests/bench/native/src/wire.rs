@@ -11,7 +11,7 @@ use std::{
 use crate::Result;
 
 /// An answer later than this is none.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// One connection to one server, opened anew when the server closed it.
 pub(crate) struct Wire {
@@ -76,15 +76,14 @@ impl Wire {
     }
 
     fn exchange(&mut self, request: &[u8]) -> io::Result<Answer> {
-        let mut stream = match self.stream.take() {
-            Some(stream) => stream,
-            None => {
-                self.opened += 1;
-                let stream = TcpStream::connect(&self.authority)?;
-                stream.set_nodelay(true)?;
-                stream.set_read_timeout(Some(PATIENCE))?;
-                BufReader::with_capacity(64 * 1024, stream)
-            }
+        let mut stream = if let Some(stream) = self.stream.take() {
+            stream
+        } else {
+            self.opened += 1;
+            let stream = TcpStream::connect(&self.authority)?;
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            BufReader::with_capacity(64 * 1024, stream)
         };
         // A connection that the other side closed takes the request and then ends.
         stream.get_mut().write_all(request).map_err(|_| io::ErrorKind::UnexpectedEof)?;
