@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from collections.abc import Callable
 from typing import Any
 
@@ -47,3 +49,10 @@ def test_an_entry_is_looked_at_and_its_gateway_only_when_asked(
     assert code == 1
     assert "/gone/bin/pflow-gateway does not exist" in found["entry"][0]["detail"]
     assert found["entry"][0]["remedy"] == "pflow mcp gateway adopt lab"
+
+
+def test_doctor_and_the_hook_know_the_same_versions_of_pflow() -> None:
+    root = Path(__file__).parents[2] / "host"
+    rust = re.search(r"const TRIED: .*? = \[(.*?)\];", (root / "cli/src/doctor.rs").read_text(encoding="utf-8"))
+    python = re.search(r"^_TRIED = \((.*?)\)$", (root / "python/python/pflow_gateway/_pflow.py").read_text(encoding="utf-8"), re.M)
+    assert rust and python and rust[1] == python[1]

@@ -34,8 +34,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const AHEAD: Duration = Duration::from_hours(1);
 /// 2026-01-01: this program is younger.
 const BORN: u64 = 1_767_225_600;
-/// The version of pflow that the tests run with.
-const TESTED: &str = "0.16.0";
+/// Minor versions of pflow that the tests try (`docs/reference/pflow-versions.md`); the wheel's `_pflow.py` has the same.
+const TRIED: [&str; 5] = ["0.12", "0.13", "0.14", "0.15", "0.16"];
+/// The first that asks for a version of the package `mcp` that it works with.
+const ASKS_FOR_MCP: &str = "0.16";
 
 /// What pflow's own Python says. Nothing of the folder that this is run in is imported.
 const ASK: &str = "import sys; sys.path[:] = [p for p in sys.path if p]\n\
@@ -44,8 +46,19 @@ const ASK: &str = "import sys; sys.path[:] = [p for p in sys.path if p]\n\
     def version(name):\n\
     \x20   try: return metadata.version(name)\n\
     \x20   except Exception: return None\n\
-    print(json.dumps({'pflow': version('pflow-cli'), 'gateway': version('pflow-gateway'), \
+    print(json.dumps({'pflow': version('pflow-cli'), 'gateway': version('pflow-gateway'), 'mcp': version('mcp'), \
     'hook': '_pflow_gateway_boot' in sys.modules}))";
+
+/// `0.16` of `0.16.0`.
+fn minor(version: &str) -> String {
+    version.split('.').take(2).collect::<Vec<_>>().join(".")
+}
+
+/// Whether this pflow would take a version of the package `mcp` that it does not know, and register tools without their parameters.
+fn loses_parameters(pflow: &str, mcp: &str) -> bool {
+    let major = mcp.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    minor(pflow) != ASKS_FOR_MCP && major.is_some_and(|major| major >= 2)
+}
 
 /// One thing that was looked at.
 #[derive(Serialize)]
@@ -260,11 +273,21 @@ async fn pflow(found: &mut Findings) {
     };
     let version = |name: &str| said.get(name).and_then(Value::as_str);
     match version("pflow") {
-        Some(TESTED) => found.good("pflow", format!("pflow-cli {TESTED}, {place}")),
+        Some(tried) if TRIED.contains(&minor(tried).as_str()) => {
+            found.good("pflow", format!("pflow-cli {tried}, {place}"));
+            let mcp = version("mcp").unwrap_or_default();
+            if loses_parameters(tried, mcp) {
+                found.bad(
+                    "pflow",
+                    format!("pflow-cli {tried} loses the parameters of every tool with the package mcp {mcp}"),
+                    "install an older one where pflow is: pip install 'mcp<2'",
+                );
+            }
+        }
         Some(other) => found.doubt(
             "pflow",
-            format!("pflow-cli {other}, {place}; this is tested with {TESTED}"),
-            format!("if something does not work, try it with pflow-cli {TESTED}"),
+            format!("pflow-cli {other}, {place}; the tests try {} to {}", TRIED[0], TRIED[TRIED.len() - 1]),
+            format!("if something does not work, try it with pflow-cli {}", TRIED[TRIED.len() - 1]),
         ),
         None => found.bad("pflow", format!("{place} has no package pflow-cli"), "install pflow-cli again"),
     }

@@ -35,6 +35,10 @@ pub(super) fn command(wanted: &Wanted) -> Vec<String> {
         // For each part of the service; and a request that computes for so long is stopped.
         "-Wmax-memory-size=268435456",
         "-Wtimeout=900s",
+        // Its pool has room for 66 instances of the service, and answers the 67th request at once with 500.
+        "-Opooling-allocator=n",
+        "--max-concurrent-requests",
+        "256",
         "--max-instance-reuse-count",
         "1000",
         "--idle-instance-timeout",
