@@ -272,6 +272,7 @@ async fn pflow(found: &mut Findings) {
         }
     };
     let version = |name: &str| said.get(name).and_then(Value::as_str);
+    let [oldest, .., newest] = TRIED;
     match version("pflow") {
         Some(tried) if TRIED.contains(&minor(tried).as_str()) => {
             found.good("pflow", format!("pflow-cli {tried}, {place}"));
@@ -286,8 +287,8 @@ async fn pflow(found: &mut Findings) {
         }
         Some(other) => found.doubt(
             "pflow",
-            format!("pflow-cli {other}, {place}; the tests try {} to {}", TRIED[0], TRIED[TRIED.len() - 1]),
-            format!("if something does not work, try it with pflow-cli {}", TRIED[TRIED.len() - 1]),
+            format!("pflow-cli {other}, {place}; the tests try {oldest} to {newest}"),
+            format!("if something does not work, try it with pflow-cli {newest}"),
         ),
         None => found.bad("pflow", format!("{place} has no package pflow-cli"), "install pflow-cli again"),
     }
@@ -577,6 +578,19 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
     use super::*;
+
+    #[test]
+    fn an_older_pflow_loses_parameters_with_the_second_mcp_and_a_newer_one_does_not() {
+        for (pflow, mcp, loses) in [
+            ("0.15.1", "2.0.0", true),
+            ("0.12.0", "10.1", true),
+            ("0.15.1", "1.30.0", false),
+            ("0.16.0", "2.0.0", false),
+            ("0.15.1", "", false),
+        ] {
+            assert_eq!(loses_parameters(pflow, mcp), loses, "{pflow} with {mcp}");
+        }
+    }
 
     #[test]
     fn the_python_of_a_script_is_found_however_the_installer_wrote_it() {
