@@ -164,6 +164,6 @@ def test_metrics_are_read_by_prometheus_own_parser(tmp_path: Path, shared_cache:
         assert families["pflow_gateway_up"] == [["pflow_gateway_up", {"gateway": "gw"}, 0.0]]
         states = {labels["pflow_gateway_status"]: value for _, labels, value in families["pflow_gateway_status"]}
         assert [state for state, value in states.items() if value == 1] == ["unreachable"]
-        assert families["pflow_gateway_looks"][0][2] >= 1
+        assert families["pflow_gateway_checks"][0][2] >= 1
     finally:
         monitor.stop()

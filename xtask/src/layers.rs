@@ -78,7 +78,7 @@ const COMPONENT: &[&[&str]] = &[
 
 const FRONT: &[&[&str]] = &[
     &["answer", "failure", "request", "rpc"],
-    &["call", "delivery"],
+    &["call", "delivery", "params"],
     &["upstream"],
     &["authentication", "guard", "seal"],
     &["catalog", "ready"],
@@ -87,7 +87,7 @@ const FRONT: &[&[&str]] = &[
     &["guest"],
 ];
 
-const EGRESS: &[&[&str]] = &[&["credential", "mask", "policy", "tally"], &["guest"]];
+const EGRESS: &[&[&str]] = &[&["credential", "mask", "policy", "tally"], &["passing"], &["guest"]];
 
 const BRIDGE: &[&[&str]] = &[&["event", "line"], &["guest"]];
 

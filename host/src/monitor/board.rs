@@ -70,7 +70,7 @@ impl Board {
             return;
         }
         let counts = state.counts.entry(name.clone()).or_default();
-        counts.looks = counts.looks.saturating_add(1);
+        counts.checks = counts.checks.saturating_add(1);
         counts.failed = counts.failed.saturating_add(u64::from(update.health.tools.is_none()));
         for transition in &update.transitions {
             counts.changes = counts.changes.saturating_add(1);

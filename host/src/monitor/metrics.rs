@@ -11,7 +11,7 @@ use crate::{
 /// What is counted since the start, by gateway.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
-    pub(super) looks: u64,
+    pub(super) checks: u64,
     pub(super) failed: u64,
     pub(super) changes: u64,
 }
@@ -129,8 +129,8 @@ pub(super) fn metrics(reports: &[GatewayHealth], counts: &BTreeMap<String, Count
             family.sample(&[("gateway", gateway)], value(counts));
         }
     };
-    counter("pflow_gateway_looks", "Checks of the gateway since the monitor started.", |counts| counts.looks);
-    counter("pflow_gateway_failed_looks", "Checks in which the tools could not be listed.", |counts| counts.failed);
+    counter("pflow_gateway_checks", "Checks of the gateway since the monitor started.", |counts| counts.checks);
+    counter("pflow_gateway_failed_checks", "Checks in which the tools could not be listed.", |counts| counts.failed);
     counter("pflow_gateway_changes", "Announced changes of state, of the gateway and its services.", |counts| {
         counts.changes
     });
@@ -151,7 +151,7 @@ mod tests {
         report.latency_ms = Some(12.5);
         report.services.push(ServiceHealth::new("s", Status::Offline, 2));
         report.services.push(ServiceHealth::new("u", Status::Unknown, 2));
-        let counts = BTreeMap::from([("gw".to_owned(), Counts { looks: 3, failed: 1, changes: 2 })]);
+        let counts = BTreeMap::from([("gw".to_owned(), Counts { checks: 3, failed: 1, changes: 2 })]);
         let text = metrics(&[report], &counts, true);
         assert!(text.contains("pflow_gateway_up{gateway=\"a\\\"b\\\\c\\nd\"} 1\n"), "{text}");
         assert!(text.contains("pflow_gateway_latency_seconds{gateway=\"a\\\"b\\\\c\\nd\"} 0.0125\n"), "{text}");

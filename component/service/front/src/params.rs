@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::{Value, value::RawValue};
 
-use crate::{request::Request, service::plain};
+use crate::request::{Request, plain};
 
 const KEYWORD: &str = "x-mcp-header";
 /// Deeper schemas are not walked; the JSON reader allows about as much.

@@ -1,6 +1,8 @@
 //! Settings that can be used, and what this server is called.
 //! Takes the environment; gives [`Ready`], or what is wrong with it in one line. Must not be changed by a request: an instance reads it once.
 
+use std::rc::Rc;
+
 use pflow_gateway_service_settings::{CLIENTS, Clients, Filter, GATEWAYS, Problem, SESSION_KEYS, Settings};
 
 use crate::{
@@ -22,6 +24,18 @@ pub struct Ready {
     pub authenticator: Authenticator,
     /// What seals session ids.
     pub keys: Keys,
+}
+
+/// An outside that may keep what was read once: an instance's environment is always the same.
+pub trait Prepared: Outside + Sized {
+    /// The settings.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them, in one line.
+    fn ready(&self) -> Result<Rc<Ready>, String> {
+        Ready::read(self).map(Rc::new)
+    }
 }
 
 impl Ready {

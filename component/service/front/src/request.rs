@@ -55,3 +55,13 @@ impl Request {
             })
     }
 }
+
+/// A header's text, with `=?base64?…?=` undone; none where that is not text.
+#[must_use]
+pub fn plain(value: &str) -> Option<String> {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    match value.strip_prefix("=?base64?").and_then(|value| value.strip_suffix("?=")) {
+        Some(coded) => String::from_utf8(STANDARD.decode(coded).ok()?).ok(),
+        None => Some(value.to_owned()),
+    }
+}

@@ -14,8 +14,8 @@ use crate::{
     delivery::{self, Sent},
     failure::{self, Delivery, Failure, Marked, Seen},
     guard, pages, params,
-    ready::{NAME, Ready, VERSION},
-    request::Request,
+    ready::{NAME, Prepared, Ready, VERSION},
+    request::{Request, plain},
     rpc::{self, Fault, Message},
     seal::Sealed,
     upstream::{Call, Catalog, Conversation, Kept, Outside, Refused, Session, Tool, Wanted},
@@ -46,7 +46,7 @@ impl From<Answer> for Answered {
 }
 
 /// Answers a request.
-pub fn answer<O: Outside>(outside: &O, request: &Request) -> Answered {
+pub fn answer<O: Prepared>(outside: &O, request: &Request) -> Answered {
     if let Some(refusal) = guard::too_large(request) {
         return refusal.into();
     }
@@ -588,13 +588,4 @@ fn server() -> Value {
 
 fn fault(failure: &Failure) -> Fault {
     Fault { code: rpc::GATEWAY_ERROR, message: failure.line(), data: Some(failure.json()) }
-}
-
-/// `=?base64?…?=` undone.
-pub(crate) fn plain(value: &str) -> Option<String> {
-    use base64::{Engine as _, engine::general_purpose::STANDARD};
-    match value.strip_prefix("=?base64?").and_then(|value| value.strip_suffix("?=")) {
-        Some(coded) => String::from_utf8(STANDARD.decode(coded).ok()?).ok(),
-        None => Some(value.to_owned()),
-    }
 }

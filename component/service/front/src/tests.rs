@@ -14,6 +14,7 @@ use crate::{
     answer::Answer,
     delivery::Sent,
     failure::{Class, Delivery, Seen},
+    ready::Prepared,
     request::Request,
     service::{Answered, answer},
     upstream::{Call, Catalog, Conversation, Kept, Outcome, Outside, Refused, Session, Tool, Wanted},
@@ -128,6 +129,8 @@ impl Conversation for Talk {
         Ok(())
     }
 }
+
+impl Prepared for Fake {}
 
 impl Outside for Fake {
     type Conversation = Talk;

@@ -6,7 +6,7 @@ use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 use pflow_gateway_service_settings::{Filter, Gateway, Inbound};
 use serde::{Deserialize, Serialize};
 
-use crate::{answer::Answer, delivery::Sent, failure::Seen, ready::Ready};
+use crate::{answer::Answer, delivery::Sent, failure::Seen};
 
 /// A session with a gateway, as the gateway component wrote it down: nobody else reads it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,17 +145,6 @@ pub trait Outside {
     /// With one gateway.
     type Conversation: Conversation;
 
-    /// The settings, or what is wrong with them. An instance's environment is always the same.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong, in one line.
-    fn ready(&self) -> Result<Rc<Ready>, String>
-    where
-        Self: Sized,
-    {
-        Ready::read(self).map(Rc::new)
-    }
     /// How long and how much, as soon as that is known.
     fn limits(&self, limits: &Inbound);
     /// The body of the request, which nobody reads before its head was let in. A refusal where it is too long, or does not come.

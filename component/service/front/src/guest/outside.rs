@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     answer::Answer,
-    ready::Ready,
+    ready::{Prepared, Ready},
     upstream::{Catalog, Kept, Outside, Refused, Session, Wanted},
 };
 
@@ -77,9 +77,7 @@ impl Engine {
     }
 }
 
-impl Outside for Engine {
-    type Conversation = Talk;
-
+impl Prepared for Engine {
     fn ready(&self) -> Result<Rc<Ready>, String> {
         if let Some(ready) = READY.with_borrow(Clone::clone) {
             return Ok(ready);
@@ -88,6 +86,10 @@ impl Outside for Engine {
         READY.set(Some(Rc::clone(&ready)));
         Ok(ready)
     }
+}
+
+impl Outside for Engine {
+    type Conversation = Talk;
 
     fn limits(&self, limits: &Inbound) {
         self.limits.set(*limits);
