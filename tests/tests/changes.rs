@@ -219,7 +219,7 @@ async fn a_new_tool_waits_under_hold_and_is_counted() {
     let told = warnings(&tools);
     assert!(told.contains("2 new tools wait until accepted: crm__item_000_lookup, crm__item_001_lookup"), "{told}");
     let refused = stand.run(&["call", "gw", "crm__item_000_lookup", "--args", r#"{"key": "x"}"#]).await;
-    assert!(refused.code == Some(2) && refused.stderr.contains("it is new, and nobody accepted it"), "{refused:?}");
+    assert!(refused.code == Some(2) && refused.stderr.contains("it is new and was not accepted"), "{refused:?}");
     let diff = stand.run(&["snapshot", "diff", "gw"]).await;
     assert!(diff.stdout.contains("  + crm__item_000_lookup  crm  new, not accepted yet"), "{diff:?}");
     stand.run(&["snapshot", "accept", "gw", "crm__item_000_lookup"]).await;

@@ -15,13 +15,18 @@ use http::HeaderName;
 use super::{args, screen::Format, waiting::Waiting};
 use pflow_gateway::{
     Gateway,
-    config::{Auth, ConfigFile, GatewayConfig, Method, Template, names_a_secret, shown_target},
+    config::{Auth, ConfigFile, GatewayConfig, Method, Template, Trust, names_a_secret, shown_target},
     history::History,
     seen::Seen,
     told_of_stdio,
 };
 use pflow_gateway_base::{Class, Deadline, Error, Result};
 use pflow_gateway_runtime::{Limits, Product, Runtime, Source};
+
+/// Unit tests use no home of a user's, and their files are their own.
+fn trust(file: &Path) -> Trust {
+    if cfg!(test) { Trust::of_files(vec![file.to_owned()]) } else { Trust::of_this_user() }
+}
 
 /// What all commands share.
 pub(super) struct Context {
@@ -88,12 +93,14 @@ impl Context {
 
     /// pflow's server file, read now.
     pub(super) fn file(&self) -> Result<ConfigFile> {
-        ConfigFile::load(&self.path()?)
+        let path = self.path()?;
+        ConfigFile::load_with(&path, trust(&path))
     }
 
     /// The same, to be changed: whoever else wants to change it waits.
     pub(super) fn edit(&self) -> Result<ConfigFile> {
-        ConfigFile::edit(&self.path()?)
+        let path = self.path()?;
+        ConfigFile::edit_with(&path, trust(&path))
     }
 
     /// The folder of pflow's server file.
@@ -136,7 +143,7 @@ impl Context {
     pub(super) async fn config(&self, target: &str, auth: &args::Auth) -> Result<GatewayConfig> {
         let (path, named) = (self.path()?, target.to_owned());
         let (file, found) = apart(move || {
-            let file = ConfigFile::load(&path)?;
+            let file = ConfigFile::load_with(&path, trust(&path))?;
             let found = file.find(&named);
             Ok((file, found))
         })

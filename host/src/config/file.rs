@@ -148,6 +148,16 @@ impl ConfigFile {
         Ok(Self { lock: Some(lock), ..Self::load(path)? })
     }
 
+    /// The same, with what is trusted.
+    ///
+    /// # Errors
+    ///
+    /// As [`edit`](Self::edit).
+    pub fn edit_with(path: &Path, trust: Trust) -> Result<Self> {
+        let lock = Arc::new(Lock::of(&resolved(path))?);
+        Ok(Self { lock: Some(lock), ..Self::load_with(path, trust)? })
+    }
+
     /// The bytes as they were read; none when there was no file.
     #[must_use]
     pub fn bytes(&self) -> Option<&[u8]> {

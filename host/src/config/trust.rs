@@ -45,6 +45,12 @@ impl Trust {
         Self { store: Some(store), named: Vec::new() }
     }
 
+    /// These files, whatever is in them, and no other.
+    #[must_use]
+    pub fn of_files(named: Vec<PathBuf>) -> Self {
+        Self { store: None, named }
+    }
+
     /// What a file with these bytes may do.
     #[must_use]
     pub fn standing(&self, file: &Path, bytes: &[u8]) -> Standing {
