@@ -416,7 +416,7 @@ impl ConfigFile {
             .map_err(|e| failed(&e))?;
         // What this user wrote is trusted, unless it went beside what is not.
         let ours = self.standing == Standing::Trusted || (self.standing == Standing::Foreign && self.harmless);
-        if ours && self.wants_something() {
+        if ours && !self.trust.names(&self.path) && self.wants_something() {
             self.trust.pin(&self.path, text.as_bytes())?;
         }
         Ok(())

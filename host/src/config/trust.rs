@@ -58,12 +58,18 @@ impl Trust {
         if super::ConfigFile::default_path().is_ok_and(|own| place(&own) == file) {
             return Standing::Own;
         }
-        let named = self.named.iter().any(|named| place(named) == file);
-        if named || self.files().get(&file).is_some_and(|pinned| *pinned == digest(bytes)) {
+        if self.names(&file) || self.files().get(&file).is_some_and(|pinned| *pinned == digest(bytes)) {
             Standing::Trusted
         } else {
             Standing::Foreign
         }
+    }
+
+    /// Whether this file is trusted whatever is in it.
+    #[must_use]
+    pub fn names(&self, file: &Path) -> bool {
+        let file = place(file);
+        self.named.iter().any(|named| place(named) == file)
     }
 
     /// The files, each with the digest of what was trusted.
