@@ -5,10 +5,13 @@ Takes a command line; gives a running process and its log. Never leaves one behi
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,8 +27,11 @@ class Program:
         log: Path,
         env: Mapping[str, str] | None = None,
         stdin: int = subprocess.DEVNULL,
+        family: bool = False,
     ) -> None:
+        """With `family`, what it starts ends with it: for programs of others that leave their children behind."""
         self.log = log
+        self._family = family
         self._output = log.open("wb")
         self.process = subprocess.Popen(
             [str(part) for part in argv],
@@ -33,6 +39,7 @@ class Program:
             stdout=self._output,
             stderr=subprocess.STDOUT,
             env=None if env is None else dict(env),
+            start_new_session=family,
         )
 
     def ready(self, probe: Callable[[], T | None], seconds: float) -> T:
@@ -62,6 +69,10 @@ class Program:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        if self._family:
+            # The group has the number of the one that was started, and lives for as long as anybody of it does.
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
         self._output.close()
 
 

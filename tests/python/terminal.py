@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -39,6 +40,8 @@ class Terminal:
         )
         os.close(theirs)
         self.shown = ""
+        # A character may come in two pieces.
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._seen = 0
 
     def _more(self, patience: float) -> bool:
@@ -50,7 +53,7 @@ class Terminal:
             read = os.read(self._ours, 65536)
         except OSError:  # Linux, when the last program at a terminal has ended.
             return False
-        self.shown += read.decode(errors="replace")
+        self.shown += self._decoder.decode(read)
         return bool(read)
 
     def wait(self, text: str) -> None:

@@ -601,6 +601,7 @@ def test_another_engine_serves_the_same_file(fake_gateway: Fake, tmp_path: Path)
         [needed("NODE_CLIENTS") / "node", needed("JCO"), "serve", needed("SERVICE_WASM"), "--port", str(port), "--host", "127.0.0.1"],
         tmp_path / "jco.log",
         {"PATH": os.environ["PATH"], "HOME": str(tmp_path)} | variables,
+        family=True,
     )
     replica = Replica.at(port, engine)
 
@@ -619,6 +620,8 @@ def test_another_engine_serves_the_same_file(fake_gateway: Fake, tmp_path: Path)
         assert CANARY not in engine.log.read_text(encoding="utf-8")
     finally:
         engine.stop()
+    with pytest.raises(OSError):
+        replica.ask("GET", "/health")
 
 
 def test_the_file_asks_an_engine_for_nothing_but_wasi(code: Path, tmp_path: Path) -> None:

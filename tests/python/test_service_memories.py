@@ -38,7 +38,7 @@ def served(folder: Path, variables: dict[str, str]) -> Iterator[tuple[Replica, P
         "MEMORIES_TOLD": str(folder / "told"),
     }
     argv = [node, needed("JCO"), "serve", needed("SERVICE_WASM"), "--port", str(port), "--host", "127.0.0.1"]
-    engine = Program(argv, folder / "jco.log", env | variables)
+    engine = Program(argv, folder / "jco.log", env | variables, family=True)
     replica = Replica.at(port, engine)
 
     def alive() -> bool | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -287,6 +289,16 @@ def demo(shared_cache: Path) -> Iterator[Demo]:
         demo.at_a_terminal("set", "demo", "--exclude-service", "slack")
         demo.at_a_terminal("call", "demo", "weather_list_cities")
         yield demo
+
+
+def test_a_character_that_comes_in_two_pieces_is_read_as_one(tmp_path: Path) -> None:
+    halves = "import os, time; os.write(1, b'\\xe2\\x9c'); time.sleep(0.5); os.write(1, b'\\x93 done')"
+    terminal = Terminal([sys.executable, "-c", halves], dict(os.environ), tmp_path)
+    try:
+        assert terminal.end() == 0
+        assert terminal.shown == "✓ done"
+    finally:
+        terminal.close()
 
 
 LISTINGS = [
