@@ -134,6 +134,11 @@ mod tests {
             attribution: Attribution::Reported,
             confidence: Confidence::Certain,
             annotations: None,
+            title: None,
+            description: None,
+            input_schema: None,
+            meta: None,
+            original_name: None,
         }
     }
 

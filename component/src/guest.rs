@@ -1,5 +1,5 @@
 //! The contract's exports: WIT in, logic, WIT out. Exists in the sandbox only.
-//! Takes and gives the types of the bindings, translated one to one. Must not decide anything.
+//! Takes and gives the types of the bindings, which the logic uses as they are but for four. Must not decide anything.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -38,13 +38,13 @@ fn foreign() -> model::Error {
 
 /// Two calls at once into one conversation: the component model rules it out.
 fn busy() -> wit::Failure {
-    failure::record(model::Error::Unsupported("the conversation is busy".to_owned()), "", None).into()
+    failure::record(model::Error::Unsupported("the conversation is busy".to_owned()), "", None)
 }
 
 impl Handle {
     fn with<T>(&self, work: impl FnOnce(&mut Conversation) -> model::Result<T>) -> Result<T, wit::Failure> {
         let mut conversation = self.conversation.try_borrow_mut().map_err(|_| busy())?;
-        work(&mut conversation).map_err(|error| conversation.failure(error).into())
+        work(&mut conversation).map_err(|error| conversation.failure(error))
     }
 }
 
@@ -80,7 +80,7 @@ impl discovery::GuestConversation for Handle {
     }
 
     fn list_tools(&self) -> Result<wit::Catalog, wit::Failure> {
-        self.with(|conversation| conversation.list_tools().map(Into::into))
+        self.with(Conversation::list_tools)
     }
 
     fn close(&self) -> Result<(), wit::Failure> {
@@ -97,11 +97,7 @@ impl filter::Guest for Component {
         rules: filter::Rules,
         candidates: Vec<filter::Candidate>,
     ) -> Result<Vec<Option<filter::Reason>>, filter::PatternError> {
-        let candidates: Vec<model::Candidate> = candidates.into_iter().map(Into::into).collect();
-        match crate::filter::select(&rules.into(), &candidates) {
-            Ok(verdicts) => Ok(verdicts.into_iter().map(|verdict| verdict.map(Into::into)).collect()),
-            Err(model::PatternError { pattern, problem }) => Err(filter::PatternError { pattern, problem }),
-        }
+        crate::filter::select(&rules, &candidates)
     }
 }
 
@@ -112,13 +108,12 @@ impl review::Guest for Component {
             title: rule.title.to_owned(),
             severity: rule.severity.into(),
             explanation: rule.explanation.to_owned(),
-            told_as: Some(rule.told_as.into()),
+            told_as: Some(rule.told_as),
         };
         rules::RULES.iter().map(own).collect()
     }
 
     fn review(tools: Vec<wit::Tool>) -> Vec<review::Finding> {
-        let tools: Vec<model::Tool> = tools.into_iter().map(Into::into).collect();
         let found = |rules::Finding { rule, tool, at, excerpt, message }| review::Finding {
             severity: rule.severity.into(),
             rule: rule.id.to_owned(),
@@ -136,18 +131,7 @@ impl health::Guest for Component {
         conversation: health::ConversationBorrow<'_>,
         known: Vec<wit::Service>,
     ) -> Result<Vec<health::ServiceHealth>, wit::Failure> {
-        let known: Vec<model::Service> = known.into_iter().map(Into::into).collect();
-        let told = conversation.get::<Handle>().with(|conversation| conversation.health(&known))?;
-        Ok(told
-            .into_iter()
-            .map(|model::ServiceHealth { name, status, tools, evidence, last_seen }| health::ServiceHealth {
-                name,
-                status: status.into(),
-                tools,
-                evidence,
-                last_seen,
-            })
-            .collect())
+        conversation.get::<Handle>().with(|conversation| conversation.health(&known))
     }
 }
 
@@ -156,13 +140,10 @@ impl calls::Guest for Component {
         conversation: calls::ConversationBorrow<'_>,
         call: calls::Call,
     ) -> Result<calls::Outcome, wit::Failure> {
-        let calls::Call { tool, input_schema, service, arguments, token, progress, meta } = call;
-        let call = model::Call { tool, input_schema, service, arguments, token, progress, meta };
         let outcome = conversation.get::<Handle>().with(|conversation| conversation.call_tool(&call))?;
         let model::Outcome { result, failed, failure } = outcome;
-        let failure = failure.map(|failure| {
-            conversation.get::<Handle>().conversation.borrow().failure(model::Error::Upstream(failure)).into()
-        });
+        let failure = failure
+            .map(|failure| conversation.get::<Handle>().conversation.borrow().failure(model::Error::Upstream(failure)));
         Ok(calls::Outcome { result, failed, failure })
     }
 
@@ -207,62 +188,13 @@ impl From<model::ProductFacts> for products::Product {
     }
 }
 
-/// Enumerations, both ways: the same names in both worlds.
-macro_rules! enums {
-    ($($wit:path = $model:path { $($variant:ident),+ $(,)? })+) => {$(
-        impl From<$wit> for $model {
-            fn from(value: $wit) -> Self {
-                match value { $(<$wit>::$variant => Self::$variant),+ }
-            }
+impl From<rules::Severity> for review::Severity {
+    fn from(value: rules::Severity) -> Self {
+        match value {
+            rules::Severity::Note => Self::Note,
+            rules::Severity::Warning => Self::Warning,
+            rules::Severity::Danger => Self::Danger,
         }
-
-        impl From<$model> for $wit {
-            fn from(value: $model) -> Self {
-                match value { $(<$model>::$variant => Self::$variant),+ }
-            }
-        }
-    )+};
-}
-
-enums! {
-    wit::Era = model::Era { Legacy, Modern }
-    wit::Attribution = model::Attribution { Declared, Reported, Control, Claimed, Prefix, Inferred, None }
-    wit::Confidence = model::Confidence { Certain, High, Low, None }
-    wit::Status = model::Status {
-        Ok, Degraded, Offline, Disabled, AuthRequired, Forbidden, RateLimited, Timeout, Unreachable, UpstreamError, Unknown,
-    }
-    wit::Concern = model::Concern {
-        MalformedTool, DuplicateName, PageLimit, RepeatedCursor, NoTools, RoundNumber, AttributionUnavailable, Unattributed, Endpoint, Claim, LookAlike,
-        HiddenText, Other,
-    }
-    review::Severity = rules::Severity { Note, Warning, Danger }
-    wit::Delivery = model::Delivery { NotDelivered, MaybeDelivered }
-}
-
-/// Records whose fields need nothing but `into`.
-macro_rules! records {
-    ($($from:ty => $to:ty { $($field:ident),+ $(,)? })+) => {$(
-        impl From<$from> for $to {
-            fn from(value: $from) -> Self {
-                Self { $($field: value.$field.into()),+ }
-            }
-        }
-    )+};
-}
-
-records! {
-    wit::Implementation => model::Implementation { name, version }
-    model::Implementation => wit::Implementation { name, version }
-    wit::DeclaredService => model::DeclaredService { name, prefix, tools }
-    wit::Annotations => model::Annotations { title, read_only, destructive, idempotent, open_world }
-    model::Annotations => wit::Annotations { title, read_only, destructive, idempotent, open_world }
-    wit::Provenance => model::Provenance { service, service_id, attribution, confidence, evidence, original_name }
-    model::Provenance => wit::Provenance { service, service_id, attribution, confidence, evidence, original_name }
-    wit::Service => model::Service { name, tools, attribution, confidence, status, evidence }
-    model::Service => wit::Service { name, tools, attribution, confidence, status, evidence }
-    model::Warning => wit::Warning { concern, subject, message }
-    filter::Rules => model::Rules {
-        include_services, exclude_services, include_tools, exclude_tools, read_only, no_destructive, control_tools, claims,
     }
 }
 
@@ -271,69 +203,13 @@ impl From<wit::Endpoint> for model::Endpoint {
         Self {
             url: value.url,
             kind: value.kind.as_deref().and_then(model::Kind::of_id),
-            services: value.services.into_iter().map(Into::into).collect(),
-            client: value.client.into(),
-            era: value.era.map(Into::into),
+            services: value.services,
+            client: value.client,
+            era: value.era,
             era_is_fixed: value.era_is_fixed,
             max_pages: value.max_pages,
-            tokens: model::Tokens { first: value.tokens.first, count: value.tokens.count },
+            tokens: value.tokens,
             timeout_ms: value.timeout_ms,
-        }
-    }
-}
-
-impl From<filter::Candidate> for model::Candidate {
-    fn from(value: filter::Candidate) -> Self {
-        Self {
-            name: value.name,
-            service: value.service,
-            attribution: value.attribution.into(),
-            confidence: value.confidence.into(),
-            annotations: value.annotations.map(Into::into),
-        }
-    }
-}
-
-impl From<wit::Tool> for model::Tool {
-    fn from(value: wit::Tool) -> Self {
-        Self {
-            name: value.name,
-            title: value.title,
-            description: value.description,
-            input_schema: value.input_schema,
-            output_schema: value.output_schema,
-            annotations: value.annotations.map(Into::into),
-            icons: value.icons,
-            meta: value.meta,
-            provenance: value.provenance.into(),
-        }
-    }
-}
-
-impl From<model::Tool> for wit::Tool {
-    fn from(value: model::Tool) -> Self {
-        Self {
-            name: value.name,
-            title: value.title,
-            description: value.description,
-            input_schema: value.input_schema,
-            output_schema: value.output_schema,
-            annotations: value.annotations.map(Into::into),
-            icons: value.icons,
-            meta: value.meta,
-            provenance: value.provenance.into(),
-        }
-    }
-}
-
-impl From<model::Catalog> for wit::Catalog {
-    fn from(value: model::Catalog) -> Self {
-        Self {
-            tools: value.tools.into_iter().map(Into::into).collect(),
-            services: value.services.into_iter().map(Into::into).collect(),
-            warnings: value.warnings.into_iter().map(Into::into).collect(),
-            pages: value.pages,
-            ttl_ms: value.ttl_ms,
         }
     }
 }
@@ -341,68 +217,12 @@ impl From<model::Catalog> for wit::Catalog {
 impl From<model::Session> for wit::Session {
     fn from(value: model::Session) -> Self {
         Self {
-            era: value.era.into(),
+            era: value.era,
             protocol_version: value.protocol_version,
             kind: value.kind.id().to_owned(),
             kind_evidence: value.kind_evidence,
-            server: value.server.into(),
+            server: value.server,
             announces_tool_changes: value.announces_tool_changes,
-        }
-    }
-}
-
-impl From<model::Reason> for filter::Reason {
-    fn from(value: model::Reason) -> Self {
-        match value {
-            model::Reason::ServiceNotIncluded => Self::ServiceNotIncluded,
-            model::Reason::ServiceNotCertain => Self::ServiceNotCertain,
-            model::Reason::ServiceExcluded => Self::ServiceExcluded,
-            model::Reason::ToolNotIncluded => Self::ToolNotIncluded,
-            model::Reason::ToolExcluded => Self::ToolExcluded,
-            model::Reason::NotReadOnly => Self::NotReadOnly,
-            model::Reason::Destructive => Self::Destructive,
-            model::Reason::ControlTool => Self::ControlTool,
-        }
-    }
-}
-
-impl From<model::Code> for wit::FailureCode {
-    fn from(value: model::Code) -> Self {
-        match value {
-            model::Code::AuthRequired => Self::AuthRequired,
-            model::Code::TokenExpired => Self::TokenExpired,
-            model::Code::Forbidden => Self::Forbidden,
-            model::Code::Blocked => Self::Blocked,
-            model::Code::RateLimited => Self::RateLimited,
-            model::Code::Timeout => Self::Timeout,
-            model::Code::Unreachable => Self::Unreachable,
-            model::Code::Dns => Self::Dns,
-            model::Code::Tls => Self::Tls,
-            model::Code::EgressDenied => Self::EgressDenied,
-            model::Code::Limit => Self::Limit,
-            model::Code::NotMcp => Self::NotMcp,
-            model::Code::ProtocolError => Self::ProtocolError,
-            model::Code::SessionLost => Self::SessionLost,
-            model::Code::Rejected => Self::Rejected,
-            model::Code::UpstreamError => Self::UpstreamError,
-            model::Code::Unsupported => Self::Unsupported,
-        }
-    }
-}
-
-impl From<model::Failure> for wit::Failure {
-    fn from(value: model::Failure) -> Self {
-        Self {
-            code: value.code.into(),
-            delivery: value.delivery.into(),
-            http_status: value.http_status,
-            retry_after: value.retry_after,
-            service: value.service,
-            service_status: value.service_status.map(Into::into),
-            method: value.method,
-            message: value.message,
-            advice: value.advice,
-            details: value.details,
         }
     }
 }

@@ -1,8 +1,20 @@
-//! The contract's types, as the logic uses them: native Rust, so that everything but the glue is tested natively.
-//! Mirrors `types`, `filter`, `health` and `calls` of `wit/gateway.wit`, where every item is described; JSON stays text.
-//! Must never know WIT bindings or HTTP.
+//! The types of the logic: those of the contract, as wit-bindgen makes them from `wit/gateway.wit`, where each is described, and a few that say more
+//! than the contract does: which product, which session, what went wrong. JSON stays text.
+//! Must never know HTTP.
 
-#![expect(missing_docs, reason = "described in wit/gateway.wit, item by item")]
+#![expect(missing_docs, reason = "named as in wit/gateway.wit, where every item is described")]
+
+pub use crate::bindings::{
+    exports::pflow::gateway::{
+        calls::Call,
+        filter::{Candidate, PatternError, Reason, Rules},
+        health::ServiceHealth,
+    },
+    pflow::gateway::types::{
+        Annotations, Attribution, Catalog, Concern, Confidence, DeclaredService, Delivery, Era, Failure,
+        FailureCode as Code, Implementation, Provenance, Service, Status, TokenRange as Tokens, Tool, Warning,
+    },
+};
 
 /// JSON text, already known to be well-formed.
 pub type Json = String;
@@ -35,61 +47,6 @@ impl Kind {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Era {
-    Legacy,
-    Modern,
-}
-
-/// Ordered: the best evidence first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Attribution {
-    Declared,
-    Reported,
-    Control,
-    Claimed,
-    Prefix,
-    Inferred,
-    None,
-}
-
-/// Ordered: the strongest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Confidence {
-    Certain,
-    High,
-    Low,
-    None,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    Ok,
-    Degraded,
-    Offline,
-    Disabled,
-    AuthRequired,
-    Forbidden,
-    RateLimited,
-    Timeout,
-    Unreachable,
-    UpstreamError,
-    Unknown,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Implementation {
-    pub name: String,
-    pub version: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeclaredService {
-    pub name: String,
-    pub prefix: Option<String>,
-    pub tools: Vec<String>,
-}
-
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     pub url: String,
@@ -103,12 +60,6 @@ pub struct Endpoint {
     pub timeout_ms: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tokens {
-    pub first: u32,
-    pub count: u32,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     pub era: Era,
@@ -120,23 +71,34 @@ pub struct Session {
     pub announces_tool_changes: bool,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Annotations {
-    pub title: Option<String>,
-    pub read_only: Option<bool>,
-    pub destructive: Option<bool>,
-    pub idempotent: Option<bool>,
-    pub open_world: Option<bool>,
+#[expect(clippy::derivable_impls, reason = "the type is generated")]
+impl Default for Implementation {
+    fn default() -> Self {
+        Self { name: String::new(), version: String::new() }
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Provenance {
-    pub service: Option<String>,
-    pub service_id: Option<String>,
-    pub attribution: Attribution,
-    pub confidence: Confidence,
-    pub evidence: String,
-    pub original_name: Option<String>,
+#[expect(clippy::derivable_impls, reason = "the type is generated")]
+impl Default for Annotations {
+    fn default() -> Self {
+        Self { title: None, read_only: None, destructive: None, idempotent: None, open_world: None }
+    }
+}
+
+/// Everything but control tools.
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            include_services: Vec::new(),
+            exclude_services: Vec::new(),
+            include_tools: Vec::new(),
+            exclude_tools: Vec::new(),
+            read_only: false,
+            no_destructive: false,
+            control_tools: false,
+            claims: false,
+        }
+    }
 }
 
 /// Unattributed: an honest answer, and what every tool is before the ladder was climbed.
@@ -151,19 +113,6 @@ impl Default for Provenance {
             original_name: None,
         }
     }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tool {
-    pub name: String,
-    pub title: Option<String>,
-    pub description: Option<String>,
-    pub input_schema: Json,
-    pub output_schema: Option<Json>,
-    pub annotations: Option<Annotations>,
-    pub icons: Option<Json>,
-    pub meta: Option<Json>,
-    pub provenance: Provenance,
 }
 
 #[cfg(test)]
@@ -182,55 +131,6 @@ impl Tool {
             provenance: Provenance::default(),
         }
     }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Service {
-    pub name: String,
-    pub tools: u32,
-    pub attribution: Attribution,
-    pub confidence: Confidence,
-    pub status: Status,
-    pub evidence: Vec<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Concern {
-    MalformedTool,
-    DuplicateName,
-    PageLimit,
-    RepeatedCursor,
-    NoTools,
-    RoundNumber,
-    AttributionUnavailable,
-    Unattributed,
-    Endpoint,
-    Claim,
-    LookAlike,
-    HiddenText,
-    Other,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning {
-    pub concern: Concern,
-    pub subject: Option<String>,
-    pub message: String,
-}
-
-#[derive(Clone, Debug)]
-pub struct Catalog {
-    pub tools: Vec<Tool>,
-    pub services: Vec<Service>,
-    pub warnings: Vec<Warning>,
-    pub pages: u32,
-    pub ttl_ms: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    NotDelivered,
-    MaybeDelivered,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -365,42 +265,6 @@ impl Error {
 /// What every step of a conversation gives.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Code {
-    AuthRequired,
-    TokenExpired,
-    Forbidden,
-    Blocked,
-    RateLimited,
-    Timeout,
-    Unreachable,
-    Dns,
-    Tls,
-    EgressDenied,
-    Limit,
-    NotMcp,
-    ProtocolError,
-    SessionLost,
-    Rejected,
-    UpstreamError,
-    Unsupported,
-}
-
-/// An [`Error`] as the contract has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    pub code: Code,
-    pub delivery: Delivery,
-    pub http_status: Option<u16>,
-    pub retry_after: Option<u32>,
-    pub service: Option<String>,
-    pub service_status: Option<Status>,
-    pub method: Option<String>,
-    pub message: String,
-    pub advice: Option<String>,
-    pub details: Vec<(String, String)>,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Absence {
     pub why: &'static str,
@@ -437,68 +301,9 @@ pub struct ProductFacts {
     pub stdio: Option<StdioStart>,
 }
 
-#[derive(Clone, Debug)]
-pub struct Call {
-    pub tool: String,
-    pub input_schema: Option<Json>,
-    pub service: Option<String>,
-    pub arguments: Json,
-    pub token: u32,
-    pub progress: bool,
-    pub meta: Option<Json>,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     pub result: Json,
     pub failed: bool,
     pub failure: Option<UpstreamFailure>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServiceHealth {
-    pub name: String,
-    pub status: Status,
-    pub tools: u32,
-    pub evidence: Vec<String>,
-    pub last_seen: Option<u64>,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct Rules {
-    pub include_services: Vec<String>,
-    pub exclude_services: Vec<String>,
-    pub include_tools: Vec<String>,
-    pub exclude_tools: Vec<String>,
-    pub read_only: bool,
-    pub no_destructive: bool,
-    pub control_tools: bool,
-    pub claims: bool,
-}
-
-#[derive(Clone, Debug)]
-pub struct Candidate {
-    pub name: String,
-    pub service: Option<String>,
-    pub attribution: Attribution,
-    pub confidence: Confidence,
-    pub annotations: Option<Annotations>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    ServiceNotIncluded,
-    ServiceNotCertain,
-    ServiceExcluded,
-    ToolNotIncluded,
-    ToolExcluded,
-    NotReadOnly,
-    Destructive,
-    ControlTool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PatternError {
-    pub pattern: String,
-    pub problem: String,
 }
