@@ -14,10 +14,11 @@ use crate::{
     gateways::{self, Culprit, Peer, Product, TextFailure},
     http::{Level, Outside},
     mcp::{
-        elicitation::Offer,
+        elicitation::{self, Offer},
         era,
         exchange::{self, Ask, Dialogue, Progress},
-        json_rpc::{self, quote},
+        json_rpc,
+        object::Object,
         paging::{self, Before, Fetched, Listing},
         param_headers, stream,
         tools::{self, Page},
@@ -45,10 +46,10 @@ struct Question<'a> {
     method: &'a str,
     /// What `Mcp-Name` repeats.
     name: Option<&'a str>,
-    /// Members of `params`, without braces.
-    members: String,
-    /// Members of `_meta`, without braces.
-    meta: String,
+    /// `params`, but for `_meta`.
+    members: Object,
+    /// `_meta`, but for what the era adds.
+    meta: Object,
     id: u64,
     /// The call that it belongs to, for events.
     token: Option<u32>,
@@ -206,7 +207,7 @@ impl Conversation {
                 **stale = true;
                 return Err(error);
             }
-            // A limit is the user's own: who set it wants to next_chunk of it, and can raise it.
+            // A limit is the user's own: who set it wants to hear of it, and can raise it.
             let limited = matches!(error, Error::Limit(_));
             if limited || before == Before::Nothing || (may_be_mended(&error) && self.read_page(None).is_err()) {
                 return Err(error);
@@ -223,8 +224,8 @@ impl Conversation {
         let result = self.ask(Question {
             method: METHOD,
             name: None,
-            members: cursor.map(|cursor| format!(r#""cursor":{}"#, quote(cursor))).unwrap_or_default(),
-            meta: String::new(),
+            members: cursor.map(|cursor| Object::default().with("cursor", cursor)).unwrap_or_default(),
+            meta: Object::default(),
             id,
             token: None,
             progress: Progress::Unwanted,
@@ -269,16 +270,16 @@ impl Conversation {
             })
         };
         let arguments = call.arguments.trim();
-        if !json_rpc::is_object(arguments) {
+        let Some(written) = json_rpc::as_object(arguments) else {
             return Err(invalid("the arguments are not a JSON object"));
-        }
+        };
         let meta = match &call.meta {
-            None => String::new(),
-            Some(meta) => members(meta).ok_or_else(|| invalid("_meta is not a JSON object"))?,
+            None => Object::default(),
+            Some(meta) => callers_meta(meta).ok_or_else(|| invalid("_meta is not a JSON object"))?,
         };
         let headers = self.param_headers(call, arguments);
         let listening = self.listen();
-        let outcome = self.rounds(call, arguments, &meta, &headers);
+        let outcome = self.rounds(call, written, &meta, &headers);
         if listening {
             self.outside.stop_listening();
         }
@@ -298,18 +299,24 @@ impl Conversation {
     }
 
     /// One request; in the modern era more, while the peer wants input.
-    fn rounds(&mut self, call: &Call, arguments: &str, meta: &str, headers: &[(String, String)]) -> Result<Outcome> {
+    fn rounds(
+        &mut self,
+        call: &Call,
+        arguments: &RawValue,
+        meta: &Object,
+        headers: &[(String, String)],
+    ) -> Result<Outcome> {
         const METHOD: &str = "tools/call";
         let mut id = u64::from(call.token);
-        let mut input = String::new();
+        let mut input = Object::default();
         for round in 0..ROUNDS {
-            let token = if call.progress { format!(r#""progressToken":{id}"#) } else { String::new() };
-            let comma = if token.is_empty() || meta.is_empty() { "" } else { "," };
+            let token = if call.progress { Object::default().with("progressToken", &id) } else { Object::default() };
+            let members = Object::default().with("name", &call.tool).with("arguments", arguments);
             let asked = self.ask(Question {
                 method: METHOD,
                 name: Some(&call.tool),
-                members: format!(r#""name":{},"arguments":{arguments}{input}"#, quote(&call.tool)),
-                meta: format!("{token}{comma}{meta}"),
+                members: members.and(input),
+                meta: token.and(meta.clone()),
                 id,
                 token: Some(call.token),
                 progress: if call.progress { Progress::Wanted } else { Progress::Unwanted },
@@ -350,7 +357,7 @@ impl Conversation {
 
     /// `resultType: "input_required"` of the modern era: the members of the retry. Nobody is there to ask, so elicitation is
     /// declined, and anything else is an error. The state goes back as it came.
-    fn more_input(&self, result: &str) -> Result<Option<String>> {
+    fn more_input(&self, result: &str) -> Result<Option<Object>> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Typed<'a> {
@@ -389,7 +396,7 @@ impl Conversation {
                 return Err(problem(format!("unknown resultType \"{}\"", crate::text::clean(other))));
             }
         }
-        let mut answers = Vec::new();
+        let mut answers = Object::default();
         for (key, wanted) in typed.input_requests.unwrap_or_default() {
             if wanted.method != "elicitation/create" {
                 return Err(problem(format!(
@@ -397,15 +404,14 @@ impl Conversation {
                     crate::text::clean(&wanted.method)
                 )));
             }
-            answers.push(format!(r#"{}:{{"action":"decline"}}"#, quote(&key)));
+            answers = answers.with(&key, &elicitation::decline());
         }
-        let mut members = String::new();
+        let mut members = Object::default();
         if !answers.is_empty() {
-            members = format!(r#","inputResponses":{{{}}}"#, answers.join(","));
+            members = members.with("inputResponses", &answers);
         }
         if let Some(state) = typed.request_state {
-            members.push_str(r#","requestState":"#);
-            members.push_str(state.get());
+            members = members.with("requestState", state);
         }
         Ok(Some(members))
     }
@@ -444,7 +450,7 @@ impl Conversation {
         if self.session.era == Era::Modern {
             return Ok(());
         }
-        let params = format!(r#"{{"requestId":{token},"reason":{}}}"#, quote(reason));
+        let params = Object::default().with("requestId", &token).with("reason", reason);
         let headers = era::headers(&self.session, METHOD, None);
         let body = json_rpc::notification(METHOD, Some(&params));
         let (status, headers, body) = exchange::tell(self.outside.as_ref(), &self.endpoint.url, &headers, body, None)
@@ -456,7 +462,7 @@ impl Conversation {
     fn ask(&self, question: Question<'_>) -> Result<Json> {
         let mut headers = era::headers(&self.session, question.method, question.name);
         headers.extend(question.headers);
-        let params = era::params(self.session.era, &self.endpoint.client, &question.members, &question.meta);
+        let params = era::params(self.session.era, &self.endpoint.client, question.members, question.meta);
         let reply = exchange::ask(
             self.outside.as_ref(),
             Ask {
@@ -539,8 +545,8 @@ fn only_text(result: &str) -> Option<String> {
     serde_json::from_str::<Text>(block).ok().map(|Text { text }| text)
 }
 
-/// The members of a caller's `_meta`, without its braces, and without those that are ours to set.
-fn members(object: &str) -> Option<String> {
+/// A caller's `_meta` without those members that are ours to set. None: it is no object.
+fn callers_meta(object: &str) -> Option<Object> {
     if !json_rpc::is_object(object) {
         return None;
     }
@@ -552,5 +558,5 @@ fn members(object: &str) -> Option<String> {
                 .any(|member| name.strip_prefix("io.modelcontextprotocol/") == Some(member))
     };
     let members = object.iter().filter(|(name, _)| !ours(name));
-    Some(members.map(|(name, value)| format!("{}:{}", quote(name), value.get())).collect::<Vec<_>>().join(","))
+    Some(members.fold(Object::default(), |meta, (name, value)| meta.with(name, value)))
 }

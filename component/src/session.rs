@@ -14,7 +14,8 @@ use crate::{
         elicitation::Offer,
         era::{self, Verdict},
         exchange::{self, Ask, Dialogue, Progress, Reply},
-        json_rpc::{self, quote},
+        json_rpc,
+        object::Object,
     },
     model::{
         Delivery, Endpoint, Era, Error, ForeignAnswer, Implementation, Kind, ProtocolProblem, RateLimit, Result,
@@ -210,13 +211,14 @@ fn probe(outside: &dyn Outside, endpoint: &Endpoint, ids: &mut Ids, within: Opti
             announces_tool_changes: false,
         };
         let id = ids.hand_out();
+        let discovery = era::params(Era::Modern, &endpoint.client, Object::default(), Object::default());
         let asked = exchange::ask(
             outside,
             Ask {
                 url: &endpoint.url,
                 method: DISCOVER,
                 id,
-                body: json_rpc::request(id, DISCOVER, &era::params(Era::Modern, &endpoint.client, "", "")),
+                body: json_rpc::request(id, DISCOVER, &discovery),
                 headers: era::headers(&session, DISCOVER, None),
                 dialogue: Dialogue::AnswersOnly,
                 token: None,
@@ -393,13 +395,10 @@ fn known_product(endpoint: &Endpoint) -> &'static dyn Product {
 }
 
 fn initialize(outside: &dyn Outside, endpoint: &Endpoint, id: u64, offered: &str) -> Result<Reply> {
-    let params = format!(
-        r#"{{"protocolVersion":{},"capabilities":{},"clientInfo":{{"name":{},"version":{}}}}}"#,
-        quote(offered),
-        offer(endpoint).capabilities(),
-        quote(&endpoint.client.name),
-        quote(&endpoint.client.version)
-    );
+    let params = Object::default()
+        .with("protocolVersion", offered)
+        .with("capabilities", &offer(endpoint).capabilities())
+        .with("clientInfo", &era::client_info(&endpoint.client));
     exchange::ask(
         outside,
         Ask {

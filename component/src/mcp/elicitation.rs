@@ -3,7 +3,9 @@
 //! answers `mcp-add` with empty text to clients that offer it. Must not make up a value, nor agree to what has no default.
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+use super::object::Object;
 
 /// Whether elicitation is offered to this peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +19,10 @@ pub enum Offer {
 impl Offer {
     /// `capabilities` of `initialize`.
     #[must_use]
-    pub fn capabilities(self) -> &'static str {
+    pub fn capabilities(self) -> Value {
         match self {
-            Self::Defaults => r#"{"elicitation":{"form":{"applyDefaults":true}}}"#,
-            Self::Nothing => "{}",
+            Self::Defaults => json!({"elicitation": {"form": {"applyDefaults": true}}}),
+            Self::Nothing => json!({}),
         }
     }
 }
@@ -42,11 +44,17 @@ struct Schema {
 
 /// The result that answers a request with these params.
 #[must_use]
-pub fn answer(params: &str) -> String {
-    filled(params).map_or_else(
-        || r#"{"action":"decline"}"#.to_owned(),
-        |content| format!(r#"{{"action":"accept","content":{}}}"#, Value::Object(content)),
-    )
+pub fn answer(params: &str) -> Object {
+    match filled(params) {
+        Some(content) => Object::default().with("action", "accept").with("content", &content),
+        None => decline(),
+    }
+}
+
+/// Nobody is there to ask.
+#[must_use]
+pub fn decline() -> Object {
+    Object::default().with("action", "decline")
 }
 
 fn filled(params: &str) -> Option<Map<String, Value>> {
@@ -64,12 +72,14 @@ fn filled(params: &str) -> Option<Map<String, Value>> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
+    fn answered(params: &str) -> String {
+        serde_json::to_string(&answer(params)).unwrap_or_default()
+    }
+
     fn asked(properties: &Value) -> String {
-        answer(&json!({"message": "?", "requestedSchema": {"type": "object", "properties": properties}}).to_string())
+        answered(&json!({"message": "?", "requestedSchema": {"type": "object", "properties": properties}}).to_string())
     }
 
     #[test]
@@ -87,11 +97,11 @@ mod tests {
         let declined = r#"{"action":"decline"}"#;
         assert_eq!(asked(&json!({"a": {"default": 1}, "b": {"type": "string"}})), declined);
         assert_eq!(asked(&json!({})), declined);
-        assert_eq!(answer(r#"{"message":"Sure?"}"#), declined);
+        assert_eq!(answered(r#"{"message":"Sure?"}"#), declined);
         assert_eq!(
-            answer(r#"{"mode":"url","url":"https://x.test","requestedSchema":{"properties":{"a":{"default":1}}}}"#),
+            answered(r#"{"mode":"url","url":"https://x.test","requestedSchema":{"properties":{"a":{"default":1}}}}"#),
             declined
         );
-        assert_eq!(answer("7"), declined);
+        assert_eq!(answered("7"), declined);
     }
 }

@@ -5,7 +5,8 @@ use serde::Deserialize;
 
 use super::{
     exchange::Reply,
-    json_rpc::{Answer, RpcFault, quote},
+    json_rpc::{Answer, RpcFault},
+    object::Object,
 };
 use crate::model::{Era, Implementation, Session};
 
@@ -96,35 +97,29 @@ pub fn supported(fault: &RpcFault) -> Vec<String> {
         .unwrap_or_default()
 }
 
-/// The `_meta` members of every modern request, without braces. No capability is declared: nobody is there to answer.
+/// `_meta` of every modern request. No capability is declared: nobody is there to answer.
 #[must_use]
-pub fn modern_meta(client: &Implementation) -> String {
-    format!(
-        concat!(
-            r#""io.modelcontextprotocol/protocolVersion":{},"io.modelcontextprotocol/clientCapabilities":{{}},"#,
-            r#""io.modelcontextprotocol/clientInfo":{{"name":{},"version":{}}}"#
-        ),
-        quote(MODERN),
-        quote(&client.name),
-        quote(&client.version)
-    )
+pub fn modern_meta(client: &Implementation) -> Object {
+    Object::default()
+        .with("io.modelcontextprotocol/protocolVersion", MODERN)
+        .with("io.modelcontextprotocol/clientCapabilities", &Object::default())
+        .with("io.modelcontextprotocol/clientInfo", &client_info(client))
 }
 
-/// Params of a request: the members given, and `_meta` as the era wants it. Both are members without braces.
+/// How a client is named, in either era.
 #[must_use]
-pub fn params(era: Era, client: &Implementation, members: &str, meta: &str) -> String {
-    let own = match era {
-        Era::Legacy => String::new(),
-        Era::Modern => modern_meta(client),
+pub fn client_info(client: &Implementation) -> Object {
+    Object::default().with("name", &client.name).with("version", &client.version)
+}
+
+/// Params of a request: the members given, and `_meta` as the era wants it.
+#[must_use]
+pub fn params(era: Era, client: &Implementation, members: Object, meta: Object) -> Object {
+    let meta = match era {
+        Era::Legacy => meta,
+        Era::Modern => modern_meta(client).and(meta),
     };
-    let comma = if own.is_empty() || meta.is_empty() { "" } else { "," };
-    let meta = format!("{own}{comma}{meta}");
-    match (members.is_empty(), meta.is_empty()) {
-        (true, true) => "{}".to_owned(),
-        (false, true) => format!("{{{members}}}"),
-        (true, false) => format!("{{\"_meta\":{{{meta}}}}}"),
-        (false, false) => format!("{{{members},\"_meta\":{{{meta}}}}}"),
-    }
+    if meta.is_empty() { members } else { members.with("_meta", &meta) }
 }
 
 /// The headers of a request after the era is agreed. `name` is what `Mcp-Name` repeats.

@@ -11,6 +11,7 @@ use super::{
     elicitation::{self, Offer},
     json_rpc::{self, Answer, Incoming, Malformed},
     media::{self, Form},
+    object::Object,
     stream,
 };
 use crate::{
@@ -244,7 +245,7 @@ pub(super) fn take(
             if let Dialogue::Both(offer) = ask.dialogue {
                 let params = params.map_or("{}", RawValue::get);
                 let reply = match (method.as_ref(), offer) {
-                    ("ping", _) => json_rpc::reply(id, "{}"),
+                    ("ping", _) => json_rpc::reply(id, &Object::default()),
                     ("elicitation/create", Offer::Defaults) => json_rpc::reply(id, &elicitation::answer(params)),
                     _ => json_rpc::refuse(id),
                 };

@@ -3,9 +3,10 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, de};
+use serde::{Deserialize, Serialize, de};
 use serde_json::value::RawValue;
 
+use super::object::Object;
 use crate::model::Json;
 
 /// A message from the peer.
@@ -302,43 +303,70 @@ fn whole_characters(bytes: &mut std::str::Bytes<'_>) -> bool {
 /// Whether the text is a JSON object that every parser accepts.
 #[must_use]
 pub fn is_object(text: &str) -> bool {
-    text.trim_start().starts_with('{') && is_json(text)
+    as_object(text).is_some()
+}
+
+/// The text as a JSON object that every parser accepts.
+#[must_use]
+pub fn as_object(text: &str) -> Option<&RawValue> {
+    (text.trim_start().starts_with('{') && is_json(text)).then(|| serde_json::from_str(text).ok()).flatten()
+}
+
+/// What is sent: a request, a notification or an answer, by the members that it has.
+#[derive(Serialize)]
+struct Message<'a> {
+    jsonrpc: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    params: Option<&'a Object>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a Object>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Refusal>,
+}
+
+#[derive(Serialize)]
+struct Refusal {
+    code: i64,
+    message: &'static str,
+}
+
+impl Message<'_> {
+    const EMPTY: Self = Self { jsonrpc: "2.0", id: None, method: None, params: None, result: None, error: None };
+
+    /// Members of strings, numbers and JSON always serialize.
+    fn bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
 }
 
 /// A request.
 #[must_use]
-pub fn request(id: u64, method: &str, params: &str) -> Vec<u8> {
-    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{},"params":{params}}}"#, quote(method)).into_bytes()
+pub fn request(id: u64, method: &str, params: &Object) -> Vec<u8> {
+    let id = serde_json::value::to_raw_value(&id).ok();
+    Message { id: id.as_deref(), method: Some(method), params: Some(params), ..Message::EMPTY }.bytes()
 }
 
 /// A notification.
 #[must_use]
-pub fn notification(method: &str, params: Option<&str>) -> Vec<u8> {
-    match params {
-        Some(params) => format!(r#"{{"jsonrpc":"2.0","method":{},"params":{params}}}"#, quote(method)),
-        None => format!(r#"{{"jsonrpc":"2.0","method":{}}}"#, quote(method)),
-    }
-    .into_bytes()
+pub fn notification(method: &str, params: Option<&Object>) -> Vec<u8> {
+    Message { method: Some(method), params, ..Message::EMPTY }.bytes()
 }
 
 /// The answer to a request of the peer.
 #[must_use]
-pub fn reply(id: &RawValue, result: &str) -> Vec<u8> {
-    format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, id.get()).into_bytes()
+pub fn reply(id: &RawValue, result: &Object) -> Vec<u8> {
+    Message { id: Some(id), result: Some(result), ..Message::EMPTY }.bytes()
 }
 
 /// The refusal of a request of the peer (-32601).
 #[must_use]
 pub fn refuse(id: &RawValue) -> Vec<u8> {
-    let id = id.get();
-    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32601,"message":"this client does not support it"}}}}"#)
-        .into_bytes()
-}
-
-/// A JSON string.
-#[must_use]
-pub fn quote(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let error = Some(Refusal { code: -32_601, message: "this client does not support it" });
+    Message { id: Some(id), error, ..Message::EMPTY }.bytes()
 }
 
 #[cfg(test)]
@@ -436,7 +464,7 @@ mod tests {
     #[test]
     fn replies_repeat_the_id_as_it_came() {
         let id: Box<RawValue> = serde_json::from_str("\"a-1\"").unwrap();
-        assert_eq!(reply(&id, "{}"), br#"{"jsonrpc":"2.0","id":"a-1","result":{}}"#);
+        assert_eq!(reply(&id, &Object::default()), br#"{"jsonrpc":"2.0","id":"a-1","result":{}}"#);
         assert!(String::from_utf8(refuse(&id)).unwrap().contains("-32601"));
     }
 
@@ -454,7 +482,7 @@ mod tests {
         #[test]
         fn what_we_write_is_read_as_what_it_is(id in "(-?[1-9][0-9]{0,12}|\"[a-z0-9 -]{0,12}\")", method in "[a-z/]{1,20}") {
             let id: Box<RawValue> = serde_json::from_str(&id).unwrap();
-            for (written, good) in [(reply(&id, "{}"), true), (refuse(&id), false)] {
+            for (written, good) in [(reply(&id, &Object::default()), true), (refuse(&id), false)] {
                 let text = String::from_utf8(written).unwrap();
                 let read = read(&text).unwrap();
                 let same = matches!(
@@ -472,7 +500,7 @@ mod tests {
 
         #[test]
         fn requests_are_json(id: u64, method in ".{0,20}") {
-            let text = request(id, &method, "{}");
+            let text = request(id, &method, &Object::default());
             let value: serde_json::Value = serde_json::from_slice(&text).unwrap();
             prop_assert_eq!(value.get("method").and_then(|m| m.as_str()), Some(method.as_str()));
         }

@@ -7,6 +7,7 @@ pub mod era;
 pub mod exchange;
 pub mod json_rpc;
 mod media;
+pub mod object;
 pub mod own_keys;
 pub mod paging;
 pub mod param_headers;

@@ -6,7 +6,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::value::RawValue;
 
-use crate::{mcp::json_rpc::quote, model::Json, text};
+use super::object::Object;
+use crate::{model::Json, text};
 
 /// What every one of them begins with.
 const OWN: &str = "pflow-gateway";
@@ -25,8 +26,8 @@ pub fn take_out(meta: &mut Option<Json>) -> Vec<String> {
     let own: Vec<String> = members.keys().filter(|name| is_own(name)).map(|name| text::clean(name)).collect();
     if !own.is_empty() {
         let others = members.iter().filter(|(name, _)| !is_own(name));
-        let others: Vec<String> = others.map(|(name, value)| format!("{}:{}", quote(name), value.get())).collect();
-        *meta = (!others.is_empty()).then(|| format!("{{{}}}", others.join(",")));
+        let others = others.fold(Object::default(), |others, (name, value)| others.with(name, value));
+        *meta = if others.is_empty() { None } else { serde_json::to_string(&others).ok() };
     }
     own
 }
