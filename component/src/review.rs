@@ -162,9 +162,12 @@ fn hidden_in_texts(tool: &Tool) -> Vec<(String, String)> {
 
 /// JSON in which no text can hide anything: most schemas need not be taken apart to see that.
 fn is_plain(json: &str) -> bool {
-    json.is_ascii()
-        && !json.bytes().any(|byte| byte == b'\\' || byte.is_ascii_control() && !byte.is_ascii_whitespace())
-        && !json.contains("          ")
+    const MANY: usize = 10;
+    let mut blanks = 0_usize;
+    json.bytes().all(|byte| {
+        blanks = if byte == b' ' { blanks + 1 } else { 0 };
+        blanks < MANY && byte != b'\\' && matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r')
+    })
 }
 
 /// What a text hides, as the end of a sentence.
@@ -205,6 +208,10 @@ fn letter(c: char, kind: Kind) -> Option<char> {
 }
 
 fn pushed_away(text: &str) -> bool {
+    // Most texts are too short for it.
+    if text.len() < LINES || text.len() < BLANKS && text.bytes().filter(|byte| *byte == b'\n').count() < LINES {
+        return false;
+    }
     let (mut blanks, mut lines) = (0_usize, 0_usize);
     for c in text.chars() {
         if c.is_whitespace() {

@@ -88,7 +88,8 @@ fn run_all(program: &str, args: &[OsString]) -> u8 {
     pflow_gateway_runtime::on_compiling(screen::compiling);
     screen::quiet(cli.global.quiet);
     let format = if cli.global.json { Format::Json } else { Format::Text };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let threads = if cli.command.asks_once() { 1 } else { 2 };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             say(&explain(&Error::new(Class::Internal, format!("cannot start: {error}"))));

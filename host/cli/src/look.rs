@@ -156,7 +156,7 @@ pub(super) async fn services(context: &Context, look: &args::Look) -> Reply {
     match answer {
         Ok(report) => {
             let grounds = if context.verbose > 0 { render::Grounds::Shown } else { render::Grounds::LeftOut };
-            Reply::in_format(context.format, || render::services(&report, grounds), &report)
+            Reply::in_format(context.format, |report| render::services(report, grounds), report)
         }
         Err(error) => Reply::failed(shape, error),
     }
@@ -186,7 +186,7 @@ pub(super) async fn tools(context: &Context, tools: &args::Tools) -> Reply {
     };
     match answer {
         Ok(report) if tools.tokens => search::prices(&report),
-        Ok(report) => Reply::in_format(context.format, || render::tools(&report), &report),
+        Ok(report) => Reply::in_format(context.format, render::tools, report),
         Err(error) => Reply::failed(shape, error),
     }
 }
@@ -204,8 +204,8 @@ async fn review(context: &Context, target: &str, tools: &args::Tools) -> Reply {
     };
     match answer {
         Ok(report) => {
-            let mut reply = Reply::in_format(context.format, || render::review(&report), &report);
             let minded = report.findings.iter().any(|found| found.severity >= Severity::Warning);
+            let mut reply = Reply::in_format(context.format, render::review, report);
             reply.code = u8::from(minded);
             reply
         }
@@ -232,8 +232,9 @@ async fn one_tool(context: &Context, target: &str, name: &str, auth: &args::Auth
 pub(super) async fn health(context: &Context, health: &args::Health) -> Reply {
     match look_at_all(context, health).await {
         Ok(report) => {
-            let mut reply = Reply::in_format(context.format, || render::health(&report), &report);
-            reply.code = verdict(&report, health.fail_on);
+            let code = verdict(&report, health.fail_on);
+            let mut reply = Reply::in_format(context.format, render::health, report);
+            reply.code = code;
             reply
         }
         Err(error) => Reply::failed(json!({"status": Status::Unknown, "gateways": []}), error),

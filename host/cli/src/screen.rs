@@ -9,11 +9,7 @@ use std::{
 use serde::Serialize;
 
 use super::{terminal, waiting::screen};
-use pflow_gateway_base::{
-    Error,
-    json::{Json, pretty},
-    scrub,
-};
+use pflow_gateway_base::{Error, json::Pretty, scrub};
 
 pub(super) const GREEN: &str = "\x1b[32m";
 pub(super) const RED: &str = "\x1b[31m";
@@ -55,7 +51,7 @@ pub(super) struct Reply {
     /// For people.
     pub(super) text: String,
     /// For programs.
-    pub(super) json: Json,
+    pub(super) json: Report,
     /// Shown on stderr.
     pub(super) error: Option<Error>,
     /// The exit code.
@@ -64,6 +60,33 @@ pub(super) struct Reply {
     pub(super) words: Words,
     /// Whether the text has the error's sentence, too.
     pub(super) told: Shown,
+}
+
+/// What a command says to programs, written when it is printed and not before: a list of thousands of tools is large.
+pub(super) struct Report(Box<dyn Written + Send>);
+
+/// What serde writes.
+trait Written {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()>;
+}
+
+impl<T: Serialize> Written for T {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        Ok(serde_json::to_writer(out, self)?)
+    }
+}
+
+impl Report {
+    /// Of something whose shape always serializes.
+    fn of(report: impl Serialize + Send + 'static) -> Self {
+        Self(Box::new(report))
+    }
+
+    #[cfg(test)]
+    pub(super) fn to_value(&self) -> serde_json::Value {
+        let mut written = Vec::new();
+        self.0.write(&mut written).ok().and_then(|()| serde_json::from_slice(&written).ok()).unwrap_or_default()
+    }
 }
 
 /// Whose words a text is.
@@ -91,10 +114,14 @@ impl Reply {
     }
 
     /// All is well; made only in the form that is wanted: a list of thousands of tools is large in either.
-    pub(super) fn in_format(format: Format, text: impl FnOnce() -> String, json: &impl Serialize) -> Self {
+    pub(super) fn in_format<T: Serialize + Send + 'static>(
+        format: Format,
+        text: impl FnOnce(&T) -> String,
+        report: T,
+    ) -> Self {
         let (text, json) = match format {
-            Format::Text => (text(), serde_json::Value::Null.into()),
-            Format::Json => (String::new(), value(json)),
+            Format::Text => (text(&report), Report::of(())),
+            Format::Json => (String::new(), Report::of(report)),
         };
         Self { text, json, error: None, code: 0, words: Words::Ours, told: Shown::NotYet }
     }
@@ -112,7 +139,8 @@ impl Reply {
         }
         let code = error.exit_code();
         let text = String::new();
-        Self { text, json: shape.into(), error: Some(error), code, words: Words::Ours, told: Shown::NotYet }
+        let json = Report::of(shape);
+        Self { text, json, error: Some(error), code, words: Words::Ours, told: Shown::NotYet }
     }
 
     /// The same; the text is not ours.
@@ -126,9 +154,9 @@ impl Reply {
     }
 }
 
-/// The shapes of `report` always serialize.
-fn value(report: &impl Serialize) -> Json {
-    serde_json::value::to_raw_value(report).map_or_else(|_| serde_json::Value::Null.into(), Json::from)
+/// Of a report that is not handed over.
+fn value(report: &impl Serialize) -> Report {
+    Report::of(serde_json::value::to_raw_value(report).unwrap_or_default())
 }
 
 /// Where a command's words go.
@@ -210,10 +238,12 @@ pub(super) fn print_as_it_is(text: &str) -> io::Result<()> {
 }
 
 /// To stdout, piece by piece: an answer of 40 MiB is several times that when it is indented.
-fn print_json(json: &Json) -> io::Result<()> {
+fn print_json(report: &Report) -> io::Result<()> {
     let _screen = io::stdout().is_terminal().then(screen);
-    let mut out = io::BufWriter::with_capacity(64 * 1024, io::stdout().lock());
-    forgive(pretty(json.get(), &mut out).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()))
+    let mut out = Pretty::new(io::BufWriter::with_capacity(64 * 1024, io::stdout().lock()));
+    let written = report.0.write(&mut out);
+    let mut out = out.into_inner();
+    forgive(written.and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()))
 }
 
 /// To stderr, at once; there is nobody to tell when that fails.

@@ -151,11 +151,11 @@ pub(super) fn tool(tool: &types::Tool) -> Tool {
         attribution: attribution(tool.provenance.attribution),
         confidence: confidence(tool.provenance.confidence),
         evidence: phrase(&tool.provenance.evidence),
-        input_schema: json(tool.input_schema.clone()),
-        output_schema: tool.output_schema.clone().map(json),
+        input_schema: json(&tool.input_schema),
+        output_schema: tool.output_schema.as_deref().map(json),
         annotations: tool.annotations.as_ref().map(annotations),
-        meta: with_service_id(tool).map(json),
-        icons: tool.icons.clone().map(json),
+        meta: with_service_id(tool).as_deref().map(json),
+        icons: tool.icons.as_deref().map(json),
         original_name: tool.provenance.original_name.clone(),
     }
 }
@@ -164,15 +164,15 @@ pub(super) fn tool(tool: &types::Tool) -> Tool {
 pub(super) const SERVICE_ID: &str = "pflow-gateway/service-id";
 
 /// A tool's `_meta`, with what the gateway itself calls its service. The rest of it stays text: digits are not ours to rewrite.
-fn with_service_id(tool: &types::Tool) -> Option<String> {
-    let Some(id) = tool.provenance.service_id.as_deref() else { return tool.meta.clone() };
-    let theirs = tool.meta.as_deref().unwrap_or("{}");
-    let Ok(mut members) = serde_json::from_str::<BTreeMap<Cow<'_, str>, &RawValue>>(theirs) else {
-        return tool.meta.clone();
+fn with_service_id(tool: &types::Tool) -> Option<Cow<'_, str>> {
+    let theirs = tool.meta.as_deref();
+    let Some(id) = tool.provenance.service_id.as_deref() else { return theirs.map(Cow::Borrowed) };
+    let Ok(mut members) = serde_json::from_str::<BTreeMap<Cow<'_, str>, &RawValue>>(theirs.unwrap_or("{}")) else {
+        return theirs.map(Cow::Borrowed);
     };
     let id = serde_json::value::to_raw_value(&scrub::line(id, 500)).ok()?;
     members.insert(SERVICE_ID.into(), &id);
-    serde_json::to_string(&members).ok()
+    serde_json::to_string(&members).ok().map(Cow::Owned)
 }
 
 /// MCP's spelling of the hints.
@@ -253,7 +253,12 @@ pub(super) fn phrase(text: &str) -> String {
 }
 
 /// JSON that a component handed over, as it stands. What is none is kept as a string, visibly.
-pub(super) fn json(text: String) -> Json {
-    let start: String = text.chars().take(500).collect();
-    Json::parse(text).unwrap_or_else(|_| Json::string(&scrub::line(&start, 500)))
+pub(super) fn json(text: &str) -> Json {
+    Json::read_from(text).unwrap_or_else(|_| Json::string(&phrase(text)))
+}
+
+/// The same of a result: it may be large, and is not copied.
+pub(super) fn large_json(text: String) -> Json {
+    let start = phrase(&text);
+    Json::parse(text).unwrap_or_else(|_| Json::string(&start))
 }

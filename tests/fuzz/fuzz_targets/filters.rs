@@ -261,6 +261,11 @@ pub fn run(input: &Input) {
                 destructive,
                 ..Annotations::default()
             }),
+            title: None,
+            description: None,
+            input_schema: None,
+            meta: None,
+            original_name: None,
         })
         .collect();
     let verdicts = select(&rules, &candidates).unwrap_or_else(|error| panic!("{error:?}: {rules:?}"));

@@ -7,9 +7,10 @@ use pflow_gateway_component::{
         elicitation::Offer,
         exchange::{self, Ask, Dialogue, Progress},
         json_rpc::{self, Answer, Incoming},
+        object::Object,
     },
 };
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 /// The id of our question.
 const OURS: u64 = 7;
@@ -94,29 +95,36 @@ fn can_be_written(message: &Incoming<'_>) {
         Incoming::Request { id, method, params } => {
             let raw = id.get().to_owned();
             read_one(
-                json_rpc::reply(id, "{}"),
+                json_rpc::reply(id, &Object::default()),
                 &|read| matches!(read, Incoming::Response { id: Some(_), answer: Answer::Result(result) } if result == "{}"),
             );
             read_one(
                 json_rpc::refuse(id),
                 &|read| matches!(read, Incoming::Response { id: Some(_), answer: Answer::Error(fault) } if fault.code == -32_601),
             );
-            assert!(String::from_utf8_lossy(&json_rpc::reply(id, "{}")).contains(&raw), "the id as it came");
-            let params = params.map_or("{}", |params| params.get());
-            read_one(json_rpc::request(OURS, method, params), &|read| {
+            assert!(String::from_utf8_lossy(&json_rpc::reply(id, &Object::default())).contains(&raw), "the id as it came");
+            let params = holding(*params);
+            let written = serde_json::to_string(&params).expect("an object of JSON");
+            read_one(json_rpc::request(OURS, method, &params), &|read| {
                 matches!(read, Incoming::Request { id, method: again, params: Some(told) }
-                    if id.get() == "7" && again == method && told.get() == params)
+                    if id.get() == "7" && again == method && told.get() == written)
             });
         }
         Incoming::Notification { method, params } => {
-            let told = params.map(|params| params.get());
-            read_one(json_rpc::notification(method, told), &|read| {
+            let told = params.map(|params| holding(Some(params)));
+            let written = told.as_ref().map(|told| serde_json::to_string(told).expect("an object of JSON"));
+            read_one(json_rpc::notification(method, told.as_ref()), &|read| {
                 matches!(read, Incoming::Notification { method: again, params: read }
-                    if again == method && read.map(|params| params.get()) == told)
+                    if again == method && read.map(|params| params.get()) == written.as_deref())
             });
         }
         Incoming::Response { .. } => {}
     }
+}
+
+/// Somebody else's JSON as a member.
+fn holding(theirs: Option<&RawValue>) -> Object {
+    theirs.map_or_else(Object::default, |theirs| Object::default().with("theirs", theirs))
 }
 
 /// The text as a body and as an event: an answer is accepted only if it is ours, and the first one.

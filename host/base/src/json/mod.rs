@@ -14,7 +14,7 @@ use serde::{
 use serde_json::{Map, Value, value::RawValue};
 
 pub use self::{
-    pretty::pretty,
+    pretty::{Pretty, pretty},
     sound::sound,
     tree::{Node, unquote},
 };
@@ -55,6 +55,17 @@ impl Json {
         let raw = RawValue::from_string(text)?;
         sound(raw.get()).map_err(NotJson::Unsound)?;
         Ok(Self(raw.into()))
+    }
+
+    /// The same of a text that stays the caller's.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub fn read_from(text: &str) -> Result<Self, NotJson> {
+        let raw: &RawValue = serde_json::from_str(text)?;
+        sound(raw.get()).map_err(NotJson::Unsound)?;
+        Ok(Self(raw.to_owned().into()))
     }
 
     /// One object that every parser accepts and understands alike: of two members of one name the last stays, as for Python.

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr2;
+
 use super::quote;
 
 /// A value.
@@ -96,14 +98,15 @@ pub fn unquote(json: &str) -> Option<Cow<'_, str>> {
 
 /// Where the string at the start of a text ends, closing quote included.
 pub(super) fn string_end(text: &str) -> usize {
-    let mut escaped = false;
-    for (at, byte) in text.bytes().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return at.saturating_add(1),
-            _ => {}
+    let bytes = text.as_bytes();
+    let mut from = 1_usize;
+    while let Some(found) = bytes.get(from..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        let at = from.saturating_add(found);
+        if bytes.get(at) == Some(&b'"') {
+            return at.saturating_add(1);
         }
+        // What is escaped is skipped.
+        from = at.saturating_add(2);
     }
     text.len()
 }

@@ -130,6 +130,11 @@ pub(super) enum Command {
 }
 
 impl Command {
+    /// Whether it asks one gateway one thing and ends: more than one thread would only hand its work to and fro.
+    pub(super) fn asks_once(&self) -> bool {
+        matches!(self, Self::Test(_) | Self::Services(_) | Self::Tools(_) | Self::Call(_))
+    }
+
     /// Whether it writes the server file.
     pub(super) fn writes(&self) -> bool {
         matches!(

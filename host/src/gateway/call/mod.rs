@@ -85,7 +85,7 @@ pub(super) async fn call(
                 delivery::told_of_call(error, &report.tool, delivery::of_upstream(failure), marked)
             });
             report.ok = !outcome.failed && report.error.is_none();
-            report.result = Some(convert::json(outcome.result));
+            report.result = Some(convert::large_json(outcome.result));
         }
         Err(Unanswered { error, .. }) => {
             let service = error.service.clone().or_else(|| blamed(&error).then(|| report.service.clone()).flatten());

@@ -33,7 +33,7 @@ impl Listener {
     /// `data` is JSON.
     pub(in crate::gateway) fn message(&self, level: String, logger: Option<String>, data: &str) {
         if let Some(on_message) = &self.on_message {
-            on_message(level, logger, convert::json(data.to_owned()));
+            on_message(level, logger, convert::json(data));
         }
     }
 }
