@@ -2,7 +2,10 @@
 //! Takes the built programs; prints a table of budgets, or JSON, and keeps both with a chart. Fails only if a command fails or answers
 //! wrongly: these machines are too noisy for bounds.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 
@@ -70,7 +73,7 @@ pub(crate) fn bench(options: &Options) -> Result {
             .env("NODE_CLIENTS", conformance::clients()?);
     }
     if options.inner {
-        bench.arg("--inner").arg(inner()?);
+        bench.arg("--inner").arg(inner(&pace)?);
     }
     if options.keep {
         bench.args(["--keep", "docs/performance"]);
@@ -116,10 +119,13 @@ fn service_with(options: &Options) -> Result {
 }
 
 /// Measures inside of a process; gives the file with the figures.
-fn inner() -> Result<PathBuf> {
+fn inner(pace: &Path) -> Result<PathBuf> {
     let component = build::component()?;
-    let figures =
-        output(build::release("bench", &component).args(["--package", "pflow-gateway-tests", "--bench", "inner"]))?;
+    let figures = output(
+        build::as_shipped("bench", &component)
+            .args(["--package", "pflow-gateway-tests", "--bench", "inner"])
+            .env("PACE_BIN", pace),
+    )?;
     let folder = target().join("bench");
     fs::create_dir_all(&folder).doing(format!("cannot make {}", folder.display()))?;
     let file = root().join(folder).join("inner.json");

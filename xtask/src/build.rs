@@ -170,13 +170,34 @@ pub(crate) fn release(subcommand: &str, component: &Path) -> Command {
     Build::usual().cargo(subcommand, component)
 }
 
-/// Builds everything and puts it into `target/dist`, or `target/dist-quick`.
+/// Cargo in the profile of what is shipped.
+pub(crate) fn as_shipped(subcommand: &str, component: &Path) -> Command {
+    Build::Shipped.cargo(subcommand, component)
+}
+
+/// Cargo, for the program and the wheel's module alone.
+pub(crate) fn program(component: &Path) -> Command {
+    let mut cargo = release("build", component);
+    cargo.args(PROGRAMS);
+    cargo
+}
+
+/// Builds what people use, and puts it into `target/dist`, or `target/dist-quick`.
 pub(crate) fn dist() -> Result<Dist> {
+    dist_with(&PROGRAMS)
+}
+
+/// The same, with all tests built.
+pub(crate) fn dist_and_tests() -> Result<Dist> {
+    dist_with(&of_the_host().chain(["--all-targets"]).collect::<Vec<_>>())
+}
+
+fn dist_with(targets: &[&str]) -> Result<Dist> {
     rust_target()?;
     say("The component (WebAssembly)");
     let component = component()?;
     say("The host; the first time this compiles wasmtime, which takes five to ten minutes on two cores");
-    run(release("build", &component).args(of_the_host()).arg("--all-targets"))?;
+    run(release("build", &component).args(targets))?;
     let build = Build::usual();
     let code = Code::made_by(&build.built(PROGRAM), folder(build)?.join("gateway.cwasm"))?;
     put(build, &component, &code)
@@ -194,6 +215,8 @@ pub(crate) fn shipped() -> Result<Dist> {
 }
 
 const PROGRAM: &str = "pflow-gateway";
+/// What people use, and no tests.
+const PROGRAMS: [&str; 7] = ["--package", CLI, "--package", "pflow-gateway-python", "--lib", "--bin", PROGRAM];
 
 fn folder(build: Build) -> Result<PathBuf> {
     let folder = target().join(build.folder());

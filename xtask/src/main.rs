@@ -26,6 +26,7 @@ mod service;
 mod shell;
 mod sizes;
 mod test;
+mod timings;
 mod tools;
 
 use std::process::ExitCode;
@@ -71,6 +72,8 @@ enum Task {
     Api(api::Options),
     /// How large what is shipped is, and what makes it up
     Sizes(sizes::Options),
+    /// Where the time of a build goes
+    Timings(timings::Options),
     /// Measure, in one run, with ratios to other clients
     Bench(bench::Options),
 }
@@ -100,6 +103,10 @@ fn main() -> ExitCode {
             api::api(&options)
         }
         Task::Sizes(options) => sizes::sizes(&options),
+        Task::Timings(options) => {
+            build::quick();
+            timings::timings(&options)
+        }
         Task::Bench(options) => bench::bench(&options),
     };
     match done {

@@ -44,7 +44,7 @@ pub(crate) fn test(options: &Options) -> Result {
         .env(neutral::FLAGS, neutral::flags(&target().join("component")))
         .args(["--", "-D", "warnings"]))?;
 
-    let dist = build::dist()?;
+    let dist = build::dist_and_tests()?;
     build::reproducible(&component)?;
     api::hold(&component)?;
     say("Rust tests");

@@ -102,7 +102,10 @@ fn can_be_written(message: &Incoming<'_>) {
                 json_rpc::refuse(id),
                 &|read| matches!(read, Incoming::Response { id: Some(_), answer: Answer::Error(fault) } if fault.code == -32_601),
             );
-            assert!(String::from_utf8_lossy(&json_rpc::reply(id, &Object::default())).contains(&raw), "the id as it came");
+            assert!(
+                String::from_utf8_lossy(&json_rpc::reply(id, &Object::default())).contains(&raw),
+                "the id as it came"
+            );
             let params = holding(*params);
             let written = serde_json::to_string(&params).expect("an object of JSON");
             read_one(json_rpc::request(OURS, method, &params), &|read| {

@@ -1,11 +1,14 @@
-//! What only a process itself can measure: start to first instance, one more instance, a filter across the boundary.
-//! Takes nothing; prints JSON by rows of `tests/bench/budgets.py`, in milliseconds. Never judges: whether a budget holds is the table's
+//! What only a process itself can measure: start to first instance, one more instance, a filter across the boundary, a list in the sandbox and
+//! without it.
+//! Takes the program `pace` from the environment; prints JSON by rows of `tests/bench/budgets.py`, in milliseconds. Never judges: whether a budget holds is the table's
 //! to say.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that fails stops")]
 #![expect(clippy::print_stdout, reason = "what was measured")]
 // Dependencies of the tests in this package.
 #![allow(unused_crate_dependencies, clippy::allow_attributes, reason = "one package of tests, several programs")]
+
+mod native;
 
 use std::{
     env,
@@ -61,6 +64,7 @@ fn main() {
             "first-instance": spread(|| first_instance(&file, &sha256)),
             "instance": spread(|| timed(|| drop(threads.block_on(instance(&runtime))))),
             "sandbox-filter": spread(|| filtered(&threads, &runtime)),
+            "sandbox-list": in_turns(&threads, &runtime),
         })
     );
 }
@@ -89,6 +93,54 @@ fn first_instance(file: &PathBuf, sha256: &str) -> Duration {
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let took = started.elapsed();
     assert!(child.wait().unwrap().success() && line == "ready\n", "it said {line:?}");
+    took
+}
+
+/// How long lists of 10,000 tools in 100 pages take in the sandbox, of what they take natively: of the same round each, both over HTTP from the same
+/// server, in a conversation that stands.
+fn in_turns(threads: &tokio::runtime::Runtime, runtime: &Runtime) -> Value {
+    const TOOLS: usize = 10_000;
+    let mut server = Command::new(env::var_os("PACE_BIN").unwrap());
+    server.args(["serve", "--tools", &TOOLS.to_string(), "--page", "100"]);
+    let mut server = server.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let said: Value = serde_json::from_str(&line).unwrap();
+    let url = said["urls"][0].as_str().unwrap();
+    let mut ratios: Vec<f64> = (0..=ROUNDS)
+        .map(|_| {
+            let native = native::listed(url, TOOLS);
+            threads.block_on(listed(runtime, url, TOOLS)).as_secs_f64() / native.as_secs_f64()
+        })
+        .skip(1)
+        .collect();
+    // It serves until its input ends.
+    drop(server.stdin.take());
+    server.wait().unwrap();
+    of_these(&mut ratios)
+}
+
+async fn listed(runtime: &Runtime, url: &str, tools: usize) -> Duration {
+    let config = GatewayConfig::for_url(url).unwrap();
+    let egress = Egress::new(&config.way_out().unwrap(), &EgressLimits::default()).unwrap();
+    let mut conversation = Conversation::start(runtime, egress, Arc::new(Deaf), WITHIN).await.unwrap();
+    let endpoint = types::Endpoint {
+        url: url.to_owned(),
+        kind: None,
+        services: Vec::new(),
+        client: types::Implementation { name: "sandbox".to_owned(), version: "0".to_owned() },
+        era: None,
+        era_is_fixed: false,
+        max_pages: 1_000,
+        tokens: types::TokenRange { first: 1, count: 1_000_000 },
+        settings: Vec::new(),
+        timeout_ms: 30_000,
+    };
+    conversation.open(&endpoint, None, WITHIN).await.unwrap();
+    let started = Instant::now();
+    let catalog = conversation.list_tools(WITHIN).await.unwrap();
+    let took = started.elapsed();
+    assert_eq!(catalog.tools.len(), tools);
     took
 }
 
@@ -142,7 +194,10 @@ fn timed(run: impl FnOnce()) -> Duration {
 /// Median, minimum and maximum, in milliseconds.
 fn spread(mut run: impl FnMut() -> Duration) -> Value {
     run();
-    let mut took: Vec<f64> = (0..ROUNDS).map(|_| run().as_secs_f64() * 1000.0).collect();
-    took.sort_by(f64::total_cmp);
-    json!({"median": took.get(ROUNDS / 2), "min": took.first(), "max": took.last()})
+    of_these(&mut (0..ROUNDS).map(|_| run().as_secs_f64() * 1000.0).collect::<Vec<_>>())
+}
+
+fn of_these(measured: &mut [f64]) -> Value {
+    measured.sort_by(f64::total_cmp);
+    json!({"median": measured.get(ROUNDS / 2), "min": measured.first(), "max": measured.last()})
 }
