@@ -256,9 +256,13 @@ const DEEPEST: usize = 127;
 /// business here: `1e400` is one.
 #[must_use]
 pub fn is_json(text: &str) -> bool {
-    if serde_json::from_str::<&RawValue>(text).is_err() {
-        return false;
-    }
+    serde_json::from_str::<&RawValue>(text).is_ok_and(is_sound)
+}
+
+/// The same of what is JSON by its grammar.
+#[must_use]
+pub fn is_sound(value: &RawValue) -> bool {
+    let text = value.get();
     let mut depth = 0_usize;
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {

@@ -25,7 +25,9 @@ const DEPTH: usize = 120;
 ///
 /// A phrase that says which declaration is invalid; such a tool must be dropped.
 pub fn scan(schema: &str) -> Result<Vec<Binding>, String> {
-    if !schema.contains(KEYWORD) && !schema.contains("\\u") {
+    // A search for one byte is several times quicker than for a word, and most schemas have neither.
+    let has = |byte: u8, word: &str| schema.as_bytes().contains(&byte) && schema.contains(word);
+    if !has(b'-', KEYWORD) && !has(b'\\', "\\u") {
         return Ok(Vec::new());
     }
     let schema: Value = serde_json::from_str(schema).map_err(|_| "its inputSchema cannot be read".to_owned())?;

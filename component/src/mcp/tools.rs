@@ -178,7 +178,7 @@ fn one(text: &str, era: Era) -> Result<(Tool, Vec<String>), (Option<String>, Str
         annotations: raw.annotations.and_then(|raw| annotations(raw.get())),
         icons: raw
             .icons
-            .filter(|icons| icons.get().starts_with('[') && json_rpc::is_json(icons.get()))
+            .filter(|icons| icons.get().starts_with('[') && json_rpc::is_sound(icons))
             .map(|icons| icons.get().to_owned()),
         meta,
         name,
@@ -188,7 +188,7 @@ fn one(text: &str, era: Era) -> Result<(Tool, Vec<String>), (Option<String>, Str
 }
 
 fn object(raw: Option<&RawValue>) -> Option<Json> {
-    raw.map(RawValue::get).filter(|text| json_rpc::is_object(text)).map(str::to_owned)
+    raw.filter(|raw| raw.get().starts_with('{') && json_rpc::is_sound(raw)).map(|raw| raw.get().to_owned())
 }
 
 fn string(raw: Option<&RawValue>) -> Option<String> {

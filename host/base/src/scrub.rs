@@ -32,6 +32,16 @@ fn is_plain(text: &str) -> bool {
         || !text.contains(|character: char| unseen(character).is_some() && !matches!(character, '\n' | '\t'))
 }
 
+/// Words with one blank between them: most names and phrases are.
+fn is_one_plain_line(text: &str) -> bool {
+    let mut blank = false;
+    text.bytes().all(|byte| {
+        let twice = blank && byte == b' ';
+        blank = byte == b' ';
+        matches!(byte, b' '..=b'~') && !twice
+    })
+}
+
 /// Several lines stay several lines; tabs stay tabs.
 #[must_use]
 pub fn text(text: &str) -> Cow<'_, str> {
@@ -99,10 +109,14 @@ pub fn json(text: &str) -> Cow<'_, str> {
 /// One line of at most `limit` characters; longer text ends with `…`.
 #[must_use]
 pub fn line(text: &str, limit: usize) -> String {
+    let text = text.trim();
+    if text.len() <= limit && is_one_plain_line(text) {
+        return text.to_owned();
+    }
     let mut line = String::with_capacity(text.len().min(limit.saturating_mul(4)));
     let mut count = 0_usize;
     let mut gap = false;
-    for (character, verdict) in verdicts(text.trim()) {
+    for (character, verdict) in verdicts(text) {
         let fate = fate(verdict);
         if matches!(fate, Fate::Dropped) {
             continue;
