@@ -1,7 +1,10 @@
 //! Which tools a user wants: services and tools by glob, MCP's hints, control tools.
 //! Takes rules and candidates; gives one verdict each. Pure. Must treat absent hints as MCP's defaults do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crate::{
     glob::{Broken, Glob},
@@ -87,11 +90,10 @@ impl<'c> Pretenders<'c> {
 /// Those that hide something or are written in letters of another script, and of several names that look alike those which are not plain, or
 /// of which less is known.
 fn pretenders<'c>(names: impl Iterator<Item = (&'c str, Confidence)>) -> BTreeSet<&'c str> {
-    let mut known: BTreeMap<&str, Confidence> = BTreeMap::new();
-    for (name, confidence) in names {
-        let best = known.entry(name).or_insert(confidence);
-        *best = confidence.min(*best);
-    }
+    // In one go, which is several times quicker than name by name: of equal names the last stays, with the best of what is known.
+    let mut names: Vec<(&str, Reverse<Confidence>)> = names.map(|(name, known)| (name, Reverse(known))).collect();
+    names.sort_unstable();
+    let known: BTreeMap<&str, Confidence> = names.into_iter().map(|(name, Reverse(known))| (name, known)).collect();
     let mut pretenders: BTreeSet<&str> = known.keys().copied().filter(|name| names::is_disguised(name)).collect();
     for alike in names::alike(known.keys().copied()) {
         let rank = |name: &&str| (!name.is_ascii(), known.get(name).copied());

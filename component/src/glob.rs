@@ -4,7 +4,17 @@
 
 /// A pattern, read.
 #[derive(Clone, Debug)]
-pub struct Glob {
+pub struct Glob(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    /// Text and `*` alone, as most are: the texts between the stars, in order.
+    Texts(Vec<String>),
+    Steps(Steps),
+}
+
+#[derive(Clone, Debug)]
+struct Steps {
     /// Where a name can be; a step leads to another by its number.
     steps: Vec<Step>,
     start: usize,
@@ -79,9 +89,7 @@ impl std::str::FromStr for Glob {
     fn from_str(pattern: &str) -> Result<Self, Broken> {
         let mut rest = pattern.chars();
         let parts = sequence(&mut rest, 0)?.0;
-        let mut glob = Self { steps: vec![Step::End], start: 0 };
-        glob.start = glob.lead(&parts, 0);
-        Ok(glob)
+        Ok(Self(texts(&parts).map_or_else(|| Kind::Steps(Steps::of(&parts)), Kind::Texts)))
     }
 }
 
@@ -89,6 +97,43 @@ impl Glob {
     /// Whether the name, all of it, is what the pattern says.
     #[must_use]
     pub fn is_match(&self, name: &str) -> bool {
+        match &self.0 {
+            Kind::Texts(texts) => is_of(texts, name),
+            Kind::Steps(steps) => steps.is_match(name),
+        }
+    }
+}
+
+/// The texts between the stars; none where there is something else.
+fn texts(parts: &[Part]) -> Option<Vec<String>> {
+    let mut texts = vec![String::new()];
+    for part in parts {
+        match part {
+            Part::One(One::Char(c)) => texts.last_mut()?.push(*c),
+            Part::Many => texts.push(String::new()),
+            Part::One(_) | Part::Choice(_) => return None,
+        }
+    }
+    Some(texts)
+}
+
+/// Whether a name begins with the first text, ends with the last, and has the others between them, in order: each where it comes first, since
+/// that leaves most for those behind it.
+fn is_of(texts: &[String], name: &str) -> bool {
+    let [first, between @ .., last] = texts else { return texts.iter().all(|only| only == name) };
+    let inside = name.strip_prefix(first.as_str()).and_then(|rest| rest.strip_suffix(last.as_str()));
+    let behind = |rest: &str, text: &String| rest.find(text.as_str()).map(|at| at + text.len());
+    inside.is_some_and(|inside| between.iter().try_fold(inside, |rest, text| rest.get(behind(rest, text)?..)).is_some())
+}
+
+impl Steps {
+    fn of(parts: &[Part]) -> Self {
+        let mut steps = Self { steps: vec![Step::End], start: 0 };
+        steps.start = steps.lead(parts, 0);
+        steps
+    }
+
+    fn is_match(&self, name: &str) -> bool {
         let (mut here, mut there) = (StateSet::new(self.steps.len()), StateSet::new(self.steps.len()));
         self.insert(&mut here, self.start);
         for c in name.chars() {
@@ -313,6 +358,12 @@ mod tests {
             if let Ok(glob) = pattern.parse::<Glob>() {
                 let _ = glob.is_match(&name);
             }
+        }
+
+        #[test]
+        fn texts_and_stars_mean_what_they_mean_step_by_step(pattern in "[ab*]{0,8}", name in "[ab]{0,10}") {
+            let parts = sequence(&mut pattern.chars(), 0).unwrap().0;
+            prop_assert_eq!(is_of(&texts(&parts).unwrap(), &name), Steps::of(&parts).is_match(&name));
         }
 
         #[test]

@@ -35,15 +35,39 @@ pub fn look(name: &str) -> String {
 fn ascii_look(name: &str) -> String {
     let mut look = String::with_capacity(name.len());
     for c in name.chars() {
-        match c {
-            '1' | 'I' | '|' | 'l' => look.push('l'),
-            '0' => look.push('o'),
-            // `rn` looks like `m`.
-            'm' | 'M' => look.push_str("rn"),
-            c => look.push(c.to_ascii_lowercase()),
-        }
+        look.push_str(ascii_letter(c).encode_utf8(&mut [0; 4]));
+        look.push_str(behind(c));
     }
     look
+}
+
+/// What a letter looks like, or the first of what it looks like.
+fn ascii_letter(c: char) -> char {
+    match c {
+        '1' | 'I' | '|' | 'l' => 'l',
+        '0' => 'o',
+        'm' | 'M' => 'r',
+        c => c.to_ascii_lowercase(),
+    }
+}
+
+/// `rn` looks like `m`.
+fn behind(c: char) -> &'static str {
+    if matches!(c, 'm' | 'M') { "n" } else { "" }
+}
+
+/// A number that names of one look share (FNV-1a of [`look`]); others rarely do. Without a copy of a plain name.
+fn mark(name: &str) -> u64 {
+    const START: u64 = 0xcbf2_9ce4_8422_2325;
+    const STEP: u64 = 0x0100_0000_01b3;
+    let add = |mark: u64, byte: u8| (mark ^ u64::from(byte)).wrapping_mul(STEP);
+    if !name.is_ascii() {
+        return look(name).bytes().fold(START, add);
+    }
+    name.chars().fold(START, |mark, c| {
+        let mark = u8::try_from(ascii_letter(c)).map_or(mark, |byte| add(mark, byte));
+        behind(c).bytes().fold(mark, add)
+    })
 }
 
 /// The name for people: what nobody sees stands as its number, and so do letters that look like others, where it matters.
@@ -108,9 +132,14 @@ pub fn is_disguised(name: &str) -> bool {
 /// Names that look alike, those of one look together; only looks that several names have. Takes each name once.
 #[must_use]
 pub fn alike<'n>(names: impl Iterator<Item = &'n str>) -> Vec<Vec<&'n str>> {
+    // Most looks are one name's: only those whose marks meet are spelled out.
+    let mut marked: Vec<(u64, &'n str)> = names.map(|name| (mark(name), name)).collect();
+    marked.sort_unstable();
     let mut looks: BTreeMap<String, Vec<&'n str>> = BTreeMap::new();
-    for name in names {
-        looks.entry(look(name)).or_default().push(name);
+    for names in marked.chunk_by(|(one, _), (other, _)| one == other).filter(|names| names.len() > 1) {
+        for (_, name) in names {
+            looks.entry(look(name)).or_default().push(name);
+        }
     }
     looks.into_values().filter(|names| names.len() > 1).collect()
 }
@@ -141,6 +170,16 @@ mod tests {
         }
         for (one, other) in [("github", "gitlab"), ("list_a", "list_b"), ("größe", "grosse"), ("日本", "日木")] {
             assert_ne!(look(one), look(other), "{one} {other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn names_of_one_look_have_one_mark(one in "[a-zA-Z0-9|mrnlI1]{0,12}", other in "[a-zA-Z0-9|mrnlI1іѕ]{0,3}") {
+            let changed = one.replace('m', "rn").replace('l', "I").replace('0', "O");
+            prop_assert_eq!(look(&one), look(&changed));
+            prop_assert_eq!(mark(&one), mark(&changed));
+            prop_assert_eq!(mark(&one) == mark(&other), look(&one) == look(&other));
         }
     }
 
