@@ -209,14 +209,14 @@ impl Context {
     /// Loads the component, unless this command has it already.
     async fn runtime(&self, component: Source, limits: Limits) -> Result<Arc<Runtime>> {
         // Compiling takes seconds when the component is large and new.
-        let runtime = apart(move || Runtime::shared(&component, &limits)).await?;
+        let runtime = apart(move || Ok(Runtime::shared(&component, &limits)?)).await?;
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&runtime));
         Ok(runtime)
     }
 
     /// What the component of this program itself knows of products.
     pub(super) async fn built_in_products() -> Vec<Product> {
-        let Ok(runtime) = apart(|| Runtime::shared(&Source::BuiltIn, &Limits::default())).await else {
+        let Ok(runtime) = apart(|| Ok(Runtime::shared(&Source::BuiltIn, &Limits::default())?)).await else {
             return Vec::new();
         };
         runtime.products().await.map(<[Product]>::to_vec).unwrap_or_default()

@@ -204,7 +204,7 @@ fn component(context: &Context, found: &mut Findings) {
             .and_then(|all| all.chosen(""))
             .map(|pin| pin.map_or(Source::BuiltIn, |pin| pin.to_run())),
     };
-    match chosen.and_then(|source| Runtime::shared(&source, &pflow_gateway_runtime::Limits::default())) {
+    match chosen.and_then(|source| Ok(Runtime::shared(&source, &pflow_gateway_runtime::Limits::default())?)) {
         Ok(runtime) => {
             let report = runtime.describe();
             let short: String = report.sha256.chars().take(12).collect();

@@ -178,7 +178,7 @@ pub(super) async fn component(context: &Context, action: &args::ComponentAction)
                 let report = json!({"file": file.to_string(), "sha256": sha256, "error": null});
                 Reply::good(format!("{} Wrote {file}\n", yes()), &report)
             }
-            Err(error) => Reply::failed(json!({"file": null, "sha256": null}), error),
+            Err(error) => Reply::failed(json!({"file": null, "sha256": null}), error.into()),
         },
     }
 }
@@ -191,7 +191,7 @@ fn show(source: &Source) -> Reply {
         }
         Err(error) => {
             let source = source.shown();
-            Reply::failed(json!({"source": source}), error)
+            Reply::failed(json!({"source": source}), error.into())
         }
     }
 }

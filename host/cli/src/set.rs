@@ -160,8 +160,8 @@ pub(super) async fn difference(context: &Context, before: GatewayConfig, after: 
     let unread = |error: Error| {
         let nothing = "nothing was written; --no-test writes it all the same";
         let hint = error.hint.clone().map_or_else(|| nothing.to_owned(), |hint| format!("{hint} ({nothing})"));
-        Error { message: format!("cannot tell what this changes for pflow: {}", error.message), ..error }
-            .with_hint(hint)
+        let message = format!("cannot tell what this changes for pflow: {}", error.message);
+        error.with_message(message).with_hint(hint)
     };
     let (was, after) = (was.map_err(unread)?, now.map_err(unread)?);
     let names = |tools: &Tools| tools.tools.iter().map(|tool| tool.name.clone()).collect::<BTreeSet<_>>();

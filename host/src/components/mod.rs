@@ -16,7 +16,7 @@ use crate::{
     Class, Error, Result,
     digest::is_sha256,
     files::{self, Lock},
-    runtime::{Anatomy, Source},
+    runtime::{Anatomy, LoadError, Source},
 };
 
 const PINS: &str = "gateway-components.json";
@@ -109,11 +109,9 @@ impl Components {
     /// is changed.
     pub fn install(&self, file: &Path, scope: &Scope) -> Result<Pin> {
         let bytes = crate::runtime::read(file)?;
-        let anatomy =
-            Anatomy::read(&bytes).and_then(|anatomy| anatomy.check().map(|()| anatomy)).map_err(|mut error| {
-                error.message = format!("{}: {}", file.display(), error.message);
-                error
-            })?;
+        let anatomy = Anatomy::read(&bytes)
+            .and_then(|anatomy| anatomy.check().map(|()| anatomy))
+            .map_err(|source| LoadError::Unfit { component: file.display().to_string(), source })?;
         let _lock = self.lock()?;
         let mut pins = self.pins()?;
         let source = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
@@ -176,7 +174,7 @@ impl Components {
 
     /// Held from reading to writing: of two who choose at once, both choices stay.
     fn lock(&self) -> Result<Lock> {
-        Lock::of(&self.folder.join(PINS))
+        Ok(Lock::of(&self.folder.join(PINS))?)
     }
 
     fn pin(&self, entry: &Entry) -> Result<Pin> {

@@ -14,7 +14,8 @@ use crate::{
     Class, Deadline, Error, Result,
     config::{GatewayConfig, Variables},
     egress::Egress,
-    runtime::{Failure, seconds},
+    gateway::failure::Failure,
+    runtime::seconds,
 };
 
 /// One gateway, as what is talked to.

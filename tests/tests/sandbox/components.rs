@@ -3,9 +3,9 @@
 use std::{fs, path::PathBuf};
 
 use pflow_gateway::{
-    Class,
+    Class, Error,
     components::{Components, Scope},
-    runtime::{CodeStore, Runtime},
+    runtime::{CodeStore, LoadError, Runtime},
 };
 
 use super::{
@@ -80,15 +80,13 @@ fn a_component_that_changed_under_its_pin_is_refused() {
     bytes.extend_from_slice(&[0, 2, 1, b'x']);
     fs::write(&pin.file, bytes).unwrap();
     let error = Runtime::with(&pin.to_run(), limits(), &CodeStore::default()).unwrap_err();
-    assert_eq!(error.class, Class::Component);
-    assert!(
-        error.message.contains("changed since it was installed") && error.message.contains(&pin.sha256),
-        "{error:?}"
-    );
-    assert!(error.hint.unwrap().contains("component use"));
+    let LoadError::Changed { file, found } = &error else { panic!("{error:?}") };
+    assert!(*file == pin.file && *found != pin.sha256, "{error:?}");
+    let error = Error::from(error);
+    assert!(error.class == Class::Component && error.hint.unwrap().contains("component use"));
     fs::remove_file(&pin.file).unwrap();
     let error = Runtime::with(&pin.to_run(), limits(), &CodeStore::default()).unwrap_err();
-    assert_eq!(error.class, Class::Config);
+    assert!(matches!(&error, LoadError::Unread { file, .. } if *file == pin.file), "{error:?}");
 }
 
 #[test]

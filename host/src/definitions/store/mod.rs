@@ -96,7 +96,7 @@ impl Store {
     ///
     /// Why not, in words.
     pub fn can_keep(&self) -> Result<(), String> {
-        files::Lock::of(&self.file).map(drop).map_err(|error| error.message)
+        files::Lock::of(&self.file).map(drop).map_err(|error| crate::sentence(&error))
     }
 
     /// How each of these stands.
