@@ -33,9 +33,8 @@ async fn edited(context: &Context, edit: &args::Edit, answers: &mut Answers) -> 
     let before = file.entry_text(&edit.name).map(str::to_owned);
     let known = file.gateways().into_iter().any(|(name, _)| name == edit.name);
     let (Some(before), true) = (before, known) else {
-        return Err(file.find(&edit.name).err().unwrap_or_else(|| {
-            Error::config("an entry is edited by its name, not by its URL").with_hint("`list` shows the names")
-        }));
+        file.find(&edit.name)?;
+        return Err(Error::config("an entry is edited by its name, not by its URL").with_hint("`list` shows the names"));
     };
     let editor = editor(&edit.name, &context.program)?;
     let typed = Typed::new(&edit.name, &before)?;

@@ -153,7 +153,7 @@ pub(super) async fn component(context: &Context, action: &args::ComponentAction)
             let chosen = match &context.component {
                 Some(file) => Ok(Source::File(file.clone())),
                 None => pins::components(context)
-                    .and_then(|all| all.chosen(""))
+                    .and_then(|all| Ok(all.chosen("")?))
                     .map(|pin| pin.map_or(Source::BuiltIn, |pin| pin.to_run())),
             };
             match chosen {

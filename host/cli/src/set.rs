@@ -76,13 +76,13 @@ fn entry(file: &ConfigFile, name: &str) -> Result<Value> {
 /// The gateway of this name; never one at a URL.
 fn config_of(file: &ConfigFile, name: &str) -> Result<GatewayConfig> {
     if file.contains(name) || !name.contains("://") {
-        return file.find(name);
+        return Ok(file.find(name)?);
     }
     Err(Error::config("an entry is changed by its name, not by its URL").with_hint("`list` shows the names"))
 }
 
 fn read_filter(name: &str, entry: &Value) -> Result<Filter> {
-    pflow_gateway::config::read_entry(name, entry).map(|config| config.filter)
+    Ok(pflow_gateway::config::read_entry(name, entry)?.filter)
 }
 
 fn changes(set: &args::Set) -> Result<Vec<Change>> {

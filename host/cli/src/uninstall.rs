@@ -19,7 +19,7 @@ use super::{
     render::count,
     screen::{Reply, careful, no, say, yes},
 };
-use pflow_gateway::config::{ConfigFile, Filter, GatewayConfig, hook_of};
+use pflow_gateway::config::{ConfigFile, Filter, hook_of};
 use pflow_gateway_base::{Error, Result, scrub};
 use pflow_gateway_runtime::CodeStore;
 
@@ -96,8 +96,7 @@ pub(super) async fn uninstall(context: &Context, flags: &args::Uninstall, answer
 
 fn gather(context: &Context, flags: &args::Uninstall) -> Result<Work> {
     let mut file = context.file()?;
-    let ours: Vec<(String, Result<GatewayConfig>)> =
-        file.gateways().into_iter().filter(|(name, _)| is_ours(&file, name)).collect();
+    let ours: Vec<_> = file.gateways().into_iter().filter(|(name, _)| is_ours(&file, name)).collect();
     let entries = ours.into_iter().map(|(name, config)| {
         if flags.remove_entries {
             return Entry { name, fate: Fate::Removed, remark: None };

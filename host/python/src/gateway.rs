@@ -49,7 +49,7 @@ fn configure(
     if let Some(auth) = auth {
         config.auth = auth;
     }
-    Ok((config, ConfigFile::memory(&path)))
+    Ok((config, ConfigFile::memory(&path).map_err(Error::from)))
 }
 
 /// The same error; of an entry that starts a known product for one program alone, with what to do instead.

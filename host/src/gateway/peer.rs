@@ -61,7 +61,8 @@ impl Peer {
     /// Where credentials are: in the environment, and in the settings beside the server file.
     async fn variables(&self) -> Result<Variables> {
         let folder = self.config.folder.clone();
-        apart(move || folder.map_or_else(Variables::of_this_user, |folder| Ok(Variables::load(&folder)))).await?
+        let read = apart(move || folder.map_or_else(Variables::of_this_user, |folder| Ok(Variables::load(&folder))));
+        Ok(read.await??)
     }
 
     /// Before a session is opened: cookies belong to one.

@@ -32,7 +32,7 @@ fn table<'a>(content: &'a Value, place: &[&str]) -> Option<&'a Map<String, Value
 fn named(called: &str, entry: &Value) -> Server {
     match check_name(&name_of(called)) {
         Ok(()) => server::read(called, entry),
-        Err(error) => Server::Unfit(error),
+        Err(error) => Server::Unfit(error.into()),
     }
 }
 
