@@ -145,7 +145,11 @@ pub fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// The same for what is written piece by piece.
-pub fn write(file: &Path, fill: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> io::Result<()> {
+///
+/// # Errors
+///
+/// It cannot be written, or `fill` has no more to write; then the file is as before.
+pub fn write<E: From<io::Error>>(file: &Path, fill: impl FnOnce(&mut dyn io::Write) -> Result<(), E>) -> Result<(), E> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
     let mut out = io::BufWriter::with_capacity(64 * 1024, temporary.as_file_mut());
@@ -153,7 +157,7 @@ pub fn write(file: &Path, fill: impl FnOnce(&mut dyn io::Write) -> io::Result<()
     out.flush()?;
     drop(out);
     temporary.as_file().sync_all()?;
-    temporary.persist(file).map(drop).map_err(|error| error.error)
+    Ok(temporary.persist(file).map(drop).map_err(|error| error.error)?)
 }
 
 /// Opens a file of ours, to lock it or to know that it is one; makes it, 0600, when it is not there. Leaves its content alone, and

@@ -382,7 +382,7 @@ mod tests {
     fn a_value_that_makes_no_url_is_refused_without_it() {
         let error = read("http://${BAD}/mcp").unwrap_err();
         let ConfigError::Url(UrlError::Invalid { shown, source, .. }) = &error else { panic!("{error:?}") };
-        assert_eq!((shown.as_str(), *source), ("http://${BAD}/mcp", url::ParseError::InvalidDomainCharacter));
+        assert_eq!((shown.as_str(), *source), ("http://${BAD}/mcp", url::ParseError::IdnaError));
         let said = r#"g.url "http://${BAD}/mcp" is not a valid URL: invalid international domain name"#;
         assert_eq!(Error::from(error).message, said);
     }

@@ -203,7 +203,7 @@ async fn printed(argv: &[String]) -> Result<SecretString, CredentialError> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests {
-    use super::*;
+    use super::{super::error::ConfigError, *};
     use crate::Error;
 
     fn resolve(method: Method) -> Result<Credentials> {
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn what_would_break_a_header_is_refused_by_its_variable() {
-        use super::super::error::ConfigError::{Credential, Unset};
+        use ConfigError::{Credential, Unset};
 
         let refused = |variable| resolve(Method::Bearer { token: Template::variable(variable) }).unwrap_err();
         let broken = refused("BROKEN");
@@ -249,14 +249,14 @@ mod tests {
         let command = |argv: &[&str]| Method::Command { argv: argv.iter().map(|&word| word.to_owned()).collect() };
         let printed = resolve(command(&["printf", "tok\\n"])).unwrap();
         assert!(printed == header(http::header::AUTHORIZATION, "Bearer tok"));
-        let failed = |argv| Error::from(resolve(command(argv)).unwrap_err());
-        let why = |error: &Error| format!("{:?}", error.find::<CredentialError>());
+        let failed = |argv| resolve(command(argv)).unwrap_err();
         let ended = failed(&["false"]);
-        assert!(why(&ended).contains("Failed"), "{ended:?}");
-        assert_eq!(ended.message, "the token command false ended with exit status: 1");
-        let silent = failed(&["true"]);
-        assert!(why(&silent).contains("NoToken"), "{silent:?}");
-        let absent = failed(&["/nonexistent/helper"]);
+        assert!(matches!(ended, ConfigError::Credential(CredentialError::Failed { .. })), "{ended:?}");
+        assert_eq!(ended.to_string(), "the token command false ended with exit status: 1");
+        assert!(matches!(failed(&["true"]), ConfigError::Credential(CredentialError::NoToken { .. })));
+        let absent = Error::from(failed(&["/nonexistent/helper"]));
+        let why = absent.find::<ConfigError>();
+        assert!(matches!(why, Some(ConfigError::Credential(CredentialError::NotRun { .. }))), "{absent:?}");
         assert_eq!(absent.find::<std::io::Error>().unwrap().kind(), std::io::ErrorKind::NotFound);
         assert!(absent.message.starts_with("the token command /nonexistent/helper cannot be run: No such file"));
     }
