@@ -97,7 +97,7 @@ pub fn sentence(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
     for cause in causes(error) {
         let said = cause.to_string();
-        // Some libraries' errors repeat theirs.
+        // Some repeat theirs: a library's, or one that has no words of its own and passes it on.
         if !text.ends_with(&said) {
             text.push_str(": ");
             text.push_str(&said);

@@ -11,7 +11,7 @@ use std::{io, path::PathBuf};
 #[non_exhaustive]
 pub enum FolderError {
     /// The system refused.
-    #[error(transparent)]
+    #[error("{0}")]
     Io(#[from] io::Error),
     /// A folder, a link or a pipe in place of a file.
     #[error("{name} is not a regular file")]

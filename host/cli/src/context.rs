@@ -250,7 +250,7 @@ impl Context {
 pub(super) async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|error| Error::new(Class::Internal, format!("reading files was cut short: {error}")))?
+        .map_err(|error| Error::new(Class::Internal, "reading files was cut short").because(error))?
 }
 
 /// The credential that the flags describe; none when they are silent.

@@ -103,7 +103,7 @@ impl Plan {
         auth: &args::Auth,
     ) -> Result<Self> {
         let absolute = |file: &std::path::PathBuf| {
-            std::path::absolute(file).map_err(|error| Error::config(format!("{}: {error}", file.display())))
+            std::path::absolute(file).map_err(|error| Error::config(file.display().to_string()).because(error))
         };
         let pick = &entry.pick;
         let new = NewGateway {

@@ -86,7 +86,7 @@ impl Typed {
     fn new(name: &str, text: &str) -> Result<Self> {
         let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
         let cannot = |error: std::io::Error| {
-            Error::config(format!("cannot make a file to edit: {error}")).with_hint("check TMPDIR, and free space")
+            Error::config("cannot make a file to edit").because(error).with_hint("check TMPDIR, and free space")
         };
         let mut file =
             tempfile::Builder::new().prefix(&format!("{plain}-")).suffix(".json").tempfile().map_err(cannot)?;
@@ -104,7 +104,8 @@ impl Typed {
             Ok(status) => {
                 Err(Error::config(format!("the editor {shown} ended with {status}")).with_hint("nothing was written"))
             }
-            Err(error) => Err(Error::config(format!("cannot start the editor {shown}: {error}"))
+            Err(error) => Err(Error::config(format!("cannot start the editor {shown}"))
+                .because(error)
                 .with_hint("set EDITOR to a program that is there, like nano")),
         }
     }
@@ -135,7 +136,7 @@ async fn carry_out(
 ) -> Result<(String, Value)> {
     let name = &edit.name;
     let entry: Value = serde_json::from_str(text).map_err(|error| {
-        Error::config(format!("this is not valid JSON: {error}")).with_hint("correct it, or leave it as it was")
+        Error::config("this is not valid JSON").because(error).with_hint("correct it, or leave it as it was")
     })?;
     let was = file.entry(name).cloned().unwrap_or_default();
     let mut after = file.clone();

@@ -74,7 +74,8 @@ pub(super) fn export(file: &Path) -> Reply {
             &json!({"file": file, "size": BUILT_IN.len(), "error": null}),
         ),
         Err(error) => {
-            let error = Error::config(format!("cannot write {shown}: {error}"))
+            let error = Error::config(format!("cannot write {shown}"))
+                .because(error)
                 .with_hint("give the path of a file that is not there yet, in a folder that is");
             Reply::failed(json!({"file": null}), error)
         }

@@ -123,7 +123,7 @@ fn write_ready(file: &Path, text: &str) -> Result<()> {
         ready.write_all(text.as_bytes())?;
         ready.persist(file).map_err(std::io::Error::from)
     });
-    written.map(drop).map_err(|error| Error::config(format!("cannot write {}: {error}", file.display())))
+    written.map(drop).map_err(|error| Error::config(format!("cannot write {}", file.display())).because(error))
 }
 
 /// Resolves when the process is asked to end.

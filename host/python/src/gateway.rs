@@ -168,7 +168,7 @@ impl Shared {
         };
         let live = tokio::task::spawn_blocking(move || self.live());
         let open = by.bound(live).await.map_err(|_| late(by.limit()))?;
-        let open = open.map_err(|error| Error::new(Class::Internal, format!("opening was cut short: {error}")))??;
+        let open = open.map_err(|error| Error::new(Class::Internal, "opening was cut short").because(error))??;
         Ok(Open { gateway: open.gateway.until(by), ..open })
     }
 

@@ -47,6 +47,9 @@ macro_rules! enter {
 /// Bytes of a session's state.
 const LONGEST_STATE: usize = 8_192;
 
+/// Characters of a trap in the log: some thirty functions.
+const TRAP: usize = 4_000;
+
 /// An instance and its conversation.
 pub struct Conversation {
     store: Store<State>,
@@ -89,7 +92,7 @@ impl Conversation {
         let cpu = store.data().meter.cpu();
         let within = within.min(limits.wall);
         let started = timeout(within, cpu.charge(runtime.contract.instantiate_async(&mut store))).await;
-        let contract = settle(&store, within, started)?;
+        let contract = settle(&store, within, started).inspect_err(tell_trap)?;
         let at_start = store.data().meter.memory();
         Ok(Self { store, contract, resource: None, visit, finished: false, patience: Duration::ZERO, at_start })
     }
@@ -373,9 +376,16 @@ impl Conversation {
     /// After a call into the guest.
     fn leave<T>(&mut self, within: Duration, answered: Result<wasmtime::Result<T>, Elapsed>) -> Result<T, Failure> {
         self.tell_requests();
-        let answer = settle(&self.store, within, answered)?;
+        let answer = settle(&self.store, within, answered).inspect_err(tell_trap)?;
         self.finished = false;
         Ok(answer)
+    }
+}
+
+/// The way of a trap through the guest's functions, for whoever writes components. The names are the guest's.
+fn tell_trap(stopped: &Stopped) {
+    if let Stopped::Trap { source, .. } = stopped {
+        tracing::info!("the component trapped: {}", scrub::line(&format!("{source:#}"), TRAP));
     }
 }
 

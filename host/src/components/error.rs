@@ -46,6 +46,6 @@ pub enum ComponentsError {
         source: io::Error,
     },
     /// What was chosen has no form as JSON.
-    #[error(transparent)]
-    NoText(serde_json::Error),
+    #[error("{0}")]
+    NoText(#[source] serde_json::Error),
 }

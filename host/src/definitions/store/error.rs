@@ -14,7 +14,7 @@ pub(super) type Result<T, E = StoreError> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum StoreError {
     /// The system refused.
-    #[error(transparent)]
+    #[error("{0}")]
     Io(#[from] io::Error),
     /// Somebody else is writing it.
     #[error(transparent)]
@@ -26,7 +26,7 @@ pub enum StoreError {
     #[error("a line of it does not end")]
     Endless,
     /// A line of it says nothing.
-    #[error(transparent)]
+    #[error("{0}")]
     Line(#[from] serde_json::Error),
     /// In a form that this version does not know.
     #[error("it was written by another version of pflow-gateway")]
