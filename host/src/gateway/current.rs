@@ -131,7 +131,7 @@ impl Current {
         let choice = match components.chosen(&config.name) {
             Ok(pin) => Choice { pin },
             Err(error) => {
-                tracing::debug!(gateway = %config.name, "what is chosen cannot be read: {error}");
+                tracing::debug!(gateway = %config.name, "what is chosen cannot be read: {}", error.message());
                 return None;
             }
         };

@@ -11,7 +11,7 @@ use super::{
     explain::{Known, MORE_TIME, Renewed, explain, who},
 };
 use crate::{
-    Class, Deadline, Error, Result,
+    Advice as _, Class, Deadline, Error, Result,
     config::{GatewayConfig, Variables},
     egress::Egress,
     gateway::failure::Failure,
@@ -92,7 +92,8 @@ impl Peer {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!(gateway = %self.config.name, "the credential cannot be read again: {error}");
+                    let why = error.message();
+                    tracing::warn!(gateway = %self.config.name, "the credential cannot be read again: {why}");
                 }
             }
         }
