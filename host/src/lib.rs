@@ -23,8 +23,8 @@ pub mod report;
 pub mod seen;
 pub mod serve;
 
-pub use pflow_gateway_base::{Class, Deadline, Error, Result, json};
-use pflow_gateway_base::{clock, digest, files, jitter, scrub, spelling};
+pub use pflow_gateway_base::{Advice, Class, Deadline, Error, Result, json, sentence};
+use pflow_gateway_base::{clock, digest, files, jitter, scrub, setting, spelling};
 pub use pflow_gateway_host_egress as egress;
 pub use pflow_gateway_runtime as runtime;
 

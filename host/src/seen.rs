@@ -113,7 +113,7 @@ fn change(pflow_folder: &Path, change: impl FnOnce(&mut BTreeMap<String, Kept>) 
     let file = file(pflow_folder);
     let changed = || -> io::Result<()> {
         files::private_folder(file.parent().unwrap_or(pflow_folder))?;
-        let _lock = files::Lock::of(&file).map_err(|error| io::Error::other(error.message))?;
+        let _lock = files::Lock::of(&file).map_err(|error| io::Error::other(crate::sentence(&error)))?;
         let mut all = read(&file)?;
         if !change(&mut all) {
             return Ok(());

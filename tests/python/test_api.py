@@ -222,6 +222,14 @@ class TestErrors:
         assert issubclass(GatewayTimeoutError, TimeoutError)
         assert issubclass(UnreachableError, ConnectionError)
 
+    def test_what_the_system_refused_is_the_cause(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError) as raised:
+            Gateway("docker", config=tmp_path / "mcp-servers.json", component=tmp_path / "gone.wasm")
+        assert raised.value.__cause__ is None, "nothing of the system's is behind a name that nobody knows"
+        with pytest.raises(ConfigError, match="cannot read the component .*gone.wasm: No such file") as raised:
+            Gateway("http://127.0.0.1:1/mcp", component=tmp_path / "gone.wasm").tools()
+        assert isinstance(raised.value.__cause__, FileNotFoundError)
+
     def test_they_survive_copying_and_pickling(self) -> None:
         error = errors.from_parts("rate_limited", "Slow down.", "wait", "slack")
         for other in (copy.copy(error), copy.deepcopy(error), pickle.loads(pickle.dumps(error))):

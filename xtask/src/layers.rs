@@ -45,12 +45,12 @@ const HOST: &[&[&str]] = &[
 const BASE: &[&[&str]] = &[
     &["clock", "deadline", "digest", "error", "jitter", "scrub", "spelling"],
     &["files", "json", "setting"],
-    &["folder"],
+    &["advice", "folder"],
 ];
 
 /// Within `gateway`: the five parts stand in the order events, session, instances, attempt, catalogue.
 const GATEWAY: &[&[&str]] = &[
-    &["background", "convert", "remedy", "stdio"],
+    &["background", "convert", "failure", "remedy", "stdio"],
     &["explain"],
     &["peer"],
     &["events", "verdicts"],

@@ -10,8 +10,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Error, Result};
-
 /// How long to wait for another process that changes the same file. It needs milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often to look whether it is done.
@@ -21,47 +19,62 @@ const LOOK: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct Lock(File);
 
+/// Why a file cannot be locked. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LockError {
+    /// The lock cannot be made, or opened, or asked for.
+    #[error("cannot lock {}: {}", file.display(), lock.display())]
+    Unusable {
+        /// What was to be changed.
+        file: PathBuf,
+        /// The lock, beside it.
+        lock: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Somebody else has it, for longer than any change takes.
+    #[error("another pflow-gateway has been changing {} for {} s", file.display(), waited.as_secs_f64())]
+    Held {
+        /// What was to be changed.
+        file: PathBuf,
+        /// The lock, beside it.
+        lock: PathBuf,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+}
+
 impl Lock {
     /// The lock of this file, which need not exist. It is a file beside it that stays.
     ///
     /// # Errors
     ///
-    /// `config`: somebody else has had it for ten seconds, or it cannot be made; says where it is.
-    pub fn of(file: &Path) -> Result<Self> {
+    /// Somebody else has had it for ten seconds, or it cannot be made.
+    pub fn of(file: &Path) -> Result<Self, LockError> {
         Self::within(file, PATIENCE)
     }
 
-    fn within(file: &Path, patience: Duration) -> Result<Self> {
+    fn within(file: &Path, patience: Duration) -> Result<Self, LockError> {
         let path = beside(file);
-        let cannot = |error: &io::Error| {
-            Error::config(format!("cannot lock {}: {}: {error}", file.display(), path.display()))
-                .with_hint("nothing was changed; check the folder's permissions, and that the lock is an ordinary file")
-        };
+        let cannot = |source| LockError::Unusable { file: file.to_owned(), lock: path.clone(), source };
         if let Some(folder) = path.parent() {
-            private_folder(folder).map_err(|error| cannot(&error))?;
+            private_folder(folder).map_err(cannot)?;
         }
-        let mut lock = lock_file(&path).map_err(|error| cannot(&error))?;
+        let mut lock = lock_file(&path).map_err(cannot)?;
         let started = Instant::now();
         loop {
             match lock.try_lock() {
                 Ok(()) if is_at(&lock, &path) => return Ok(Self(lock)),
                 // Who had it took the file away: it holds back nobody who comes now.
-                Ok(()) => lock = lock_file(&path).map_err(|error| cannot(&error))?,
+                Ok(()) => lock = lock_file(&path).map_err(cannot)?,
                 Err(TryLockError::WouldBlock) if started.elapsed() < patience => std::thread::sleep(LOOK),
                 Err(TryLockError::WouldBlock) => {
-                    let waited = patience.as_secs_f64();
-                    return Err(Error::config(format!(
-                        "another pflow-gateway has been changing {} for {waited} s",
-                        file.display()
-                    ))
-                    .with_hint(format!(
-                        "nothing was changed; end it, then run the command again ({} is locked)",
-                        path.display()
-                    )));
+                    return Err(LockError::Held { file: file.to_owned(), lock: path, waited: patience });
                 }
                 // File systems without locks: the comparison before writing is what is left.
                 Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => return Ok(Self(lock)),
-                Err(TryLockError::Error(error)) => return Err(cannot(&error)),
+                Err(TryLockError::Error(error)) => return Err(cannot(error)),
             }
         }
     }
@@ -132,7 +145,11 @@ pub fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// The same for what is written piece by piece.
-pub fn write(file: &Path, fill: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> io::Result<()> {
+///
+/// # Errors
+///
+/// It cannot be written, or `fill` has no more to write; then the file is as before.
+pub fn write<E: From<io::Error>>(file: &Path, fill: impl FnOnce(&mut dyn io::Write) -> Result<(), E>) -> Result<(), E> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
     let mut out = io::BufWriter::with_capacity(64 * 1024, temporary.as_file_mut());
@@ -140,7 +157,7 @@ pub fn write(file: &Path, fill: impl FnOnce(&mut dyn io::Write) -> io::Result<()
     out.flush()?;
     drop(out);
     temporary.as_file().sync_all()?;
-    temporary.persist(file).map(drop).map_err(|error| error.error)
+    Ok(temporary.persist(file).map(drop).map_err(|error| error.error)?)
 }
 
 /// Opens a file of ours, to lock it or to know that it is one; makes it, 0600, when it is not there. Leaves its content alone, and
@@ -237,9 +254,10 @@ fn flags(flags: rustix::fs::OFlags) -> i32 {
 
 #[cfg(all(test, unix))]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+    #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on shall stop")]
 
     use super::*;
+    use crate::Error;
 
     #[test]
     fn a_lock_is_opened_without_a_change_to_what_is_there_and_without_following_a_link() {
@@ -291,10 +309,28 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("new").join("f.json");
         let held = Lock::of(&file).unwrap();
-        let error = Lock::within(&file, Duration::from_millis(60)).unwrap_err();
-        assert!(error.message.contains("another pflow-gateway has been changing"), "{error}");
+        let patience = Duration::from_millis(60);
+        let error = Lock::within(&file, patience).unwrap_err();
+        let LockError::Held { file: wanted, lock, waited } = &error else { panic!("{error}") };
+        assert_eq!((wanted, lock, *waited), (&file, &folder.path().join("new").join(".f.json.lock"), patience));
+        let error = Error::from(error);
+        assert!(error.message.ends_with("f.json for 0.06 s"), "{error}");
         assert!(error.hint.unwrap().contains(".f.json.lock is locked"));
         drop(held);
         Lock::of(&file).unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_cannot_be_made_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f.json");
+        std::fs::create_dir(folder.path().join(".f.json.lock")).unwrap();
+        let error = Lock::of(&file).unwrap_err();
+        assert!(matches!(&error, LockError::Unusable { source, .. } if source.raw_os_error().is_some()), "{error:?}");
+        let lock = folder.path().join(".f.json.lock");
+        let error = Error::from(error);
+        let said =
+            format!("cannot lock {}: {}: {}", file.display(), lock.display(), error.find::<io::Error>().unwrap());
+        assert_eq!(error.message, said);
     }
 }

@@ -4,6 +4,39 @@
 #[cfg(unix)]
 pub use self::unix::{Folder, is_ours};
 
+use std::{io, path::PathBuf};
+
+/// Why a folder, or a file in it, is not used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FolderError {
+    /// The system refused.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// A folder, a link or a pipe in place of a file.
+    #[error("{name} is not a regular file")]
+    NotRegular {
+        /// In the folder.
+        name: String,
+    },
+    /// Another user can change it.
+    #[error("{} belongs to somebody else (user {user})", path.display())]
+    Foreign {
+        /// The folder, one above it, or the file's name.
+        path: PathBuf,
+        /// Whose it is.
+        user: u32,
+    },
+    /// Everybody, or a group, can change it.
+    #[error("others can write to {} (mode {mode:o}); chmod go-w it", path.display())]
+    Writable {
+        /// The folder, one above it, or the file's name.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+}
+
 #[cfg(unix)]
 mod unix {
     use std::{
@@ -15,6 +48,7 @@ mod unix {
 
     use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, open, openat, renameat, unlinkat};
 
+    use super::FolderError;
     #[cfg(test)]
     use crate::files;
 
@@ -36,14 +70,14 @@ mod unix {
         ///
         /// # Errors
         ///
-        /// When another user could write to it, or rename it or a folder above it; the text says which, and what to do.
-        pub fn private(path: &Path) -> io::Result<Self> {
+        /// When another user could write to it, or rename it or a folder above it.
+        pub fn private(path: &Path) -> Result<Self, FolderError> {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
             // Links are resolved here, once; from now on none is followed.
             let path = fs::canonicalize(path)?;
             let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let mut walked = PathBuf::from("/");
-            let mut here = open(&walked, flags, Mode::empty())?;
+            let mut here = open(&walked, flags, Mode::empty()).map_err(io::Error::from)?;
             let names: Vec<_> = path
                 .components()
                 .filter_map(|part| match part {
@@ -53,27 +87,27 @@ mod unix {
                 .collect();
             for (at, name) in names.iter().enumerate() {
                 let last = at + 1 == names.len();
-                let next = openat(&here, name.as_os_str(), flags, Mode::empty())?;
+                let next = openat(&here, name.as_os_str(), flags, Mode::empty()).map_err(io::Error::from)?;
                 walked.push(name);
                 // Of a folder above, the entry that leads here matters: where the sticky bit is set, only its owner can exchange it.
-                believable(&walked, &fstat(&next)?, if last { OTHERS_WRITE } else { 0 })?;
+                believable(&walked, &fstat(&next).map_err(io::Error::from)?, if last { OTHERS_WRITE } else { 0 })?;
                 here = next;
             }
             Ok(Self { descriptor: here })
         }
 
         /// A regular file of ours, and its size. None: there is no such file.
-        pub fn open(&self, name: &str) -> io::Result<Option<(fs::File, u64)>> {
+        pub fn open(&self, name: &str) -> Result<Option<(fs::File, u64)>, FolderError> {
             // Without NONBLOCK, a pipe in its place would be waited for.
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
             let file = match openat(&self.descriptor, name, flags, Mode::empty()) {
                 Ok(file) => fs::File::from(file),
                 Err(rustix::io::Errno::NOENT) => return Ok(None),
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(io::Error::from(error).into()),
             };
-            let found = fstat(&file)?;
+            let found = fstat(&file).map_err(io::Error::from)?;
             if !FileType::from_raw_mode(found.st_mode).is_file() {
-                return Err(io::Error::other(format!("{name} is not a regular file")));
+                return Err(FolderError::NotRegular { name: name.to_owned() });
             }
             believable(Path::new(name), &found, OTHERS_WRITE)?;
             Ok(Some((file, u64::try_from(found.st_size).unwrap_or_default())))
@@ -81,9 +115,9 @@ mod unix {
 
         /// What a regular file of ours holds, at most this many bytes. None: there is no such file.
         #[cfg(test)]
-        pub fn read(&self, name: &str, most: u64) -> io::Result<Option<Vec<u8>>> {
+        pub fn read(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>, FolderError> {
             let Some((file, size)) = self.open(name)? else { return Ok(None) };
-            files::whole(&file, size, most).map(Some)
+            Ok(Some(files::whole(&file, size, most)?))
         }
 
         /// Writes a file, 0600, whole or not at all; of two who write at once one wins.
@@ -117,18 +151,14 @@ mod unix {
     }
 
     /// `forbidden`: modes that are refused whatever else holds. Elsewhere others may write where the sticky bit is set.
-    fn believable(path: &Path, found: &Stat, forbidden: u32) -> io::Result<()> {
-        let owner = found.st_uid;
-        if owner != 0 && owner != rustix::process::geteuid().as_raw() {
-            return Err(io::Error::other(format!("{} belongs to somebody else (user {owner})", path.display())));
+    fn believable(path: &Path, found: &Stat, forbidden: u32) -> Result<(), FolderError> {
+        let user = found.st_uid;
+        if user != 0 && user != rustix::process::geteuid().as_raw() {
+            return Err(FolderError::Foreign { path: path.to_owned(), user });
         }
         let mode = found.st_mode;
         if mode & forbidden != 0 || (mode & OTHERS_WRITE != 0 && mode & STICKY == 0) {
-            let mode = mode & 0o7777;
-            return Err(io::Error::other(format!(
-                "others can write to {} (mode {mode:o}); chmod go-w it",
-                path.display()
-            )));
+            return Err(FolderError::Writable { path: path.to_owned(), mode: mode & 0o7777 });
         }
         Ok(())
     }
@@ -165,10 +195,14 @@ mod unix {
             Folder::private(&folder).unwrap();
             for open in [0o777, 0o770, 0o702] {
                 mode(&folder, open);
-                assert!(Folder::private(&folder).unwrap_err().to_string().contains("others can write"), "{open:o}");
+                let refused = |by: &Path| match Folder::private(&folder).unwrap_err() {
+                    FolderError::Writable { path, mode } => path.ends_with(by) && mode == open,
+                    _ => false,
+                };
+                assert!(refused(folder.file_name().unwrap().as_ref()), "{open:o}");
                 mode(&folder, 0o700);
                 mode(&above, open);
-                assert!(Folder::private(&folder).unwrap_err().to_string().contains("above"), "{open:o}");
+                assert!(refused("above".as_ref()), "{open:o}");
                 mode(&above, 0o700);
             }
             // As /tmp is: others may add, and not exchange what is ours. In the folder itself that does not do.
@@ -203,7 +237,7 @@ mod unix {
             mode(&entry("open"), 0o622);
             assert!(folder.read("open", 100).is_err());
             rustix::fs::mkfifoat(rustix::fs::CWD, entry("pipe"), Mode::RUSR | Mode::WUSR).unwrap();
-            assert!(folder.read("pipe", 100).unwrap_err().to_string().contains("not a regular file"));
+            assert!(matches!(folder.read("pipe", 100), Err(FolderError::NotRegular { .. })));
             fs::create_dir(entry("folder")).unwrap();
             assert!(folder.read("folder", 100).is_err());
         }
@@ -217,9 +251,9 @@ mod unix {
             folder.write("x", &[b"forged"]).unwrap();
             // Only root can give a file away; for others the case cannot be made.
             if chown(path.join("x"), Some(12_345), None).is_ok() {
-                assert!(folder.read("x", 10).unwrap_err().to_string().contains("user 12345"));
+                assert!(matches!(folder.read("x", 10), Err(FolderError::Foreign { user: 12_345, .. })));
                 chown(&path, Some(12_345), None).unwrap();
-                assert!(Folder::private(&path).unwrap_err().to_string().contains("user 12345"));
+                assert!(matches!(Folder::private(&path), Err(FolderError::Foreign { user: 12_345, .. })));
             }
         }
     }

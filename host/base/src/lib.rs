@@ -2,6 +2,7 @@
 //! text, deadlines, digests, and text made fit for a terminal.
 //! Takes and gives plain values. Knows nothing of gateways, of MCP, or of WebAssembly.
 
+mod advice;
 pub mod clock;
 mod deadline;
 pub mod digest;
@@ -15,4 +16,4 @@ pub mod setting;
 pub mod spelling;
 
 pub use deadline::Deadline;
-pub use error::{Class, Error, Result};
+pub use error::{Advice, Class, Error, Result, sentence};

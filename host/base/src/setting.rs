@@ -3,8 +3,6 @@
 
 use std::fmt;
 
-use crate::{Error, Result};
-
 /// One limit of a set `T`. Its unit is part of its name.
 pub struct Setting<T> {
     /// As in the entry, and in `component show --json`.
@@ -25,19 +23,29 @@ impl<T> fmt::Debug for Setting<T> {
     }
 }
 
+/// A limit that is less than its floor, or more than its ceiling.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path} must be between {floor} and {ceiling}, not {value}")]
+pub struct OutOfRange {
+    /// Where the value stands.
+    pub path: String,
+    /// The least that makes sense.
+    pub floor: u64,
+    /// The most that can be allowed.
+    pub ceiling: u64,
+    /// What stands there.
+    pub value: u64,
+}
+
 impl<T> Setting<T> {
     /// Sets it.
     ///
     /// # Errors
     ///
-    /// `config`: less than the floor, or more than the ceiling. `path` is where the value stands.
-    pub fn apply(&self, limits: &mut T, value: u64, path: &str) -> Result<()> {
+    /// Less than the floor, or more than the ceiling. `path` is where the value stands.
+    pub fn apply(&self, limits: &mut T, value: u64, path: &str) -> Result<(), OutOfRange> {
         if value < self.floor || value > self.ceiling {
-            return Err(Error::config(format!(
-                "{path} must be between {} and {}, not {value}",
-                self.floor, self.ceiling
-            ))
-            .with_hint("correct it in mcp-servers.json, or leave it out for the default"));
+            return Err(OutOfRange { path: path.to_owned(), floor: self.floor, ceiling: self.ceiling, value });
         }
         (self.set)(limits, value);
         Ok(())

@@ -203,8 +203,8 @@ pub(super) fn put_back(file: &mut ConfigFile, name: &str) -> Result<Value> {
     let gateway = members.and_then(|entry| entry.get("gateway")).and_then(Value::as_object);
     let (Some(members), Some(gateway)) = (members, gateway) else {
         // Unknown names and other servers get the words that they get everywhere.
-        let plain = || Error::config(format!("{name} is a plain HTTP entry already"));
-        return Err(file.find(name).err().unwrap_or_else(plain));
+        file.find(name)?;
+        return Err(Error::config(format!("{name} is a plain HTTP entry already")));
     };
     if gateway.get("auth").and_then(|auth| auth.get("type")).and_then(Value::as_str) == Some("command") {
         return Err(Error::config(format!("{name} gets its token from a command, which pflow cannot do by itself"))

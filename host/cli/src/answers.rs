@@ -73,7 +73,7 @@ async fn read_line(question: String, default: String, earlier: Vec<String>) -> R
         Ok(Ok(line)) => Ok(line),
         Ok(Err(ReadlineError::Eof)) => Err(nobody()),
         Ok(Err(ReadlineError::Interrupted)) => interrupted().await,
-        Ok(Err(error)) => Err(Error::config(format!("cannot read the answer: {error}"))),
+        Ok(Err(error)) => Err(Error::config("cannot read the answer").because(error)),
         Err(error) => Err(Error::new(Class::Internal, error.to_string())),
     }
 }

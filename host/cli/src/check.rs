@@ -63,9 +63,8 @@ fn chosen(context: &Context, asked: &CheckComponent) -> Result<Source> {
 
 /// Compiles on a thread of its own, so that Ctrl-C works meanwhile.
 async fn load(source: Source) -> Result<Arc<Runtime>> {
-    tokio::task::spawn_blocking(move || Runtime::new(&source))
-        .await
-        .unwrap_or_else(|error| Err(Error::new(Class::Internal, format!("loading the component failed: {error}"))))
+    let loaded = tokio::task::spawn_blocking(move || Runtime::new(&source));
+    Ok(loaded.await.map_err(|error| Error::new(Class::Internal, "loading the component failed").because(error))??)
 }
 
 fn add(json: &mut Value, report: &Report) {

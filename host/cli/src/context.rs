@@ -83,7 +83,7 @@ impl Context {
 
     /// pflow's server file.
     pub(super) fn path(&self) -> Result<PathBuf> {
-        self.config.clone().map_or_else(ConfigFile::default_path, Ok)
+        Ok(self.config.clone().map_or_else(ConfigFile::default_path, Ok)?)
     }
 
     /// The server file that was chosen, if it is not pflow's own.
@@ -94,13 +94,13 @@ impl Context {
     /// pflow's server file, read now.
     pub(super) fn file(&self) -> Result<ConfigFile> {
         let path = self.path()?;
-        ConfigFile::load_with(&path, trust(&path))
+        Ok(ConfigFile::load_with(&path, trust(&path))?)
     }
 
     /// The same, to be changed: whoever else wants to change it waits.
     pub(super) fn edit(&self) -> Result<ConfigFile> {
         let path = self.path()?;
-        ConfigFile::edit_with(&path, trust(&path))
+        Ok(ConfigFile::edit_with(&path, trust(&path))?)
     }
 
     /// The folder of pflow's server file.
@@ -112,7 +112,7 @@ impl Context {
 
     /// The folder of what is remembered of the gateways in this file.
     pub(super) fn memory(&self) -> Result<PathBuf> {
-        ConfigFile::memory(&self.path()?)
+        Ok(ConfigFile::memory(&self.path()?)?)
     }
 
     /// What is remembered of gateways; off when there is no folder for it.
@@ -150,7 +150,7 @@ impl Context {
         .await?;
         let mut config = match found {
             Ok(config) => config,
-            Err(error) => return Err(told_of_stdio(error, &file, target, &self.component_of(target)).await),
+            Err(error) => return Err(told_of_stdio(error.into(), &file, target, &self.component_of(target)).await),
         };
         if let Some(given) = credential(auth)? {
             config.auth = given;
@@ -209,14 +209,14 @@ impl Context {
     /// Loads the component, unless this command has it already.
     async fn runtime(&self, component: Source, limits: Limits) -> Result<Arc<Runtime>> {
         // Compiling takes seconds when the component is large and new.
-        let runtime = apart(move || Runtime::shared(&component, &limits)).await?;
+        let runtime = apart(move || Ok(Runtime::shared(&component, &limits)?)).await?;
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&runtime));
         Ok(runtime)
     }
 
     /// What the component of this program itself knows of products.
     pub(super) async fn built_in_products() -> Vec<Product> {
-        let Ok(runtime) = apart(|| Runtime::shared(&Source::BuiltIn, &Limits::default())).await else {
+        let Ok(runtime) = apart(|| Ok(Runtime::shared(&Source::BuiltIn, &Limits::default())?)).await else {
             return Vec::new();
         };
         runtime.products().await.map(<[Product]>::to_vec).unwrap_or_default()
@@ -250,7 +250,7 @@ impl Context {
 pub(super) async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|error| Error::new(Class::Internal, format!("reading files was cut short: {error}")))?
+        .map_err(|error| Error::new(Class::Internal, "reading files was cut short").because(error))?
 }
 
 /// The credential that the flags describe; none when they are silent.

@@ -85,14 +85,15 @@ fn written(context: &Context, asked: &args::Deploy) -> Result<(Wanted, Pieces)> 
             refuse_others(&asked.out.join(&piece.name))?;
         }
     }
-    let failed = |file: &Path, error: &std::io::Error| {
-        Error::config(format!("cannot write {}: {error}", scrub::line(&file.display().to_string(), 300)))
+    let failed = |file: &Path, error: std::io::Error| {
+        Error::config(format!("cannot write {}", scrub::line(&file.display().to_string(), 300)))
+            .because(error)
             .with_hint("name a folder that you may write with --out")
     };
-    fs::create_dir_all(&asked.out).map_err(|error| failed(&asked.out, &error))?;
+    fs::create_dir_all(&asked.out).map_err(|error| failed(&asked.out, error))?;
     for piece in &pieces.files {
         let file = asked.out.join(&piece.name);
-        files::shared(&file, piece.text.as_bytes()).map_err(|error| failed(&file, &error))?;
+        files::shared(&file, piece.text.as_bytes()).map_err(|error| failed(&file, error))?;
     }
     Ok((wanted, pieces))
 }
@@ -103,7 +104,7 @@ fn refuse_others(file: &Path) -> Result<()> {
     let bytes = match files::read_regular(file) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(Error::config(format!("cannot read {}: {error}", shown()))),
+        Err(error) => return Err(Error::config(format!("cannot read {}", shown())).because(error)),
     };
     let head = String::from_utf8_lossy(bytes.get(..bytes.len().min(400)).unwrap_or_default()).into_owned();
     if head.contains(MARK) {

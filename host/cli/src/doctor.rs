@@ -186,7 +186,7 @@ fn program(context: &Context, found: &mut Findings) {
                 std::iter::once(&launcher.command).chain(&launcher.args).map(String::as_str).collect();
             found.good("program", format!("pflow-gateway {version}, started as {}", words.join(" ")));
         }
-        Err(error) => found.error("program", &error, "start it by its absolute path"),
+        Err(error) => found.error("program", &error.into(), "start it by its absolute path"),
     }
     if context.program == "pflow-gateway" && on_path("pflow-gateway").is_none() {
         found.doubt(
@@ -201,10 +201,10 @@ fn component(context: &Context, found: &mut Findings) {
     let chosen = match &context.component {
         Some(file) => Ok(Source::File(file.clone())),
         None => pins::components(context)
-            .and_then(|all| all.chosen(""))
+            .and_then(|all| Ok(all.chosen("")?))
             .map(|pin| pin.map_or(Source::BuiltIn, |pin| pin.to_run())),
     };
-    match chosen.and_then(|source| Runtime::shared(&source, &pflow_gateway_runtime::Limits::default())) {
+    match chosen.and_then(|source| Ok(Runtime::shared(&source, &pflow_gateway_runtime::Limits::default())?)) {
         Ok(runtime) => {
             let report = runtime.describe();
             let short: String = report.sha256.chars().take(12).collect();
@@ -391,7 +391,7 @@ fn entries(context: &Context, file: &ConfigFile, found: &mut Findings) {
     for (name, config) in gateways {
         let since = found.0.len();
         match config {
-            Err(error) => found.error("entry", &error, &format!("correct it in {path}")),
+            Err(error) => found.error("entry", &error.into(), &format!("correct it in {path}")),
             Ok(config) => entry(context, file, &name, &config, variables.as_ref(), found),
         }
         if since == found.0.len() {
@@ -399,8 +399,8 @@ fn entries(context: &Context, file: &ConfigFile, found: &mut Findings) {
         }
         found.about(since, &name);
     }
-    for (name, error) in file.misfits() {
-        let since = found.0.len();
+    for (name, misfit) in file.misfits() {
+        let (since, error) = (found.0.len(), Error::from(misfit));
         found.doubt("entry", error.message, error.hint.unwrap_or_else(|| format!("correct it in {path}")));
         found.about(since, &name);
     }

@@ -103,7 +103,7 @@ impl Plan {
         auth: &args::Auth,
     ) -> Result<Self> {
         let absolute = |file: &std::path::PathBuf| {
-            std::path::absolute(file).map_err(|error| Error::config(format!("{}: {error}", file.display())))
+            std::path::absolute(file).map_err(|error| Error::config(file.display().to_string()).because(error))
         };
         let pick = &entry.pick;
         let new = NewGateway {
@@ -175,7 +175,7 @@ impl Plan {
     async fn entries(&self, gateway: Option<&Gateway>) -> Result<Vec<(String, Value)>> {
         match (self.split, gateway) {
             (Split::Whole, _) => Ok(vec![self.new.entry()?]),
-            (Split::PerService, Some(gateway)) => self.new.entries_per_service(&self.services(gateway).await?),
+            (Split::PerService, Some(gateway)) => Ok(self.new.entries_per_service(&self.services(gateway).await?)?),
             (Split::PerService, None) => {
                 let declared: Vec<String> = self.new.services.iter().map(|service| service.name.clone()).collect();
                 if declared.is_empty() {
@@ -184,7 +184,7 @@ impl Plan {
                     )
                     .with_hint("leave out --no-test, or declare the services with --service"));
                 }
-                self.new.entries_per_service(&declared)
+                Ok(self.new.entries_per_service(&declared)?)
             }
         }
     }
@@ -435,9 +435,8 @@ pub(super) fn take_out(context: &Context, name: &str) -> Result<String> {
     // Only gateways: other servers are pflow's own business. An entry that is broken may go.
     let known = file.gateways().into_iter().find(|(known, _)| known == name);
     let Some((_, config)) = known else {
-        return Err(file.find(name).err().unwrap_or_else(|| {
-            Error::config(format!("\"{name}\" is not the name of an entry in {}", file.path().display()))
-        }));
+        file.find(name)?;
+        return Err(Error::config(format!("\"{name}\" is not the name of an entry in {}", file.path().display())));
     };
     file.remove(name);
     context.save(&file)?;
@@ -487,6 +486,7 @@ pub(super) fn list(context: &Context) -> Reply {
                 }));
             }
             Err(error) => {
+                let error = Error::from(error);
                 gateways.push(json!({"gateway": name, "kind": null, "url": null, "error": error}));
                 rows.push(render::Listed::unusable(name, error));
             }
@@ -505,7 +505,8 @@ pub(super) fn list(context: &Context) -> Reply {
         let others = config.remarks.into_iter().filter(|remark| !remarks.contains(remark)).collect::<Vec<_>>();
         remarks.extend(others);
     }
-    for (name, error) in file.misfits() {
+    for (name, misfit) in file.misfits() {
+        let error = Error::from(misfit);
         gateways.push(json!({"gateway": name, "kind": null, "url": null, "error": error}));
         rows.push(render::Listed::unusable(name, error));
     }

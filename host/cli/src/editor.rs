@@ -33,9 +33,8 @@ async fn edited(context: &Context, edit: &args::Edit, answers: &mut Answers) -> 
     let before = file.entry_text(&edit.name).map(str::to_owned);
     let known = file.gateways().into_iter().any(|(name, _)| name == edit.name);
     let (Some(before), true) = (before, known) else {
-        return Err(file.find(&edit.name).err().unwrap_or_else(|| {
-            Error::config("an entry is edited by its name, not by its URL").with_hint("`list` shows the names")
-        }));
+        file.find(&edit.name)?;
+        return Err(Error::config("an entry is edited by its name, not by its URL").with_hint("`list` shows the names"));
     };
     let editor = editor(&edit.name, &context.program)?;
     let typed = Typed::new(&edit.name, &before)?;
@@ -87,7 +86,7 @@ impl Typed {
     fn new(name: &str, text: &str) -> Result<Self> {
         let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
         let cannot = |error: std::io::Error| {
-            Error::config(format!("cannot make a file to edit: {error}")).with_hint("check TMPDIR, and free space")
+            Error::config("cannot make a file to edit").because(error).with_hint("check TMPDIR, and free space")
         };
         let mut file =
             tempfile::Builder::new().prefix(&format!("{plain}-")).suffix(".json").tempfile().map_err(cannot)?;
@@ -105,7 +104,8 @@ impl Typed {
             Ok(status) => {
                 Err(Error::config(format!("the editor {shown} ended with {status}")).with_hint("nothing was written"))
             }
-            Err(error) => Err(Error::config(format!("cannot start the editor {shown}: {error}"))
+            Err(error) => Err(Error::config(format!("cannot start the editor {shown}"))
+                .because(error)
                 .with_hint("set EDITOR to a program that is there, like nano")),
         }
     }
@@ -136,7 +136,7 @@ async fn carry_out(
 ) -> Result<(String, Value)> {
     let name = &edit.name;
     let entry: Value = serde_json::from_str(text).map_err(|error| {
-        Error::config(format!("this is not valid JSON: {error}")).with_hint("correct it, or leave it as it was")
+        Error::config("this is not valid JSON").because(error).with_hint("correct it, or leave it as it was")
     })?;
     let was = file.entry(name).cloned().unwrap_or_default();
     let mut after = file.clone();

@@ -8,7 +8,7 @@ use pflow_gateway::arguments::{Given, Word, Words};
 use pflow_gateway_base::{
     Error, Result,
     json::{Json, NotJson},
-    scrub,
+    scrub, sentence,
 };
 
 /// A file or stdin at most, in bytes: the highest that `request_body_bytes` of an entry may be.
@@ -37,11 +37,11 @@ fn words_of(all: &[String]) -> Result<Given> {
             Some(Word::Text(name, text)) => words.text(name, text),
             Some(Word::TextFile(name, file)) => words.text(name, read(&file)?),
             Some(Word::Json(name, text)) => words.json(name.clone(), text).map_err(|error| {
-                wrong(error.to_string())
+                wrong(sentence(&error))
                     .with_hint(format!("write text as {name}=TEXT; := takes JSON, like {name}:='[1, 2]'"))
             })?,
             Some(Word::JsonFile(name, file)) => {
-                words.json(name, read(&file)?).map_err(|error| wrong(error.to_string()))?;
+                words.json(name, read(&file)?).map_err(|error| wrong(sentence(&error)))?;
             }
             None if word == "-" => {
                 return Err(Error::config("- reads all arguments from stdin, and there are others")

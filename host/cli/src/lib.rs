@@ -92,7 +92,7 @@ fn run_all(program: &str, args: &[OsString]) -> u8 {
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            say(&explain(&Error::new(Class::Internal, format!("cannot start: {error}"))));
+            say(&explain(&Error::new(Class::Internal, "cannot start").because(error)));
             return FAILED;
         }
     };
@@ -199,7 +199,7 @@ async fn carry_out(program: &str, cli: Cli, format: Format) -> u8 {
         reply = &mut command => return match reply {
             Ok(reply) => finish(&reply, format),
             Err(error) => {
-                say(&explain(&Error::new(Class::Internal, format!("the command was cut short: {error}"))));
+                say(&explain(&Error::new(Class::Internal, "the command was cut short").because(error)));
                 FAILED
             }
         },

@@ -1,7 +1,7 @@
 //! `health --history` and `snapshot`: what is remembered.
 //! Takes names; gives a [`Reply`]. Contacts nothing.
 
-use std::{fmt::Write as _, io};
+use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use super::{
 };
 use pflow_gateway::{
     config::Changes,
-    definitions::{All, By, Difference as Between, Mark, Owner, Pending, Review, Standing, Store, Taken},
+    definitions::{All, By, Difference as Between, Mark, Owner, Pending, Review, Standing, Store, StoreError, Taken},
     history::{Bar, Difference, GatewayHistory, History, Moment, SnapshotTool, span},
 };
 use pflow_gateway_base::{Error, Result, scrub};
@@ -230,7 +230,8 @@ impl Known {
             Ok(review) => review,
             Err(error) => {
                 let name = scrub::line(target, NAME);
-                return Err(Error::config(format!("what was accepted of the tools of {name} cannot be read: {error}"))
+                return Err(Error::config(format!("what was accepted of the tools of {name} cannot be read"))
+                    .because(error)
                     .with_hint(format!(
                         "look at its tools, then accept what is listed: {} snapshot accept {name}",
                         context.program
@@ -501,9 +502,11 @@ fn accept(context: &Context, asked: &Asked<'_>) -> Result<(String, Value)> {
         }
     }
     let mut taken = match &known.store {
-        Some(store) if known.review.is_some() => store.accept(asked.tools)?.map_err(|error| {
-            Error::config(format!("what was accepted of {} cannot be written: {error}", asked.name()))
-                .with_hint("nothing was changed; look at the folder ~/.pflow/gateway/definitions")
+        Some(store) if known.review.is_some() => store.accept(asked.tools).map_err(|error| match error {
+            StoreError::Lock(error) => error.into(),
+            error => Error::config(format!("what was accepted of {} cannot be written", asked.name()))
+                .because(error)
+                .with_hint("nothing was changed; look at the folder ~/.pflow/gateway/definitions"),
         })?,
         _ => Taken::default(),
     };
@@ -552,9 +555,9 @@ fn accept_anew(context: &Context, history: &History, asked: &Asked<'_>, error: E
     let config = context.file()?.find(asked.target)?;
     let store = Store::at(&context.memory()?, &config);
     match store.accepted() {
-        Err(broken) if broken.kind() == io::ErrorKind::InvalidData => {}
+        Err(error) if error.is_broken() => {}
         // Only the list of what differs cannot be read; it is deleted when it never will be.
-        Ok(_) if store.review().is_err_and(|why| why.kind() == io::ErrorKind::InvalidData) => {
+        Ok(_) if store.review().is_err_and(|why| why.is_broken()) => {
             let hint = match store.forget_pending() {
                 Ok(()) => format!(
                     "nothing was accepted; `{} tools {}` finds out anew what differs",

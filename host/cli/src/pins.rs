@@ -10,7 +10,7 @@ use super::{
     screen::{Reply, careful, say, yes},
 };
 use pflow_gateway::components::{Components, Pin, Scope};
-use pflow_gateway_base::{Error, Result, scrub};
+use pflow_gateway_base::{Advice as _, Error, Result, scrub};
 use pflow_gateway_runtime::BUILT_IN;
 
 fn scope(gateway: Option<&str>) -> Scope {
@@ -33,7 +33,7 @@ fn shape(scope: &Scope, pin: &Pin) -> Value {
 /// `component use FILE`.
 pub(super) fn install(context: &Context, file: &Path, gateway: Option<&str>) -> Reply {
     let scope = scope(gateway);
-    match components(context).and_then(|components| components.install(file, &scope)) {
+    match components(context).and_then(|components| Ok(components.install(file, &scope)?)) {
         Ok(pin) => {
             let mut json = shape(&scope, &pin);
             if let Some(members) = json.as_object_mut() {
@@ -59,7 +59,8 @@ fn doubt(context: &Context, gateway: Option<&str>) {
     let Some((name, file)) = gateway.zip(context.file().ok()).filter(|(name, file)| !file.contains(name)) else {
         return;
     };
-    let hint = file.find(name).err().and_then(|error| error.hint).map_or_else(String::new, |hint| format!("; {hint}"));
+    let hint =
+        file.find(name).err().and_then(|error| error.hint()).map_or_else(String::new, |hint| format!("; {hint}"));
     let (name, hint) = (scrub::line(name, 100), scrub::line(&hint, 300));
     say(&format!("{} no gateway is called {name} in {}{hint}\n", careful(), file.path().display()));
 }
@@ -73,7 +74,8 @@ pub(super) fn export(file: &Path) -> Reply {
             &json!({"file": file, "size": BUILT_IN.len(), "error": null}),
         ),
         Err(error) => {
-            let error = Error::config(format!("cannot write {shown}: {error}"))
+            let error = Error::config(format!("cannot write {shown}"))
+                .because(error)
                 .with_hint("give the path of a file that is not there yet, in a folder that is");
             Reply::failed(json!({"file": null}), error)
         }
@@ -82,7 +84,7 @@ pub(super) fn export(file: &Path) -> Reply {
 
 /// `component list`.
 pub(super) fn list(context: &Context) -> Reply {
-    match components(context).and_then(|components| components.list()) {
+    match components(context).and_then(|components| Ok(components.list()?)) {
         Ok(pins) => {
             let mut text = String::new();
             for (scope, pin) in &pins {
@@ -103,7 +105,7 @@ pub(super) fn list(context: &Context) -> Reply {
 /// `component reset`.
 pub(super) fn reset(context: &Context, gateway: Option<&str>) -> Reply {
     let scope = scope(gateway);
-    match components(context).and_then(|components| components.reset(&scope)) {
+    match components(context).and_then(|components| Ok(components.reset(&scope)?)) {
         Ok(removed) => {
             let text = match &removed {
                 Some(pin) => {

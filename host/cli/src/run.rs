@@ -123,7 +123,7 @@ fn write_ready(file: &Path, text: &str) -> Result<()> {
         ready.write_all(text.as_bytes())?;
         ready.persist(file).map_err(std::io::Error::from)
     });
-    written.map(drop).map_err(|error| Error::config(format!("cannot write {}: {error}", file.display())))
+    written.map(drop).map_err(|error| Error::config(format!("cannot write {}", file.display())).because(error))
 }
 
 /// Resolves when the process is asked to end.
@@ -153,7 +153,7 @@ pub(super) async fn component(context: &Context, action: &args::ComponentAction)
             let chosen = match &context.component {
                 Some(file) => Ok(Source::File(file.clone())),
                 None => pins::components(context)
-                    .and_then(|all| all.chosen(""))
+                    .and_then(|all| Ok(all.chosen("")?))
                     .map(|pin| pin.map_or(Source::BuiltIn, |pin| pin.to_run())),
             };
             match chosen {
@@ -178,7 +178,7 @@ pub(super) async fn component(context: &Context, action: &args::ComponentAction)
                 let report = json!({"file": file.to_string(), "sha256": sha256, "error": null});
                 Reply::good(format!("{} Wrote {file}\n", yes()), &report)
             }
-            Err(error) => Reply::failed(json!({"file": null, "sha256": null}), error),
+            Err(error) => Reply::failed(json!({"file": null, "sha256": null}), error.into()),
         },
     }
 }
@@ -191,7 +191,7 @@ fn show(source: &Source) -> Reply {
         }
         Err(error) => {
             let source = source.shown();
-            Reply::failed(json!({"source": source}), error)
+            Reply::failed(json!({"source": source}), error.into())
         }
     }
 }

@@ -112,7 +112,8 @@ struct Content {
 pub(super) fn prepare(folder: &Path) -> Result<()> {
     let shown = scrub::line(&folder.display().to_string(), 300);
     fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder)).map(drop).map_err(|error| {
-        Error::config(format!("cannot save to {shown}: {error}"))
+        Error::config(format!("cannot save to {shown}"))
+            .because(error)
             .with_hint("nothing was sent; name a folder that you may write to")
     })
 }

@@ -181,7 +181,7 @@ pub(super) fn finish(reply: &Reply, format: Format) -> u8 {
     }
     match written {
         Err(error) => {
-            say(&explain(&Error::config(format!("cannot write the result: {error}"))));
+            say(&explain(&Error::config("cannot write the result").because(error)));
             1
         }
         Ok(()) => reply.code,

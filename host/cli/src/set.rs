@@ -76,13 +76,13 @@ fn entry(file: &ConfigFile, name: &str) -> Result<Value> {
 /// The gateway of this name; never one at a URL.
 fn config_of(file: &ConfigFile, name: &str) -> Result<GatewayConfig> {
     if file.contains(name) || !name.contains("://") {
-        return file.find(name);
+        return Ok(file.find(name)?);
     }
     Err(Error::config("an entry is changed by its name, not by its URL").with_hint("`list` shows the names"))
 }
 
 fn read_filter(name: &str, entry: &Value) -> Result<Filter> {
-    pflow_gateway::config::read_entry(name, entry).map(|config| config.filter)
+    Ok(pflow_gateway::config::read_entry(name, entry)?.filter)
 }
 
 fn changes(set: &args::Set) -> Result<Vec<Change>> {
@@ -160,8 +160,8 @@ pub(super) async fn difference(context: &Context, before: GatewayConfig, after: 
     let unread = |error: Error| {
         let nothing = "nothing was written; --no-test writes it all the same";
         let hint = error.hint.clone().map_or_else(|| nothing.to_owned(), |hint| format!("{hint} ({nothing})"));
-        Error { message: format!("cannot tell what this changes for pflow: {}", error.message), ..error }
-            .with_hint(hint)
+        let message = format!("cannot tell what this changes for pflow: {}", error.message);
+        error.with_message(message).with_hint(hint)
     };
     let (was, after) = (was.map_err(unread)?, now.map_err(unread)?);
     let names = |tools: &Tools| tools.tools.iter().map(|tool| tool.name.clone()).collect::<BTreeSet<_>>();

@@ -212,8 +212,8 @@ async fn choose_url(
         let url = answers.ask("The gateway's MCP URL", &usual).await?;
         match GatewayConfig::for_url(&url) {
             Ok(_) => return Ok(url),
-            Err(error) if !answers.can_correct() => return Err(error),
-            Err(error) => say(&explain(&error)),
+            Err(error) if !answers.can_correct() => return Err(error.into()),
+            Err(error) => say(&explain(&error.into())),
         }
     }
 }
@@ -232,7 +232,7 @@ async fn choose_name(
     loop {
         let name = answers.ask("Name of the entry", &usual).await?;
         match check_name(&name) {
-            Err(error) if answers.can_correct() => say(&explain(&error)),
+            Err(error) if answers.can_correct() => say(&explain(&error.into())),
             _ if setup.replace || !file.contains(&name) || !answers.can_correct() => return Ok(name),
             _ => say(&format!("  {name} is taken\n")),
         }
@@ -382,7 +382,7 @@ async fn other_url(plan: &Plan, answers: &mut Answers) -> Result<Option<Address>
         }
         match GatewayConfig::for_url(&answer) {
             Ok(config) => return Ok(Some(config.address)),
-            Err(error) => say(&explain(&error)),
+            Err(error) => say(&explain(&error.into())),
         }
     }
 }

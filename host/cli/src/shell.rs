@@ -52,7 +52,8 @@ pub(super) fn man(folder: &Path, products: &[Product]) -> Reply {
 /// One page for the program, and one for each command.
 fn pages(folder: &Path, products: &[Product]) -> Result<Vec<String>> {
     let cannot = |error: io::Error| {
-        Error::config(format!("cannot write to {}: {error}", folder.display()))
+        Error::config(format!("cannot write to {}", folder.display()))
+            .because(error)
             .with_hint("name a folder that you may write to")
     };
     fs::create_dir_all(folder).map_err(cannot)?;

@@ -19,7 +19,7 @@ use super::{
     render::count,
     screen::{Reply, careful, no, say, yes},
 };
-use pflow_gateway::config::{ConfigFile, Filter, GatewayConfig, hook_of};
+use pflow_gateway::config::{ConfigFile, Filter, hook_of};
 use pflow_gateway_base::{Error, Result, scrub};
 use pflow_gateway_runtime::CodeStore;
 
@@ -96,8 +96,7 @@ pub(super) async fn uninstall(context: &Context, flags: &args::Uninstall, answer
 
 fn gather(context: &Context, flags: &args::Uninstall) -> Result<Work> {
     let mut file = context.file()?;
-    let ours: Vec<(String, Result<GatewayConfig>)> =
-        file.gateways().into_iter().filter(|(name, _)| is_ours(&file, name)).collect();
+    let ours: Vec<_> = file.gateways().into_iter().filter(|(name, _)| is_ours(&file, name)).collect();
     let entries = ours.into_iter().map(|(name, config)| {
         if flags.remove_entries {
             return Entry { name, fate: Fate::Removed, remark: None };
@@ -195,19 +194,20 @@ fn carry_out(context: &Context, work: &Work, flags: &args::Uninstall) -> Result<
             edit::forget(context, config);
         }
     }
-    let cannot = |path: &Path, error: &std::io::Error| {
-        Error::config(format!("cannot remove {}: {error}", path.display()))
+    let cannot = |path: &Path, error: std::io::Error| {
+        Error::config(format!("cannot remove {}", path.display()))
+            .because(error)
             .with_hint("entries and what was named before it are done; remove it by hand")
     };
     if let Some(hook) = &work.hook {
-        fs::remove_file(hook).map_err(|error| cannot(hook, &error))?;
+        fs::remove_file(hook).map_err(|error| cannot(hook, error))?;
     }
     for data in work.data.iter().filter(|_| flags.remove_data) {
         // A link is taken away, and not what it leads to.
         let is_folder = fs::symlink_metadata(&data.path).is_ok_and(|found| found.is_dir());
         let removed = if is_folder { fs::remove_dir_all(&data.path) } else { fs::remove_file(&data.path) };
         match removed {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(cannot(&data.path, &error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(cannot(&data.path, error)),
             _ => {}
         }
     }

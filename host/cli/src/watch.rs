@@ -240,7 +240,7 @@ impl<'a> Followed<'a> {
     /// A file may be slow to read, and others are served meanwhile.
     async fn read(&self) -> Result<BTreeMap<String, Value>> {
         let path = self.context.path()?;
-        let file = apart(move || ConfigFile::load(&path)).await?;
+        let file = apart(move || Ok(ConfigFile::load(&path)?)).await?;
         let names = file.gateways().into_iter().map(|(name, _)| name);
         let wanted = names.filter(|name| self.named.is_empty() || self.named.contains(name));
         Ok(wanted.filter_map(|name| Some((name.clone(), file.entry(&name)?.clone()))).collect())

@@ -32,7 +32,7 @@ use self::{
     verdict::{Miss, Verdict},
 };
 use pflow_gateway_base::Error;
-use pflow_gateway_runtime::{Anatomy, Runtime};
+use pflow_gateway_runtime::{Anatomy, Runtime, Unfit};
 
 /// For one check, when nothing else is said: the slowest one of a component with a JavaScript engine inside took 2 s on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(15);
@@ -160,7 +160,7 @@ fn settled(ended: Result<Verdict, Elapsed>, deadline: Duration) -> Verdict {
 pub fn refused(bytes: Option<&[u8]>, reason: &Error, options: &Options) -> Report {
     let mut played = match bytes.map(Anatomy::read) {
         Some(Ok(read)) => anatomy(&read),
-        Some(Err(error)) => vec![fitting(IS_A_COMPONENT, Err(Miss::Wrong(error.message)))],
+        Some(Err(unfit)) => vec![fitting(IS_A_COMPONENT, Err(Miss::Wrong(unfit.to_string())))],
         None => Vec::new(),
     };
     if played.iter().all(|played| played.verdict.is_ok()) {
@@ -200,8 +200,8 @@ fn fitting((name, cites, expected): Demand, verdict: Verdict) -> Played {
 
 /// What shows before anything is compiled.
 fn anatomy(anatomy: &Anatomy) -> Vec<Played> {
-    let judged = |demand: Demand, checked: Result<(), Error>, found: String| {
-        fitting(demand, checked.map(|()| found).map_err(|error| Miss::Wrong(error.message)))
+    let judged = |demand: Demand, checked: Result<(), Unfit>, found: String| {
+        fitting(demand, checked.map(|()| found).map_err(|unfit| Miss::Wrong(unfit.to_string())))
     };
     vec![
         fitting(IS_A_COMPONENT, Ok(format!("{} bytes", anatomy.size))),

@@ -12,7 +12,8 @@ use super::{
     imitation::Imitation,
     verdict::{Miss, describe, wrong},
 };
-use pflow_gateway_host_egress::{Egress, EgressLimits, EgressOptions};
+use pflow_gateway_base::sentence;
+use pflow_gateway_host_egress::{Egress, EgressLimits, EgressOptions, SetupError};
 use pflow_gateway_runtime::{Conversation, Events, Failure, Runtime, calls, filter, health, products, review, types};
 
 /// The name and version that the candidate shall send as its client's.
@@ -61,7 +62,7 @@ impl Stage {
 
     /// A fresh instance that may talk to this URL's origin, without a conversation.
     pub(super) async fn guest(&self, url: &str) -> Result<Guest, Miss> {
-        let kit = |error: pflow_gateway_base::Error| Miss::Wrong(format!("the kit failed: {error}"));
+        let kit = |error: SetupError| Miss::Wrong(format!("the kit failed: {}", sentence(&error)));
         let url = url.parse().map_err(|error| Miss::Wrong(format!("the kit failed: {url}: {error}")))?;
         let mut options = EgressOptions::new(url);
         options.timeout = self.within;

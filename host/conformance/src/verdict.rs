@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use serde_json::Value;
 
-use pflow_gateway_base::scrub;
+use pflow_gateway_base::{Advice as _, scrub};
 use pflow_gateway_runtime::{Failure, types};
 
 /// Text of a candidate or a kit's value on the screen, in characters.
@@ -101,7 +101,7 @@ pub(super) fn describe(failure: &Failure) -> String {
         Failure::Gateway(error, _) => {
             format!("{} {}", name_of(&error.code), scrub::line(&details(error), SHOWN)).trim_end().to_owned()
         }
-        Failure::Host(error) => format!("the host stopped it: {}", scrub::line(&error.message, SHOWN)),
+        Failure::Host(stopped) => format!("the host stopped it: {}", scrub::line(&stopped.message(), SHOWN)),
     }
 }
 

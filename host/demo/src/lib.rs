@@ -84,7 +84,7 @@ impl Demo {
             let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
             let listening = Listening::open(any, authentication.clone(), Style::Stateless, backend)
                 .await
-                .map_err(|error| cannot_listen(any, &error))?;
+                .map_err(|error| cannot_listen(any, error))?;
             let way = Forward::new(listening.url(), &authentication)
                 .map_err(|error| Error::new(Class::Internal, error.to_string()))?;
             ways.push((name, way));
@@ -93,7 +93,7 @@ impl Demo {
         }
         let aggregate = Aggregate::over(ways, options.page_size)
             .await
-            .map_err(|error| Error::new(Class::Internal, format!("a demo service does not answer: {error}")))?;
+            .map_err(|error| Error::new(Class::Internal, "a demo service does not answer").because(error))?;
         let services = ways_in
             .into_iter()
             .map(|(name, credential)| DemoService { name, credential, tools: aggregate.count(name) })
@@ -101,7 +101,7 @@ impl Demo {
         let gateway =
             Listening::open(options.listen, Authentication::Bearer(options.token), Style::Sessions, aggregate)
                 .await
-                .map_err(|error| cannot_listen(options.listen, &error))?;
+                .map_err(|error| cannot_listen(options.listen, error))?;
         Ok(Self { gateway, backends, services })
     }
 
@@ -126,8 +126,9 @@ impl Demo {
     }
 }
 
-fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Error {
-    Error::config(format!("cannot listen on {address}: {error}"))
+fn cannot_listen(address: SocketAddr, error: std::io::Error) -> Error {
+    Error::config(format!("cannot listen on {address}"))
+        .because(error)
         .with_hint("choose another with --listen; port 0 takes a free one")
 }
 

@@ -1,14 +1,28 @@
 //! What a user is told of a failure: its class, and what to do about it.
-//! Takes an [`EgressFailure`]; gives the [`Error`] of it, with the settings of an entry in its hint. Never guesses: what is not known has no hint.
+//! Takes an [`EgressFailure`] or a [`SetupError`]; gives class and hint, with the settings of an entry in the hint. Never guesses: what is not
+//! known has no hint.
 
-use pflow_gateway_base::{Class, Error, setting};
+use pflow_gateway_base::{Advice, Class, setting};
 
-use super::{EgressFailure, EgressLimits, Origin, Phase, ProxyProblem, TlsProblem};
+use super::{EgressFailure, EgressLimits, Origin, Phase, ProxyProblem, SetupError, TlsProblem};
 
-impl EgressFailure {
-    /// The class for programs.
-    #[must_use]
-    pub fn class(&self) -> Class {
+impl Advice for SetupError {
+    fn class(&self) -> Class {
+        Class::Config
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unread { .. } | Self::NotPem { .. } | Self::NoCertificate { .. } => {
+                Some("ca_file is a PEM file with the certificates of further authorities".to_owned())
+            }
+            Self::NoOrigin { .. } | Self::Untrusted { .. } => None,
+        }
+    }
+}
+
+impl Advice for EgressFailure {
+    fn class(&self) -> Class {
         match self {
             Self::Denied { .. }
             | Self::MethodDenied { .. }
@@ -32,9 +46,7 @@ impl EgressFailure {
         }
     }
 
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<String> {
         Some(match self {
             Self::MovedInside { .. } => {
                 "if the gateway moved there, write \"addresses\": \"any\" into the entry's \"gateway\"; if it did not, somebody leads its name astray".into()
@@ -83,7 +95,9 @@ impl EgressFailure {
             Self::MethodDenied { .. } | Self::AddressDenied { .. } | Self::BadRequest { .. } => return None,
         })
     }
+}
 
+impl EgressFailure {
     /// How to allow more of what ran out.
     fn raise(&self) -> Option<String> {
         let (name, now) = match self {
@@ -134,23 +148,5 @@ impl TlsProblem {
                 "check the gateway's TLS settings: it must offer TLS 1.2 or 1.3 and ask for no client certificate".into()
             }
         }
-    }
-}
-
-impl From<&EgressFailure> for Error {
-    fn from(failure: &EgressFailure) -> Self {
-        Self {
-            class: failure.class(),
-            message: failure.to_string(),
-            hint: failure.hint(),
-            service: None,
-            retry_after: None,
-        }
-    }
-}
-
-impl From<EgressFailure> for Error {
-    fn from(failure: EgressFailure) -> Self {
-        Self::from(&failure)
     }
 }

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use hyper_util::client::legacy::connect::capture_connection;
+use pflow_gateway_base::Advice as _;
 use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;

@@ -75,6 +75,7 @@ mod paths;
 mod policy;
 mod proxy;
 mod redact;
+mod setup;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -108,6 +109,7 @@ pub use origin::{Origin, OriginError, Scheme};
 pub use paths::{PathError, PathRule};
 pub use policy::Addresses;
 pub use proxy::{leads_elsewhere, variables_of_the_way};
+pub use setup::SetupError;
 pub use target::Target;
 pub use tls::{TlsInfo, usual_root_count};
 pub use visit::{RequestTrace, Visit};
@@ -117,7 +119,6 @@ use connect::Connector;
 use cookies::Jar;
 use habit::Habit;
 use paths::Paths;
-use pflow_gateway_base::{Error, Result};
 use policy::Policy;
 use proxy::Proxies;
 use redact::Secrets;
@@ -154,8 +155,8 @@ impl Egress {
     ///
     /// # Errors
     ///
-    /// Class `config`: the `ca_file` cannot be used, or the URL has no origin.
-    pub fn new(options: &EgressOptions, limits: &EgressLimits) -> Result<Self> {
+    /// The `ca_file` cannot be used, or the URL has no origin.
+    pub fn new(options: &EgressOptions, limits: &EgressLimits) -> Result<Self, SetupError> {
         Self::with_resolver(options, limits, Arc::new(SystemResolver))
     }
 
@@ -164,7 +165,11 @@ impl Egress {
     /// # Errors
     ///
     /// As [`new`](Self::new).
-    pub fn with_resolver(options: &EgressOptions, limits: &EgressLimits, resolver: Arc<dyn Resolve>) -> Result<Self> {
+    pub fn with_resolver(
+        options: &EgressOptions,
+        limits: &EgressLimits,
+        resolver: Arc<dyn Resolve>,
+    ) -> Result<Self, SetupError> {
         Self::by_way_of(options, limits, resolver, Proxies::new(&options.proxy))
     }
 
@@ -173,8 +178,9 @@ impl Egress {
         limits: &EgressLimits,
         resolver: Arc<dyn Resolve>,
         proxies: Proxies,
-    ) -> Result<Self> {
-        let own = Origin::of_url(&options.url).map_err(|error| Error::config(format!("{}: {error}", options.name)))?;
+    ) -> Result<Self, SetupError> {
+        let own = Origin::of_url(&options.url)
+            .map_err(|source| SetupError::NoOrigin { gateway: options.name.clone(), source })?;
         let policy = Policy::new(own.clone(), options.addresses, options.allow_origins.clone());
         let paths = Paths::new(&options.url, &options.paths);
         let tls = tls::Tls::new(options.ca_file.as_deref())?;

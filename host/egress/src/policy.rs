@@ -166,7 +166,7 @@ mod tests {
     fn a_denial_names_the_origin_and_the_setting_that_would_allow_it() {
         let denied =
             check(&policy("http://127.0.0.1:8811", &[]), "https://API.example.com./v1?key=hidden").unwrap_err();
-        let error = pflow_gateway_base::Error::from(&denied);
+        let error = pflow_gateway_base::Error::from(denied);
         assert_eq!(error.class, pflow_gateway_base::Class::EgressDenied);
         assert_eq!(
             error.message,
@@ -241,7 +241,7 @@ mod tests {
             ["127.0.0.1", "::1", "10.0.0.9", "100.64.0.1", "fd12::1", "::ffff:192.168.0.1", "64:ff9b::10.0.0.9"]
         {
             let refused = policy.admits(&own, address.parse().unwrap()).unwrap_err();
-            let error = pflow_gateway_base::Error::from(&refused);
+            let error = pflow_gateway_base::Error::from(refused);
             assert_eq!(error.class, pflow_gateway_base::Class::EgressDenied);
             assert!(error.message.starts_with("http://gateway.example leads to "), "{error}");
             assert!(error.hint.unwrap().contains("\"addresses\": \"any\""));

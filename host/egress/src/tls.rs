@@ -14,8 +14,7 @@ use rustls_native_certs::{CertificateResult, load_certs_from_paths};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use tokio::sync::OnceCell;
 
-use super::failure::TlsProblem;
-use pflow_gateway_base::{Error, Result};
+use super::{failure::TlsProblem, setup::SetupError};
 
 /// The variables that name authorities in place of the platform's, the first that counts first.
 pub(super) const AUTHORITY_VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
@@ -39,7 +38,7 @@ pub(super) struct Tls {
 
 impl Tls {
     /// Reads the user's further roots.
-    pub(super) fn new(ca_file: Option<&Path>) -> Result<Self> {
+    pub(super) fn new(ca_file: Option<&Path>) -> Result<Self, SetupError> {
         let further = ca_file.map_or(Ok(Vec::new()), read_roots)?;
         Ok(Self { further, config: OnceCell::new() })
     }
@@ -154,23 +153,19 @@ fn all(results: impl Iterator<Item = CertificateResult>) -> CertificateResult {
     all
 }
 
-fn read_roots(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let shown = file.display();
-    let hint = "ca_file is a PEM file with the certificates of further authorities";
-    let pem = pflow_gateway_base::files::read_regular(file)
-        .map_err(|error| Error::config(format!("ca_file {shown} cannot be read: {error}")).with_hint(hint))?;
+fn read_roots(file: &Path) -> Result<Vec<CertificateDer<'static>>, SetupError> {
+    let named = || file.to_owned();
+    let pem =
+        pflow_gateway_base::files::read_regular(file).map_err(|source| SetupError::Unread { file: named(), source })?;
     let mut roots = Vec::new();
     let mut probe = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate
-            .map_err(|error| Error::config(format!("ca_file {shown} is not PEM: {error}")).with_hint(hint))?;
-        probe.add(certificate.clone()).map_err(|error| {
-            Error::config(format!("ca_file {shown} holds a certificate that cannot be trusted: {error}"))
-        })?;
+        let certificate = certificate.map_err(|source| SetupError::NotPem { file: named(), source })?;
+        probe.add(certificate.clone()).map_err(|source| SetupError::Untrusted { file: named(), source })?;
         roots.push(certificate);
     }
     if roots.is_empty() {
-        return Err(Error::config(format!("ca_file {shown} holds no certificate")).with_hint(hint));
+        return Err(SetupError::NoCertificate { file: named() });
     }
     Ok(roots)
 }
@@ -295,7 +290,9 @@ fn der(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+    use pflow_gateway_base::Error;
 
     use super::*;
 
@@ -339,11 +336,34 @@ mod tests {
         let pipe = folder.path().join("pipe.pem");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         assert_eq!((loaded(Some(&pipe), None), loaded(Some(Path::new("/dev/zero")), None)), (0, 0));
-        assert!(read_roots(&pipe).unwrap_err().message.contains("it is no ordinary file"));
-        assert!(read_roots(Path::new("/dev/zero")).unwrap_err().message.contains("it is no ordinary file"));
+        let unread = |file: &Path| match read_roots(file).unwrap_err() {
+            SetupError::Unread { file: named, source } if named == file => source.to_string(),
+            error => panic!("{error:?}"),
+        };
+        assert_eq!(unread(&pipe), "it is no ordinary file");
+        assert_eq!(unread(Path::new("/dev/zero")), "it is no ordinary file");
         let large = folder.path().join("large.pem");
         std::fs::write(&large, pem().repeat(3_000)).unwrap();
-        assert!(read_roots(&large).unwrap_err().message.contains("larger than 1 MiB"));
+        assert_eq!(unread(&large), "it is larger than 1 MiB");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_of_authorities_is_told_with_its_cause() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        let wrong = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            read_roots(&file).unwrap_err()
+        };
+        assert!(matches!(wrong("# none yet"), SetupError::NoCertificate { .. }));
+        let half = wrong("-----BEGIN CERTIFICATE-----\nAAAA\n");
+        assert!(matches!(half, SetupError::NotPem { .. }), "{half:?}");
+        let odd = wrong("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+        let SetupError::Untrusted { source, .. } = &odd else { panic!("{odd:?}") };
+        let shown = format!("ca_file {} holds a certificate that cannot be trusted: {source}", file.display());
+        let error = Error::from(odd);
+        assert_eq!((error.message.as_str(), &error.hint), (shown.as_str(), &None));
+        assert!(error.find::<rustls::Error>().is_some());
     }
 
     #[test]

@@ -17,7 +17,17 @@ fn build(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         error.hint.as_deref(),
         error.service.as_deref(),
     ))?;
-    Ok(PyErr::from_value(exception))
+    let exception = PyErr::from_value(exception);
+    if let Some(code) = error.find::<std::io::Error>().and_then(std::io::Error::raw_os_error) {
+        exception.set_cause(py, Some(of_the_system(py, code)?));
+    }
+    Ok(exception)
+}
+
+/// `FileNotFoundError`, `PermissionError`: Python finds the class by the number.
+fn of_the_system(py: Python<'_>, code: i32) -> PyResult<PyErr> {
+    let words = py.import("os")?.call_method1("strerror", (code,))?;
+    Ok(PyErr::from_value(py.import("builtins")?.getattr("OSError")?.call1((code, words))?))
 }
 
 /// The exception for a bug of ours.

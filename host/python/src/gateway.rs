@@ -49,7 +49,7 @@ fn configure(
     if let Some(auth) = auth {
         config.auth = auth;
     }
-    Ok((config, ConfigFile::memory(&path)))
+    Ok((config, ConfigFile::memory(&path).map_err(Error::from)))
 }
 
 /// The same error; of an entry that starts a known product for one program alone, with what to do instead.
@@ -168,7 +168,7 @@ impl Shared {
         };
         let live = tokio::task::spawn_blocking(move || self.live());
         let open = by.bound(live).await.map_err(|_| late(by.limit()))?;
-        let open = open.map_err(|error| Error::new(Class::Internal, format!("opening was cut short: {error}")))??;
+        let open = open.map_err(|error| Error::new(Class::Internal, "opening was cut short").because(error))??;
         Ok(Open { gateway: open.gateway.until(by), ..open })
     }
 

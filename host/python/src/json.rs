@@ -28,6 +28,9 @@ pub(crate) fn object(py: Python<'_>, name: &str, mapping: Option<&Bound<'_, PyAn
             "{name} must be a dict, not {}",
             mapping.get_type().name()?
         ))),
-        Err(error) => Err(pyo3::exceptions::PyValueError::new_err(format!("{name} is not JSON: {error}"))),
+        Err(error) => Err(pyo3::exceptions::PyValueError::new_err(format!(
+            "{name} is not JSON: {}",
+            pflow_gateway::sentence(&error)
+        ))),
     }
 }

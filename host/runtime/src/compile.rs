@@ -15,9 +15,10 @@ use wasmtime::Engine;
 
 use super::{
     engine,
+    error::CompileError,
     limits::{CODE, COMPILING_MEMORY, COMPILING_TIME, COMPONENT, Limits},
 };
-use pflow_gateway_base::{Class, Error, Result, scrub};
+use pflow_gateway_base::{scrub, sentence};
 
 /// How the front end that this process is starts another of its kind that calls [`child`]: a program and its arguments.
 static COMPILER: OnceLock<Vec<OsString>> = OnceLock::new();
@@ -34,7 +35,7 @@ const COMPLAINT: u64 = 4_000;
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Machine code for a component. The built-in one is ours, small, and needs no other process.
-pub(super) fn compile(engine: &Engine, bytes: &[u8], stack: usize) -> Result<Vec<u8>> {
+pub(super) fn compile(engine: &Engine, bytes: &[u8], stack: usize) -> Result<Vec<u8>, CompileError> {
     match COMPILER.get() {
         Some(command) if bytes != super::BUILT_IN => elsewhere(command, bytes, stack, COMPILING_TIME),
         _ => here(engine, bytes),
@@ -42,23 +43,12 @@ pub(super) fn compile(engine: &Engine, bytes: &[u8], stack: usize) -> Result<Vec
 }
 
 /// In this process.
-pub(super) fn here(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>> {
-    engine.precompile_component(bytes).map_err(|e| does_not_compile(&format!("{e:#}")))
+pub(super) fn here(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, CompileError> {
+    engine.precompile_component(bytes).map_err(CompileError::Invalid)
 }
 
-fn does_not_compile(problem: &str) -> Error {
-    Error::new(Class::Component, format!("the component does not compile: {problem}"))
-        .with_hint("check it with `wasm-tools validate --features component-model`")
-}
-
-fn too_much(what: &str) -> Error {
-    Error::new(Class::Component, format!("the component was not compiled: it takes more than {what}"))
-        .with_hint("build it in release mode; very large functions and thousands of locals are what takes long")
-}
-
-fn elsewhere(command: &[OsString], bytes: &[u8], stack: usize, patience: Duration) -> Result<Vec<u8>> {
-    let cannot = |e: io::Error| Error::new(Class::Internal, format!("cannot start the compiler: {e}"));
-    let (program, args) = command.split_first().ok_or_else(|| cannot(io::ErrorKind::NotFound.into()))?;
+fn elsewhere(command: &[OsString], bytes: &[u8], stack: usize, patience: Duration) -> Result<Vec<u8>, CompileError> {
+    let (program, args) = command.split_first().ok_or_else(|| CompileError::Start(io::ErrorKind::NotFound.into()))?;
     let mut child = Ended(
         Command::new(program)
             .args(args)
@@ -72,7 +62,7 @@ fn elsewhere(command: &[OsString], bytes: &[u8], stack: usize, patience: Duratio
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(cannot)?,
+            .map_err(CompileError::Start)?,
     );
     let (input, output, complaints) = (child.0.stdin.take(), child.0.stdout.take(), child.0.stderr.take());
     let started = Instant::now();
@@ -82,27 +72,26 @@ fn elsewhere(command: &[OsString], bytes: &[u8], stack: usize, patience: Duratio
         let code = scope.spawn(move || read(output, CODE));
         let complaint = scope.spawn(move || read(complaints, COMPLAINT));
         let status = loop {
-            match child.0.try_wait().map_err(cannot)? {
+            match child.0.try_wait().map_err(CompileError::Start)? {
                 Some(status) => break status,
                 None if started.elapsed() >= patience => {
                     let _ = child.0.kill();
-                    return Err(too_much(&format!("{} s", patience.as_secs_f32())));
+                    return Err(CompileError::TooLong(patience));
                 }
                 None => thread::sleep(LOOK),
             }
         };
-        let lost = || Error::new(Class::Internal, "the compiler's answer was lost");
-        let code = code.join().map_err(|_| lost())?;
-        let complaint = complaint.join().map_err(|_| lost())?;
+        let code = code.join().map_err(|_| CompileError::Lost)?;
+        let complaint = complaint.join().map_err(|_| CompileError::Lost)?;
         let complaint = scrub::line(&String::from_utf8_lossy(&complaint), 500);
         if status.success() && (code.len() as u64) < CODE {
             return Ok(code);
         }
         Err(match status.code() {
-            Some(REFUSED) => does_not_compile(&complaint),
+            Some(REFUSED) => CompileError::Refused { complaint },
             // Rust ends the process when an allocation fails.
-            None if complaint.contains("memory allocation of") => too_much(&format!("{} MiB", COMPILING_MEMORY >> 20)),
-            _ => does_not_compile(&format!("the compiler ended with {status} {complaint}")),
+            None if complaint.contains("memory allocation of") => CompileError::TooLarge(COMPILING_MEMORY),
+            _ => CompileError::Ended { status, complaint },
         })
     })
 }
@@ -146,7 +135,7 @@ fn child_of(stack: &str) -> Result<(), String> {
     let stack = stack.parse().map_err(|_| format!("{stack} is no number of bytes"))?;
     let mut bytes = Vec::new();
     io::stdin().take(COMPONENT).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
-    let engine = engine::engine(&Limits { stack, ..Limits::default() }).map_err(|e| e.message)?;
+    let engine = engine::engine(&Limits { stack, ..Limits::default() }).map_err(|e| sentence(&e))?;
     let code = engine.precompile_component(&bytes).map_err(|e| format!("{e:#}"))?;
     io::stdout().write_all(&code).map_err(|e| e.to_string())
 }
@@ -171,11 +160,11 @@ fn bounded() -> io::Result<()> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
 mod tests {
     use super::*;
 
-    fn shell(script: &str, patience: Duration) -> Result<Vec<u8>> {
+    fn shell(script: &str, patience: Duration) -> Result<Vec<u8>, CompileError> {
         let command = ["/bin/sh", "-c", script, "compiler"].map(OsString::from);
         elsewhere(&command, b"component", 7, patience)
     }
@@ -190,20 +179,33 @@ mod tests {
     #[test]
     fn a_compiler_that_takes_too_long_is_ended() {
         let started = Instant::now();
-        let error = shell("exec sleep 100", Duration::from_millis(100)).unwrap_err();
-        assert_eq!(error.class, Class::Component);
-        assert!(error.message.contains("takes more than 0.1 s"), "{error}");
+        let patience = Duration::from_millis(100);
+        let error = shell("exec sleep 100", patience).unwrap_err();
+        assert!(matches!(error, CompileError::TooLong(after) if after == patience), "{error:?}");
+        assert_eq!(error.to_string(), "the component was not compiled: it takes more than 0.1 s");
         assert!(started.elapsed() < Duration::from_secs(50), "it was waited for");
     }
 
     #[test]
     fn what_the_compiler_complains_of_is_told() {
         let error = shell("cat >/dev/null; echo 'type mismatch at 7' >&2; exit 3", LONG).unwrap_err();
-        assert_eq!(error.message, "the component does not compile: type mismatch at 7");
+        assert!(
+            matches!(&error, CompileError::Refused { complaint } if complaint == "type mismatch at 7"),
+            "{error:?}"
+        );
         let error = shell("echo 'memory allocation of 99 bytes failed' >&2; kill -ABRT $$", LONG).unwrap_err();
-        assert!(error.message.contains("takes more than 2048 MiB"), "{error}");
+        assert!(matches!(error, CompileError::TooLarge(COMPILING_MEMORY)), "{error:?}");
+        assert_eq!(error.to_string(), "the component was not compiled: it takes more than 2048 MiB");
         let error = shell("kill -KILL $$", LONG).unwrap_err();
-        assert!(error.message.contains("signal: 9"), "{error}");
+        let CompileError::Ended { status, .. } = error else { panic!("{error:?}") };
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
+    }
+
+    #[test]
+    fn a_compiler_that_is_not_there_is_told_with_the_systems_reason() {
+        let error = elsewhere(&["/nowhere/compiler".into()], b"", 7, LONG).unwrap_err();
+        assert!(matches!(&error, CompileError::Start(why) if why.kind() == io::ErrorKind::NotFound), "{error:?}");
+        assert_eq!(sentence(&error), "cannot start the compiler: No such file or directory (os error 2)");
     }
 
     #[test]

@@ -13,21 +13,12 @@ use wasmtime::{
 use super::{
     Runtime,
     bindings::{Contract, calls, filter, health, products, review, types},
-    limits,
-    meter::{LimitReached, seconds},
+    error::{Failure, Stopped},
+    meter::LimitReached,
     state::{Events, State},
 };
-use pflow_gateway_base::{Class, Error, scrub};
-use pflow_gateway_host_egress::{Egress, EgressFailure, EgressHooks, Visit};
-
-/// Why there is no answer.
-#[derive(Debug)]
-pub enum Failure {
-    /// The component's judgement, and what egress saw last.
-    Gateway(Box<types::Failure>, Option<Box<EgressFailure>>),
-    /// The host stopped it: a deadline, a limit, a trap.
-    Host(Error),
-}
+use pflow_gateway_base::scrub;
+use pflow_gateway_host_egress::{Egress, EgressHooks, Visit};
 
 impl types::Failure {
     /// One of its details.
@@ -55,6 +46,9 @@ macro_rules! enter {
 
 /// Bytes of a session's state.
 const LONGEST_STATE: usize = 8_192;
+
+/// Characters of a trap in the log: some thirty functions.
+const TRAP: usize = 4_000;
 
 /// An instance and its conversation.
 pub struct Conversation {
@@ -98,7 +92,7 @@ impl Conversation {
         let cpu = store.data().meter.cpu();
         let within = within.min(limits.wall);
         let started = timeout(within, cpu.charge(runtime.contract.instantiate_async(&mut store))).await;
-        let contract = settle(&store, within, started).map_err(Failure::Host)?;
+        let contract = settle(&store, within, started).inspect_err(tell_trap)?;
         let at_start = store.data().meter.memory();
         Ok(Self { store, contract, resource: None, visit, finished: false, patience: Duration::ZERO, at_start })
     }
@@ -159,11 +153,7 @@ impl Conversation {
         if state.len() <= LONGEST_STATE {
             return Ok(state);
         }
-        let message =
-            format!("the component's state of a session has {} bytes, and {LONGEST_STATE} are allowed", state.len());
-        Err(Failure::Host(
-            Error::new(Class::Component, message).with_hint("the state is for what a session needs alone"),
-        ))
+        Err(Stopped::LongState { found: state.len(), most: LONGEST_STATE }.into())
     }
 
     /// What it was opened with, as the component tells it to a part.
@@ -241,7 +231,7 @@ impl Conversation {
     ///
     /// # Errors
     ///
-    /// `config` for an invalid glob; else [`Failure::Host`].
+    /// [`Failure::Host`] only: a rule may be no glob, too.
     pub async fn select(
         &mut self,
         rules: &filter::Rules,
@@ -250,19 +240,11 @@ impl Conversation {
     ) -> Result<Vec<Option<filter::Reason>>, Failure> {
         let verdicts =
             enter!(self, within, self.contract.pflow_gateway_filter().call_select(&mut self.store, rules, candidates))
-                .map_err(|e| {
-                    Failure::Host(
-                        Error::config(format!("{:?} is not a glob: {}", e.pattern, scrub::line(&e.problem, 300)))
-                            .with_hint("globs know *, ?, [abc] and {one,other}"),
-                    )
-                })?;
+                .map_err(|e| Stopped::NotAGlob { pattern: e.pattern, problem: scrub::line(&e.problem, 300) })?;
         if verdicts.len() == candidates.len() {
             return Ok(verdicts);
         }
-        Err(Failure::Host(Error::new(
-            Class::Component,
-            format!("the component's filter gave {} verdicts for {} tools", verdicts.len(), candidates.len()),
-        )))
+        Err(Stopped::Verdicts { given: verdicts.len(), tools: candidates.len() }.into())
     }
 
     /// How the services are.
@@ -353,7 +335,7 @@ impl Conversation {
     }
 
     fn resource(&self) -> Result<ResourceAny, Failure> {
-        self.resource.ok_or_else(|| Failure::Host(Error::new(Class::Internal, "the conversation is not open")))
+        self.resource.ok_or(Failure::Host(Stopped::NotOpen))
     }
 
     fn judged<T>(&self, answer: Result<T, types::Failure>) -> Result<T, Failure> {
@@ -381,7 +363,7 @@ impl Conversation {
     /// Before a call into the guest; gives the time it has.
     fn enter(&mut self, within: Duration) -> Result<Duration, Failure> {
         if self.finished {
-            return Err(Failure::Host(Error::new(Class::Internal, "the component's instance is finished")));
+            return Err(Stopped::Finished.into());
         }
         let within = within.min(self.store.data().meter.limits().wall);
         begin(&mut self.store);
@@ -394,9 +376,16 @@ impl Conversation {
     /// After a call into the guest.
     fn leave<T>(&mut self, within: Duration, answered: Result<wasmtime::Result<T>, Elapsed>) -> Result<T, Failure> {
         self.tell_requests();
-        let answer = settle(&self.store, within, answered).map_err(Failure::Host)?;
+        let answer = settle(&self.store, within, answered).inspect_err(tell_trap)?;
         self.finished = false;
         Ok(answer)
+    }
+}
+
+/// The way of a trap through the guest's functions, for whoever writes components. The names are the guest's.
+fn tell_trap(stopped: &Stopped) {
+    if let Stopped::Trap { source, .. } = stopped {
+        tracing::info!("the component trapped: {}", scrub::line(&format!("{source:#}"), TRAP));
     }
 }
 
@@ -419,34 +408,28 @@ fn begin(store: &mut Store<State>) {
     state.output.begin();
 }
 
-/// What became of a call: an answer, or the reason in the words of a user.
+/// What became of a call: an answer, or the reason why there is none.
 fn settle<T>(
     store: &Store<State>,
     within: Duration,
     answered: Result<wasmtime::Result<T>, Elapsed>,
-) -> Result<T, Error> {
+) -> Result<T, Stopped> {
     let state = store.data();
     let trap = match answered {
         Ok(Ok(answer)) => return Ok(answer),
-        Err(_) if within >= state.meter.limits().wall => {
-            return Err(limit(LimitReached::Wall(within)));
-        }
-        Err(_) => {
-            return Err(Error::new(Class::Timeout, format!("no answer within {}", seconds(within)))
-                .with_hint("allow more with --timeout, or \"timeout\" in the entry"));
-        }
+        Err(_) if within >= state.meter.limits().wall => return Err(LimitReached::Wall(within).into()),
+        Err(_) => return Err(Stopped::Late(within)),
         Ok(Err(trap)) => trap,
     };
     if let Some(reached) = state.meter.reached().or_else(|| limit_of(&trap, state)) {
-        return Err(limit(reached));
+        return Err(reached.into());
     }
     let words = match (trap.downcast_ref::<Trap>(), state.output.last_words()) {
         (_, Some(words)) => words,
         (Some(trap), None) => trap.to_string(),
         (None, None) => scrub::line(&trap.root_cause().to_string(), 500),
     };
-    Err(Error::new(Class::Component, format!("the component failed: {words}"))
-        .with_hint("this call is lost, the next one starts afresh; `component show` says which component it is"))
+    Err(Stopped::Trap { words, source: Arc::new(trap) })
 }
 
 /// The limit behind a trap that the meter did not set off itself.
@@ -473,9 +456,4 @@ fn limit_of(trap: &wasmtime::Error, state: &State) -> Option<LimitReached> {
         return Some(LimitReached::Transfer(limits.transfer));
     }
     None
-}
-
-fn limit(reached: LimitReached) -> Error {
-    Error::new(Class::Limit, reached.to_string())
-        .with_hint(format!("the component was stopped; {}", limits::advice(reached)))
 }

@@ -8,17 +8,19 @@ use std::{
 
 use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
 
-use super::limits::{Limits, TICK};
-use pflow_gateway_base::{Class, Error, Result};
+use super::{
+    error::EngineError,
+    limits::{Limits, TICK},
+};
 
 /// An engine that compiles and runs components, with its ticker.
-pub(super) fn engine(limits: &Limits) -> Result<Engine> {
-    let engine = Engine::new(&config(limits)?).map_err(|e| internal(&e))?;
+pub(super) fn engine(limits: &Limits) -> Result<Engine, EngineError> {
+    let engine = Engine::new(&config(limits)?).map_err(EngineError::Refused)?;
     start_ticker(&engine)?;
     Ok(engine)
 }
 
-fn config(limits: &Limits) -> Result<Config> {
+fn config(limits: &Limits) -> Result<Config, EngineError> {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
@@ -31,16 +33,12 @@ fn config(limits: &Limits) -> Result<Config> {
         // Address ranges are not memory: they keep bounds checks out of the code, and copy-on-write start-up images make an instance cheap.
         .memory_init_cow(true);
     // The baseline of the architecture, not this machine's processor: machine code made while packaging must run on all of them.
-    config.target(env!("WASMTIME_TARGET")).map_err(|e| internal(&e))?;
+    config.target(env!("WASMTIME_TARGET")).map_err(EngineError::Refused)?;
     Ok(config)
 }
 
-fn internal(error: &wasmtime::Error) -> Error {
-    Error::new(Class::Internal, format!("the WebAssembly engine did not start: {error:#}"))
-}
-
 /// Advances the epoch for as long as the engine is used by somebody else.
-fn start_ticker(engine: &Engine) -> Result<()> {
+fn start_ticker(engine: &Engine) -> Result<(), EngineError> {
     let weak = engine.weak();
     thread::Builder::new()
         .name("pflow-gateway-epoch".into())
@@ -52,7 +50,7 @@ fn start_ticker(engine: &Engine) -> Result<()> {
             }
         })
         .map(drop)
-        .map_err(|e| Error::new(Class::Internal, format!("cannot start the engine's clock: {e}")))
+        .map_err(EngineError::Clock)
 }
 
 /// What machine code depends on besides the component: wasmtime's version and the engine's settings.

@@ -3,8 +3,11 @@
 
 use wasmparser::{Encoding, FunctionBody, Parser, Payload};
 
-use super::limits::{BODY, DEPTH, FUNCTIONS, LOCALS, PARTS};
-use pflow_gateway_base::{Class, Error, Result, digest::sha256};
+use super::{
+    error::{Structure, Unfit},
+    limits::{BODY, DEPTH, FUNCTIONS, LOCALS, PARTS},
+};
+use pflow_gateway_base::digest::sha256;
 
 /// The package whose interfaces a component exports.
 pub const PACKAGE: &str = "pflow:gateway";
@@ -13,7 +16,7 @@ pub const CONTRACT: &str = "0.2.0";
 /// What a component must export.
 pub(super) const EXPORTS: [&str; 6] = ["discovery", "filter", "health", "calls", "products", "review"];
 /// What it may import of our own package. `types` holds no functions.
-const OWN_IMPORTS: [&str; 3] = ["types", "log", "events"];
+pub(super) const OWN_IMPORTS: [&str; 3] = ["types", "log", "events"];
 /// WASI 0.2. Linked as a whole since toolchains import all of it; the interfaces lead nowhere but to HTTP.
 const WASI: [&str; 7] = ["cli", "clocks", "filesystem", "http", "io", "random", "sockets"];
 
@@ -35,23 +38,19 @@ impl Anatomy {
     ///
     /// # Errors
     ///
-    /// `component`: the bytes are not a WebAssembly component.
-    pub fn read(bytes: &[u8]) -> Result<Self> {
+    /// The bytes are not a WebAssembly component, or more than a compiler should be given.
+    pub fn read(bytes: &[u8]) -> Result<Self, Unfit> {
         let mut imports = Vec::new();
         let mut exports = Vec::new();
         let mut depth = 0_usize;
-        let mut size = Structure::default();
+        let mut size = Size::default();
         if !bytes.starts_with(b"\0asm") {
-            return Err(Error::new(Class::Component, "not WebAssembly: the file does not start with \\0asm")
-                .with_hint("give a component in the binary format (.wasm)"));
+            return Err(Unfit::NotWebAssembly);
         }
         for payload in Parser::new(0).parse_all(bytes) {
-            let payload =
-                payload.map_err(|e| Error::new(Class::Component, format!("broken WebAssembly: {}", e.message())))?;
-            match payload {
+            match payload.map_err(|e| broken(&e))? {
                 Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
-                    return Err(Error::new(Class::Component, "a core WebAssembly module, not a component")
-                        .with_hint("build for the target wasm32-wasip2, or wrap it with `wasm-tools component new`"));
+                    return Err(Unfit::CoreModule);
                 }
                 Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
                     depth += 1;
@@ -93,8 +92,8 @@ impl Anatomy {
     ///
     /// # Errors
     ///
-    /// `component`: names the import or the export, what was expected and what was found.
-    pub fn check(&self) -> Result<()> {
+    /// Names the import or the export, what was expected and what was found.
+    pub fn check(&self) -> Result<(), Unfit> {
         self.check_exports()?;
         self.check_imports()
     }
@@ -103,10 +102,9 @@ impl Anatomy {
     ///
     /// # Errors
     ///
-    /// `component`: names the export, what was expected and what was found.
-    pub fn check_exports(&self) -> Result<()> {
+    /// Names the export, what was expected and what was found.
+    pub fn check_exports(&self) -> Result<(), Unfit> {
         for wanted in EXPORTS {
-            let expected = format!("{PACKAGE}/{wanted}@{CONTRACT}");
             let found = self
                 .exports
                 .iter()
@@ -114,25 +112,17 @@ impl Anatomy {
                 .find(|i| i.package == PACKAGE && i.name == wanted);
             match found {
                 None => {
-                    let hint = if self.is_part() {
-                        "it is a part: it imports what another component has to do; put the built-in one behind it \
-                         (docs/components/composition.md)"
-                            .to_owned()
-                    } else {
-                        format!("it exports {}; build it against wit/gateway.wit, world `gateway`", list(&self.exports))
-                    };
-                    return Err(Error::new(Class::Component, format!("the component does not export {expected}"))
-                        .with_hint(hint));
+                    return Err(Unfit::NoExport {
+                        interface: format!("{PACKAGE}/{wanted}@{CONTRACT}"),
+                        exports: self.exports.clone(),
+                        is_part: self.is_part(),
+                    });
                 }
                 Some(found) if !compatible(found.version) => {
-                    return Err(Error::new(
-                        Class::Component,
-                        format!(
-                            "the component exports {PACKAGE}/{wanted}@{}, this host needs version {CONTRACT}",
-                            found.version
-                        ),
-                    )
-                    .with_hint("build it against the wit/gateway.wit of this host"));
+                    return Err(Unfit::OtherVersion {
+                        interface: format!("{PACKAGE}/{wanted}"),
+                        found: found.version.to_owned(),
+                    });
                 }
                 Some(_) => {}
             }
@@ -155,19 +145,15 @@ impl Anatomy {
     ///
     /// # Errors
     ///
-    /// `component`: names the import.
-    pub fn check_imports(&self) -> Result<()> {
+    /// Names the import.
+    pub fn check_imports(&self) -> Result<(), Unfit> {
         for import in &self.imports {
             let allowed = Interface::parse(import).is_some_and(|i| match i.package.split_once(':') {
                 Some(("wasi", package)) => WASI.contains(&package) && i.version.starts_with("0.2."),
                 _ => i.package == PACKAGE && OWN_IMPORTS.contains(&i.name) && compatible(i.version),
             });
             if !allowed {
-                return Err(Error::new(
-                    Class::Component,
-                    format!("the component imports {import}, which this host does not offer"),
-                )
-                .with_hint(format!("allowed are WASI 0.2 and {PACKAGE}/{{{}}}@{CONTRACT}", OWN_IMPORTS.join(","))));
+                return Err(Unfit::ForeignImport { import: import.clone() });
             }
         }
         Ok(())
@@ -177,48 +163,40 @@ impl Anatomy {
 /// What there is to compile. The compiler needs time and memory for more than bytes: for each part, and for the square of what is in one
 /// function.
 #[derive(Default)]
-struct Structure {
+struct Size {
     parts: usize,
     functions: u64,
 }
 
-impl Structure {
-    fn part(&mut self, depth: usize) -> Result<()> {
+impl Size {
+    fn part(&mut self, depth: usize) -> Result<(), Unfit> {
         self.parts += 1;
-        within("nested modules and components", depth as u64, DEPTH)?;
-        within("modules and components", self.parts as u64, PARTS)
+        within(Structure::Depth, depth as u64, DEPTH)?;
+        within(Structure::Parts, self.parts as u64, PARTS)
     }
 
-    fn functions(&mut self, count: u32) -> Result<()> {
+    fn functions(&mut self, count: u32) -> Result<(), Unfit> {
         self.functions += u64::from(count);
-        within("functions", self.functions, FUNCTIONS)
+        within(Structure::Functions, self.functions, FUNCTIONS)
     }
 
     #[expect(clippy::unused_self, reason = "one look at each thing, in one place")]
-    fn body(&self, body: &FunctionBody<'_>) -> Result<()> {
-        within("bytes in one function", body.range().len() as u64, BODY)?;
+    fn body(&self, body: &FunctionBody<'_>) -> Result<(), Unfit> {
+        within(Structure::Body, body.range().len() as u64, BODY)?;
         let mut locals = 0_u64;
         for group in body.get_locals_reader().map_err(|e| broken(&e))? {
             locals += u64::from(group.map_err(|e| broken(&e))?.0);
         }
-        within("local variables in one function", locals, LOCALS)
+        within(Structure::Locals, locals, LOCALS)
     }
 }
 
-fn within(what: &str, found: u64, most: u64) -> Result<()> {
-    if found <= most {
-        return Ok(());
-    }
-    Err(Error::new(Class::Component, format!("the component is not compiled: it has more than {most} {what}"))
-        .with_hint("no compiler makes such a component from ordinary code; build it in release mode"))
+fn within(what: Structure, found: u64, most: u64) -> Result<(), Unfit> {
+    if found <= most { Ok(()) } else { Err(Unfit::TooMuch { what, most }) }
 }
 
-fn broken(error: &wasmparser::BinaryReaderError) -> Error {
-    Error::new(Class::Component, format!("broken WebAssembly: {}", error.message()))
-}
-
-fn list(names: &[String]) -> String {
-    if names.is_empty() { "nothing".into() } else { names.join(", ") }
+fn broken(error: &wasmparser::BinaryReaderError) -> Unfit {
+    Unfit::Broken { problem: error.message().to_owned() }
 }
 
 /// Versions of one compatibility track: `0.1.x`.
@@ -243,8 +221,10 @@ impl<'a> Interface<'a> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
 mod tests {
+    use pflow_gateway_base::Advice as _;
+
     use super::*;
 
     fn anatomy(imports: &[&str], exports: &[&str]) -> Anatomy {
@@ -263,42 +243,49 @@ mod tests {
 
     #[test]
     fn text_is_refused_before_anything_is_parsed() {
-        let error = Anatomy::read(b"(component)").unwrap_err();
-        assert!(error.message.contains("not WebAssembly"), "{error}");
+        assert_eq!(Anatomy::read(b"(component)"), Err(Unfit::NotWebAssembly));
     }
 
     #[test]
     fn a_core_module_is_told_from_a_component() {
-        let error = Anatomy::read(b"\0asm\x01\0\0\0").unwrap_err();
-        assert!(error.message.contains("core WebAssembly module"), "{error}");
+        assert_eq!(Anatomy::read(b"\0asm\x01\0\0\0"), Err(Unfit::CoreModule));
     }
 
     #[test]
     fn a_truncated_component_is_refused() {
-        assert!(Anatomy::read(b"\0asm\x0d\0\x01\0\x07\x80").is_err());
+        assert!(matches!(Anatomy::read(b"\0asm\x0d\0\x01\0\x07\x80"), Err(Unfit::Broken { .. })));
     }
 
     #[test]
     fn a_missing_export_is_named_with_its_version() {
         let error = anatomy(&[], &ALL[..3]).check().unwrap_err();
-        assert_eq!(error.message, "the component does not export pflow:gateway/calls@0.2.0");
+        let Unfit::NoExport { interface, exports, is_part: false } = &error else { panic!("{error:?}") };
+        assert_eq!(
+            (interface.as_str(), exports.as_slice()),
+            ("pflow:gateway/calls@0.2.0", &ALL.map(str::to_owned)[..3])
+        );
+        assert_eq!(error.to_string(), "the component does not export pflow:gateway/calls@0.2.0");
     }
 
     #[test]
     fn a_part_is_told_to_be_composed() {
         let error = anatomy(&ALL[1..2], &ALL[1..2]).check().unwrap_err();
-        assert_eq!(error.message, "the component does not export pflow:gateway/discovery@0.2.0");
-        assert!(error.hint.unwrap().contains("docs/components/composition.md"));
+        assert!(
+            matches!(&error, Unfit::NoExport { is_part: true, interface, .. } if interface.ends_with("discovery@0.2.0"))
+        );
+        assert!(error.hint().unwrap().contains("docs/components/composition.md"));
         // One that just lacks something is no part.
         let error = anatomy(&["pflow:gateway/log@0.2.0"], &ALL[1..2]).check().unwrap_err();
-        assert!(error.hint.unwrap().starts_with("it exports pflow:gateway/filter@0.2.0;"));
+        assert!(matches!(error, Unfit::NoExport { is_part: false, .. }));
+        assert!(error.hint().unwrap().starts_with("it exports pflow:gateway/filter@0.2.0;"));
     }
 
     #[test]
     fn another_minor_version_is_refused_and_a_patch_accepted() {
         let newer = ALL.map(|name| name.replace("0.2.0", "0.3.0"));
         let error = anatomy(&[], &newer.each_ref().map(String::as_str)).check().unwrap_err();
-        assert!(error.message.contains("@0.3.0, this host needs version 0.2.0"), "{error}");
+        let found = Unfit::OtherVersion { interface: "pflow:gateway/discovery".into(), found: "0.3.0".into() };
+        assert_eq!(error, found);
         let patch = ALL.map(|name| name.replace("0.2.0", "0.2.7"));
         anatomy(&[], &patch.each_ref().map(String::as_str)).check().unwrap();
     }
@@ -313,8 +300,8 @@ mod tests {
             "plain-function",
             "pflow:gateway/admin@0.2.0",
         ] {
-            let error = anatomy(&[foreign], &ALL).check().unwrap_err();
-            assert!(error.message.contains(foreign), "{error}");
+            let refused = Unfit::ForeignImport { import: foreign.to_owned() };
+            assert_eq!(anatomy(&[foreign], &ALL).check(), Err(refused));
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The sandbox: one engine, one component, and instances of it that are bounded in everything.
 //! Takes a component and [`Limits`]; gives [`Conversation`]s. Never lets a guest reach anything but the log, the events and egress.
 
+mod advice;
 mod bindings;
 mod compile;
 mod conversation;
 mod describe;
 mod engine;
+mod error;
 mod inspect;
 mod kind;
 mod limits;
@@ -31,8 +33,9 @@ use self::{bindings::ContractPre, state::State};
 pub use self::{
     bindings::{calls, discovery, filter, health, products, review, types},
     compile::{child as compile_for_parent, set_compiler},
-    conversation::{Conversation, Failure},
+    conversation::Conversation,
     describe::Description,
+    error::{CompileError, EngineError, Failure, LoadError, ProductsError, Stopped, Structure, Unfit},
     inspect::{Anatomy, CONTRACT, PACKAGE},
     kind::Kind,
     limits::Limits,
@@ -43,7 +46,7 @@ pub use self::{
     state::Events,
 };
 pub use self::{meter::seconds, source::read};
-use pflow_gateway_base::{Class, Error, Result, digest::sha256};
+use pflow_gateway_base::digest::sha256;
 
 /// The component that is part of this program.
 pub const BUILT_IN: &[u8] = include_bytes!(env!("BUILTIN_COMPONENT"));
@@ -89,7 +92,7 @@ pub struct Runtime {
     anatomy: OnceLock<Anatomy>,
     source: String,
     /// What the component knows of products, once somebody wanted to know.
-    products: tokio::sync::OnceCell<Result<Vec<Product>>>,
+    products: tokio::sync::OnceCell<Result<Vec<Product>, ProductsError>>,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -103,8 +106,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// `config`: the file cannot be read. `component`: it is no component, does not fit the contract, or is not what was installed.
-    pub fn new(source: &Source) -> Result<Arc<Self>> {
+    /// The file cannot be read, is no component, does not fit the contract, or is not what was installed.
+    pub fn new(source: &Source) -> Result<Arc<Self>, LoadError> {
         Self::with(source, Limits::default(), &CodeStore::of_this_process())
     }
 
@@ -113,7 +116,7 @@ impl Runtime {
     /// # Errors
     ///
     /// As [`new`](Self::new).
-    pub fn shared(source: &Source, limits: &Limits) -> Result<Arc<Self>> {
+    pub fn shared(source: &Source, limits: &Limits) -> Result<Arc<Self>, LoadError> {
         let bytes = source.read()?;
         // By what it holds and not by its name: a file may have been built again. The process is part of it, since the threads that
         // enforce deadlines do not survive a fork.
@@ -133,11 +136,11 @@ impl Runtime {
     /// # Errors
     ///
     /// As [`new`](Self::new).
-    pub fn with(source: &Source, limits: Limits, code: &CodeStore) -> Result<Arc<Self>> {
+    pub fn with(source: &Source, limits: Limits, code: &CodeStore) -> Result<Arc<Self>, LoadError> {
         Self::of(source.read()?.as_deref(), source, limits, code)
     }
 
-    fn of(bytes: Option<&[u8]>, source: &Source, limits: Limits, code: &CodeStore) -> Result<Arc<Self>> {
+    fn of(bytes: Option<&[u8]>, source: &Source, limits: Limits, code: &CodeStore) -> Result<Arc<Self>, LoadError> {
         match bytes {
             Some(bytes) => Self::from_bytes(bytes, source.shown(), limits, code),
             None => Self::built_in(limits, code),
@@ -145,16 +148,15 @@ impl Runtime {
     }
 
     /// That it fits is for the tests to see, not for every start.
-    fn built_in(limits: Limits, code: &CodeStore) -> Result<Arc<Self>> {
+    fn built_in(limits: Limits, code: &CodeStore) -> Result<Arc<Self>, LoadError> {
         let (sha256, source) = (BUILT_IN_SHA256.to_owned(), BUILT_IN_NAME.to_owned());
         Self::loaded(BUILT_IN, sha256, OnceLock::new(), source, limits, code)
     }
 
-    fn from_bytes(bytes: &[u8], source: String, limits: Limits, code: &CodeStore) -> Result<Arc<Self>> {
-        let anatomy = Anatomy::read(bytes).and_then(|anatomy| anatomy.check().map(|()| anatomy)).map_err(|mut e| {
-            e.message = format!("{source}: {}", e.message);
-            e
-        })?;
+    fn from_bytes(bytes: &[u8], source: String, limits: Limits, code: &CodeStore) -> Result<Arc<Self>, LoadError> {
+        let anatomy = Anatomy::read(bytes)
+            .and_then(|anatomy| anatomy.check().map(|()| anatomy))
+            .map_err(|unfit| LoadError::Unfit { component: source.clone(), source: unfit })?;
         Self::loaded(bytes, anatomy.sha256.clone(), OnceLock::from(anatomy), source, limits, code)
     }
 
@@ -165,13 +167,10 @@ impl Runtime {
         source: String,
         limits: Limits,
         code: &CodeStore,
-    ) -> Result<Arc<Self>> {
+    ) -> Result<Arc<Self>, LoadError> {
         let engine = engine::engine(&limits)?;
         let component = load::load(&engine, bytes, &sha256, limits.stack, code)?;
-        let fits = |e: wasmtime::Error| {
-            Error::new(Class::Component, format!("{source} does not fit the contract {PACKAGE}@{CONTRACT}: {e:#}"))
-                .with_hint("build it against the wit/gateway.wit of this host")
-        };
+        let fits = |e: wasmtime::Error| LoadError::Unlinkable { component: source.clone(), source: e };
         let linker = linker(&engine).map_err(fits)?;
         let contract = ContractPre::new(linker.instantiate_pre(&component).map_err(fits)?).map_err(fits)?;
         Ok(Arc::new(Self { contract, limits, sha256, anatomy, source, products: tokio::sync::OnceCell::new() }))
@@ -182,8 +181,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// `config`: the file cannot be written. `component`: the built-in component does not compile.
-    pub fn precompile(file: &Path) -> Result<String> {
+    /// The file cannot be written, or the built-in component does not compile.
+    pub fn precompile(file: &Path) -> Result<String, LoadError> {
         load::precompile(&engine::engine(&Limits::default())?, BUILT_IN, file)
     }
 

@@ -10,9 +10,8 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use wasmtime::{Engine, component::Component};
 
-use super::{compile, engine::fingerprint, limits::CODE};
+use super::{compile, engine::fingerprint, error::LoadError, limits::CODE};
 use pflow_gateway_base::{
-    Class, Error, Result,
     digest::{hex, sha256},
     files,
     folder::{Folder, is_ours},
@@ -56,7 +55,13 @@ impl Store {
 }
 
 /// Loads ready machine code, or compiles and keeps it. `sha256` is of the bytes, lower-case hex.
-pub(super) fn load(engine: &Engine, bytes: &[u8], sha256: &str, stack: usize, store: &Store) -> Result<Component> {
+pub(super) fn load(
+    engine: &Engine,
+    bytes: &[u8],
+    sha256: &str,
+    stack: usize,
+    store: &Store,
+) -> Result<Component, LoadError> {
     let key = Key { component: sha256, engine: fingerprint(engine) };
     if let Some(component) = store.packaged.as_ref().and_then(|packaged| read_packaged(packaged, &key, engine)) {
         return Ok(component);
@@ -78,17 +83,15 @@ pub(super) fn load(engine: &Engine, bytes: &[u8], sha256: &str, stack: usize, st
     {
         tracing::warn!("cannot keep the compiled component {name}: {e}");
     }
-    trust(engine, &Code::Copied(code))
-        .map_err(|e| Error::new(Class::Component, format!("the component does not load: {e:#}")))
+    trust(engine, &Code::Copied(code)).map_err(LoadError::Code)
 }
 
 /// Writes machine code for these bytes to `file`, for packaging. Gives the SHA-256 of what it wrote, lower-case hex.
-pub(super) fn precompile(engine: &Engine, bytes: &[u8], file: &Path) -> Result<String> {
+pub(super) fn precompile(engine: &Engine, bytes: &[u8], file: &Path) -> Result<String, LoadError> {
     let mut entry = compile::here(engine, bytes)?;
     let trailer = Key { component: &sha256(bytes), engine: fingerprint(engine) }.trailer(&Sha256::digest(&entry));
     entry.extend_from_slice(&trailer);
-    files::shared(file, &entry)
-        .map_err(|e| Error::new(Class::Config, format!("cannot write {}: {e}", file.display())))?;
+    files::shared(file, &entry).map_err(|source| LoadError::Unwritten { file: file.to_owned(), source })?;
     Ok(sha256(&entry))
 }
 

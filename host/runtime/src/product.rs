@@ -6,8 +6,13 @@ use std::{sync::Arc, time::Duration};
 
 use url::Url;
 
-use super::{Conversation, Failure, Kind, Runtime, bindings::products, state::Events};
-use pflow_gateway_base::{Class, Error, Result, scrub};
+use super::{
+    Conversation, Kind, Runtime,
+    bindings::products,
+    error::{Failure, ProductsError},
+    state::Events,
+};
+use pflow_gateway_base::scrub;
 use pflow_gateway_host_egress::{Addresses, Egress, EgressLimits, EgressOptions};
 
 /// It only has to write down what it knows.
@@ -105,17 +110,17 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// `component`: it failed, or what it says is no list of products.
-    pub async fn products(&self) -> Result<&[Product]> {
+    /// It failed, or what it says is no list of products.
+    pub async fn products(&self) -> Result<&[Product], ProductsError> {
         // A component that fails at this does so each time: nobody waits for it again.
         let known = self.products.get_or_init(|| self.ask_for_products()).await;
         known.as_deref().map_err(Clone::clone)
     }
 
-    async fn ask_for_products(&self) -> Result<Vec<Product>> {
+    async fn ask_for_products(&self) -> Result<Vec<Product>, ProductsError> {
         let failed = |failure| match failure {
-            Failure::Host(error) => error,
-            Failure::Gateway(..) => Error::new(Class::Internal, "a component failed without being asked"),
+            Failure::Host(stopped) => ProductsError::Stopped(stopped),
+            Failure::Gateway(..) => ProductsError::Unasked,
         };
         let egress = nowhere()?;
         let mut instance = Conversation::start(self, egress, Arc::new(Deaf), PATIENCE).await.map_err(failed)?;
@@ -124,17 +129,16 @@ impl Runtime {
         if products.iter().any(|product| product.kind.is_generic()) {
             return Ok(products);
         }
-        Err(Error::new(Class::Component, format!("{}: its products lack \"generic\"", self.source()))
-            .with_hint("it is for every gateway that is not one of the others"))
+        Err(ProductsError::NoGeneric { component: self.source().to_owned() })
     }
 }
 
 /// A way out that leads nowhere: what is known of products stands in the component.
-fn nowhere() -> Result<Egress> {
-    let url = Url::parse("http://127.0.0.1:1/").map_err(|error| Error::new(Class::Internal, error.to_string()))?;
+fn nowhere() -> Result<Egress, ProductsError> {
+    let url = Url::parse("http://127.0.0.1:1/")?;
     let mut options = EgressOptions::new(url);
     options.addresses = Addresses::Public;
-    Egress::new(&options, &EgressLimits::default())
+    Egress::new(&options, &EgressLimits::default()).map_err(|error| Arc::new(error).into())
 }
 
 /// Nobody listens.

@@ -3,12 +3,12 @@
 
 use std::{
     fs,
-    io::{self, Read as _},
+    io::Read as _,
     path::{Path, PathBuf},
 };
 
-use super::limits::COMPONENT;
-use pflow_gateway_base::{Class, Error, Result, digest::sha256};
+use super::{error::LoadError, limits::COMPONENT};
+use pflow_gateway_base::digest::sha256;
 
 /// Where a component is from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Source {
     }
 
     /// What the file holds. None: there is none.
-    pub(super) fn read(&self) -> Result<Option<Vec<u8>>> {
+    pub(super) fn read(&self) -> Result<Option<Vec<u8>>, LoadError> {
         match self {
             Self::BuiltIn => Ok(None),
             Self::File(file) => read(file).map(Some),
@@ -54,11 +54,7 @@ impl Source {
                 if found == *pinned {
                     return Ok(Some(bytes));
                 }
-                Err(Error::new(
-                    Class::Component,
-                    format!("{} changed since it was installed: its SHA-256 is {found}", file.display()),
-                )
-                .with_hint("install it again with `component use FILE`, or go back with `component reset`"))
+                Err(LoadError::Changed { file: file.clone(), found })
             }
         }
     }
@@ -72,18 +68,13 @@ impl From<Option<PathBuf>> for Source {
 }
 
 /// A component's file, if it is of a size that is worth a look.
-pub fn read(file: &Path) -> Result<Vec<u8>> {
-    let cannot = |e: io::Error| {
-        Error::config(format!("cannot read the component {}: {e}", file.display()))
-            .with_hint("give the path of a .wasm file, or leave it out for the built-in component")
-    };
+pub fn read(file: &Path) -> Result<Vec<u8>, LoadError> {
+    let cannot = |source| LoadError::Unread { file: file.to_owned(), source };
     let mut bytes = Vec::new();
     let open = fs::File::open(file).map_err(cannot)?;
     open.take(COMPONENT + 1).read_to_end(&mut bytes).map_err(cannot)?;
     if bytes.len() as u64 > COMPONENT {
-        let mib = COMPONENT / (1024 * 1024);
-        return Err(Error::new(Class::Component, format!("{} is larger than {mib} MiB", file.display()))
-            .with_hint("strip it (`wasm-tools strip`), or build it in release mode"));
+        return Err(LoadError::TooLarge { file: file.to_owned(), most: COMPONENT });
     }
     Ok(bytes)
 }

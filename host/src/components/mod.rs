@@ -4,6 +4,9 @@
 //! `gateway-components.json` says what was chosen, `gateway-components/SHA256.wasm` is a copy of it: what its author does to the file
 //! later changes nothing until it is installed again.
 
+mod advice;
+mod error;
+
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -13,14 +16,18 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Class, Error, Result,
     digest::is_sha256,
     files::{self, Lock},
-    runtime::{Anatomy, Source},
+    runtime::{Anatomy, LoadError, Source},
 };
+
+pub use self::error::ComponentsError;
 
 const PINS: &str = "gateway-components.json";
 const FILES: &str = "gateway-components";
+
+/// The result of everything in here that can fail.
+type Result<T, E = ComponentsError> = std::result::Result<T, E>;
 
 /// For whom a component is chosen.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,11 +116,9 @@ impl Components {
     /// is changed.
     pub fn install(&self, file: &Path, scope: &Scope) -> Result<Pin> {
         let bytes = crate::runtime::read(file)?;
-        let anatomy =
-            Anatomy::read(&bytes).and_then(|anatomy| anatomy.check().map(|()| anatomy)).map_err(|mut error| {
-                error.message = format!("{}: {}", file.display(), error.message);
-                error
-            })?;
+        let anatomy = Anatomy::read(&bytes)
+            .and_then(|anatomy| anatomy.check().map(|()| anatomy))
+            .map_err(|source| LoadError::Unfit { component: file.display().to_string(), source })?;
         let _lock = self.lock()?;
         let mut pins = self.pins()?;
         let source = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
@@ -176,14 +181,13 @@ impl Components {
 
     /// Held from reading to writing: of two who choose at once, both choices stay.
     fn lock(&self) -> Result<Lock> {
-        Lock::of(&self.folder.join(PINS))
+        Ok(Lock::of(&self.folder.join(PINS))?)
     }
 
     fn pin(&self, entry: &Entry) -> Result<Pin> {
         // It becomes a file's name.
         if !is_sha256(&entry.sha256) {
-            return Err(Error::config(format!("{} has an invalid sha256", self.folder.join(PINS).display()))
-                .with_hint("`component reset` and `component use FILE` write it anew"));
+            return Err(ComponentsError::NoDigest { file: self.folder.join(PINS) });
         }
         let file = self.folder.join(FILES).join(format!("{}.wasm", entry.sha256));
         Ok(Pin { sha256: entry.sha256.clone(), source: entry.source.clone(), file })
@@ -191,26 +195,24 @@ impl Components {
 
     fn pins(&self) -> Result<Pins> {
         let path = self.folder.join(PINS);
-        let wrong = |problem: String| {
-            Error::config(format!("cannot read {}: {problem}", path.display()))
-                .with_hint("correct it, or remove it for the built-in component")
-        };
         match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string())),
+            Ok(bytes) => {
+                serde_json::from_slice(&bytes).map_err(|source| ComponentsError::NotJson { file: path, source })
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Pins::default()),
-            Err(error) => Err(wrong(error.to_string())),
+            Err(source) => Err(ComponentsError::Unread { file: path, source }),
         }
     }
 
     fn save(&self, pins: &Pins) -> Result<()> {
-        let text = serde_json::to_vec_pretty(pins).map_err(|error| Error::new(Class::Internal, error.to_string()))?;
+        let text = serde_json::to_vec_pretty(pins).map_err(ComponentsError::NoText)?;
         write(&self.folder.join(PINS), &text)
     }
 }
 
 /// For this user alone, whole or not at all.
 fn write(file: &Path, bytes: &[u8]) -> Result<()> {
-    let cannot = |error: io::Error| Error::config(format!("cannot write {}: {error}", file.display()));
+    let cannot = |source| ComponentsError::Unwritten { file: file.to_owned(), source };
     let folder = file.parent().unwrap_or(Path::new("."));
     files::private_folder(folder).map_err(cannot)?;
     files::replace(file, bytes).map_err(cannot)

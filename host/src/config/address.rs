@@ -15,13 +15,13 @@ use std::fmt;
 use secrecy::{ExposeSecret as _, SecretString, zeroize::Zeroizing};
 use url::Url;
 
+use super::error::{Result, UrlError};
 use super::{
     Template, Variables,
     variables::{Piece, pieces},
 };
-use crate::{Error, Result, egress::Target, scrub};
+use crate::{egress::Target, scrub};
 
-const HINT: &str = "a gateway's URL looks like http://127.0.0.1:8811/mcp";
 /// Stands for an origin whose variable is not set; never asked, since resolving says so first.
 const NOWHERE: &str = "http://not-set.invalid";
 /// Shorter segments are names; keys of services are longer.
@@ -120,8 +120,7 @@ impl Address {
         let real = self.written.resolve(variables)?;
         let real = parse(real.expose_secret(), &self.shown, "the URL")?;
         if real.origin() != self.url.origin() {
-            return Err(Error::config(format!("the variables of {} changed what it points to", self.shown))
-                .with_hint("start again"));
+            return Err(UrlError::Moved { shown: self.shown.clone() }.into());
         }
         let in_path =
             segments(real.path()).filter(|(segment, before)| is_key(segment, before)).map(|(key, _)| key.to_owned());
@@ -213,20 +212,22 @@ fn spelled(text: &str) -> String {
 
 /// An absolute http or https URL that holds no credential. `shown` is what errors may say of it.
 fn parse(text: &str, shown: &str, from: &str) -> Result<Url> {
-    let wrong = |why: String| Error::config(why).with_hint(HINT);
+    let from = || from.to_owned();
     if text.split(['?', '#']).next().is_some_and(|text| text.contains('\\')) {
         // Some read it as a slash: what is a host to one is a path with a key to another. So it is not shown either.
-        return Err(wrong(format!("{from} holds a backslash; write /")));
+        return Err(UrlError::Backslash { from: from() }.into());
     }
     let shown = scrub::line(shown, 200);
-    let url = Url::parse(text).map_err(|e| wrong(format!("{from} {shown:?} is not a valid URL: {e}")))?;
+    let url = match Url::parse(text) {
+        Ok(url) => url,
+        Err(source) => return Err(UrlError::Invalid { from: from(), shown, source }.into()),
+    };
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(wrong(format!("{from} {shown:?} must start with http:// or https://")));
+        return Err(UrlError::Scheme { from: from(), shown }.into());
     }
     if !url.username().is_empty() || url.password().is_some() {
         // Not shown: it holds a password.
-        return Err(Error::config(format!("{from} holds a user name or password"))
-            .with_hint("take it out of the URL, and use --basic-env USER_VAR PASS_VAR"));
+        return Err(UrlError::UserInfo { from: from() }.into());
     }
     Ok(url)
 }
@@ -278,10 +279,10 @@ fn names_a_secret(parameter: &str) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
 mod tests {
-    use super::*;
-    use crate::Class;
+    use super::{super::error::ConfigError, *};
+    use crate::Error;
 
     const KEY: &str = "key-of-mine-SECRET-4242";
 
@@ -350,11 +351,7 @@ mod tests {
         for text in ["http://h/mcp?k=${GONE}", "${GONE}/mcp", "http://h/${GONE}"] {
             let address = read(text).unwrap();
             let error = address.resolve(&variables()).unwrap_err();
-            assert_eq!(
-                (error.class, error.message.as_str()),
-                (Class::Config, "the variable GONE is not set"),
-                "{text}"
-            );
+            assert!(matches!(&error, ConfigError::Unset { name } if name == "GONE"), "{text}: {error:?}");
         }
     }
 
@@ -375,15 +372,19 @@ mod tests {
             format!("http://u:{KEY}@h h/{KEY}"),
             format!("x?{KEY}"),
         ] {
-            let error = read(&text).unwrap_err();
-            assert!(!format!("{error} {:?}", error.hint).contains("SECRET"), "{text}: {error}");
+            // With what it comes from, which is in logs and in front of programs.
+            let all = format!("{:?}", Error::from(read(&text).unwrap_err()));
+            assert!(!all.contains("SECRET"), "{text}: {all}");
         }
     }
 
     #[test]
     fn a_value_that_makes_no_url_is_refused_without_it() {
         let error = read("http://${BAD}/mcp").unwrap_err();
-        assert!(error.message.contains("http://${BAD}/mcp"), "{error}");
+        let ConfigError::Url(UrlError::Invalid { shown, source, .. }) = &error else { panic!("{error:?}") };
+        assert_eq!((shown.as_str(), *source), ("http://${BAD}/mcp", url::ParseError::IdnaError));
+        let said = r#"g.url "http://${BAD}/mcp" is not a valid URL: invalid international domain name"#;
+        assert_eq!(Error::from(error).message, said);
     }
 
     #[test]

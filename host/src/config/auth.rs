@@ -8,8 +8,9 @@ use http::HeaderName;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{io::AsyncReadExt as _, process::Command};
 
+use super::error::{CredentialError, Result};
 use super::variables::{Template, Variables};
-use crate::{Error, Result, egress::Credentials};
+use crate::egress::Credentials;
 
 /// For a token command: a login helper may ask a server.
 const COMMAND_TIME: Duration = Duration::from_secs(30);
@@ -127,9 +128,7 @@ impl Auth {
                 let user = filled(&username.resolve(variables)?, username)?;
                 let password = filled(&password.resolve(variables)?, password)?;
                 if user.expose_secret().contains(':') {
-                    return Err(Error::config(format!(
-                        "the user name in {username} holds a colon, which Basic cannot carry"
-                    )));
+                    return Err(CredentialError::Colon { from: username.to_string() }.into());
                 }
                 let both = SecretString::from(format!("{}:{}", user.expose_secret(), password.expose_secret()));
                 let value = format!("Basic {}", BASE64_STANDARD.encode(both.expose_secret()));
@@ -139,7 +138,7 @@ impl Auth {
         }
         let mut credentials = Credentials::none();
         for (name, value) in headers {
-            let wrong = |e| Error::config(format!("the value for the header {name} {e}"));
+            let wrong = |problem| CredentialError::HeaderValue { header: name.to_string(), problem };
             credentials = credentials.with(name.clone(), &value).map_err(wrong)?;
         }
         Ok(credentials)
@@ -154,8 +153,7 @@ pub fn names_a_secret(header: &str) -> bool {
 
 fn filled(value: &SecretString, from: &Template) -> Result<SecretString> {
     if value.expose_secret().trim().is_empty() {
-        return Err(Error::config(format!("{from} is empty"))
-            .with_hint("give it the credential, or remove \"auth\" from the entry"));
+        return Err(CredentialError::Empty { from: from.to_string() }.into());
     }
     clean(value, from)
 }
@@ -164,20 +162,15 @@ fn filled(value: &SecretString, from: &Template) -> Result<SecretString> {
 fn clean(value: &SecretString, from: &Template) -> Result<SecretString> {
     let trimmed = value.expose_secret().trim();
     if trimmed.chars().any(char::is_control) {
-        return Err(Error::config(format!("{from} holds a line break or another control character"))
-            .with_hint("a credential is one line; look at how the variable is set"));
+        return Err(CredentialError::ControlCharacter { from: from.to_string() }.into());
     }
     Ok(trimmed.into())
 }
 
 /// The first line that a program prints.
-async fn printed(argv: &[String]) -> Result<SecretString> {
-    let failed = |why: String| {
-        let program = argv.first().map_or("", String::as_str);
-        Error::config(format!("the token command {program} {why}"))
-            .with_hint("run it in a terminal; it must print the token and nothing else")
-    };
-    let (program, arguments) = argv.split_first().ok_or_else(|| failed("is empty".into()))?;
+async fn printed(argv: &[String]) -> Result<SecretString, CredentialError> {
+    let (program, arguments) = argv.split_first().ok_or(CredentialError::NoCommand)?;
+    let named = || program.clone();
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
@@ -185,7 +178,7 @@ async fn printed(argv: &[String]) -> Result<SecretString> {
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|e| failed(format!("cannot be run: {e}")))?;
+        .map_err(|source| CredentialError::NotRun { program: named(), source })?;
     let mut text = String::new();
     let finished = tokio::time::timeout(COMMAND_TIME, async {
         if let Some(stdout) = child.stdout.take() {
@@ -194,15 +187,15 @@ async fn printed(argv: &[String]) -> Result<SecretString> {
         child.wait().await
     })
     .await
-    .map_err(|_| failed(format!("took more than {} s", COMMAND_TIME.as_secs())))?
-    .map_err(|e| failed(format!("cannot be read: {e}")))?;
+    .map_err(|_| CredentialError::Late { program: named(), seconds: COMMAND_TIME.as_secs() })?
+    .map_err(|source| CredentialError::Unread { program: named(), source })?;
     let text = SecretString::from(text);
     if !finished.success() {
-        return Err(failed(format!("ended with {finished}")));
+        return Err(CredentialError::Failed { program: named(), status: finished });
     }
     let token = text.expose_secret().trim();
     if token.is_empty() || token.chars().any(char::is_control) {
-        return Err(failed("did not print one line with a token".into()));
+        return Err(CredentialError::NoToken { program: named() });
     }
     Ok(token.into())
 }
@@ -210,7 +203,8 @@ async fn printed(argv: &[String]) -> Result<SecretString> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests {
-    use super::*;
+    use super::{super::error::ConfigError, *};
+    use crate::Error;
 
     fn resolve(method: Method) -> Result<Credentials> {
         let environment = [("TOKEN", " abc\n"), ("BROKEN", "a\r\nX-Evil: 1"), ("EMPTY", "  "), ("USER", "ann:b")];
@@ -237,13 +231,17 @@ mod tests {
 
     #[test]
     fn what_would_break_a_header_is_refused_by_its_variable() {
-        for (variable, problem) in [("BROKEN", "control character"), ("EMPTY", "is empty"), ("MISSING", "is not set")] {
-            let error = resolve(Method::Bearer { token: Template::variable(variable) }).unwrap_err();
-            assert!(error.message.contains(problem) && error.message.contains(variable), "{error}");
-            assert!(!error.message.contains("Evil"));
-        }
+        use ConfigError::{Credential, Unset};
+
+        let refused = |variable| resolve(Method::Bearer { token: Template::variable(variable) }).unwrap_err();
+        let broken = refused("BROKEN");
+        assert!(!format!("{broken:?}").contains("Evil"));
+        assert!(matches!(broken, Credential(CredentialError::ControlCharacter { from }) if from == "${BROKEN}"));
+        assert!(matches!(refused("EMPTY"), Credential(CredentialError::Empty { from }) if from == "${EMPTY}"));
+        assert!(matches!(refused("MISSING"), Unset { name } if name == "MISSING"));
         let colon = Method::Basic { username: Template::variable("USER"), password: Template::new("x") };
-        assert!(resolve(colon).unwrap_err().message.contains("${USER}"));
+        let colon = resolve(colon).unwrap_err();
+        assert!(matches!(colon, Credential(CredentialError::Colon { from }) if from == "${USER}"));
     }
 
     #[test]
@@ -251,8 +249,15 @@ mod tests {
         let command = |argv: &[&str]| Method::Command { argv: argv.iter().map(|&word| word.to_owned()).collect() };
         let printed = resolve(command(&["printf", "tok\\n"])).unwrap();
         assert!(printed == header(http::header::AUTHORIZATION, "Bearer tok"));
-        assert!(resolve(command(&["false"])).unwrap_err().message.contains("ended with exit status: 1"));
-        assert!(resolve(command(&["true"])).unwrap_err().message.contains("did not print"));
-        assert!(resolve(command(&["/nonexistent/helper"])).unwrap_err().message.contains("cannot be run"));
+        let failed = |argv| resolve(command(argv)).unwrap_err();
+        let ended = failed(&["false"]);
+        assert!(matches!(ended, ConfigError::Credential(CredentialError::Failed { .. })), "{ended:?}");
+        assert_eq!(ended.to_string(), "the token command false ended with exit status: 1");
+        assert!(matches!(failed(&["true"]), ConfigError::Credential(CredentialError::NoToken { .. })));
+        let absent = Error::from(failed(&["/nonexistent/helper"]));
+        let why = absent.find::<ConfigError>();
+        assert!(matches!(why, Some(ConfigError::Credential(CredentialError::NotRun { .. }))), "{absent:?}");
+        assert_eq!(absent.find::<std::io::Error>().unwrap().kind(), std::io::ErrorKind::NotFound);
+        assert!(absent.message.starts_with("the token command /nonexistent/helper cannot be run: No such file"));
     }
 }

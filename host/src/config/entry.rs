@@ -34,12 +34,12 @@ use std::{path::PathBuf, str::FromStr as _, time::Duration};
 use http::HeaderName;
 use serde_json::Value;
 
+use super::error::{EntryError, Result};
 use super::{
     Address, Auth, Changes, Claims, DEFAULT_REFRESH, DEFAULT_TIMEOUT, DeclaredService, Filter, GatewayConfig, Method,
     ProxySetting, Settings, Template, Variables, foreign, member::Member,
 };
 use crate::{
-    Error, Result,
     egress::{Addresses, EgressLimits, Origin, PathRule},
     report::{Era, Kind},
     runtime::Limits,
@@ -229,18 +229,15 @@ fn method(auth: &Member) -> Result<Method> {
             Method::Command { argv: words }
         }
         _ => {
-            return Err(Error::config(format!("{}.type must be bearer, api_key, basic or command", auth.path()))
-                .with_hint("correct it in mcp-servers.json"));
+            return Err(EntryError::Auth { path: auth.path().to_owned() }.into());
         }
     })
 }
 
 /// The name of a header.
-pub(super) fn header_name(text: &str, from: &str) -> Result<HeaderName> {
-    HeaderName::from_str(text).map_err(|_| {
-        Error::config(format!("{from}: {:?} is no header name", scrub::line(text, 100)))
-            .with_hint("header names are letters, digits and hyphens, like X-API-Key")
-    })
+pub(super) fn header_name(text: &str, from: &str) -> Result<HeaderName, EntryError> {
+    HeaderName::from_str(text)
+        .map_err(|_| EntryError::HeaderName { path: from.to_owned(), name: scrub::line(text, 100) })
 }
 
 fn service_filter(services: &Member, filter: &mut Filter) -> Result<()> {
@@ -279,7 +276,7 @@ fn declare(declared: &Member) -> Result<Vec<DeclaredService>> {
     let mut services = Vec::new();
     for item in declared.items()? {
         let service = if let Value::String(text) = item.value() {
-            text.parse().map_err(|problem| Error::config(format!("{}: {problem}", item.path())))?
+            text.parse().map_err(|problem| EntryError::Declaration { path: item.path().to_owned(), problem })?
         } else {
             item.object()?;
             item.warn_of_others(&["name", "prefix", "tools"]);
@@ -298,13 +295,8 @@ fn timeout(holder: &Member) -> Result<Duration> {
     let Some(member) = holder.get("timeout") else { return Ok(DEFAULT_TIMEOUT) };
     let seconds = member.number()?;
     if seconds > MAX_TIMEOUT {
-        let wrong = member.wrong("at most 600 (seconds)");
-        let milliseconds = (1_000.0..=MAX_TIMEOUT * 1_000.0).contains(&seconds);
-        return Err(if milliseconds {
-            wrong.with_hint(format!("if {seconds} is meant in milliseconds, write {}", seconds / 1_000.0))
-        } else {
-            wrong
-        });
+        let milliseconds = (1_000.0..=MAX_TIMEOUT * 1_000.0).contains(&seconds).then_some(seconds);
+        return Err(member.wrong_unless_milliseconds("at most 600 (seconds)", milliseconds));
     }
     Ok(Duration::from_secs_f64(seconds))
 }
@@ -334,13 +326,7 @@ fn limits(holder: &Member) -> Result<(Limits, EgressLimits)> {
             setting.apply(&mut egress, value()?, member.path())?;
         } else {
             // Not just a warning: whoever writes it relies on it.
-            let known: Vec<_> = Limits::SETTINGS.iter().map(|setting| setting.name).collect();
-            let further: Vec<_> = EgressLimits::SETTINGS.iter().map(|setting| setting.name).collect();
-            return Err(Error::config(format!("{} is no limit", scrub::line(member.path(), 200))).with_hint(format!(
-                "there are {}, {}",
-                known.join(", "),
-                further.join(", ")
-            )));
+            return Err(EntryError::NoLimit { path: scrub::line(member.path(), 200) }.into());
         }
     }
     Ok((limits, egress))
@@ -361,10 +347,8 @@ fn origins(list: &Member) -> Result<Vec<Origin>> {
     list.items()?
         .iter()
         .map(|item| {
-            Origin::from_str(item.string()?).map_err(|problem| {
-                Error::config(format!("{}: {problem}", item.path()))
-                    .with_hint("an origin looks like https://status.example.com:8443")
-            })
+            let origin = Origin::from_str(item.string()?);
+            Ok(origin.map_err(|source| EntryError::Origin { path: item.path().to_owned(), source })?)
         })
         .collect()
 }
@@ -373,10 +357,8 @@ fn paths(list: &Member) -> Result<Vec<PathRule>> {
     list.items()?
         .iter()
         .map(|item| {
-            PathRule::from_str(item.string()?).map_err(|problem| {
-                Error::config(format!("{}: {problem}", item.path()))
-                    .with_hint("a path looks like /status.json, POST /api/refresh or /api/*")
-            })
+            let rule = PathRule::from_str(item.string()?);
+            Ok(rule.map_err(|source| EntryError::Path { path: item.path().to_owned(), source })?)
         })
         .collect()
 }
@@ -394,11 +376,11 @@ fn addresses(member: &Member) -> Result<Addresses> {
 mod tests {
     use serde_json::json;
 
-    use super::*;
-    use crate::Class;
+    use super::{super::error::ConfigError, *};
+    use crate::{Class, Error};
 
     fn wrong(entry: &Value) -> String {
-        let error = read("docker", entry).unwrap_err();
+        let error = Error::from(read("docker", entry).unwrap_err());
         assert_eq!(error.class, Class::Config);
         assert!(error.hint.is_some(), "{error}");
         error.message
@@ -541,7 +523,7 @@ mod tests {
     #[test]
     fn a_server_that_pflow_starts_is_no_gateway() {
         let error = read("fs", &json!({"command": "npx", "args": ["fs"]})).unwrap_err();
-        assert!(error.message.contains("pflow starts itself"), "{error}");
+        assert!(matches!(error, ConfigError::Entry(EntryError::Started { name }) if name == "fs"));
         assert!(!is_gateway(&json!({"command": "npx"})));
         assert!(is_gateway(&json!({"command": "x", "gateway": {}})));
     }

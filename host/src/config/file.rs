@@ -10,9 +10,9 @@ use std::{
 
 use serde_json::{Map, Value};
 
+use super::error::{ConfigError, EntryError, FileError, Meant, Misfit, Result};
 use super::{GatewayConfig, Launch, Standing, Trust, Variables, document::Document, entry, foreign, launch, wants};
 use crate::{
-    Error, Result,
     components::Components,
     digest::sha256,
     files::{self, Lock},
@@ -53,9 +53,7 @@ pub struct ConfigFile {
 
 /// `~/.pflow`.
 pub(super) fn pflow_folder() -> Result<PathBuf> {
-    let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty()).ok_or_else(|| {
-        Error::config("there is no home folder: HOME is not set").with_hint("set HOME, or name the file with --config")
-    })?;
+    let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty()).ok_or(ConfigError::NoHome)?;
     Ok(home.join(".pflow"))
 }
 
@@ -120,12 +118,10 @@ impl ConfigFile {
         let read = match files::read_regular(path) {
             Ok(bytes) => Some(bytes),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-            Err(e) => {
-                return Err(Error::config(format!("cannot read {}: {e}", path.display()))
-                    .with_hint("check its permissions, and that it is an ordinary file"));
-            }
+            Err(source) => return Err(FileError::Unread { path: path.to_owned(), source }.into()),
         };
-        let text = read.as_deref().map(|bytes| foreign::text(&path.display().to_string(), bytes)).transpose()?;
+        let text = read.as_deref().map(foreign::text).transpose();
+        let text = text.map_err(|encoding| FileError::Encoding { path: path.to_owned(), encoding })?;
         let mut content = text.map_or_else(|| Ok(Map::new()), |text| parse(path, text))?;
         let elsewhere = if content.contains_key(SERVERS) { None } else { foreign::elsewhere(&content) };
         content.entry(SERVERS).or_insert_with(|| Value::Object(Map::new()));
@@ -144,7 +140,7 @@ impl ConfigFile {
     ///
     /// `config`: as [`load`](Self::load), or somebody else is changing the file and does not come to an end.
     pub fn edit(path: &Path) -> Result<Self> {
-        let lock = Arc::new(Lock::of(&resolved(path))?);
+        let lock = Arc::new(Lock::of(&resolved(path)).map_err(FileError::from)?);
         Ok(Self { lock: Some(lock), ..Self::load(path)? })
     }
 
@@ -154,7 +150,7 @@ impl ConfigFile {
     ///
     /// As [`edit`](Self::edit).
     pub fn edit_with(path: &Path, trust: Trust) -> Result<Self> {
-        let lock = Arc::new(Lock::of(&resolved(path))?);
+        let lock = Arc::new(Lock::of(&resolved(path)).map_err(FileError::from)?);
         Ok(Self { lock: Some(lock), ..Self::load_with(path, trust)? })
     }
 
@@ -176,9 +172,8 @@ impl ConfigFile {
         if refused.is_empty() {
             return Ok(gateway);
         }
-        let (file, name, wants) = (self.path.display(), scrub::line(&gateway.name, 100), refused.join(", and to "));
-        Err(Error::config(format!("{file} is not pflow's own file, and {name} in it wants to {wants}"))
-            .with_hint(format!("if you trust it as it is: pflow-gateway trust {file}")))
+        let gateway = scrub::line(&gateway.name, 100);
+        Err(FileError::Foreign { path: self.path.clone(), gateway, wants: refused }.into())
     }
 
     /// Whether any gateway of it wants something of this user.
@@ -203,7 +198,7 @@ impl ConfigFile {
 
     /// Entries for a server at a URL, as other programs write them: what pflow wants instead.
     #[must_use]
-    pub fn misfits(&self) -> Vec<(String, Error)> {
+    pub fn misfits(&self) -> Vec<(String, Misfit)> {
         self.servers().filter_map(|(name, server)| Some((name.clone(), foreign::misfit(name, server)?))).collect()
     }
 
@@ -319,19 +314,15 @@ impl ConfigFile {
         }
         let known: Vec<_> =
             self.servers().filter(|(_, server)| entry::is_gateway(server)).map(|(name, _)| name.as_str()).collect();
-        let hint = match spelling::nearest(target, &known) {
-            _ if self.elsewhere.is_some() => "rename it to \"mcpServers\"".into(),
+        let (named, target) = (target, scrub::line(&super::shown_target(target), 100));
+        let meant = match spelling::nearest(named, &known) {
+            _ if self.elsewhere.is_some() => Meant::Elsewhere,
             // `localhost:8811/mcp` is meant as a URL.
-            _ if is_address(target) => {
-                format!("write it as a URL: http://{}", scrub::line(&super::shown_target(target), 100))
-            }
-            Some(near) => format!("did you mean {}?", scrub::line(near, 100)),
-            None if known.is_empty() => "there are no gateways yet; `add NAME URL` makes one".into(),
-            None => format!("known gateways: {}", scrub::line(&known.join(", "), 300)),
+            _ if is_address(named) => Meant::Url(target.clone()),
+            Some(near) => Meant::Near(scrub::line(near, 100)),
+            None => Meant::Known(known.into_iter().map(str::to_owned).collect()),
         };
-        let why = self.elsewhere.as_ref().map_or_else(String::new, |elsewhere| format!(": {elsewhere}"));
-        let (target, file) = (scrub::line(&super::shown_target(target), 100), self.path.display());
-        Err(Error::config(format!("no gateway is called {target:?} in {file}{why}")).with_hint(hint))
+        Err(EntryError::Unknown { target, path: self.path.clone(), elsewhere: self.elsewhere.clone(), meant }.into())
     }
 
     /// Adds entries.
@@ -343,11 +334,10 @@ impl ConfigFile {
         if replace == Replace::No
             && let Some((name, _)) = entries.iter().find(|(name, _)| self.contains(name))
         {
-            return Err(Error::config(format!("{name} exists already in {}", self.path.display()))
-                .with_hint("take another name, or --replace it"));
+            return Err(EntryError::Exists { name: name.clone(), path: self.path.clone() }.into());
         }
         let servers = self.content.entry(SERVERS).or_insert_with(|| Value::Object(Map::new()));
-        let servers = servers.as_object_mut().ok_or_else(|| Error::config(format!("\"{SERVERS}\" is no object")))?;
+        let servers = servers.as_object_mut().ok_or(EntryError::NoServers)?;
         for (name, server) in entries {
             let text = self.document.laid_out(SERVERS, &name, &server);
             self.document.put(SERVERS, &name, &text);
@@ -362,8 +352,8 @@ impl ConfigFile {
     ///
     /// `internal`: the text is no JSON.
     pub fn put_text(&mut self, name: &str, text: &str) -> Result<()> {
-        let server = serde_json::from_str(text)
-            .map_err(|e| Error::new(crate::Class::Internal, format!("the text of {name} is not valid JSON: {e}")))?;
+        let server =
+            serde_json::from_str(text).map_err(|source| ConfigError::Text { name: name.to_owned(), source })?;
         self.put(vec![(name.to_owned(), server)], Replace::Yes)?;
         self.document.put(SERVERS, name, text);
         Ok(())
@@ -384,36 +374,29 @@ impl ConfigFile {
         // Who has read it without a lock can still wait until others are done; what they did is noticed below.
         let _lock = match &self.lock {
             Some(lock) => Arc::clone(lock),
-            None => Arc::new(Lock::of(&resolved(&self.path))?),
+            None => Arc::new(Lock::of(&resolved(&self.path)).map_err(FileError::from)?),
         };
-        let failed = |e: &io::Error| {
-            Error::config(format!("cannot write {}: {e}", self.path.display()))
-                .with_hint("check the folder's permissions and free space")
-        };
+        let failed = |source| FileError::Unwritten { path: self.path.clone(), source };
         let file = resolved(&self.path);
         let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        files::private_folder(folder).map_err(|e| failed(&e))?;
+        files::private_folder(folder).map_err(failed)?;
         let now = match fs::read(&file) {
             Ok(bytes) => Some(bytes),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-            Err(e) => return Err(failed(&e)),
+            Err(e) => return Err(failed(e).into()),
         };
         if now != self.read {
-            return Err(Error::config(format!("{} was changed by another program meanwhile", self.path.display()))
-                .with_hint("nothing was written; run the command again"));
+            return Err(FileError::Changed { path: self.path.clone() }.into());
         }
-        let text = self.text().map_err(|e| failed(&e.into()))?;
+        let text = self.text().map_err(|e| failed(e.into()))?;
         // 0600 from the start: tempfile's mode.
-        let mut temporary = tempfile::Builder::new()
-            .prefix(".mcp-servers-")
-            .suffix(".tmp")
-            .tempfile_in(folder)
-            .map_err(|e| failed(&e))?;
+        let mut temporary =
+            tempfile::Builder::new().prefix(".mcp-servers-").suffix(".tmp").tempfile_in(folder).map_err(failed)?;
         temporary
             .write_all(text.as_bytes())
             .and_then(|()| temporary.as_file().sync_all())
             .and_then(|()| temporary.persist(&file).map(drop).map_err(|e| e.error))
-            .map_err(|e| failed(&e))?;
+            .map_err(failed)?;
         // What this user wrote is trusted, unless it went beside what is not.
         let ours = self.standing == Standing::Trusted || (self.standing == Standing::Foreign && self.harmless);
         if ours && !self.trust.names(&self.path) && self.wants_something() {
@@ -454,17 +437,16 @@ impl ConfigFile {
     }
 }
 
-fn parse(path: &Path, text: &str) -> Result<Map<String, Value>> {
-    let wrong = |why: String| {
-        Error::config(format!("{} {why}", path.display())).with_hint("correct it by hand; nothing was changed")
-    };
+fn parse(path: &Path, text: &str) -> Result<Map<String, Value>, FileError> {
+    let path = || path.to_owned();
     let content: Value = serde_json::from_str(text).map_err(|e| {
-        let why = foreign::no_json(text, e.line(), e.column()).map_or_else(|| reason(&e), str::to_owned);
-        wrong(format!("is not valid JSON at line {}, column {}: {why}", e.line(), e.column()))
+        let (line, column) = (e.line(), e.column());
+        let problem = foreign::no_json(text, line, column).map_or_else(|| reason(&e), str::to_owned);
+        FileError::Syntax { path: path(), line, column, problem }
     })?;
-    let Value::Object(content) = content else { return Err(wrong("must hold an object".into())) };
+    let Value::Object(content) = content else { return Err(FileError::NoObject { path: path() }) };
     if content.get(SERVERS).is_some_and(|servers| !servers.is_object()) {
-        return Err(wrong(format!("must hold an object as \"{SERVERS}\"")));
+        return Err(FileError::NoServers { path: path() });
     }
     Ok(content)
 }
@@ -482,7 +464,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::Class;
+    use crate::Advice as _;
 
     fn file(content: &str) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
@@ -537,8 +519,8 @@ mod tests {
     fn broken_json_is_placed_and_left_alone() {
         let (_folder, path) = file("{\n  \"mcpServers\": {,}\n}");
         let error = ConfigFile::load(&path).unwrap_err();
-        assert_eq!(error.class, Class::Config);
-        assert!(error.message.contains("is not valid JSON at line 2, column 18"), "{error}");
+        assert!(matches!(error, ConfigError::File(FileError::Syntax { line: 2, column: 18, .. })), "{error:?}");
+        assert!(error.to_string().contains("is not valid JSON at line 2, column 18"), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "{\n  \"mcpServers\": {,}\n}");
     }
 
@@ -547,9 +529,10 @@ mod tests {
         let (_folder, path) =
             file(r#"{"mcpServers": {"docker": {"type": "http", "url": "http://x/"}, "fs": {"command": "y"}}}"#);
         let config = ConfigFile::load(&path).unwrap();
-        assert_eq!(config.find("dokcer").unwrap_err().hint.unwrap(), "did you mean docker?");
-        assert_eq!(config.find("zzz").unwrap_err().hint.unwrap(), "known gateways: docker");
-        assert!(config.find("fs").unwrap_err().message.contains("not a gateway"));
+        let hint = |name: &str| config.find(name).unwrap_err().hint().unwrap();
+        assert_eq!(hint("dokcer"), "did you mean docker?");
+        assert_eq!(hint("zzz"), "known gateways: docker");
+        assert!(matches!(config.find("fs"), Err(ConfigError::Entry(EntryError::Started { .. }))));
         assert_eq!(config.find("https://h:1/mcp").unwrap().url.as_str(), "https://h:1/mcp");
     }
 
@@ -558,7 +541,8 @@ mod tests {
         let (_folder, path) = file(r#"{"mcpServers": {"a": {"command": "x"}}}"#);
         let mut config = ConfigFile::load(&path).unwrap();
         let new = vec![("b".into(), json!({})), ("a".into(), json!({"command": "y"}))];
-        assert!(config.put(new.clone(), Replace::No).unwrap_err().message.starts_with("a exists already"));
+        let refused = config.put(new.clone(), Replace::No);
+        assert!(matches!(refused, Err(ConfigError::Entry(EntryError::Exists { name, .. })) if name == "a"));
         assert!(!config.contains("b"), "nothing is added when one is refused");
         config.put(new, Replace::Yes).unwrap();
         assert_eq!(config.entry("a").unwrap()["command"], "y");
@@ -570,7 +554,7 @@ mod tests {
         let mut config = ConfigFile::load(&path).unwrap();
         config.put(vec![("a".into(), json!({}))], Replace::No).unwrap();
         fs::write(&path, r#"{"other": 1}"#).unwrap();
-        assert!(config.save().unwrap_err().message.contains("changed by another program"));
+        assert!(matches!(config.save(), Err(ConfigError::File(FileError::Changed { .. }))));
         assert_eq!(fs::read_to_string(&path).unwrap(), r#"{"other": 1}"#);
     }
 

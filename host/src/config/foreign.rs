@@ -4,7 +4,8 @@
 use serde_json::{Map, Value};
 
 use super::address::public;
-use crate::{Error, Result, scrub};
+use super::error::{ConfigError, Encoding, EntryError, Misfit};
+use crate::scrub;
 
 /// Names under which other programs keep the URL.
 const URLS: [(&str, &str); 5] = [
@@ -21,7 +22,7 @@ const ELSEWHERE: [(&str, &str); 3] = [("servers", "VS Code"), ("context_servers"
 
 /// What is wrong with an entry that names a server at a URL, and not as pflow does. None: it does, or is no such entry.
 #[must_use]
-pub fn misfit(name: &str, entry: &Value) -> Option<Error> {
+pub fn misfit(name: &str, entry: &Value) -> Option<Misfit> {
     let members = entry.as_object()?;
     let kind = members.get("type").filter(|kind| !kind.is_null());
     let name = scrub::line(name, 100);
@@ -38,49 +39,29 @@ pub fn misfit(name: &str, entry: &Value) -> Option<Error> {
     let line = url
         .as_deref()
         .map_or_else(|| "\"type\": \"http\"".to_owned(), |url| format!("\"type\": \"http\", \"url\": \"{url}\""));
-    let wrong = |why: String, hint: String| Some(Error::config(why).with_hint(hint));
     if transport.as_deref().is_some_and(|transport| transport.eq_ignore_ascii_case("sse")) {
-        return wrong(
-            format!("{name} speaks HTTP+SSE (\"sse\"), the transport before Streamable HTTP; pflow and pflow-gateway do not"),
-            "ask its documentation for a Streamable HTTP URL (often /mcp in place of /sse), and write \"type\": \"http\" with that".into(),
-        );
+        return Some(Misfit::Sse { name });
     }
     match (place, member, transport) {
-        (Some((member, who)), ..) => wrong(
-            format!("{name} has its URL in \"{member}\", as {who}; pflow reads \"url\" beside \"type\": \"http\""),
-            format!("write {line}"),
-        ),
-        (None, Some(member), Some(transport)) if url.is_some() || is_streamable(&transport) || member == "type" => {
-            wrong(
-                format!(
-                    "{name} has \"{member}\": \"{transport}\", which pflow does not know; it wants \"type\": \"http\""
-                ),
-                format!("write {line} in place of it"),
-            )
+        (Some((member, who)), ..) => {
+            Some(Misfit::UrlElsewhere { name, member: member.to_owned(), who: who.to_owned(), line })
         }
-        _ if url.is_some() => wrong(
-            format!("{name} has a \"url\" and no \"type\", so pflow looks for a command to start, and finds none"),
-            format!("write {line}"),
-        ),
+        (None, Some(member), Some(transport)) if url.is_some() || is_streamable(&transport) || member == "type" => {
+            Some(Misfit::Transport { name, member, transport, line })
+        }
+        _ if url.is_some() => Some(Misfit::NoType { name, line }),
         _ => None,
     }
 }
 
 /// What an entry is that is no gateway.
-pub(super) fn no_gateway(name: &str, entry: &Value) -> Error {
+pub(super) fn no_gateway(name: &str, entry: &Value) -> ConfigError {
     let shown = scrub::line(name, 100);
-    let Some(members) = entry.as_object() else {
-        return Error::config(format!("{shown} is no entry: it must be an object"))
-            .with_hint("a gateway is written as \"type\": \"http\", \"url\": \"…\"");
-    };
+    let Some(members) = entry.as_object() else { return EntryError::NoObject { name: shown }.into() };
     if command(members).is_none() {
-        return misfit(name, entry).unwrap_or_else(|| {
-            Error::config(format!("{shown} has neither a \"url\" nor a \"command\""))
-                .with_hint("a gateway is written as \"type\": \"http\", \"url\": \"…\"")
-        });
+        return misfit(name, entry).map_or_else(|| EntryError::Nothing { name: shown }.into(), ConfigError::from);
     }
-    Error::config(format!("{shown} is not a gateway: it is an MCP server that pflow starts itself"))
-        .with_hint("a gateway is an entry with \"gateway\", or with \"type\": \"http\"")
+    EntryError::Started { name: shown }.into()
 }
 
 /// What is odd about an entry that pflow reads all the same.
@@ -106,25 +87,12 @@ pub(super) fn elsewhere(content: &Map<String, Value>) -> Option<String> {
 }
 
 /// The text of a file, or why pflow cannot read it.
-pub(super) fn text<'a>(shown: &str, bytes: &'a [u8]) -> Result<&'a str> {
-    let wrong = |why: &str, hint: &str| Err(Error::config(format!("{shown} {why}")).with_hint(hint));
+pub(super) fn text(bytes: &[u8]) -> Result<&str, Encoding> {
     match bytes {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
-            return wrong(
-                "is UTF-16, as PowerShell writes files; pflow reads UTF-8",
-                "save it as UTF-8 without a byte order mark; in PowerShell 7: Set-Content -Encoding utf8NoBOM",
-            );
-        }
-        [0xef, 0xbb, 0xbf, ..] => {
-            return wrong(
-                "begins with a byte order mark (BOM), which pflow does not read",
-                "save it as UTF-8 without BOM; most editors have that as a choice when saving",
-            );
-        }
-        _ => {}
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err(Encoding::Utf16),
+        [0xef, 0xbb, 0xbf, ..] => Err(Encoding::ByteOrderMark),
+        _ => std::str::from_utf8(bytes).map_err(|error| Encoding::Other { at: error.valid_up_to() + 1 }),
     }
-    std::str::from_utf8(bytes)
-        .or_else(|error| wrong(&format!("is not UTF-8: look at byte {}", error.valid_up_to() + 1), "save it as UTF-8"))
 }
 
 /// Why a text is no JSON, when it is something that people and other programs write.
@@ -188,11 +156,12 @@ fn is_streamable(transport: &str) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::Advice as _;
 
     #[test]
     fn each_clients_way_to_write_a_url_is_named_with_the_line_that_pflow_wants() {
@@ -211,17 +180,18 @@ mod tests {
             (json!({"transport": "streamable-http", "url": url}), "\"transport\": \"streamable-http\""),
             (json!({"transport": {"type": "http", "url": url}}), "in \"transport\""),
         ] {
-            let error = misfit("g", &entry).unwrap();
-            assert!(error.message.contains(word) && error.message.contains("g "), "{entry}: {error}");
-            assert!(!error.message.contains("starts itself"), "{error}");
-            assert!(error.hint.unwrap().contains(wanted), "{entry}");
+            let misfit = misfit("g", &entry).unwrap();
+            let said = misfit.to_string();
+            assert!(said.contains(word) && said.contains("g "), "{entry}: {said}");
+            assert!(!said.contains("starts itself"), "{said}");
+            assert!(misfit.hint().unwrap().contains(wanted), "{entry}");
         }
         for entry in [
             json!({"type": "sse", "url": url}),
             json!({"transport": {"type": "sse", "url": url}}),
             json!({"transportType": "SSE", "url": url}),
         ] {
-            assert!(misfit("g", &entry).unwrap().message.contains("HTTP+SSE"), "{entry}");
+            assert_eq!(misfit("g", &entry), Some(Misfit::Sse { name: "g".to_owned() }), "{entry}");
         }
     }
 
@@ -241,16 +211,21 @@ mod tests {
 
     #[test]
     fn a_key_in_the_url_of_a_misfit_is_not_repeated() {
-        let error = misfit("g", &json!({"url": "http://u:s3cret@h/mcp?key=s3cret"})).unwrap();
-        assert!(error.hint.unwrap().contains("http://h/mcp\""));
+        let misfit = misfit("g", &json!({"url": "http://u:s3cret@h/mcp?key=s3cret"})).unwrap();
+        assert!(!format!("{misfit:?}").contains("s3cret"));
+        assert!(misfit.hint().unwrap().contains("http://h/mcp\""));
     }
 
     #[test]
     fn what_is_no_gateway_is_called_what_it_is() {
-        let words = |entry: Value| no_gateway("g", &entry).message;
-        assert!(words(json!({"command": "npx"})).contains("pflow starts itself"));
-        assert!(words(json!({"TOK": "x"})).contains("neither a \"url\" nor a \"command\""));
-        assert!(words(json!("x")).contains("must be an object"));
+        let is = |entry: Value| match no_gateway("g", &entry) {
+            ConfigError::Entry(error) => error,
+            other => panic!("{other:?}"),
+        };
+        let name = || "g".to_owned();
+        assert_eq!(is(json!({"command": "npx"})), EntryError::Started { name: name() });
+        assert_eq!(is(json!({"TOK": "x"})), EntryError::Nothing { name: name() });
+        assert_eq!(is(json!("x")), EntryError::NoObject { name: name() });
         let started = command_line(&json!({"command": "/usr/bin/acme", "args": ["gw", 7, "run"]}));
         assert_eq!(started, Some(("/usr/bin/acme".to_owned(), vec!["gw".to_owned(), "run".to_owned()])));
     }

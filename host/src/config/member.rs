@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::{Error, Result, scrub};
+use super::error::{ConfigError, EntryError, Result};
+use crate::scrub;
 
 /// A value and where it stands: `docker.gateway.services.include[1]`.
 #[derive(Clone)]
@@ -28,9 +29,7 @@ impl<'a> Member<'a> {
     }
 
     pub(super) fn required(&self, name: &str) -> Result<Self> {
-        self.get(name).ok_or_else(|| {
-            Error::config(format!("{}.{name} is missing", self.path)).with_hint("add it to mcp-servers.json")
-        })
+        self.get(name).ok_or_else(|| EntryError::Missing { path: format!("{}.{name}", self.path) }.into())
     }
 
     pub(super) fn object(&self) -> Result<&'a Map<String, Value>> {
@@ -69,14 +68,18 @@ impl<'a> Member<'a> {
     }
 
     /// The value is not what it must be.
-    pub(super) fn wrong(&self, expected: &str) -> Error {
+    pub(super) fn wrong(&self, expected: &str) -> ConfigError {
+        self.wrong_unless_milliseconds(expected, None)
+    }
+
+    /// The same of seconds that are too many, and may have been meant as something else.
+    pub(super) fn wrong_unless_milliseconds(&self, expected: &str, milliseconds: Option<f64>) -> ConfigError {
         let mut found = scrub::line(&self.value.to_string(), 60);
         // A secret that was written in the wrong place must not end up in a log.
         if self.path.contains(".auth") || self.path.contains(".headers") {
             found = "something else".into();
         }
-        Error::config(format!("{} must be {expected}, not {found}", self.path))
-            .with_hint("correct it in mcp-servers.json")
+        EntryError::Wrong { path: self.path.clone(), expected: expected.to_owned(), found, milliseconds }.into()
     }
 
     pub(super) fn path(&self) -> &str {

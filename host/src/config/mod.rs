@@ -3,9 +3,11 @@
 //! Never changes an entry that it was not asked to change, and never stores a secret's value.
 
 mod address;
+mod advice;
 mod auth;
 mod document;
 mod entry;
+mod error;
 mod exposed;
 mod file;
 mod foreign;
@@ -33,6 +35,7 @@ pub use self::{
 pub use self::{
     address::{Address, shown_target},
     auth::{Auth, Method},
+    error::{ConfigError, CredentialError, Encoding, EntryError, FileError, Meant, Misfit, NameError, UrlError},
     file::{ConfigFile, Replace},
     launch::{Launch, relaunched},
     new::{Launcher, NewGateway},
@@ -48,7 +51,7 @@ use crate::{
 };
 
 /// An entry, read as a gateway of this name; nothing beside it counts.
-pub fn read_entry(name: &str, server: &serde_json::Value) -> crate::Result<GatewayConfig> {
+pub fn read_entry(name: &str, server: &serde_json::Value) -> Result<GatewayConfig, ConfigError> {
     entry::read(name, server)
 }
 
@@ -129,7 +132,7 @@ impl GatewayConfig {
     /// # Errors
     ///
     /// `config`: no absolute http or https URL, or one with a user or password inside.
-    pub fn for_url(url: &str) -> crate::Result<Self> {
+    pub fn for_url(url: &str) -> Result<Self, ConfigError> {
         Ok(Self::at(Address::read(url, "the URL", Variables::of_this_user)?))
     }
 
@@ -178,7 +181,7 @@ impl GatewayConfig {
     /// # Errors
     ///
     /// `config`: a variable is not set, or holds what it must not.
-    pub async fn credentials(&self, variables: &Variables) -> crate::Result<Credentials> {
+    pub async fn credentials(&self, variables: &Variables) -> Result<Credentials, ConfigError> {
         let target = self.address.resolve(variables)?;
         Ok(self.auth.resolve(variables).await?.at(target))
     }

@@ -9,11 +9,11 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
+use super::error::{ConfigError, NameError, Result};
 use super::{
     Address, Auth, Changes, Claims, DeclaredService, Filter, GatewayConfig, Method, Settings, variables::NOT_SET,
 };
 use crate::{
-    Error, Result,
     egress::{Origin, PathRule, variables_of_the_way},
     report::{Era, Kind},
     scrub,
@@ -45,8 +45,7 @@ impl Launcher {
         {
             return Ok(Self { command: command.clone(), args: args.to_vec() });
         }
-        let program = std::env::current_exe()
-            .map_err(|e| Error::new(crate::Class::Internal, format!("cannot tell the path of this program: {e}")))?;
+        let program = std::env::current_exe().map_err(ConfigError::Program)?;
         let named = std::env::args_os().next().and_then(|name| as_named(&name, std::env::var_os("PATH"), &program));
         let program = named.unwrap_or(program);
         Ok(Self { command: program.to_string_lossy().into_owned(), args: Vec::new() })
@@ -141,8 +140,7 @@ impl NewGateway {
             let name = format!("{}_{slug}", self.name);
             check_name(&name)?;
             if entries.iter().any(|(other, _)| *other == name) {
-                return Err(Error::config(format!("two services would both be called {name}"))
-                    .with_hint("leave out --per-service, or add them one by one with --include"));
+                return Err(NameError::Twice { name }.into());
             }
             let filter = Filter { include_services: vec![escape(service)], ..self.filter.clone() };
             let value = self.value(&name, &filter);
@@ -311,21 +309,16 @@ fn auth(method: &Method) -> Option<Value> {
 }
 
 /// pflow's rule for a server's name: letters, digits, hyphens and underscores.
-pub fn check_name(name: &str) -> Result<()> {
+pub fn check_name(name: &str) -> Result<(), NameError> {
+    let shown = || scrub::line(name, 80);
     if name.starts_with('-') {
-        return Err(Error::config(format!(
-            "{:?} cannot be a gateway's name: it would be read as a flag",
-            scrub::line(name, 80)
-        ))
-        .with_hint("begin it with a letter or a digit"));
+        return Err(NameError::Flag { name: shown() });
     }
     let stripped: String = name.chars().filter(|c| !matches!(c, '-' | '_')).collect();
     if !stripped.is_empty() && stripped.chars().all(char::is_alphanumeric) && name.len() <= 64 {
         return Ok(());
     }
-    Err(Error::config(format!("{:?} cannot be a gateway's name", scrub::line(name, 80))).with_hint(
-        "names are up to 64 letters, digits, hyphens and underscores; it becomes a part of each tool's name in pflow",
-    ))
+    Err(NameError::Invalid { name: shown() })
 }
 
 /// A service's exact name as a glob.

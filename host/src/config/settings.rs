@@ -3,11 +3,12 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
-use pflow_gateway_service_settings::{LONGEST_NAME, LONGEST_TEXT, MOST_SETTINGS, SettingFault, setting_fault};
+use pflow_gateway_service_settings::{LONGEST_NAME, MOST_SETTINGS, setting_fault};
 use serde::Serialize;
 
+use super::error::{EntryError, Result};
 use super::member::Member;
-use crate::{Error, Result, scrub};
+use crate::scrub;
 
 /// Texts by name, sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -40,12 +41,13 @@ impl Settings {
 
     fn set(&mut self, setting: Setting, place: &str) -> Result<()> {
         let Setting { name, value } = setting;
-        check(&name, &value)
-            .map_err(|(problem, remedy)| Error::config(format!("{place}: {problem}")).with_hint(remedy))?;
+        if let Some(fault) = setting_fault(&name, &value) {
+            let name = scrub::line(&name, LONGEST_NAME);
+            return Err(EntryError::Setting { path: place.to_owned(), name, fault }.into());
+        }
         self.0.insert(name, value);
         if self.0.len() > MOST_SETTINGS {
-            return Err(Error::config(format!("{place}: more than {MOST_SETTINGS} settings"))
-                .with_hint("let one of them name a page that the component reads"));
+            return Err(EntryError::Settings { path: place.to_owned() }.into());
         }
         Ok(())
     }
@@ -79,36 +81,14 @@ impl FromStr for Setting {
     }
 }
 
-const CREDENTIALS: &str = "a component is given no credentials; \"auth\" and \"headers\" are where they belong, and are added after the \
-                           request has left the component";
-
-/// What is wrong with it, and what to do. A value is not repeated: it may be a secret.
-fn check(name: &str, value: &str) -> std::result::Result<(), (String, &'static str)> {
-    let shown = scrub::line(name, LONGEST_NAME);
-    Err(match setting_fault(name, value) {
-        None => return Ok(()),
-        Some(SettingFault::Name) => (
-            format!("\"{shown}\" cannot be the name of a setting"),
-            "take letters, digits, hyphens, underscores and dots, 64 at most",
-        ),
-        Some(SettingFault::Text) => (
-            format!("the setting {shown} is longer than {LONGEST_TEXT} bytes, or has control characters"),
-            "put it where the component can read it, and name the place",
-        ),
-        Some(SettingFault::Variable) => (
-            format!("the setting {shown} names a variable, and variables are not put in here"),
-            "write the text itself; where it is a credential, it belongs into \"auth\"",
-        ),
-        Some(SettingFault::Credential) => (format!("the setting {shown} looks like a credential"), CREDENTIALS),
-    })
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests {
+    use pflow_gateway_service_settings::{LONGEST_TEXT, SettingFault};
     use serde_json::json;
 
-    use super::*;
+    use super::{super::error::ConfigError, *};
+    use crate::Advice as _;
 
     fn read(value: &serde_json::Value) -> Result<Settings> {
         Settings::read(&Member::root("g.gateway.settings", value))
@@ -135,8 +115,9 @@ mod tests {
             ("url", "xoxb-1"),
         ] {
             let error = read(&json!({name: value})).unwrap_err();
-            assert!(error.message.contains("looks like a credential"), "{error}");
-            assert!(error.hint.as_deref().unwrap().contains("\"auth\""), "{error:?}");
+            assert!(matches!(&error, ConfigError::Entry(EntryError::Setting { fault: SettingFault::Credential, .. })));
+            assert!(error.hint().unwrap().contains("\"auth\""), "{error:?}");
+            assert!(value == "x" || !format!("{error:?}").contains(value), "{error:?}");
             assert!(value == "x" || !error.to_string().contains(value), "{error}");
             let flag: Setting = format!("{name}={value}").parse().unwrap();
             let error = Settings::of(&[flag]).unwrap_err();
@@ -154,9 +135,11 @@ mod tests {
             (json!(["a"]), "must be an object"),
         ] {
             let error = read(&value).unwrap_err();
-            assert!(error.message.contains(said), "{error}");
+            assert!(error.to_string().contains(said), "{error}");
         }
         let many: serde_json::Map<_, _> = (0..=MOST_SETTINGS).map(|at| (format!("n{at}"), json!("x"))).collect();
-        assert!(read(&many.into()).unwrap_err().message.contains("more than 50"));
+        let many = read(&many.into()).unwrap_err();
+        assert!(matches!(many, ConfigError::Entry(EntryError::Settings { .. })), "{many:?}");
+        assert!(many.to_string().contains("more than 50"));
     }
 }

@@ -7,11 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::error::{FileError, Result};
 use super::{GatewayConfig, Method};
-use crate::{Error, Result, digest::sha256, files, scrub};
+use crate::{digest::sha256, files, scrub};
 
 /// Files that whoever starts this program trusts, whatever is in them; separated as in `PATH`.
-const VARIABLE: &str = "PFLOW_GATEWAY_TRUST";
+pub(super) const VARIABLE: &str = "PFLOW_GATEWAY_TRUST";
 
 /// The files that this user trusts.
 #[derive(Clone, Debug, Default)]
@@ -108,12 +109,12 @@ impl Trust {
 
     fn write(&self, trusted: &BTreeMap<PathBuf, String>) -> Result<()> {
         let Some(store) = &self.store else {
-            return Err(Error::config("there is no home folder to keep it in: HOME is not set")
-                .with_hint(format!("set HOME, or name the file in {VARIABLE}")));
+            return Err(FileError::NoPlaceForTrust.into());
         };
-        let failed = |e: std::io::Error| Error::config(format!("cannot write {}: {e}", store.display()));
+        let failed = |source| FileError::TrustUnwritten { path: store.clone(), source };
         let text = serde_json::to_vec_pretty(trusted).map_err(|e| failed(e.into()))?;
-        store.parent().map_or(Ok(()), files::private_folder).and_then(|()| files::replace(store, &text)).map_err(failed)
+        let folder = store.parent().map_or(Ok(()), files::private_folder);
+        Ok(folder.and_then(|()| files::replace(store, &text)).map_err(failed)?)
     }
 }
 
@@ -149,10 +150,13 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
 mod tests {
     use super::*;
-    use crate::config::{ConfigFile, Replace};
+    use crate::{
+        Advice as _,
+        config::{ConfigError, ConfigFile, Replace},
+    };
 
     fn file(entry: &str) -> (tempfile::TempDir, PathBuf, Trust) {
         let folder = tempfile::tempdir().unwrap();
@@ -175,8 +179,9 @@ mod tests {
                 file(&format!(r#"{{"command": "x", "gateway": {{"url": "http://h", {gateway}}}}}"#));
             let find = || ConfigFile::load_with(&path, trust.clone()).unwrap().find("g");
             let error = find().unwrap_err();
-            assert!(error.message.contains(wanted), "{wanted}: {error}");
-            assert!(error.hint.unwrap().contains("trust "), "{wanted}");
+            let ConfigError::File(FileError::Foreign { wants, .. }) = &error else { panic!("{error:?}") };
+            assert!(wants.iter().any(|found| found.contains(wanted)), "{wanted}: {wants:?}");
+            assert!(error.hint().unwrap().contains("trust "), "{wanted}");
             trust.pin(&path, &fs::read(&path).unwrap()).unwrap();
             find().unwrap();
             let changed = fs::read_to_string(&path).unwrap().replace("http://h", "http://evil");

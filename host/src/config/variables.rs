@@ -12,7 +12,8 @@ use std::{collections::HashMap, fmt, path::Path};
 use secrecy::{ExposeSecret as _, SecretString, zeroize::Zeroizing};
 use serde_json::Value;
 
-use crate::{Error, Result, files};
+use super::error::{ConfigError, Result};
+use crate::files;
 
 /// Handed on by pflow for a variable that is not set, where one default for it would be wrong in some place.
 pub(super) const NOT_SET: &str = "pflow-gateway:not-set";
@@ -66,9 +67,7 @@ impl Template {
                     (Some(value), _) => text.push_str(value.expose_secret()),
                     (None, Some(default)) => text.push_str(default),
                     (None, None) => {
-                        return Err(Error::config(format!("the variable {name} is not set")).with_hint(format!(
-                            "export {name}=…, or let pflow keep it: pflow settings set-env {name} VALUE"
-                        )));
+                        return Err(ConfigError::Unset { name: name.to_owned() });
                     }
                 },
             }
@@ -272,6 +271,7 @@ fn env_of(settings: &Value) -> Vec<(String, SecretString)> {
 #[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests {
     use super::*;
+    use crate::Advice as _;
 
     fn resolved(text: &str) -> Result<String> {
         let environment = [("TOKEN", "from-environment"), ("EMPTY", ""), ("_x1", "underscore")];
@@ -310,9 +310,9 @@ mod tests {
     #[test]
     fn a_missing_variable_is_named_with_the_two_ways_to_set_it() {
         let error = resolved("${GW_TOKEN}").unwrap_err();
-        assert_eq!(error.message, "the variable GW_TOKEN is not set");
+        assert_eq!(error.to_string(), "the variable GW_TOKEN is not set");
         assert_eq!(
-            error.hint.unwrap(),
+            error.hint().unwrap(),
             "export GW_TOKEN=…, or let pflow keep it: pflow settings set-env GW_TOKEN VALUE"
         );
     }

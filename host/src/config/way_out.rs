@@ -3,11 +3,9 @@
 
 use secrecy::ExposeSecret as _;
 
+use super::error::{EntryError, Result};
 use super::{GatewayConfig, ProxySetting, Variables, usual_paths};
-use crate::{
-    Error, Result,
-    egress::{EgressOptions, ProxyChoice},
-};
+use crate::egress::{EgressOptions, ProxyChoice};
 
 impl GatewayConfig {
     /// The way to this gateway.
@@ -39,9 +37,7 @@ impl ProxySetting {
                 let variables = Variables::of_this_user().unwrap_or_default();
                 let url = template.resolve(&variables)?;
                 if url.expose_secret().trim().is_empty() {
-                    return Err(Error::config("\"proxy\" in the entry is empty").with_hint(
-                        "write the proxy's URL, or false for none, or leave it out for what HTTPS_PROXY and the like say",
-                    ));
+                    return Err(EntryError::Proxy.into());
                 }
                 ProxyChoice::Url(url)
             }
@@ -54,13 +50,13 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
-    use crate::config::Template;
+    use crate::config::{ConfigError, Template};
 
     #[test]
     fn a_proxys_variable_that_is_not_set_is_named() {
         let mut config = GatewayConfig::for_url("http://127.0.0.1:9/mcp").unwrap();
         config.proxy = ProxySetting::Url(Template::new("http://${NO_SUCH_PROXY_VARIABLE}"));
         let error = config.way_out().unwrap_err();
-        assert!(error.message.contains("NO_SUCH_PROXY_VARIABLE"), "{error:?}");
+        assert!(matches!(&error, ConfigError::Unset { name } if name == "NO_SUCH_PROXY_VARIABLE"), "{error:?}");
     }
 }

@@ -19,7 +19,7 @@ use crate::json::Json;
 pub use self::{
     compare::{Comparison, Standing},
     difference::{Difference, Mark},
-    store::{Accepted, All, By, Complete, Kept, Known, Pending, Review, Stamp, Store, Taken},
+    store::{Accepted, All, By, Complete, Kept, Known, Pending, Review, Stamp, Store, StoreError, Taken},
 };
 
 /// What a tool says of itself, as far as callers and models go by it.

@@ -51,7 +51,7 @@ impl Background {
 pub(super) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|error| Error::new(Class::Internal, format!("reading files was cut short: {error}")))
+        .map_err(|error| Error::new(Class::Internal, "reading files was cut short").because(error))
 }
 
 #[cfg(test)]

@@ -13,10 +13,11 @@ use std::{
 
 use super::{events::Events, peer::Peer};
 use crate::{
-    Class, Error, Result,
+    Advice as _, Class, Error, Result,
     components::Pin,
     config::GatewayConfig,
-    runtime::{Failure, Product, Runtime, Source, types},
+    gateway::failure::Failure,
+    runtime::{Product, Runtime, Source, types},
 };
 
 /// How often to look what is chosen.
@@ -130,7 +131,7 @@ impl Current {
         let choice = match components.chosen(&config.name) {
             Ok(pin) => Choice { pin },
             Err(error) => {
-                tracing::debug!(gateway = %config.name, "what is chosen cannot be read: {error}");
+                tracing::debug!(gateway = %config.name, "what is chosen cannot be read: {}", error.message());
                 return None;
             }
         };
@@ -209,7 +210,7 @@ impl Current {
         match runtime.products().await {
             Ok(products) => products.to_vec(),
             Err(error) => {
-                tracing::info!("what the component knows of products cannot be had: {}", error.message);
+                tracing::info!("what the component knows of products cannot be had: {}", error.message());
                 Vec::new()
             }
         }
@@ -273,7 +274,8 @@ pub(super) async fn load(choice: &Choice, config: &GatewayConfig) -> Result<Arc<
     let limits = config.limits.clone();
     tokio::task::spawn_blocking(move || Runtime::shared(&source, &limits))
         .await
-        .map_err(|error| Error::new(Class::Internal, format!("loading the component was cut short: {error}")))?
+        .map_err(|error| Error::new(Class::Internal, "loading the component was cut short").because(error))?
+        .map_err(Error::from)
 }
 
 #[cfg(test)]

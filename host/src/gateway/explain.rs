@@ -13,9 +13,10 @@ use crate::{
     Class, Deadline, Error,
     config::GatewayConfig,
     egress::EgressFailure,
+    gateway::failure::Failure,
     history::span,
     report::{Kind, Status},
-    runtime::{Failure, seconds, types},
+    runtime::{Stopped, seconds, types},
     scrub,
 };
 
@@ -72,15 +73,12 @@ pub(super) fn explain(failure: Failure, known: &Known<'_>) -> Error {
 
 /// A step that had only what others left of the time says how much that was; whoever waits knows how long all of it was to take.
 fn together(error: Error, by: Option<Deadline>) -> Error {
-    const SAID: &str = "no answer within ";
-    let Some(by) = by.filter(|_| error.class == Class::Timeout && error.message.starts_with(SAID)) else {
-        return error;
-    };
-    let message = format!("{SAID}{}", seconds(by.limit()));
-    if message == error.message {
+    let (Some(Stopped::Late(had)), Some(by)) = (error.find(), by) else { return error };
+    if seconds(*had) == seconds(by.limit()) {
         return error;
     }
-    Error { message: format!("{message}, several steps together"), ..error }
+    let message = format!("{}, several steps together", Stopped::Late(by.limit()));
+    error.with_message(message)
 }
 
 fn judged(failure: &types::Failure, seen: Option<&EgressFailure>, known: &Known<'_>) -> Error {
@@ -217,7 +215,7 @@ fn foreign(failure: &types::Failure, seen: Option<&EgressFailure>, config: &Gate
                 Error::new(Class::NotMcp, format!("{url} does not speak HTTP"))
                     .with_hint("check the port, and whether it should be https:// instead")
             },
-            Into::into,
+            |seen| seen.clone().into(),
         );
     };
     let status = format!("HTTP {number}");
@@ -355,7 +353,7 @@ fn transport(
     config: &GatewayConfig,
 ) -> Error {
     if let Some(seen) = seen {
-        return seen.into();
+        return seen.clone().into();
     }
     let hint = match class {
         Class::Timeout => MORE_TIME,
@@ -418,7 +416,10 @@ pub(super) fn kind_of(session: &types::Session) -> Kind {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
+    use std::time::Duration;
+
     use super::*;
+    use crate::runtime;
 
     fn config(url: &str) -> GatewayConfig {
         GatewayConfig::for_url(url).unwrap()
@@ -447,6 +448,21 @@ mod tests {
 
     fn told(failure: types::Failure, url: &str) -> (Class, String, String) {
         with(failure, &config(url))
+    }
+
+    #[test]
+    fn a_step_that_had_less_than_the_whole_says_how_long_the_whole_was() {
+        let config = config("http://127.0.0.1:9/mcp");
+        let late = |had, whole| {
+            let by = Some(Deadline::within(Duration::from_secs(whole)));
+            let known = Known { config: &config, expiry: None, renewed: Renewed::No, by };
+            let stopped = runtime::Failure::Host(Stopped::Late(Duration::from_secs(had)));
+            explain(stopped.into(), &known)
+        };
+        let error = late(2, 30);
+        assert_eq!(error.message, "no answer within 30 s, several steps together");
+        assert_eq!((error.class, error.hint.as_deref()), (Class::Timeout, Some(MORE_TIME)));
+        assert_eq!(late(30, 30).message, "no answer within 30 s");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod convert;
 mod current;
 mod events;
 mod explain;
+mod failure;
 mod instances;
 mod parts;
 mod peer;

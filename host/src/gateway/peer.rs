@@ -11,10 +11,11 @@ use super::{
     explain::{Known, MORE_TIME, Renewed, explain, who},
 };
 use crate::{
-    Class, Deadline, Error, Result,
+    Advice as _, Class, Deadline, Error, Result,
     config::{GatewayConfig, Variables},
     egress::Egress,
-    runtime::{Failure, seconds},
+    gateway::failure::Failure,
+    runtime::seconds,
 };
 
 /// One gateway, as what is talked to.
@@ -60,7 +61,8 @@ impl Peer {
     /// Where credentials are: in the environment, and in the settings beside the server file.
     async fn variables(&self) -> Result<Variables> {
         let folder = self.config.folder.clone();
-        apart(move || folder.map_or_else(Variables::of_this_user, |folder| Ok(Variables::load(&folder)))).await?
+        let read = apart(move || folder.map_or_else(Variables::of_this_user, |folder| Ok(Variables::load(&folder))));
+        Ok(read.await??)
     }
 
     /// Before a session is opened: cookies belong to one.
@@ -90,7 +92,8 @@ impl Peer {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!(gateway = %self.config.name, "the credential cannot be read again: {error}");
+                    let why = error.message();
+                    tracing::warn!(gateway = %self.config.name, "the credential cannot be read again: {why}");
                 }
             }
         }

@@ -4,7 +4,8 @@
 use super::{convert, peer::Peer};
 use crate::{
     Deadline, Result,
-    runtime::{Conversation, Failure, filter, types},
+    gateway::failure::Failure,
+    runtime::{Conversation, filter, types},
 };
 
 /// One for each tool of a catalogue; with what the component wants to see of them.
@@ -17,7 +18,7 @@ pub(super) async fn of_catalog(
 ) -> Result<Vec<Option<filter::Reason>>, Failure> {
     let looks = conversation.looks_at(peer.left_of(by)?).await?;
     let candidates: Vec<_> = catalog.tools.iter().map(|tool| convert::candidate(tool, looks)).collect();
-    conversation.select(rules, &candidates, peer.left_of(by)?).await
+    Ok(conversation.select(rules, &candidates, peer.left_of(by)?).await?)
 }
 
 /// One for each of these.
@@ -29,7 +30,7 @@ pub(super) async fn of_these(
     by: Deadline,
 ) -> Result<Vec<Option<filter::Reason>>> {
     let verdicts = match peer.left_of(by) {
-        Ok(left) => conversation.select(rules, candidates, left).await,
+        Ok(left) => conversation.select(rules, candidates, left).await.map_err(Failure::from),
         Err(late) => Err(late),
     };
     verdicts.map_err(|failure| peer.explain(failure))

@@ -33,7 +33,7 @@ pub use self::{
     write::{CallResult, Stale, Transition},
 };
 pub use crate::clock::{Moment, span};
-use crate::{clock, scrub};
+use crate::{clock, scrub, sentence};
 
 /// How long to leave a file alone that gave trouble.
 const REST: Duration = Duration::from_secs(30);
@@ -193,7 +193,7 @@ impl History {
                         continue;
                     }
                     Err(trouble) => {
-                        self.turn_off(&mut state, &trouble.to_string());
+                        self.turn_off(&mut state, &sentence(&trouble));
                         return None;
                     }
                 },
@@ -217,7 +217,7 @@ impl History {
                         )),
                         Ok(None) => {}
                         Err(trouble) => {
-                            self.turn_off(&mut state, &trouble.to_string());
+                            self.turn_off(&mut state, &sentence(&trouble));
                             return None;
                         }
                     }

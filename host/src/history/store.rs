@@ -158,30 +158,35 @@ const SINCE_2: &str = "CREATE TABLE changed";
 /// Why there is no history.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Trouble {
-    #[error("{path} cannot be made: {source}")]
+    #[error("{path} cannot be made")]
     Folder { path: PathBuf, source: io::Error },
-    #[error("{path}: {source}")]
-    Database { path: PathBuf, source: rusqlite::Error },
+    #[error("{path}")]
+    Database { path: PathBuf, source: Sqlite },
     #[error("{path} was written by a newer pflow-gateway (format {found}, this one knows {VERSION})")]
     Newer { path: PathBuf, found: i64 },
     #[error("{path} is a database of another program")]
     Foreign { path: PathBuf },
     #[error("{path} {why}")]
     NotOurs { path: PathBuf, why: &'static str },
-    #[error("{path} is broken and cannot be moved aside: {source}")]
+    #[error("{path} is broken and cannot be moved aside")]
     Stuck { path: PathBuf, source: io::Error },
 }
+
+/// What SQLite says. It says it once more as a number with a name, as the source of its own error: that is no cause.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Sqlite(pub(super) rusqlite::Error);
 
 impl Trouble {
     /// Somebody else has the file now.
     pub(super) fn is_busy(&self) -> bool {
-        matches!(self, Self::Database { source, .. } if is_busy(source))
+        matches!(self, Self::Database { source, .. } if is_busy(&source.0))
     }
 
     /// Why the file is moved aside; none when it stays.
     fn moves(&self) -> Option<String> {
         match self {
-            Self::Database { source, .. } if is_broken(source) => Some(format!("was broken ({source})")),
+            Self::Database { source, .. } if is_broken(&source.0) => Some(format!("was broken ({source})")),
             Self::NotOurs { why, .. } => Some((*why).to_owned()),
             _ => None,
         }
@@ -257,7 +262,7 @@ impl Database {
 }
 
 fn connect(path: &Path) -> Result<Database, Trouble> {
-    let failed = |source| Trouble::Database { path: path.to_owned(), source };
+    let failed = |error| Trouble::Database { path: path.to_owned(), source: Sqlite(error) };
     let mut database = Database::new(path).map_err(failed)?;
     let connection = &mut database.connection;
     let read =
@@ -314,7 +319,7 @@ fn is_ours(connection: &Connection, path: &Path) -> Result<(), Trouble> {
 }
 
 fn is_made_by(connection: &Connection, text: &str, path: &Path) -> Result<(), Trouble> {
-    let failed = |source| Trouble::Database { path: path.to_owned(), source };
+    let failed = |error| Trouble::Database { path: path.to_owned(), source: Sqlite(error) };
     if schema(connection).map_err(failed)? == made_by(text) {
         return Ok(());
     }

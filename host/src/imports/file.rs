@@ -32,7 +32,7 @@ fn table<'a>(content: &'a Value, place: &[&str]) -> Option<&'a Map<String, Value
 fn named(called: &str, entry: &Value) -> Server {
     match check_name(&name_of(called)) {
         Ok(()) => server::read(called, entry),
-        Err(error) => Server::Unfit(error),
+        Err(error) => Server::Unfit(error.into()),
     }
 }
 
@@ -45,7 +45,8 @@ fn name_of(called: &str) -> String {
 fn of_json(shown: &str, text: &str) -> Result<Value> {
     serde_json::from_str(&comments::without(text)).map_err(|error| {
         // The parser's words name a place, and nothing of what is written there.
-        Error::config(format!("{shown} is not valid JSON: {error}"))
+        Error::config(format!("{shown} is not valid JSON"))
+            .because(error)
             .with_hint("nothing was changed; correct it, or name another file")
     })
 }

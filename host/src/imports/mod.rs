@@ -69,7 +69,8 @@ pub struct Http {
 pub fn read(path: &Path) -> Result<Vec<Found>> {
     let shown = scrub::line(&path.display().to_string(), 300);
     let bytes = files::read_regular_up_to(path, LARGEST).map_err(|error| {
-        Error::config(format!("cannot read {shown}: {error}"))
+        Error::config(format!("cannot read {shown}"))
+            .because(error)
             .with_hint("name a client's own server file, like ~/.cursor/mcp.json")
     })?;
     // A byte order mark says nothing, and VS Code writes one where it was one.

@@ -43,7 +43,7 @@ pub(super) fn read(called: &str, entry: &Value) -> Server {
     if kind.eq_ignore_ascii_case("sse") || (member == "url" && kind.is_empty() && is_sse(url)) {
         let sse = serde_json::json!({"type": "sse", "url": url});
         return Server::Unfit(
-            misfit(called, &sse).unwrap_or_else(|| Error::config(format!("{shown} speaks HTTP+SSE"))),
+            misfit(called, &sse).map_or_else(|| Error::config(format!("{shown} speaks HTTP+SSE")), Error::from),
         );
     }
     match http(&shown, url, members) {

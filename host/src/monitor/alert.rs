@@ -129,7 +129,7 @@ impl OnChange {
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .map_err(|error| failed(format!("does not start: {error}")))?;
+            .map_err(|error| failed("does not start".to_owned()).because(error))?;
         let input = format!("{}\n", scrub::json(change));
         let stdin = child.stdin.take();
         let run = async move {
@@ -142,7 +142,7 @@ impl OnChange {
         match tokio::time::timeout(self.deadline, run).await {
             Ok(Ok(status)) if status.success() => Ok(()),
             Ok(Ok(status)) => Err(failed(format!("failed: {status}"))),
-            Ok(Err(error)) => Err(failed(format!("is lost: {error}"))),
+            Ok(Err(error)) => Err(failed("is lost".to_owned()).because(error)),
             Err(_) => Err(failed(format!("took longer than {} s and was ended", self.deadline.as_secs_f64()))),
         }
     }

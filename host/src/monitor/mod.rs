@@ -77,10 +77,11 @@ impl Monitor {
             }
         };
         let listener = TcpListener::bind(address).await.map_err(|error| {
-            Error::config(format!("cannot listen on {address}: {error}")).with_hint("port 0 takes any free one")
+            Error::config(format!("cannot listen on {address}")).because(error).with_hint("port 0 takes any free one")
         })?;
-        let address =
-            listener.local_addr().map_err(|error| Error::config(format!("cannot listen on {address}: {error}")))?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| Error::config(format!("cannot listen on {address}")).because(error))?;
         let board = Arc::new(Board::new(history, names));
         let task = tokio::spawn(server::serve(listener, door, Arc::clone(&board)));
         Ok(Self { address, board, task })

@@ -215,7 +215,7 @@ impl<U: Upstream> Inner<U> {
         let limit = self.upstream.timeout();
         match tokio::time::timeout(limit, tokio::task::spawn_blocking(prepare)).await {
             Ok(Ok(prepared)) => Ok(prepared),
-            Ok(Err(error)) => Err(Error::new(Class::Internal, format!("the tools could not be prepared: {error}"))),
+            Ok(Err(error)) => Err(Error::new(Class::Internal, "the tools could not be prepared").because(error)),
             Err(_) => Err(Error::new(
                 Class::Timeout,
                 format!("the tools of {} could not be prepared within {} s", self.upstream.name(), limit.as_secs_f64()),

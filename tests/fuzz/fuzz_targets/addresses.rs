@@ -3,6 +3,7 @@
 use crate::arbitrary;
 use derive_arbitrary::Arbitrary;
 use pflow_gateway::{
+    Error,
     config::{GatewayConfig, shown_target},
     fuzzing::revealed,
 };
@@ -59,7 +60,8 @@ pub fn run(input: &Input) {
                 let _ = (config.exposed(), config.address.literal_key());
             }
             Err(error) => {
-                let said = format!("{error} {:?}", error.hint);
+                // With what it comes from: that is in logs.
+                let said = format!("{:?}", Error::from(error));
                 assert!(
                     text.find(['?', '#']).is_none() || !text.starts_with("http") || !said.contains(KEY),
                     "{text}: {said}"

@@ -1,6 +1,9 @@
 //! Components, before anything is compiled: any bytes are an anatomy or a sentence, and what is taken is no larger than what came.
 
-use pflow_gateway::runtime::Anatomy;
+use pflow_gateway::{
+    Error,
+    runtime::{Anatomy, Unfit},
+};
 
 /// One input.
 pub fn run(bytes: &[u8]) {
@@ -13,12 +16,17 @@ pub fn run(bytes: &[u8]) {
                 let names: usize = anatomy.imports.iter().chain(&anatomy.exports).map(String::len).sum();
                 assert!(names <= bytes.len());
                 let _ = anatomy.contract();
-                if let Err(error) = anatomy.check() {
-                    assert!(!error.message.is_empty());
+                if let Err(unfit) = anatomy.check() {
+                    told(unfit);
                 }
                 assert!(anatomy.check().is_err() || anatomy.contract().is_some(), "it fits without the contract");
             }
-            Err(error) => assert!(!error.message.is_empty() && error.hint.as_ref().is_none_or(|hint| !hint.is_empty())),
+            Err(unfit) => told(unfit),
         }
     }
+}
+
+fn told(unfit: Unfit) {
+    let error = Error::from(unfit);
+    assert!(!error.message.is_empty() && error.hint.is_none_or(|hint| !hint.is_empty()));
 }

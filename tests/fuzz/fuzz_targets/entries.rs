@@ -3,7 +3,10 @@
 
 use std::fs;
 
-use pflow_gateway::config::{ConfigFile, Replace, Trust, wants};
+use pflow_gateway::{
+    Advice as _,
+    config::{ConfigFile, Replace, Trust, wants},
+};
 use serde_json::{Value, json};
 
 /// One input.
@@ -13,7 +16,7 @@ pub fn run(bytes: &[u8]) {
     let trust = Trust::at(crate::folder().join("trusted.json"));
     let mut file = match ConfigFile::load_with(&path, trust.clone()) {
         Ok(file) => file,
-        Err(error) => return clean(&error.message),
+        Err(error) => return clean(&error.message()),
     };
     for (_, gateway) in file.gateways() {
         match gateway {
@@ -27,11 +30,11 @@ pub fn run(bytes: &[u8]) {
                 clean(gateway.shown());
                 clean(&gateway.auth.describe());
             }
-            Err(error) => clean(&error.message),
+            Err(error) => clean(&error.message()),
         }
     }
-    for (name, error) in file.misfits() {
-        clean(&error.message);
+    for (name, misfit) in file.misfits() {
+        clean(&misfit.message());
         let _ = file.find(&name);
     }
     for remark in file.remarks() {

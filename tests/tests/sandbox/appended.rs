@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use pflow_gateway::{
-    Class, Error,
-    runtime::{CodeStore, Conversation, Failure, Limits, Runtime, Source},
+    Error,
+    runtime::{CodeStore, Conversation, Failure, Limits, LoadError, Runtime, Source, Stopped},
 };
 use wasm_encoder::{
     BlockType, CodeSection, ComponentSection as _, ConstExpr, Function, FunctionSection, GlobalSection, GlobalType,
@@ -73,29 +73,29 @@ pub(super) fn module(pages: u64, elements: u64, body: impl FnOnce(&mut Function)
 }
 
 /// Loads these bytes with these limits.
-pub(super) fn load(bytes: &[u8], limits: Limits, code: &CodeStore) -> pflow_gateway::Result<Arc<Runtime>> {
+pub(super) fn load(bytes: &[u8], limits: Limits, code: &CodeStore) -> Result<Arc<Runtime>, LoadError> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     std::io::Write::write_all(&mut file, bytes).unwrap();
     Runtime::with(&Source::File(file.path().to_owned()), limits, code)
 }
 
 /// Why it does not start.
-async fn refused(bytes: &[u8]) -> Error {
+async fn refused(bytes: &[u8]) -> Stopped {
     let stand = Stand::with(load(bytes, limits(), &CodeStore::default()).unwrap()).await;
     let started =
         Conversation::start(&stand.runtime, stand.egress(&[], &[]), Arc::new(RecordedEvents::default()), PATIENCE)
             .await;
     match started {
-        Err(Failure::Host(error)) => error,
+        Err(Failure::Host(stopped)) => stopped,
         Err(other) => panic!("{other:?}"),
         Ok(_) => panic!("it started"),
     }
 }
 
 async fn refused_by(limit: &str, bytes: &[u8]) {
-    let error = refused(bytes).await;
-    assert_eq!(error.class, Class::Limit, "{error:?}");
-    assert!(error.message.contains(&format!("(limit `{limit}`)")), "{error:?}");
+    let stopped = refused(bytes).await;
+    let Stopped::Limit(reached) = stopped else { panic!("{stopped:?}") };
+    assert!(reached.to_string().contains(&format!("(limit `{limit}`)")), "{reached:?}");
 }
 
 #[tokio::test]
@@ -156,15 +156,19 @@ async fn a_start_function_that_recurses_meets_the_stack_limit() {
 
 #[tokio::test]
 async fn a_trap_in_a_start_function_is_a_failure_of_the_component() {
-    let error = refused(&with_module(
+    let stopped = refused(&with_module(
         &module(1, 1, |f| {
             f.instructions().unreachable();
         }),
         1,
     ))
     .await;
-    assert_eq!(error.class, Class::Component, "{error:?}");
-    assert!(error.message.contains("unreachable"), "{error:?}");
+    let Stopped::Trap { words, .. } = &stopped else { panic!("{stopped:?}") };
+    assert!(words.contains("unreachable"), "{words}");
+    // The way through the guest's functions is for whoever asks, and not for the sentence.
+    let error = Error::from(stopped.clone());
+    assert_eq!(error.message, stopped.to_string());
+    assert!(error.causes().any(|cause| cause.to_string().contains("wasm backtrace")), "{error:?}");
 }
 
 #[tokio::test]

@@ -3,9 +3,9 @@
 use std::{fs, path::PathBuf};
 
 use pflow_gateway::{
-    Class,
-    components::{Components, Scope},
-    runtime::{CodeStore, Runtime},
+    Class, Error,
+    components::{Components, ComponentsError, Scope},
+    runtime::{CodeStore, LoadError, Runtime, Unfit},
 };
 
 use super::{
@@ -80,15 +80,13 @@ fn a_component_that_changed_under_its_pin_is_refused() {
     bytes.extend_from_slice(&[0, 2, 1, b'x']);
     fs::write(&pin.file, bytes).unwrap();
     let error = Runtime::with(&pin.to_run(), limits(), &CodeStore::default()).unwrap_err();
-    assert_eq!(error.class, Class::Component);
-    assert!(
-        error.message.contains("changed since it was installed") && error.message.contains(&pin.sha256),
-        "{error:?}"
-    );
-    assert!(error.hint.unwrap().contains("component use"));
+    let LoadError::Changed { file, found } = &error else { panic!("{error:?}") };
+    assert!(*file == pin.file && *found != pin.sha256, "{error:?}");
+    let error = Error::from(error);
+    assert!(error.class == Class::Component && error.hint.unwrap().contains("component use"));
     fs::remove_file(&pin.file).unwrap();
     let error = Runtime::with(&pin.to_run(), limits(), &CodeStore::default()).unwrap_err();
-    assert_eq!(error.class, Class::Config);
+    assert!(matches!(&error, LoadError::Unread { file, .. } if *file == pin.file), "{error:?}");
 }
 
 #[test]
@@ -97,7 +95,8 @@ fn what_does_not_fit_is_not_installed() {
     let file = place.folder.path().join("not.wasm");
     fs::write(&file, b"\0asm\x01\0\0\0").unwrap();
     let error = place.components.install(&file, &Scope::All).unwrap_err();
-    assert!(error.message.contains("core WebAssembly module"), "{error:?}");
+    let ComponentsError::Component(LoadError::Unfit { component, source }) = error else { panic!("{error:?}") };
+    assert_eq!((component, source), (file.display().to_string(), Unfit::CoreModule));
     assert_eq!(place.components.list().unwrap(), []);
     assert!(!place.folder.path().join("gateway-components").exists());
 }
@@ -107,9 +106,13 @@ fn a_broken_list_is_named_and_nothing_runs_instead() {
     let place = Place::new();
     let list = place.folder.path().join("gateway-components.json");
     fs::write(&list, r#"{"all": {"sha256": "../../evil", "source": "x"}}"#).unwrap();
-    assert!(place.components.chosen("docker").unwrap_err().message.contains("gateway-components.json"));
+    let chosen = || place.components.chosen("docker").unwrap_err();
+    assert!(matches!(chosen(), ComponentsError::NoDigest { file } if file == list));
     fs::write(&list, "{").unwrap();
-    assert_eq!(place.components.chosen("docker").unwrap_err().class, Class::Config);
+    assert!(matches!(chosen(), ComponentsError::NotJson { .. }));
+    let error = Error::from(chosen());
+    assert!(error.class == Class::Config && error.find::<serde_json::Error>().is_some(), "{error:?}");
+    assert!(error.message.starts_with(&format!("cannot read {}: EOF", list.display())), "{error}");
 }
 
 #[test]

@@ -3,8 +3,10 @@
 use std::{fs, path::Path, sync::Arc};
 
 use pflow_gateway::{
-    Class, Error,
-    runtime::{Anatomy, BUILT_IN, CONTRACT, CodeStore, Conversation, Failure, Runtime, Source},
+    Advice as _, Class, Error,
+    runtime::{
+        Anatomy, BUILT_IN, CONTRACT, CodeStore, Conversation, Failure, LoadError, Runtime, Source, Stopped, Unfit,
+    },
 };
 use sha2::{Digest as _, Sha256};
 use wasm_encoder::{
@@ -77,7 +79,7 @@ fn the_version_in_the_wit_file_is_the_one_that_the_host_speaks() {
 }
 
 /// Why these bytes are refused. Nothing was compiled: the cache is as empty as before.
-fn refused(bytes: &[u8]) -> Error {
+fn refused(bytes: &[u8]) -> Unfit {
     let folder = tempfile::tempdir().unwrap();
     let (file, cache) = (folder.path().join("component.wasm"), folder.path().join("cache"));
     fs::write(&file, bytes).unwrap();
@@ -85,9 +87,12 @@ fn refused(bytes: &[u8]) -> Error {
         Runtime::with(&Source::File(file.clone()), limits(), &CodeStore { packaged: None, cache: Some(cache.clone()) })
             .unwrap_err();
     assert!(!cache.exists(), "it was compiled");
-    assert_eq!(error.class, Class::Component, "{error:?}");
-    assert!(error.message.contains("component.wasm"), "{error:?}");
-    error
+    let LoadError::Unfit { component, source: unfit } = error else { panic!("{error:?}") };
+    assert_eq!(component, file.display().to_string());
+    let error = Error::from(LoadError::Unfit { component, source: unfit.clone() });
+    assert_eq!((error.class, error.message), (Class::Component, format!("{}: {unfit}", file.display())));
+    assert_eq!(error.hint, unfit.hint());
+    unfit
 }
 
 fn hostile() -> Vec<u8> {
@@ -112,40 +117,38 @@ fn replaced(from: &str, to: &str) -> Vec<u8> {
 #[test]
 fn what_is_not_webassembly_is_refused() {
     for bytes in [b"".as_slice(), b"#!/bin/sh\n", b"(component)", b"\x7fELF\x02\x01\x01"] {
-        assert!(refused(bytes).message.contains("not WebAssembly"));
+        assert_eq!(refused(bytes), Unfit::NotWebAssembly);
     }
 }
 
 #[test]
 fn a_core_module_is_refused() {
-    let error = refused(&wasm_encoder::Module::new().finish());
-    assert!(error.message.contains("a core WebAssembly module, not a component"), "{error:?}");
-    assert!(error.hint.unwrap().contains("wasm32-wasip2"));
+    let unfit = refused(&wasm_encoder::Module::new().finish());
+    assert_eq!(unfit, Unfit::CoreModule);
+    assert!(unfit.hint().unwrap().contains("wasm32-wasip2"));
 }
 
 #[test]
 fn a_component_that_was_cut_or_damaged_is_refused() {
     let whole = hostile();
     for length in [9, 100, whole.len() / 2, whole.len() - 1] {
-        let error = refused(&whole[..length]);
-        assert!(error.message.contains("broken WebAssembly") || error.message.contains("does not export"), "{error:?}");
+        let unfit = refused(&whole[..length]);
+        assert!(matches!(unfit, Unfit::Broken { .. } | Unfit::NoExport { .. }), "{unfit:?}");
     }
 }
 
 #[test]
 fn a_component_without_an_export_is_refused_by_its_name() {
-    let error = refused(&wasm_encoder::Component::new().finish());
-    assert!(error.message.contains("does not export pflow:gateway/discovery@0.2.0"), "{error:?}");
-    assert!(error.hint.unwrap().contains("it exports nothing"));
+    let unfit = refused(&wasm_encoder::Component::new().finish());
+    let interface = "pflow:gateway/discovery@0.2.0".to_owned();
+    assert_eq!(unfit, Unfit::NoExport { interface, exports: Vec::new(), is_part: false });
+    assert!(unfit.hint().unwrap().contains("it exports nothing"));
 }
 
 #[test]
 fn a_component_of_another_version_is_refused_with_both_versions() {
-    let error = refused(&replaced("@0.2.0", "@0.3.0"));
-    assert!(
-        error.message.contains("exports pflow:gateway/discovery@0.3.0, this host needs version 0.2.0"),
-        "{error:?}"
-    );
+    let unfit = refused(&replaced("@0.2.0", "@0.3.0"));
+    assert_eq!(unfit.to_string(), "the component exports pflow:gateway/discovery@0.3.0, this host needs version 0.2.0");
 }
 
 #[test]
@@ -158,8 +161,7 @@ fn an_import_that_the_host_does_not_offer_is_refused_by_its_name() {
         let mut imports = ComponentImportSection::new();
         imports.import(name, ComponentTypeRef::Instance(type_count(&bytes) - 1));
         imports.append_to_component(&mut bytes);
-        let error = refused(&bytes);
-        assert!(error.message.contains(&format!("imports {name}, which this host does not offer")), "{error:?}");
+        assert_eq!(refused(&bytes), Unfit::ForeignImport { import: name.to_owned() });
     }
 }
 
@@ -209,9 +211,8 @@ async fn a_component_whose_types_are_others_under_the_same_names_never_gets_a_ca
     let started =
         Conversation::start(&stand.runtime, stand.egress(&[], &[]), Arc::new(RecordedEvents::default()), PATIENCE)
             .await;
-    let Err(Failure::Host(error)) = started else { panic!("it started") };
-    assert_eq!(error.class, Class::Component, "{error:?}");
-    assert!(error.message.contains("repeated-cursox"), "{error:?}");
+    let Err(Failure::Host(Stopped::Trap { words, .. })) = started else { panic!("it started, or was stopped") };
+    assert!(words.contains("repeated-cursox"), "{words}");
 }
 
 #[test]
@@ -220,5 +221,6 @@ fn a_file_that_is_too_large_is_not_even_read() {
     let file = folder.path().join("component.wasm");
     fs::File::create(&file).unwrap().set_len(1 << 30).unwrap();
     let error = Runtime::with(&Source::File(file.clone()), limits(), &CodeStore::default()).unwrap_err();
-    assert!(error.message.contains("larger than 64 MiB"), "{error:?}");
+    assert!(matches!(&error, LoadError::TooLarge { file: named, .. } if *named == file), "{error:?}");
+    assert_eq!(error.to_string(), format!("{} is larger than 64 MiB", file.display()));
 }

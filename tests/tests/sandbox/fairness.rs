@@ -6,10 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pflow_gateway::{
-    Class,
-    runtime::{CodeStore, Conversation, Failure, Limits, Runtime, Source},
-};
+use pflow_gateway::runtime::{CodeStore, Conversation, Failure, LimitReached, Limits, Runtime, Source, Stopped};
 use tokio::task::JoinSet;
 
 use super::{
@@ -80,9 +77,7 @@ async fn a_crowd_of_spinning_components_does_not_hide_from_the_cpu_limit() {
     }
     while let Some(end) = crowd.join_next().await {
         match end.unwrap() {
-            Err(Failure::Host(error)) => {
-                assert!(error.class == Class::Limit && error.message.contains("(limit `cpu`)"), "{error:?}");
-            }
+            Err(Failure::Host(Stopped::Limit(LimitReached::Cpu(_)))) => {}
             other => panic!("{other:?}"),
         }
     }

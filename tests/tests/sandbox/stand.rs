@@ -15,10 +15,10 @@ use std::{
 };
 
 use pflow_gateway::{
-    Class, Error,
+    Error,
     config::GatewayConfig,
     egress::{Credentials, Egress, EgressFailure, EgressLimits, Resolve},
-    runtime::{CodeStore, Conversation, Events, Failure, Limits, Runtime, Source, calls, filter, types},
+    runtime::{CodeStore, Conversation, Events, Failure, Limits, Runtime, Source, Stopped, calls, filter, types},
 };
 
 use super::{Point, guest, server::Server};
@@ -271,14 +271,15 @@ impl Outcome {
 
     /// The host stopped it. Whatever the reason, it is told in one bounded line without control characters, and the instance
     /// is not used again.
-    pub(super) fn stopped(&self) -> &Error {
+    pub(super) fn stopped(&self) -> &Stopped {
         match &self.result {
-            Err(Failure::Host(error)) => {
+            Err(Failure::Host(stopped)) => {
+                let error = Error::from(stopped.clone());
                 let text = format!("{} {}", error.message, error.hint.clone().unwrap_or_default());
                 assert!(text.chars().count() < 900, "{} characters", text.chars().count());
                 assert!(!text.chars().any(|c| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c)), "{text:?}");
                 assert!(!text.contains(TOKEN), "{text}");
-                error
+                stopped
             }
             other => panic!("the host did not stop it: {other:?}"),
         }
@@ -286,17 +287,15 @@ impl Outcome {
 
     /// It ran into this limit; the error names it.
     pub(super) fn limit(&self, name: &str) {
-        let error = self.stopped();
-        assert_eq!(error.class, Class::Limit, "{error:?}");
-        assert!(error.message.contains(&format!("(limit `{name}`)")), "{error:?}");
+        let Stopped::Limit(reached) = self.stopped() else { panic!("no limit: {:?}", self.result) };
+        assert!(reached.to_string().contains(&format!("(limit `{name}`)")), "{reached:?}");
         assert!(self.finished, "it is still in use");
     }
 
     /// It failed by itself; the error has these words.
     pub(super) fn failed(&self, words: &str) {
-        let error = self.stopped();
-        assert_eq!(error.class, Class::Component, "{error:?}");
-        assert!(error.message.contains(words), "{error:?}");
+        let Stopped::Trap { words: said, .. } = self.stopped() else { panic!("no trap: {:?}", self.result) };
+        assert!(said.contains(words), "{said}");
     }
 
     /// What the component itself called an error, and what egress saw.

@@ -35,7 +35,7 @@ pub struct Json(Arc<RawValue>);
 #[derive(Debug, thiserror::Error)]
 pub enum NotJson {
     /// No JSON at all.
-    #[error("it is not valid JSON: {0}")]
+    #[error("it is not valid JSON")]
     Syntax(#[from] serde_json::Error),
     /// JSON that many parsers refuse.
     #[error("it is not JSON that everybody can read: {0}")]

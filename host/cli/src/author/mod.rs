@@ -99,7 +99,8 @@ pub(super) fn wit(folder: &Path) -> Reply {
 /// Writes files into a folder that is not there yet, or empty.
 fn put(folder: &Path, files: &[(String, String)]) -> Result<()> {
     let cannot = |error: io::Error| {
-        Error::config(format!("cannot write to {}: {error}", shown(folder)))
+        Error::config(format!("cannot write to {}", shown(folder)))
+            .because(error)
             .with_hint("name a folder that is not there yet")
     };
     match fs::read_dir(folder).map(|mut inside| inside.next().is_some()) {
@@ -134,8 +135,7 @@ pub(super) async fn build(context: &Context, folder: &Path) -> Reply {
 }
 
 async fn built(context: &Context, folder: &Path) -> Result<(PathBuf, u64)> {
-    let output =
-        std::path::absolute(folder.join(PART)).map_err(|error| Error::config(format!("{}: {error}", shown(folder))))?;
+    let output = std::path::absolute(folder.join(PART)).map_err(|error| Error::config(shown(folder)).because(error))?;
     if folder.join("app.py").is_file() {
         let world = fs::read_to_string(folder.join(templates::WORLD).join("part.wit")).ok();
         let world = world.as_deref().and_then(templates::world).ok_or_else(|| {
@@ -153,7 +153,7 @@ async fn built(context: &Context, folder: &Path) -> Result<(PathBuf, u64)> {
         run(context, folder, "cargo", &args, "rustup target add wasm32-wasip2").await?;
         let built = only_wasm(&folder.join("target/wasm32-wasip2/release"))?;
         fs::copy(&built, &output)
-            .map_err(|error| Error::config(format!("cannot write {}: {error}", shown(&output))))?;
+            .map_err(|error| Error::config(format!("cannot write {}", shown(&output))).because(error))?;
     } else {
         return Err(Error::config(format!(
             "{} is not a component's folder: it has neither Cargo.toml nor app.py nor package.json",
@@ -162,7 +162,7 @@ async fn built(context: &Context, folder: &Path) -> Result<(PathBuf, u64)> {
         .with_hint(format!("to begin one: {} component new --language python my-filter", context.program)));
     }
     let size = fs::metadata(&output).map_err(|error| {
-        Error::config(format!("the build wrote no {}: {error}", shown(&output))).with_hint("look at what it said")
+        Error::config(format!("the build wrote no {}", shown(&output))).because(error).with_hint("look at what it said")
     })?;
     Ok((output, size.len()))
 }
@@ -191,7 +191,7 @@ async fn run(context: &Context, folder: &Path, program: &str, args: &[&str], rem
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(Error::config(format!("{program} ended with {status}"))
             .with_hint(format!("what it said is above; if something is missing: {remedy}"))),
-        Err(error) => Err(Error::config(format!("cannot start {program}: {error}")).with_hint(remedy.to_owned())),
+        Err(error) => Err(Error::config(format!("cannot start {program}")).because(error).with_hint(remedy.to_owned())),
     }
 }
 
@@ -212,7 +212,7 @@ async fn composed(context: &Context, part: &Path, output: &Path, behind: Option<
     if output.exists() && same(part, output) {
         return Err(Error::config("the part and the output are one file").with_hint("name another output"));
     }
-    let cannot = |error: io::Error| Error::config(format!("cannot hand over the built-in component: {error}"));
+    let cannot = |error: io::Error| Error::config("cannot hand over the built-in component").because(error);
     let mut built_in = tempfile::Builder::new().prefix("gateway-").suffix(".wasm").tempfile().map_err(cannot)?;
     built_in.write_all(BUILT_IN).and_then(|()| built_in.flush()).map_err(cannot)?;
     let gateway = behind.unwrap_or_else(|| built_in.path());
@@ -221,7 +221,7 @@ async fn composed(context: &Context, part: &Path, output: &Path, behind: Option<
     let done =
         tokio::process::Command::new(&program).args(words).stdin(Stdio::null()).kill_on_drop(true).output().await;
     let done = done.map_err(|error| {
-        Error::config(format!("cannot start {COMPOSER}: {error}")).with_hint(format!(
+        Error::config(format!("cannot start {COMPOSER}")).because(error).with_hint(format!(
             "it is a program of its own: put it beside {} or on PATH (cargo install --path docs/components/compose)",
             context.program
         ))
@@ -236,7 +236,7 @@ async fn composed(context: &Context, part: &Path, output: &Path, behind: Option<
         return Err(Error::config(scrub::line(&said, 600))
             .with_hint("what a part may export and import: docs/components/composition.md"));
     }
-    let size = fs::metadata(output).map_err(|error| Error::config(format!("{}: {error}", shown(output))))?;
+    let size = fs::metadata(output).map_err(|error| Error::config(shown(output)).because(error))?;
     Ok(size.len())
 }
 

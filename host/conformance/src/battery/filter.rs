@@ -10,7 +10,7 @@ use super::{
     checks,
 };
 use pflow_gateway_runtime::{
-    Failure,
+    Failure, Stopped,
     filter::{Candidate, Reason, Rules},
     types::{Annotations, Attribution, Confidence},
 };
@@ -295,11 +295,7 @@ async fn names_a_broken_glob(stage: Stage) -> Verdict {
     match scene(&stage).await?.guest.select(&rules, &[tool("x", None)]).await {
         Ok(verdicts) => wrong(format!("the verdicts {}", shown(&verdicts))),
         // What the host makes of `pattern-error`.
-        Err(Failure::Host(error))
-            if error.class == pflow_gateway_base::Class::Config && error.message.contains("\"a[b\"") =>
-        {
-            Ok("a[b".to_owned())
-        }
+        Err(Failure::Host(Stopped::NotAGlob { pattern, .. })) if pattern == "a[b" => Ok(pattern),
         Err(failure) => wrong(describe(&failure)),
     }
 }

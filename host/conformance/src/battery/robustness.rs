@@ -16,8 +16,7 @@ use super::{
     checks,
     listing::the_two,
 };
-use pflow_gateway_base::Class;
-use pflow_gateway_runtime::Failure;
+use pflow_gateway_runtime::{Failure, Stopped};
 
 checks! { Sandbox:
     starts, "gateway",
@@ -131,7 +130,7 @@ async fn is_not_fooled_by_an_endless_body(stage: Stage) -> Verdict {
     match scene.guest.list_tools().await {
         Ok(_) => wrong("a catalogue"),
         Err(failure @ Failure::Gateway(..)) => Ok(describe(&failure)),
-        Err(Failure::Host(error)) if error.class == Class::Timeout => Ok(error.message),
+        Err(Failure::Host(late @ Stopped::Late(_))) => Ok(late.to_string()),
         Err(failure) => wrong(describe(&failure)),
     }
 }

@@ -427,7 +427,7 @@ async fn every_failure_has_a_sentence_and_a_code() {
         EgressFailure::Timeout { origin: origin.clone(), phase: Phase::Tls, after: Duration::from_secs(10) },
         EgressFailure::HeaderTooLarge { origin, limit: 65536, count: 100 },
     ] {
-        let error = Error::from(&failure);
+        let error = Error::from(failure.clone());
         assert!(!error.message.is_empty() && !error.message.ends_with('.'), "{error:?}");
         assert!(!failure.to_wasi().to_string().is_empty());
     }

@@ -34,7 +34,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use pflow_gateway_base::Class;
+use pflow_gateway_base::{Advice as _, Class, Error};
 
 use super::*;
 

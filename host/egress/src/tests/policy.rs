@@ -261,7 +261,7 @@ async fn a_name_is_not_resolved_again_for_the_connection() {
 async fn a_name_without_an_address_says_so() {
     let own = "http://nowhere.example:81/mcp";
     let failure = through_names(own, &[], &[], own).await;
-    let error = Error::from(&failure);
+    let error = Error::from(failure);
     assert_eq!(error.class, Class::Dns);
     assert_eq!(error.message, "nowhere.example has no address: Name or service not known");
     assert!(error.hint.unwrap().contains("nowhere.example"));

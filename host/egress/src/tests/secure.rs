@@ -71,7 +71,7 @@ async fn refused(url: &str, authority: Option<&Authority>) -> (TlsProblem, Error
     let failure = fetch(&egress, get(url)).await.unwrap_err();
     let EgressFailure::Tls { problem, .. } = &failure else { panic!("{failure:?}") };
     assert_eq!(failure.delivery(), Delivery::NotDelivered);
-    (*problem, Error::from(&failure), egress)
+    (*problem, failure.into(), egress)
 }
 
 #[tokio::test]
@@ -168,15 +168,17 @@ fn a_ca_file_that_cannot_be_used_is_a_wrong_configuration() {
     empty.write_all(b"no certificate here\n").unwrap();
     let mut broken = tempfile::NamedTempFile::new().unwrap();
     broken.write_all(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
-    for (file, says) in [
-        (std::path::Path::new("/nonexistent/ca.pem"), "cannot be read"),
-        (empty.path(), "holds no certificate"),
-        (broken.path(), "cannot be trusted"),
-    ] {
+    let refused = |file: &std::path::Path, says: &str| {
         let mut options = options("https://127.0.0.1:1/mcp");
         options.ca_file = Some(file.to_owned());
-        let error = Egress::new(&options, &EgressLimits::default()).unwrap_err();
+        let refused = || Egress::new(&options, &EgressLimits::default()).unwrap_err();
+        let error = Error::from(refused());
         assert_eq!(error.class, Class::Config);
         assert!(error.message.contains(&file.display().to_string()) && error.message.contains(says), "{error:?}");
-    }
+        refused()
+    };
+    let absent = refused(std::path::Path::new("/nonexistent/ca.pem"), "cannot be read: No such file");
+    assert!(matches!(absent, SetupError::Unread { .. }), "{absent:?}");
+    assert!(matches!(refused(empty.path(), "holds no certificate"), SetupError::NoCertificate { .. }));
+    assert!(matches!(refused(broken.path(), "cannot be trusted: "), SetupError::Untrusted { .. }));
 }

@@ -19,7 +19,7 @@ __all__ = [
 class GatewayError(Exception):
     """Something failed at a gateway, on the way to it, or before it.
 
-    `str(error)` is one plain sentence.
+    `str(error)` is one plain sentence. Where the system refused something, `error.__cause__` is its `OSError`.
     """
 
     error_class: str

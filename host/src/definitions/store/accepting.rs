@@ -1,16 +1,14 @@
 //! Somebody decides: what was listed last counts from now on.
 //! Takes names of tools, or none for all; writes both files anew. Never forgets under which names a tool was known.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    io,
-};
+use std::collections::{BTreeSet, HashMap};
 
 use sha2::{Digest as _, Sha256};
 
 use super::{
     FORMER, Store,
     accepted::Known,
+    error::Result,
     format::{By, Header, Line, PendingHeader, PendingLine, copy, spend, write_line},
     lines::parsed,
     now, remove,
@@ -34,13 +32,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// The outer one: the file is locked by somebody else. The inner one: it cannot be read or written.
-    pub fn accept(&self, only: &[String]) -> crate::Result<io::Result<Taken>> {
+    /// The file is locked by somebody else, or cannot be read or written.
+    pub fn accept(&self, only: &[String]) -> Result<Taken> {
         let _lock = files::Lock::of(&self.file)?;
-        Ok(self.accept_locked(only))
-    }
-
-    fn accept_locked(&self, only: &[String]) -> io::Result<Taken> {
         let mut taken = Taken::default();
         let Some((header, mut lines)) = self.pending_lines()? else { return Ok(taken) };
         let Some(accepted) = self.accepted()? else { return Ok(taken) };

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::lines::parsed;
+use super::{error::Result, lines::parsed};
 use crate::definitions::{Digest, Listing, Owner, Parts, Standing};
 
 /// Changes when the lines do.
@@ -76,12 +76,12 @@ pub(super) fn write_line(out: &mut (impl Write + ?Sized), line: &impl Serialize)
 }
 
 /// A line as it stands; without its definition where there is no room for it any more.
-pub(super) fn copy(out: &mut dyn Write, left: &mut usize, text: &str) -> io::Result<()> {
+pub(super) fn copy(out: &mut dyn Write, left: &mut usize, text: &str) -> Result<()> {
     if spend(left, text.len()) {
-        return writeln!(out, "{text}");
+        return Ok(writeln!(out, "{text}")?);
     }
     let line: Line<'_> = parsed(text)?;
-    write_line(out, &Line { definition: None, ..line })
+    Ok(write_line(out, &Line { definition: None, ..line })?)
 }
 
 /// Whether there is room for so many bytes; then there is less.

@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     Accepted, FORMER, Store, TOOLS,
+    error::Result,
     format::{ALL, By, FORMAT, Header, Line, copy, spend, write_line, write_tool},
     lines::{Lines, parsed},
     now, remove,
@@ -40,17 +41,12 @@ pub enum Complete {
 impl Store {
     /// Keeps a listing: as accepted when it is the first one and complete, else what of it differs. Tools that nobody knows yet are accepted
     /// as they come, unless they are held.
-    pub fn keep(
-        &self,
-        tools: &[(Listing<'_>, Digest)],
-        changes: Changes,
-        complete: Complete,
-    ) -> crate::Result<io::Result<Kept>> {
+    ///
+    /// # Errors
+    ///
+    /// The file is locked by somebody else, or cannot be read or written.
+    pub fn keep(&self, tools: &[(Listing<'_>, Digest)], changes: Changes, complete: Complete) -> Result<Kept> {
         let _lock = files::Lock::of(&self.file)?;
-        Ok(self.keep_locked(tools, changes, complete))
-    }
-
-    fn keep_locked(&self, tools: &[(Listing<'_>, Digest)], changes: Changes, complete: Complete) -> io::Result<Kept> {
         let accepted = match self.accepted() {
             // What was held stays so, until somebody has looked.
             Err(error) if changes == Changes::Hold => return Err(error),
@@ -66,7 +62,8 @@ impl Store {
             }
             let header = self.header(By::First);
             self.write(&header, |out, left| {
-                tools.iter().take(TOOLS).try_for_each(|(tool, digest)| write_tool(out, left, tool, *digest, Vec::new()))
+                let mut tools = tools.iter().take(TOOLS);
+                Ok(tools.try_for_each(|(tool, digest)| write_tool(out, left, tool, *digest, Vec::new()))?)
             })?;
             remove(&self.pending)?;
             return Ok(Kept::First(tools.len()));
@@ -84,8 +81,8 @@ impl Store {
     pub(super) fn write(
         &self,
         header: &Header,
-        fill: impl FnOnce(&mut dyn Write, &mut usize) -> io::Result<()>,
-    ) -> io::Result<()> {
+        fill: impl FnOnce(&mut dyn Write, &mut usize) -> Result<()>,
+    ) -> Result<()> {
         files::private_folder(self.file.parent().unwrap_or(Path::new(".")))?;
         files::write(&self.file, |out| {
             write_line(out, header)?;
@@ -100,7 +97,7 @@ impl Store {
         tools: &[(Listing<'_>, Digest)],
         found: &[Comparison],
         changes: Changes,
-    ) -> io::Result<()> {
+    ) -> Result<()> {
         let mut learnt: HashMap<usize, &Listing<'_>> = HashMap::new();
         let mut new = Vec::new();
         let mut seen = BTreeSet::new();
@@ -140,13 +137,13 @@ impl Store {
                     }
                 }
             }
-            new.iter().try_for_each(|(tool, digest)| write_tool(out, left, tool, *digest, Vec::new()))
+            Ok(new.iter().try_for_each(|(tool, digest)| write_tool(out, left, tool, *digest, Vec::new()))?)
         })
     }
 
     /// Behind the header.
-    pub(super) fn lines(&self) -> io::Result<Lines> {
-        let mut lines = Lines::open(&self.file)?.ok_or(io::ErrorKind::NotFound)?;
+    pub(super) fn lines(&self) -> Result<Lines> {
+        let mut lines = Lines::open(&self.file)?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         lines.next()?;
         Ok(lines)
     }

@@ -9,6 +9,7 @@ use std::{
 
 use serde::Deserialize;
 
+use super::error::{Result, StoreError};
 use crate::files;
 
 /// Bytes of a line: a definition, its names and escapes.
@@ -24,22 +25,22 @@ pub(super) struct Lines {
 
 impl Lines {
     /// None: there is no such file.
-    pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
+    pub(super) fn open(path: &Path) -> Result<Option<Self>> {
         match files::open_regular(path) {
             Ok(file) => {
                 Ok(Some(Self { file: BufReader::with_capacity(64 * 1024, file), place: 0, line: String::new() }))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         }
     }
 
-    pub(super) fn header<T: serde::de::DeserializeOwned>(&mut self) -> io::Result<T> {
-        let text = self.next()?.ok_or_else(|| broken("it is empty"))?;
-        serde_json::from_str(text).map_err(|error| broken(&error.to_string()))
+    pub(super) fn header<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
+        let text = self.next()?.ok_or(StoreError::Empty)?;
+        Ok(serde_json::from_str(text)?)
     }
 
-    pub(super) fn next(&mut self) -> io::Result<Option<&str>> {
+    pub(super) fn next(&mut self) -> Result<Option<&str>> {
         self.line.clear();
         let read = (&mut self.file).take(LINE).read_line(&mut self.line)? as u64;
         self.place += read;
@@ -48,7 +49,7 @@ impl Lines {
         }
         match self.line.strip_suffix('\n') {
             Some(line) => Ok(Some(line)),
-            None => Err(broken("a line of it does not end")),
+            None => Err(StoreError::Endless),
         }
     }
 
@@ -59,10 +60,6 @@ impl Lines {
     }
 }
 
-pub(super) fn parsed<'a, T: Deserialize<'a>>(text: &'a str) -> io::Result<T> {
-    serde_json::from_str(text).map_err(|error| broken(&error.to_string()))
-}
-
-pub(super) fn broken(why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, why)
+pub(super) fn parsed<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T> {
+    Ok(serde_json::from_str(text)?)
 }

@@ -4,6 +4,7 @@
 
 mod accepted;
 mod accepting;
+mod error;
 mod format;
 mod keeping;
 mod lines;
@@ -20,15 +21,21 @@ use std::{
 };
 
 use self::{
+    error::Result,
     format::{FORMAT, Header, Line},
-    lines::{Lines, broken, parsed},
+    lines::{Lines, parsed},
 };
 use super::{Comparison, Definition, Digest, Listing, compare::compare};
-use crate::{config::GatewayConfig, digest::sha256, files};
+use crate::{
+    config::GatewayConfig,
+    digest::sha256,
+    files::{self, LockError},
+};
 
 pub use self::{
     accepted::{Accepted, Known},
     accepting::Taken,
+    error::StoreError,
     format::By,
     keeping::{Complete, Kept},
     pending::{Pending, Review},
@@ -94,9 +101,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Why not, in words.
-    pub fn can_keep(&self) -> Result<(), String> {
-        files::Lock::of(&self.file).map(drop).map_err(|error| error.message)
+    /// It cannot be locked.
+    pub fn can_keep(&self) -> Result<(), LockError> {
+        files::Lock::of(&self.file).map(drop)
     }
 
     /// How each of these stands.
@@ -110,11 +117,11 @@ impl Store {
     /// # Errors
     ///
     /// The file is there, and cannot be read or is broken.
-    pub fn accepted(&self) -> io::Result<Option<Accepted>> {
+    pub fn accepted(&self) -> Result<Option<Accepted>> {
         let Some(mut lines) = Lines::open(&self.file)? else { return Ok(None) };
         let header: Header = lines.header()?;
         if header.format != FORMAT {
-            return Err(broken("it was written by another version of pflow-gateway"));
+            return Err(StoreError::OtherVersion);
         }
         if header.made_for != self.made_for {
             return Ok(None);
@@ -134,7 +141,7 @@ impl Store {
         &self,
         accepted: &Accepted,
         places: impl Iterator<Item = usize>,
-    ) -> io::Result<HashMap<usize, Definition>> {
+    ) -> Result<HashMap<usize, Definition>> {
         let mut found = HashMap::new();
         let Some(mut lines) = Lines::open(&self.file)? else { return Ok(found) };
         let mut places: Vec<usize> = places.collect();
@@ -146,7 +153,7 @@ impl Store {
             let line: Line<'_> = parsed(text)?;
             // Somebody wrote the file since: then the next look tells.
             if line.digest != known.digest {
-                return Err(broken("it was changed while it was read"));
+                return Err(StoreError::Changed);
             }
             if let Some(definition) = line.definition {
                 found.insert(at, parsed(definition.get())?);

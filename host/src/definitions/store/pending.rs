@@ -2,12 +2,13 @@
 //! Takes comparisons; keeps what differs with its whole definition, and gives it beside what was accepted. Never drops what waits because a
 //! listing was only a part.
 
-use std::{collections::HashSet, io};
+use std::collections::HashSet;
 
 use sha2::{Digest as _, Sha256};
 
 use super::{
     Accepted, Complete, Store, TOOLS,
+    error::Result,
     format::{ALL, By, FORMAT, PendingHeader, PendingLine, definition, line, write_line},
     lines::{Lines, parsed},
     now, remove,
@@ -67,7 +68,7 @@ impl Store {
         found: &[Comparison],
         changes: Changes,
         complete: Complete,
-    ) -> io::Result<()> {
+    ) -> Result<()> {
         let pending: Vec<_> = tools
             .iter()
             .zip(found)
@@ -95,7 +96,7 @@ impl Store {
         }
         let before = before.map(|(before, _)| before.of);
         if pending.is_empty() && gone.is_empty() && carried.is_empty() {
-            return remove(&self.pending);
+            return Ok(remove(&self.pending)?);
         }
         let mut hash = Sha256::new();
         for ((tool, digest), found) in &pending {
@@ -121,7 +122,7 @@ impl Store {
                 let tool = line(tool, *digest, Vec::new(), text.as_deref());
                 write_line(out, &PendingLine { standing: found.standing, was, tool })?;
             }
-            carried.iter().try_for_each(|line| writeln!(out, "{line}"))
+            Ok(carried.iter().try_for_each(|line| writeln!(out, "{line}"))?)
         })
     }
 
@@ -130,7 +131,7 @@ impl Store {
     /// # Errors
     ///
     /// A file is there, and cannot be read or is broken.
-    pub fn review(&self) -> io::Result<Option<Review>> {
+    pub fn review(&self) -> Result<Option<Review>> {
         let Some(accepted) = self.accepted()? else { return Ok(None) };
         let (by, at, tools) = (accepted.header.by, accepted.at(), accepted.tools.len());
         let mut review = Review { at, by, tools, pending: Vec::new(), gone: Vec::new() };
@@ -160,7 +161,7 @@ impl Store {
     }
 
     /// Behind the header. None: nothing differs.
-    pub(super) fn pending_lines(&self) -> io::Result<Option<(PendingHeader, Lines)>> {
+    pub(super) fn pending_lines(&self) -> Result<Option<(PendingHeader, Lines)>> {
         let Some(mut lines) = Lines::open(&self.pending)? else { return Ok(None) };
         let header: PendingHeader = lines.header()?;
         Ok((header.format == FORMAT && header.made_for == self.made_for).then_some((header, lines)))
@@ -168,7 +169,7 @@ impl Store {
 }
 
 /// The lines that wait, but for those of tools that are listed.
-fn carried_over(before: Option<(PendingHeader, Lines)>, listed: &HashSet<&str>) -> io::Result<Vec<String>> {
+fn carried_over(before: Option<(PendingHeader, Lines)>, listed: &HashSet<&str>) -> Result<Vec<String>> {
     let mut carried = Vec::new();
     let Some((_, mut lines)) = before else { return Ok(carried) };
     while let Some(text) = lines.next()? {

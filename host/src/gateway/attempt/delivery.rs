@@ -8,7 +8,8 @@ use pflow_gateway_advice::without_advice;
 use crate::{
     Error,
     egress::{RequestTrace, Visit},
-    runtime::{Failure, types},
+    gateway::failure::Failure,
+    runtime::types,
     scrub,
 };
 

@@ -10,7 +10,7 @@ use wasmtime_wasi_http::WasiBody;
 
 use super::Attempts;
 use crate::{
-    Class, Error,
+    Advice as _, Class, Error,
     egress::{Egress, Visit},
     runtime::Liveness,
 };
@@ -98,7 +98,7 @@ async fn ask(egress: Option<&Egress>, gateway: &Url, path: &str) -> Asked {
     let Ok(request) = http::Request::get(url.as_str()).body(nothing()) else { return Asked::NotAllowed };
     match egress.send(request, None, &visit).await {
         Ok(response) => Asked::Answered(response.status().as_u16()),
-        Err(_) if visit.take_failure().is_some_and(|failure| Error::from(&failure).class == Class::EgressDenied) => {
+        Err(_) if visit.take_failure().is_some_and(|failure| failure.class() == Class::EgressDenied) => {
             Asked::NotAllowed
         }
         Err(_) => Asked::Silent,

@@ -15,7 +15,7 @@ use super::{
     peer::Peer,
     session::SharedSession,
 };
-use crate::{Deadline, Result, runtime::Failure};
+use crate::{Deadline, Result, gateway::failure::Failure};
 
 /// Something that a gateway is asked.
 pub(super) trait Operation: Send {

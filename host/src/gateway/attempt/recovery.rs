@@ -6,12 +6,13 @@ use super::Attempts;
 use crate::{
     Deadline, Error,
     egress::{Credentials, Egress},
+    gateway::failure::Failure,
     gateway::{
         explain::{Renewed, is_credential},
         instances::Instance,
         peer::Peer,
     },
-    runtime::{Failure, types},
+    runtime::types,
 };
 
 /// What was done for one operation. A gateway that was started anew may want both, another credential and another session.

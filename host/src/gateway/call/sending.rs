@@ -8,6 +8,7 @@ use super::{Wish, denial::tells_of_no_tool};
 use crate::{
     Class, Deadline, Error,
     egress::{EgressFailure, Phase},
+    gateway::failure::Failure,
     gateway::{
         attempt::{
             Again, Operation, Tells,
@@ -19,7 +20,7 @@ use crate::{
         parts::Parts,
         session::SharedSession,
     },
-    runtime::{Failure, calls, types},
+    runtime::{calls, types},
     scrub,
 };
 
@@ -92,7 +93,7 @@ impl Operation for Sending<'_> {
         events.begin(token.first(), Arc::clone(&self.wish.listener), call);
         let (events, session) = (Arc::clone(events), Arc::clone(self.parts.session()));
         let mut pending = Pending { events, session, token: token.first(), end: End::Dropped };
-        let outcome = lent.conversation().call_tool(&self.call, within).await;
+        let outcome = lent.conversation().call_tool(&self.call, within).await.map_err(Failure::from);
         pending.end = if gave_up(&outcome) { End::Late } else { End::Answered };
         outcome
     }

@@ -18,7 +18,7 @@ use super::{
     standings::{Basis, Reference, Standings},
 };
 use crate::{
-    Error, Result,
+    Result,
     config::{Changes, GatewayConfig},
     definitions::{
         Accepted, Comparison, Complete, Digest, Identity, Kept, Listing, Owner, Parts, Stamp, Standing, Store,
@@ -28,7 +28,7 @@ use crate::{
         convert,
     },
     runtime::{filter, types},
-    scrub,
+    scrub, sentence,
 };
 
 /// What was accepted of a gateway's tools, as far as it is an entry, and looks at that.
@@ -78,14 +78,14 @@ impl AcceptedTools {
                 (Some(stamp), Reference::Known(accepted))
             }
             Ok(None) => (Some(stamp), self.nothing(store)),
-            Err(error) => (Some(stamp), Reference::Broken(error.to_string())),
+            Err(error) => (Some(stamp), Reference::Broken(sentence(&error))),
         }
     }
 
     /// Nothing was accepted. Where nothing can be kept, nothing that changes would ever be held.
     fn nothing(&self, store: &Store) -> Reference {
         if self.changes == Changes::Hold {
-            store.can_keep().map_or_else(Reference::NotKept, |()| Reference::Nothing)
+            store.can_keep().map_or_else(|error| Reference::NotKept(sentence(&error)), |()| Reference::Nothing)
         } else {
             Reference::Nothing
         }
@@ -180,7 +180,7 @@ fn keep_these(
 ) -> bool {
     let complete = if is_complete(catalog) { Complete::Yes } else { Complete::No };
     let gateway = scrub::line(gateway, 100);
-    match store.keep(tools, changes, complete).and_then(|kept| kept.map_err(|error| Error::config(error.to_string()))) {
+    match store.keep(tools, changes, complete) {
         Ok(Kept::First(tools)) => {
             tracing::info!("accepted {tools} tools of {gateway} as they are: they are the first that were seen of it");
             true
@@ -188,7 +188,7 @@ fn keep_these(
         Ok(Kept::Compared) => true,
         Err(error) => {
             if !TOLD_OF_WRITING.swap(true, Ordering::Relaxed) {
-                tracing::warn!("what was accepted of {gateway} could not be written: {error}");
+                tracing::warn!("what was accepted of {gateway} could not be written: {}", sentence(&error));
             }
             false
         }

@@ -6,6 +6,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 use super::{Catalogue, Listed, declared::held_to_the_entry, memory::is_cut};
 use crate::{
     Deadline, Result,
+    gateway::failure::Failure,
     gateway::{
         attempt::{Operation, Tells},
         convert,
@@ -13,7 +14,6 @@ use crate::{
         instances::Instance,
         verdicts,
     },
-    runtime::Failure,
 };
 
 /// Reads it on whichever instance there is.

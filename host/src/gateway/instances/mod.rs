@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     Class, Deadline, Error,
-    runtime::{Conversation, Failure, Runtime, seconds},
+    gateway::failure::Failure,
+    runtime::{Conversation, Runtime, seconds},
 };
 
 /// Idle instances kept; pflow runs up to 70 calls side by side, but seldom for long.

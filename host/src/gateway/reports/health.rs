@@ -9,6 +9,7 @@ use chrono::Datelike as _;
 use super::{claims, filtered_out, idle::idle, millis, own::Own, own_of, review, told_beside, without_services};
 use crate::{
     Deadline, Result,
+    gateway::failure::Failure,
     gateway::{
         attempt::{Operation, Tells},
         catalogue::Listed,
@@ -19,7 +20,7 @@ use crate::{
         peer::Peer,
     },
     report::{self, Status},
-    runtime::{Failure, health, types},
+    runtime::{health, types},
 };
 
 pub(in crate::gateway) async fn health(parts: &Parts, by: Deadline) -> report::GatewayHealth {
@@ -96,7 +97,7 @@ impl Operation for Checking<'_> {
     const TELLS: Tells = Tells::Nothing;
 
     async fn once(&mut self, lent: &mut Instance, by: Deadline) -> Result<Self::Answer, Failure> {
-        lent.conversation().check_health(self.known, self.peer.left_of(by)?).await
+        Ok(lent.conversation().check_health(self.known, self.peer.left_of(by)?).await?)
     }
 }
 

@@ -7,9 +7,10 @@ use super::tools;
 use crate::{
     Deadline, Result,
     config::Filter,
+    gateway::failure::Failure,
     gateway::{catalogue::Listed, convert::phrase, parts::Parts},
     report::{self, Severity},
-    runtime::{Failure, review, types},
+    runtime::{review, types},
     scrub,
 };
 

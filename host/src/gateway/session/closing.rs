@@ -79,7 +79,7 @@ impl SharedSession {
             fresh
         };
         if let Err(failure) = conversation.close(by.left()).await {
-            let error = self.peer.explain(failure);
+            let error = self.peer.explain(failure.into());
             tracing::debug!(gateway = %self.peer.config().name, "the session was not ended: {error}");
         }
     }

@@ -15,9 +15,10 @@ use crate::{
     Deadline,
     egress::Origin,
     files,
+    gateway::failure::Failure,
     gateway::{background::apart, convert},
     report::Era,
-    runtime::{Conversation, Failure, types},
+    runtime::{Conversation, types},
 };
 
 /// After that the peer is asked anew: it may have learned the modern era, and would answer in the legacy one for ever.
@@ -103,11 +104,11 @@ impl SharedSession {
     ) -> Result<(), Failure> {
         let remembered = if endpoint.era_is_fixed { None } else { self.remembered_era().await };
         let within = self.peer.left_of(by)?;
-        let Some(era) = remembered else { return conversation.open(endpoint, None, within).await };
+        let Some(era) = remembered else { return Ok(conversation.open(endpoint, None, within).await?) };
         let failure =
             match conversation.open(&types::Endpoint { era: Some(era), ..endpoint.clone() }, None, within).await {
                 Ok(()) => return Ok(()),
-                Err(failure) => failure,
+                Err(failure) => failure.into(),
             };
         match doubt(&failure) {
             Doubt::None => Err(failure),
@@ -117,7 +118,7 @@ impl SharedSession {
             }
             Doubt::Now => {
                 self.forget_era().await;
-                conversation.open(endpoint, None, self.peer.left_of(by)?).await
+                Ok(conversation.open(endpoint, None, self.peer.left_of(by)?).await?)
             }
         }
     }

@@ -15,7 +15,8 @@ use super::{background::Background, events::Events, peer::Peer};
 use crate::{
     Deadline,
     egress::Credentials,
-    runtime::{Conversation, Failure, Runtime, types},
+    gateway::failure::Failure,
+    runtime::{Conversation, Runtime, types},
 };
 
 pub(in crate::gateway) use self::{
@@ -114,7 +115,7 @@ impl SharedSession {
     /// An instance without a conversation.
     pub(super) async fn start(&self, runtime: &Runtime, by: Deadline) -> Result<Conversation, Failure> {
         let egress = self.peer.way_out(by).await?.clone();
-        Conversation::start(runtime, egress, self.events.inbox(), self.peer.left_of(by)?).await
+        Ok(Conversation::start(runtime, egress, self.events.inbox(), self.peer.left_of(by)?).await?)
     }
 
     /// Everybody goes on in this one.

@@ -10,8 +10,9 @@ use std::{
 use super::{Agreed, CLOSING, Generation, Membership, SharedSession};
 use crate::{
     Class, Deadline, Error,
+    gateway::failure::Failure,
     gateway::{convert, events::Held},
-    runtime::{Conversation, Failure, types},
+    runtime::{Conversation, types},
 };
 
 /// By how much a step of its own may outlast the deadline, to say better what it waited for.
@@ -72,7 +73,7 @@ impl SharedSession {
         let patient = tokio::time::timeout(by.left() + GRACE, agreeing);
         match patient.await.map_err(|_| self.peer.late(by))? {
             Ok(joined) => joined,
-            Err(error) => Err(Failure::Host(Error::new(Class::Internal, format!("opening was cut short: {error}")))),
+            Err(error) => Err(Failure::Host(Error::new(Class::Internal, "opening was cut short").because(error))),
         }
     }
 
@@ -114,7 +115,11 @@ impl SharedSession {
             state.agreed.clone().map(|agreed| Membership { agreed, generation })
         };
         let Some(member) = known else { return Ok(Attached::Nothing) };
-        match conversation.open(&self.endpoint(tokens), Some(member.state()), self.peer.left_of(by)?).await {
+        match conversation
+            .open(&self.endpoint(tokens), Some(member.state()), self.peer.left_of(by)?)
+            .await
+            .map_err(Failure::from)
+        {
             Ok(()) => Ok(Attached::To(member)),
             // Nothing was asked: it is the state that it makes nothing of.
             Err(Failure::Gateway(failure, _))
