@@ -24,7 +24,7 @@ pub mod seen;
 pub mod serve;
 
 pub use pflow_gateway_base::{Class, Deadline, Error, Result, json};
-use pflow_gateway_base::{clock, digest, files, jitter, scrub, spelling};
+use pflow_gateway_base::{clock, digest, ending, files, jitter, programs, scrub, spelling};
 pub use pflow_gateway_host_egress as egress;
 pub use pflow_gateway_runtime as runtime;
 

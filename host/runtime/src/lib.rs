@@ -2,6 +2,7 @@
 //! Takes a component and [`Limits`]; gives [`Conversation`]s. Never lets a guest reach anything but the log, the events and egress.
 
 mod bindings;
+mod bounds;
 mod compile;
 mod conversation;
 mod describe;
