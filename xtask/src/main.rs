@@ -1,6 +1,6 @@
 //! What the project does with itself: `cargo xtask build | demo | test | deny | fuzz | bench`.
 //! Does all the set-up itself, under the target folder; prints every command before it runs. Never installs anything outside of it but
-//! the Rust target.
+//! Rust targets.
 
 mod api;
 mod audit;
@@ -9,6 +9,7 @@ mod browser;
 mod build;
 mod conformance;
 mod contract;
+mod cross;
 mod cxx;
 mod demo;
 mod fuzz;
@@ -25,8 +26,10 @@ mod sbom;
 mod service;
 mod shell;
 mod sizes;
+mod targets;
 mod test;
 mod tools;
+mod workflows;
 
 use std::process::ExitCode;
 
@@ -71,6 +74,8 @@ enum Task {
     Api(api::Options),
     /// How large what is shipped is, and what makes it up
     Sizes(sizes::Options),
+    /// Whether the host compiles for the systems that nobody here has
+    CheckTargets(targets::Options),
     /// Measure, in one run, with ratios to other clients
     Bench(bench::Options),
 }
@@ -100,6 +105,7 @@ fn main() -> ExitCode {
             api::api(&options)
         }
         Task::Sizes(options) => sizes::sizes(&options),
+        Task::CheckTargets(options) => targets::targets(&options),
         Task::Bench(options) => bench::bench(&options),
     };
     match done {
