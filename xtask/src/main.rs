@@ -18,6 +18,7 @@ mod guests;
 mod layers;
 mod neutral;
 mod npm;
+mod package;
 mod pflows;
 #[cfg(test)]
 mod products;
@@ -76,6 +77,8 @@ enum Task {
     Sizes(sizes::Options),
     /// Whether the host compiles for the systems that nobody here has
     CheckTargets(targets::Options),
+    /// What a release is: programs, wheels and the source archive, in target/packages
+    Package(package::Options),
     /// Measure, in one run, with ratios to other clients
     Bench(bench::Options),
 }
@@ -106,6 +109,7 @@ fn main() -> ExitCode {
         }
         Task::Sizes(options) => sizes::sizes(&options),
         Task::CheckTargets(options) => targets::targets(&options),
+        Task::Package(options) => package::package(&options),
         Task::Bench(options) => bench::bench(&options),
     };
     match done {
