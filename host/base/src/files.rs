@@ -234,6 +234,7 @@ mod tests {
         symlink(at("nowhere"), at("dangling")).unwrap();
         assert!(lock_file(&at("link")).is_err());
         assert!(lock_file(&at("dangling")).is_err() && !at("nowhere").exists());
+        assert_eq!(std::fs::read_to_string(at("victim")).unwrap(), "precious");
     }
 
     #[test]
