@@ -1,5 +1,5 @@
 //! Gives the crate its built-in component: the path in `BUILTIN_COMPONENT`, for `include_bytes!`.
-//! Takes a ready one from `PFLOW_GATEWAY_COMPONENT`, or builds it; under clippy a stub. Never makes machine code: that would
+//! Takes a ready one from `PFLOW_GATEWAY_COMPONENT`, or builds it; in the archive of the sources it lies ready; under clippy a stub. Never makes machine code: that would
 //! compile wasmtime a second time.
 
 use std::{
@@ -29,7 +29,7 @@ fn main() -> Result<(), String> {
         fs::write(&stub, b"\0asm\x0d\0\x01\0").map_err(|e| format!("cannot write {}: {e}", stub.display()))?;
         stub
     } else {
-        build(&out)?
+        packed_or_built(&out)?
     };
     let bytes = fs::read(&component).map_err(|e| format!("cannot read {}: {e}", component.display()))?;
     println!("cargo::rustc-env=BUILTIN_COMPONENT={}", component.display());
@@ -46,10 +46,25 @@ fn sha256(bytes: &[u8]) -> String {
     })
 }
 
-/// Builds the component with its own profile, in a target folder of its own: this build holds the lock of the other.
-fn build(out: &Path) -> Result<PathBuf, String> {
+/// The one that lies in the archive of the sources, which has no sources of it; else a new one.
+fn packed_or_built(out: &Path) -> Result<PathBuf, String> {
+    let root = root()?;
+    let packed = root.join("gateway.wasm");
+    if packed.is_file() && !root.join("component/Cargo.toml").exists() {
+        println!("cargo::rerun-if-changed={}", packed.display());
+        return Ok(packed);
+    }
+    build(&root, out)
+}
+
+/// The folder of the workspace.
+fn root() -> Result<PathBuf, String> {
     let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("CARGO_MANIFEST_DIR is not set")?);
-    let root = manifest.ancestors().nth(2).ok_or("the crate is not two folders below the root")?;
+    Ok(manifest.ancestors().nth(2).ok_or("the crate is not two folders below the root")?.to_owned())
+}
+
+/// Builds the component with its own profile, in a target folder of its own: this build holds the lock of the other.
+fn build(root: &Path, out: &Path) -> Result<PathBuf, String> {
     for watched in
         ["component/src", "component/Cargo.toml", "component/advice", "component/unseen", "wit", "Cargo.lock"]
     {

@@ -26,7 +26,7 @@ AS_OTHER = ["setpriv", f"--reuid={OTHER}", f"--regid={OTHER}", "--clear-groups",
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("setpriv"),
-    reason="only root can become another user; the tests of host/base/src/folder.rs play one user's part of it",
+    reason="only root can become another user; the tests of host/base/src/folder/unix.rs play one user's part of it",
 )
 
 

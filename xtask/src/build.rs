@@ -63,7 +63,7 @@ impl Build {
     }
 
     /// Of Cargo.toml; also cargo's folder of it.
-    fn profile(self) -> &'static str {
+    pub(crate) fn profile(self) -> &'static str {
         match self {
             Self::Quick | Self::Release => "release",
             Self::Shipped => "shipped",
@@ -83,7 +83,7 @@ impl Build {
     }
 
     /// What cargo and maturin are told alike.
-    fn finish(self, command: &mut Command, component: &Path) {
+    pub(crate) fn finish(self, command: &mut Command, component: &Path) {
         command.args(self.own_crates()).env("PFLOW_GATEWAY_COMPONENT", component);
         if self.is_neutral() {
             command.env(neutral::FLAGS, neutral::flags(&target()));
@@ -92,7 +92,7 @@ impl Build {
 
     /// Whether no path of this machine may be in it. CI compiles everything in one way alone, so that it can look for them each time; elsewhere other
     /// flags would compile wasmtime again for those who call cargo by hand.
-    fn is_neutral(self) -> bool {
+    pub(crate) fn is_neutral(self) -> bool {
         self == Self::Shipped || env::var_os("CI").is_some_and(|set| !set.is_empty() && set != "false")
     }
 
@@ -160,6 +160,12 @@ pub(crate) fn of_the_host() -> impl Iterator<Item = &'static str> {
     HOST.into_iter().flat_map(|name| ["--package", name])
 }
 
+/// `--package` and the name, for each crate of what is shipped: without those that only test.
+pub(crate) fn packaged() -> impl Iterator<Item = &'static str> {
+    let tests = ["pflow-gateway-fuzz", "pflow-gateway-tests"];
+    HOST.into_iter().filter(move |name| !tests.contains(name)).flat_map(|name| ["--package", name])
+}
+
 /// Everything else.
 pub(crate) fn but_the_host() -> impl Iterator<Item = &'static str> {
     std::iter::once("--workspace").chain(HOST.into_iter().flat_map(|name| ["--exclude", name]))
@@ -199,7 +205,7 @@ fn dist_with(targets: &[&str]) -> Result<Dist> {
     say("The host; the first time this compiles wasmtime, which takes five to ten minutes on two cores");
     run(release("build", &component).args(targets))?;
     let build = Build::usual();
-    let code = Code::made_by(&build.built(PROGRAM), folder(build)?.join("gateway.cwasm"))?;
+    let code = Code::made_by(&mut command(build.built(PROGRAM)), folder(build)?.join("gateway.cwasm"))?;
     put(build, &component, &code)
 }
 
@@ -210,7 +216,7 @@ pub(crate) fn shipped() -> Result<Dist> {
     let build = Build::Shipped;
     say("The host, as it is shipped; the first time this compiles wasmtime, which takes ten minutes on two cores");
     run(build.cargo("build", &component).args(["--package", CLI, "--bin", PROGRAM]))?;
-    let code = Code::made_by(&build.built(PROGRAM), folder(build)?.join("gateway.cwasm"))?;
+    let code = Code::made_by(&mut command(build.built(PROGRAM)), folder(build)?.join("gateway.cwasm"))?;
     put(build, &component, &code)
 }
 
@@ -243,7 +249,7 @@ fn put(build: Build, component: &Path, code: &Code) -> Result<Dist> {
     crates.put_into(&program)?;
     let bom = folder.join("sbom.cdx.json");
     fs::write(&bom, format!("{:#}\n", crates.cyclonedx())).doing(format!("cannot write {}", bom.display()))?;
-    words(&program, &folder)?;
+    words(&mut || command(&program), &folder)?;
 
     say("The wheel");
     let wheel = wheel(build, component, code, &folder)?;
@@ -271,8 +277,8 @@ fn strip(program: &Path) -> Result {
 }
 
 /// Manual pages, and what shells complete: the program knows both.
-fn words(program: &Path, folder: &Path) -> Result {
-    run(command(program).arg("man").arg(folder.join("man")))?;
+pub(crate) fn words(program: &mut dyn FnMut() -> Command, folder: &Path) -> Result {
+    run(program().arg("man").arg(folder.join("man")))?;
     let completions = folder.join("completions");
     fs::create_dir_all(&completions).doing(format!("cannot make {}", completions.display()))?;
     for (shell, name) in [
@@ -281,7 +287,7 @@ fn words(program: &Path, folder: &Path) -> Result {
         ("fish", "pflow-gateway.fish"),
         ("powershell", "pflow-gateway.ps1"),
     ] {
-        let script = output(command(program).args(["completions", shell]))?;
+        let script = output(program().args(["completions", shell]))?;
         let file = completions.join(name);
         fs::write(&file, script).doing(format!("cannot write {}", file.display()))?;
     }
@@ -298,8 +304,8 @@ impl Code {
     /// What tells a program, when it is compiled, which code is its own.
     const VARIABLE: &str = "PFLOW_GATEWAY_CODE_SHA256";
 
-    fn made_by(program: &Path, file: PathBuf) -> Result<Self> {
-        let said = output(command(program).args(["component", "precompile", "--json", "--output"]).arg(&file))?;
+    pub(crate) fn made_by(program: &mut Command, file: PathBuf) -> Result<Self> {
+        let said = output(program.args(["component", "precompile", "--json", "--output"]).arg(&file))?;
         let said: serde_json::Value = serde_json::from_str(&said)
             .map_err(|error| Failure(format!("precompile --json printed no JSON: {error}")))?;
         let sha256 = said
@@ -308,6 +314,11 @@ impl Code {
             .ok_or_else(|| Failure("precompile gave no sha256".into()))?
             .to_owned();
         Ok(Self { file, sha256 })
+    }
+
+    /// Tells whoever compiles the program or the wheel which code is its own.
+    pub(crate) fn told(&self, command: &mut Command) {
+        command.env(Self::VARIABLE, &self.sha256);
     }
 }
 

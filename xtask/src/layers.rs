@@ -43,7 +43,7 @@ const HOST: &[&[&str]] = &[
 ];
 
 const BASE: &[&[&str]] = &[
-    &["clock", "deadline", "digest", "error", "jitter", "scrub", "spelling"],
+    &["access", "clock", "deadline", "digest", "ending", "error", "jitter", "programs", "scrub", "spelling"],
     &["files", "json", "setting"],
     &["advice", "folder"],
 ];

@@ -1,6 +1,6 @@
 //! What the project does with itself: `cargo xtask build | demo | test | deny | fuzz | bench`.
 //! Does all the set-up itself, under the target folder; prints every command before it runs. Never installs anything outside of it but
-//! the Rust target.
+//! Rust targets.
 
 mod api;
 mod audit;
@@ -9,6 +9,7 @@ mod browser;
 mod build;
 mod conformance;
 mod contract;
+mod cross;
 mod cxx;
 mod demo;
 mod fuzz;
@@ -17,6 +18,7 @@ mod guests;
 mod layers;
 mod neutral;
 mod npm;
+mod package;
 mod pflows;
 #[cfg(test)]
 mod products;
@@ -25,9 +27,11 @@ mod sbom;
 mod service;
 mod shell;
 mod sizes;
+mod targets;
 mod test;
 mod timings;
 mod tools;
+mod workflows;
 
 use std::process::ExitCode;
 
@@ -74,6 +78,10 @@ enum Task {
     Sizes(sizes::Options),
     /// Where the time of a build goes
     Timings(timings::Options),
+    /// Whether the host compiles for the systems that nobody here has
+    CheckTargets(targets::Options),
+    /// What a release is: programs, wheels and the source archive, in target/packages
+    Package(package::Options),
     /// Measure, in one run, with ratios to other clients
     Bench(bench::Options),
 }
@@ -107,6 +115,8 @@ fn main() -> ExitCode {
             build::quick();
             timings::timings(&options)
         }
+        Task::CheckTargets(options) => targets::targets(&options),
+        Task::Package(options) => package::package(&options),
         Task::Bench(options) => bench::bench(&options),
     };
     match done {

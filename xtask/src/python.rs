@@ -51,7 +51,8 @@ impl Venv {
 
     /// A program of the environment.
     pub(crate) fn bin(&self, program: &str) -> PathBuf {
-        self.folder.join("bin").join(program)
+        let folder = self.folder.join(if cfg!(windows) { "Scripts" } else { "bin" });
+        folder.join(format!("{program}{}", std::env::consts::EXE_SUFFIX))
     }
 
     /// A file that a package brought along.

@@ -29,11 +29,15 @@ pub(crate) struct Crates {
 }
 
 impl Crates {
-    /// As cargo resolves them.
+    /// As cargo resolves them for this machine.
     pub(crate) fn read() -> Result<Self> {
         let about = output(command("rustc").arg("-vV"))?;
         let host = about.lines().find_map(|line| line.strip_prefix("host: "));
-        let host = host.ok_or_else(|| Failure("rustc -vV does not say for which host it is".into()))?;
+        Self::read_for(host.ok_or_else(|| Failure("rustc -vV does not say for which host it is".into()))?)
+    }
+
+    /// As cargo resolves them for this target.
+    pub(crate) fn read_for(host: &str) -> Result<Self> {
         // The program's platform and the component's: what only others need is not in them.
         let platforms = ["--filter-platform", host, "--filter-platform", "wasm32-wasip2"];
         let said = output(cargo().args(["metadata", "--locked", "--format-version", "1"]).args(platforms))?;

@@ -12,7 +12,7 @@ use crate::{
     python::{Venv, Version},
     service,
     shell::{Result, cargo, root, run, say, target},
-    sizes,
+    sizes, targets, workflows,
 };
 
 #[derive(Args)]
@@ -27,6 +27,9 @@ pub(crate) fn test(options: &Options) -> Result {
     say("Format");
     run(cargo().args(["fmt", "--all", "--check"]))?;
     run(cargo().args(["fmt", "--check", "--manifest-path", bench::NATIVE]))?;
+
+    say("Workflows");
+    workflows::lint()?;
 
     say("Dependencies");
     let advisories = audit::deny()?;
@@ -43,6 +46,8 @@ pub(crate) fn test(options: &Options) -> Result {
         .args(service::packages())
         .env(neutral::FLAGS, neutral::flags(&target().join("component")))
         .args(["--", "-D", "warnings"]))?;
+
+    targets::targets(&targets::Options::default())?;
 
     let dist = build::dist_and_tests()?;
     build::reproducible(&component)?;

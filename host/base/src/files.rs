@@ -10,6 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::access;
+
+pub use crate::access::{for_this_user, is_at, mode, number};
+
 /// How long to wait for another process that changes the same file. It needs milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often to look whether it is done.
@@ -102,9 +106,6 @@ fn beside(file: &Path) -> PathBuf {
 /// What a person writes is smaller.
 const LARGEST: u64 = 1024 * 1024;
 
-#[cfg(unix)]
-const NO_WAITING: i32 = (rustix::fs::OFlags::NONBLOCK.bits() | rustix::fs::OFlags::NOCTTY.bits()).cast_signed();
-
 /// Reads what a person wrote: an ordinary file of at most 1 MiB. A device never ends, and a pipe may never begin.
 pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     read_regular_up_to(path, LARGEST)
@@ -115,8 +116,7 @@ pub fn read_regular_up_to(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
     let mut options = OpenOptions::new();
     options.read(true);
     // Opening a pipe that nobody writes to would wait for ever.
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, NO_WAITING);
+    access::without_waiting(&mut options);
     let file: File = options.open(path)?;
     let wrong = |why: &str| io::Error::new(io::ErrorKind::InvalidInput, why);
     if !file.metadata()?.is_file() {
@@ -134,8 +134,7 @@ pub fn read_regular_up_to(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
 pub fn private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    access::folders_for_this_user(&mut builder);
     builder.create(folder)
 }
 
@@ -165,13 +164,9 @@ pub fn write<E: From<io::Error>>(file: &Path, fill: impl FnOnce(&mut dyn io::Wri
 pub fn lock_file(file: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-
-        // Nor does it wait for the other end of a pipe.
-        options.mode(0o600).custom_flags(flags(rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK));
-    }
+    // Nor does it wait for the other end of a pipe.
+    access::without_links(&mut options);
+    for_this_user(&mut options);
     let opened = options.open(file)?;
     if opened.metadata()?.is_file() { Ok(opened) } else { Err(io::Error::other("it is no regular file")) }
 }
@@ -180,29 +175,9 @@ pub fn lock_file(file: &Path) -> io::Result<File> {
 pub fn open_regular(file: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(
-        &mut options,
-        flags(rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK),
-    );
+    access::without_links(&mut options);
     let opened = options.open(file)?;
     if opened.metadata()?.is_file() { Ok(opened) } else { Err(io::Error::other("it is no regular file")) }
-}
-
-/// Whether this is the file that is found there now.
-#[must_use]
-pub fn is_at(file: &File, path: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-
-        let (Ok(here), Ok(there)) = (file.metadata(), std::fs::symlink_metadata(path)) else { return false };
-        (here.dev(), here.ino()) == (there.dev(), there.ino())
-    }
-    #[cfg(not(unix))]
-    {
-        file.metadata().is_ok() && path.exists()
-    }
 }
 
 /// Writes a file that everybody may read, 0644: what is packaged is installed for others too. Whole or not at all.
@@ -210,8 +185,7 @@ pub fn shared(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
     temporary.write_all(bytes)?;
-    #[cfg(unix)]
-    temporary.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    access::for_everybody(temporary.as_file())?;
     temporary.persist(file).map(drop).map_err(|error| error.error)
 }
 
@@ -225,8 +199,7 @@ pub fn regular(file: &Path, most: u64) -> io::Result<Vec<u8>> {
 pub fn regular_file(file: &Path) -> io::Result<(File, u64)> {
     let mut options = OpenOptions::new();
     options.read(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags(rustix::fs::OFlags::NONBLOCK));
+    access::without_waiting(&mut options);
     let open = options.open(file)?;
     let about = open.metadata()?;
     if !about.is_file() {
@@ -246,13 +219,7 @@ pub fn whole(file: &File, size: u64, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// As the standard library wants them.
-#[cfg(unix)]
-fn flags(flags: rustix::fs::OFlags) -> i32 {
-    i32::from_ne_bytes(flags.bits().to_ne_bytes())
-}
-
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on shall stop")]
 
@@ -260,17 +227,12 @@ mod tests {
     use crate::Error;
 
     #[test]
-    fn a_lock_is_opened_without_a_change_to_what_is_there_and_without_following_a_link() {
+    fn a_lock_is_opened_without_a_change_to_what_is_there() {
         let folder = tempfile::tempdir().unwrap();
-        let (victim, link, file) =
-            (folder.path().join("victim"), folder.path().join("link"), folder.path().join("lock"));
+        let (victim, file) = (folder.path().join("victim"), folder.path().join("lock"));
         std::fs::write(&victim, "precious").unwrap();
-        std::os::unix::fs::symlink(&victim, &link).unwrap();
-        assert!(lock_file(&link).is_err());
         assert!(lock_file(&victim).is_ok());
         assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
-        std::os::unix::fs::symlink(folder.path().join("nowhere"), folder.path().join("dangling")).unwrap();
-        assert!(lock_file(&folder.path().join("dangling")).is_err() && !folder.path().join("nowhere").exists());
         assert!(lock_file(folder.path()).is_err());
         let opened = lock_file(&file).unwrap();
         assert!(is_at(&opened, &file));
@@ -278,6 +240,21 @@ mod tests {
         assert!(!is_at(&opened, &file));
         drop(lock_file(&file).unwrap());
         assert!(!is_at(&opened, &file));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_is_opened_without_following_a_link() {
+        use std::os::unix::fs::symlink;
+
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("victim"), "precious").unwrap();
+        symlink(at("victim"), at("link")).unwrap();
+        symlink(at("nowhere"), at("dangling")).unwrap();
+        assert!(lock_file(&at("link")).is_err());
+        assert!(lock_file(&at("dangling")).is_err() && !at("nowhere").exists());
+        assert_eq!(std::fs::read_to_string(at("victim")).unwrap(), "precious");
     }
 
     #[test]

@@ -2,15 +2,18 @@
 //! text, deadlines, digests, and text made fit for a terminal.
 //! Takes and gives plain values. Knows nothing of gateways, of MCP, or of WebAssembly.
 
+mod access;
 mod advice;
 pub mod clock;
 mod deadline;
 pub mod digest;
+pub mod ending;
 mod error;
 pub mod files;
 pub mod folder;
 pub mod jitter;
 pub mod json;
+pub mod programs;
 pub mod scrub;
 pub mod setting;
 pub mod spelling;

@@ -7,7 +7,10 @@ use std::io::IsTerminal as _;
 use anstream::{AutoStream, ColorChoice};
 use rustyline::{Behavior, Config, DefaultEditor, error::ReadlineError};
 
-use super::screen::{BOLD, say, styled};
+use super::{
+    process,
+    screen::{BOLD, say, styled},
+};
 use pflow_gateway_base::{Class, Error, Result};
 
 /// Who answers.
@@ -67,7 +70,7 @@ impl Answers {
 
 /// On a thread of its own: a read from a terminal cannot be cancelled, and a signal must still end the command.
 async fn read_line(question: String, default: String, earlier: Vec<String>) -> Result<String> {
-    let _as_it_was = AsItWas::now();
+    let _as_it_was = process::AsItWas::now();
     let read = tokio::task::spawn_blocking(move || edit(&question, &default, &earlier));
     match read.await {
         Ok(Ok(line)) => Ok(line),
@@ -95,36 +98,10 @@ fn edit(question: &str, default: &str, earlier: &[String]) -> rustyline::Result<
 
 /// While a line is edited, the terminal gives Ctrl-C as a letter. It means what it always means, whatever this command is about.
 async fn interrupted<T>() -> Result<T> {
-    #[cfg(unix)]
-    if rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT).is_ok() {
+    if process::interrupt() {
         std::future::pending::<()>().await;
     }
     Err(nobody())
-}
-
-/// Gives the terminal back as it was, also to whoever ends this command by a signal while the line is edited.
-struct AsItWas {
-    #[cfg(unix)]
-    terminal: Option<rustix::termios::Termios>,
-}
-
-impl AsItWas {
-    fn now() -> Self {
-        Self {
-            #[cfg(unix)]
-            terminal: rustix::termios::tcgetattr(std::io::stdin()).ok(),
-        }
-    }
-}
-
-impl Drop for AsItWas {
-    fn drop(&mut self) {
-        #[cfg(unix)]
-        if let Some(terminal) = &self.terminal {
-            // Nobody is left to tell of a failure: a terminal that went away needs no repair.
-            let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Drain, terminal);
-        }
-    }
 }
 
 fn nobody() -> Error {

@@ -24,7 +24,7 @@ use pflow_gateway::{
     config::{ConfigFile, GatewayConfig, Launcher, Template, Variables},
     history::Moment,
 };
-use pflow_gateway_base::{Class, Error, scrub};
+use pflow_gateway_base::{Class, Error, files::mode, scrub};
 use pflow_gateway_host_egress::{Scheme, usual_root_count, variables_of_the_way};
 use pflow_gateway_runtime::{CodeStore, Runtime, Source};
 
@@ -334,17 +334,6 @@ async fn ask(python: &Path) -> Result<Value, String> {
     })
 }
 
-#[cfg(unix)]
-fn mode(path: &Path) -> Option<u32> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::metadata(path).ok().map(|found| found.permissions().mode() & 0o777)
-}
-
-#[cfg(not(unix))]
-fn mode(_: &Path) -> Option<u32> {
-    None
-}
-
 fn permissions(context: &Context, found: &mut Findings) {
     let (Ok(file), Ok(folder)) = (context.path(), context.folder()) else { return };
     let before = found.0.len();
@@ -542,7 +531,6 @@ fn trouble(folder: &Path) -> Option<String> {
     if !folder.exists() {
         return None;
     }
-    #[cfg(unix)]
     if let Err(error) = pflow_gateway_base::folder::Folder::private(folder) {
         return Some(error.to_string());
     }

@@ -20,6 +20,7 @@ mod listener;
 mod look;
 mod past;
 mod pins;
+mod process;
 mod products;
 mod render;
 mod result;
@@ -55,7 +56,10 @@ use self::{
     context::Context,
     screen::{Format, Reply, after_ctrl_c, careful, explain, finish, insist, say},
 };
-use pflow_gateway_base::{Class, Error, Result};
+use pflow_gateway_base::{
+    Class, Error, Result,
+    ending::{self, Ending},
+};
 use pflow_gateway_runtime::Product;
 
 /// What a shell makes of Ctrl-C.
@@ -84,7 +88,7 @@ fn run_all(program: &str, args: &[OsString]) -> u8 {
         Err(error) => return usage::end(&products::in_help(error, program, args), args),
     };
     log(cli.global.verbose, cli.global.quiet);
-    no_dumps();
+    process::no_dumps();
     pflow_gateway_runtime::on_compiling(screen::compiling);
     screen::quiet(cli.global.quiet);
     let format = if cli.global.json { Format::Json } else { Format::Text };
@@ -126,24 +130,6 @@ fn parse_with(
         Err(error) => return Err(slips::suggest(error, &args, &mut command)),
     };
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
-}
-
-/// A dump of this process would hold credentials. Where the system cannot do it, nothing is lost.
-fn no_dumps() {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-        let maximum = getrlimit(Resource::Core).maximum;
-        // The limit above stays: what this process starts may raise it again.
-        if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum }) {
-            tracing::debug!(%error, "core dumps stay on");
-        }
-    }
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
-        tracing::debug!(%error, "this process can be dumped");
-    }
 }
 
 /// The log, on stderr. A second command in one process keeps the first one's.
@@ -203,7 +189,7 @@ async fn carry_out(program: &str, cli: Cli, format: Format) -> u8 {
                 FAILED
             }
         },
-        signal = ended() => signal,
+        signal = ending::asked() => signal,
         never = context.waiting.show(format) => match never {},
     };
     command.abort();
@@ -218,9 +204,9 @@ async fn carry_out(program: &str, cli: Cli, format: Format) -> u8 {
     tokio::select! {
         () = context.hang_up() => {}
         // Whoever asks twice is in a hurry.
-        _ = ended() => {}
+        _ = ending::asked() => {}
     }
-    signal.code()
+    code(signal)
 }
 
 /// What became of the server file when a command that writes it was interrupted.
@@ -234,22 +220,11 @@ fn became_of_the_file(context: &Context, stopped: bool) -> String {
     }
 }
 
-/// How a process is asked to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Signal {
-    /// Ctrl-C.
-    Interrupt,
-    /// `kill`, a supervisor, the end of a container.
-    Terminate,
-}
-
-impl Signal {
-    /// What a shell makes of it.
-    fn code(self) -> u8 {
-        match self {
-            Self::Interrupt => INTERRUPTED,
-            Self::Terminate => TERMINATED,
-        }
+/// What a shell makes of it.
+fn code(ending: Ending) -> u8 {
+    match ending {
+        Ending::Interrupt => INTERRUPTED,
+        Ending::Terminate => TERMINATED,
     }
 }
 
@@ -293,25 +268,4 @@ async fn once(context: &Context, command: &Command) -> Reply {
             setup::setup(context, wizard, &mut answers).await
         }
     }
-}
-
-/// Resolves when the process is asked to end.
-async fn ended() -> Signal {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        if let (Ok(mut interrupt), Ok(mut terminate)) =
-            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-        {
-            return tokio::select! {
-                _ = interrupt.recv() => Signal::Interrupt,
-                _ = terminate.recv() => Signal::Terminate,
-            };
-        }
-    }
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
-    Signal::Interrupt
 }

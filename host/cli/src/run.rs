@@ -18,7 +18,11 @@ use pflow_gateway::{
     config::SERVE_TIMEOUT,
     serve::{self, FileSnapshots, NoSnapshots, Snapshots},
 };
-use pflow_gateway_base::{Error, Result, scrub};
+use pflow_gateway_base::{
+    Error, Result,
+    ending::{self, Ending},
+    scrub,
+};
 use pflow_gateway_demo as demo;
 use pflow_gateway_demo::Demo;
 use pflow_gateway_runtime::{Runtime, Source};
@@ -128,21 +132,9 @@ fn write_ready(file: &Path, text: &str) -> Result<()> {
 
 /// Resolves when the process is asked to end.
 pub(super) async fn end_requested() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-        if let (Ok(mut interrupt), Ok(mut terminate)) = signals {
-            tokio::select! {
-                _ = interrupt.recv() => after_ctrl_c(),
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+    match ending::asked().await {
+        Ending::Interrupt => after_ctrl_c(),
+        Ending::Terminate => {}
     }
 }
 

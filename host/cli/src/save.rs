@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::screen::{careful, yes};
 use pflow_gateway::report::Call;
 use pflow_gateway_base::{
-    Error, Result,
+    Error, Result, files,
     json::{Json, elements, pick, unquote},
     scrub,
 };
@@ -207,8 +207,7 @@ fn write(folder: &Path, content: &Content) -> io::Result<PathBuf> {
 fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    files::for_this_user(&mut options);
     options
 }
 

@@ -6,6 +6,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use same_file::Handle;
 use serde::Serialize;
 
 use super::{terminal, waiting::screen};
@@ -190,17 +191,7 @@ pub(super) fn finish(reply: &Reply, format: Format) -> u8 {
 
 /// Whether stdout and stderr go to the same terminal, file or pipe: whoever reads one reads the other.
 fn is_one_place() -> bool {
-    #[cfg(unix)]
-    {
-        use rustix::fs::fstat;
-
-        let (Ok(out), Ok(err)) = (fstat(io::stdout()), fstat(io::stderr())) else { return false };
-        (out.st_dev, out.st_ino) == (err.st_dev, err.st_ino)
-    }
-    #[cfg(not(unix))]
-    {
-        io::stdout().is_terminal() && io::stderr().is_terminal()
-    }
+    matches!((Handle::stdout(), Handle::stderr()), (Ok(out), Ok(err)) if out == err)
 }
 
 /// Whether nothing but errors is to be said, in this process.

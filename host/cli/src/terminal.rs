@@ -2,8 +2,13 @@
 //! Takes text as it would be printed; gives it wrapped by words, and in ASCII where the locale names another character set than UTF-8.
 //! Never touches what goes to a pipe or a file.
 
-use std::{borrow::Cow, io::IsTerminal, sync::OnceLock};
+use std::{
+    borrow::Cow,
+    io::{self, IsTerminal},
+    sync::OnceLock,
+};
 
+use terminal_size::{Height, Width, terminal_size_of};
 use unicode_width::UnicodeWidthChar as _;
 
 /// Columns that the last column of a table needs to be worth hanging under.
@@ -89,7 +94,7 @@ pub(super) fn fitted<'a>(text: &'a str, stream: &impl Stream) -> Cow<'a, str> {
 
 /// Columns of the terminal on stdout; none where there is none, or where it does not tell.
 pub(super) fn columns() -> Option<usize> {
-    let out = std::io::stdout();
+    let out = io::stdout();
     out.is_terminal().then(|| out.columns()).flatten()
 }
 
@@ -99,19 +104,21 @@ pub(super) trait Stream: IsTerminal {
     fn columns(&self) -> Option<usize>;
 }
 
-#[cfg(unix)]
-impl<T: IsTerminal + std::os::fd::AsFd> Stream for T {
+impl Stream for io::Stdout {
     fn columns(&self) -> Option<usize> {
-        let size = rustix::termios::tcgetwinsize(self).ok()?;
-        Some(usize::from(size.ws_col)).filter(|columns| *columns >= NARROWEST)
+        wide_enough(terminal_size_of(self))
     }
 }
 
-#[cfg(not(unix))]
-impl<T: IsTerminal> Stream for T {
+impl Stream for io::Stderr {
     fn columns(&self) -> Option<usize> {
-        None
+        wide_enough(terminal_size_of(self))
     }
+}
+
+fn wide_enough(size: Option<(Width, Height)>) -> Option<usize> {
+    let (Width(columns), _) = size?;
+    Some(usize::from(columns)).filter(|columns| *columns >= NARROWEST)
 }
 
 /// Every line within so many columns, broken between words.

@@ -14,7 +14,7 @@ use std::{
 use wasmtime::Engine;
 
 use super::{
-    engine,
+    bounds, engine,
     error::CompileError,
     limits::{CODE, COMPILING_MEMORY, COMPILING_TIME, COMPONENT, Limits},
 };
@@ -55,8 +55,7 @@ fn elsewhere(command: &[OsString], bytes: &[u8], stack: usize, patience: Duratio
             .arg(stack.to_string())
             // Nothing of the user's: no token, no setting of the allocator, no search path.
             .env_clear()
-            // Without it, a Python with its library in an unusual place does not start.
-            .envs(std::env::var_os("LD_LIBRARY_PATH").map(|folders| ("LD_LIBRARY_PATH", folders)))
+            .envs(bounds::NEEDED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -131,7 +130,7 @@ pub fn child(stack: &str) -> u8 {
 }
 
 fn child_of(stack: &str) -> Result<(), String> {
-    bounded().map_err(|e| format!("cannot limit the compiler: {e}"))?;
+    bounds::set().map_err(|e| format!("cannot limit the compiler: {e}"))?;
     let stack = stack.parse().map_err(|_| format!("{stack} is no number of bytes"))?;
     let mut bytes = Vec::new();
     io::stdin().take(COMPONENT).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
@@ -140,26 +139,7 @@ fn child_of(stack: &str) -> Result<(), String> {
     io::stdout().write_all(&code).map_err(|e| e.to_string())
 }
 
-#[cfg(target_os = "linux")]
-fn bounded() -> io::Result<()> {
-    use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
-    let most = |limit: u64| Rlimit { current: Some(limit), maximum: Some(limit) };
-    // Whoever started this and is gone wants nothing of it any more.
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    // What is really used; address space that is only reserved does not count, and there is more of it the more processors there are.
-    setrlimit(Resource::Data, most(COMPILING_MEMORY))?;
-    // A second line: the one who waits looks at the wall clock.
-    setrlimit(Resource::Cpu, most(COMPILING_TIME.as_secs() * 4))?;
-    setrlimit(Resource::Core, most(0))?;
-    Ok(())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn bounded() -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(test)]
+#[cfg(all(test, unix))]
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
 mod tests {
     use super::*;

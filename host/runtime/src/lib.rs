@@ -3,6 +3,7 @@
 
 mod advice;
 mod bindings;
+mod bounds;
 mod compile;
 mod conversation;
 mod describe;

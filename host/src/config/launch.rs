@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{GatewayConfig, Launcher, ProxySetting, Template, Variables};
 use crate::{
     egress::{Origin, leads_elsewhere, variables_of_the_way},
-    scrub,
+    programs, scrub,
 };
 
 /// How entries were started before: `python -m` looks for modules in the folder that pflow is run in, before all others.
@@ -154,7 +154,7 @@ pub fn hook_of(program: &Path) -> Option<PathBuf> {
 /// Why pflow beside this program is without its hook. None: it has it, or is somewhere else.
 fn unhooked(program: &Path) -> Option<String> {
     let folder = program.parent()?;
-    if !runs(&folder.join("pflow")) {
+    if !programs::runs(&folder.join(format!("pflow{}", std::env::consts::EXE_SUFFIX))) {
         return None;
     }
     let pythons = std::fs::read_dir(folder.parent()?.join("lib")).ok()?;
@@ -176,31 +176,15 @@ enum Place {
 
 /// Where the system would find a program.
 fn place(command: &str) -> Place {
-    if command.contains(std::path::MAIN_SEPARATOR) || command.contains('/') {
+    if programs::is_path(command) {
         let path = Path::new(command);
         return match std::fs::metadata(path) {
-            Ok(_) if runs(path) => Place::Runs,
+            Ok(_) if programs::runs(path) => Place::Runs,
             Ok(_) => Place::NotAProgram,
             Err(_) => Place::Missing,
         };
     }
-    let found = std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).any(|folder| runs(&folder.join(command)) || runs(&with_exe(&folder, command)))
-    });
-    if found { Place::Runs } else { Place::NotOnPath }
-}
-
-fn with_exe(folder: &Path, command: &str) -> PathBuf {
-    folder.join(format!("{command}{}", std::env::consts::EXE_SUFFIX))
-}
-
-fn runs(path: &Path) -> bool {
-    let Ok(found) = std::fs::metadata(path) else { return false };
-    #[cfg(unix)]
-    let executable = std::os::unix::fs::PermissionsExt::mode(&found.permissions()) & 0o111 != 0;
-    #[cfg(not(unix))]
-    let executable = true;
-    found.is_file() && executable
+    if programs::is_on_path(command) { Place::Runs } else { Place::NotOnPath }
 }
 
 #[cfg(test)]

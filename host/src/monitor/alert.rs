@@ -9,6 +9,7 @@ use tokio::{io::AsyncWriteExt as _, process::Command, sync::mpsc};
 use crate::{
     Error, Result,
     history::{Moment, Transition, Watcher},
+    programs,
     report::Status,
     scrub,
 };
@@ -57,22 +58,19 @@ impl OnChange {
     pub fn check(&self) -> Result<Option<String>> {
         let (program, _) = self.argv.split_first().ok_or_else(|| Error::config("--on-change is empty"))?;
         let shown = scrub::line(program, 200);
-        if program.contains('/') {
+        if programs::is_path(program) {
             let path = Path::new(program);
             if !path.exists() {
                 return Err(Error::config(format!("--on-change: there is no file {shown}"))
                     .with_hint("write the path of a program, or the name of one in PATH"));
             }
-            if !is_program(path) {
+            if !programs::runs(path) {
                 return Err(Error::config(format!("--on-change: {shown} is not executable"))
                     .with_hint(format!("chmod +x {shown}, or name what runs it, like 'sh {shown}'")));
             }
-        } else {
-            let folders = std::env::var_os("PATH").unwrap_or_default();
-            if !std::env::split_paths(&folders).any(|folder| is_program(&folder.join(program))) {
-                return Err(Error::config(format!("--on-change: there is no program {shown} in PATH"))
-                    .with_hint("write its whole path"));
-            }
+        } else if !programs::is_on_path(program) {
+            return Err(Error::config(format!("--on-change: there is no program {shown} in PATH"))
+                .with_hint("write its whole path"));
         }
         let name = Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let word = shell_word(&self.text).filter(|_| !SHELLS.contains(&name));
@@ -145,21 +143,6 @@ impl OnChange {
             Ok(Err(error)) => Err(failed("is lost".to_owned()).because(error)),
             Err(_) => Err(failed(format!("took longer than {} s and was ended", self.deadline.as_secs_f64()))),
         }
-    }
-}
-
-/// A file that may be run.
-fn is_program(path: &Path) -> bool {
-    let Ok(about) = path.metadata() else { return false };
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-
-        about.is_file() && about.permissions().mode() & 0o111 != 0
-    }
-    #[cfg(not(unix))]
-    {
-        about.is_file()
     }
 }
 

@@ -31,7 +31,7 @@ use self::{
     server::Server,
     upstream::{Remembered, Upstream},
 };
-use crate::{Gateway, history::History};
+use crate::{Gateway, ending, history::History};
 
 #[cfg(test)]
 pub(crate) use self::catalog::tool as tests_tool;
@@ -53,7 +53,7 @@ const ENVELOPE: u64 = 1024 * 1024;
 /// What calls tell of the services goes into the history.
 pub async fn serve(gateway: Gateway, snapshots: Arc<dyn Snapshots>, history: History) {
     let (stdin, stdout) = rmcp::transport::io::stdio_pipes();
-    serve_on(Remembered { upstream: gateway, history }, snapshots, stdin, stdout, end_requested()).await;
+    serve_on(Remembered { upstream: gateway, history }, snapshots, stdin, stdout, ended()).await;
 }
 
 async fn serve_on<U: Upstream>(
@@ -121,24 +121,6 @@ async fn announce<U: Upstream>(upstream: U, client: Client) -> std::convert::Inf
 }
 
 /// Resolves when the process is asked to end.
-#[cfg(unix)]
-async fn end_requested() {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-}
-
-/// Resolves when the process is asked to end.
-#[cfg(not(unix))]
-async fn end_requested() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
+async fn ended() {
+    let _ = ending::asked().await;
 }

@@ -90,11 +90,7 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             about => about?,
         };
-        #[cfg(unix)]
-        let number = std::os::unix::fs::MetadataExt::ino(&about);
-        #[cfg(not(unix))]
-        let number = 0;
-        Ok(Some(Stamp(about.len(), about.modified().ok(), number)))
+        Ok(Some(Stamp(about.len(), about.modified().ok(), files::number(&about))))
     }
 
     /// Whether something can be written down.
