@@ -85,8 +85,11 @@ async fn a_component_that_answers_with_constants_is_seen_through() {
 async fn a_component_that_traps_spins_hangs_and_miscounts_fails_and_the_kit_goes_on() {
     let home = home(&[]);
     put(&home, "broken.wasm", &bytes("broken"));
-    let run = component(&home, &["check", "broken.wasm", "--timeout", "2", "--json"]).await;
+    let run = component(&home, &["check", "broken.wasm", "--timeout", "2", "--json", "-v"]).await;
     failed(&run);
+    // For its author: by which way it came to the trap.
+    let way = run.stderr.lines().find(|line| line.contains("the component trapped: ")).unwrap();
+    assert!(way.contains("wasm backtrace") && way.contains("unreachable"), "{way}");
     let report = run.json();
     let found = |name: &str| {
         let checks = report["checks"].as_array().unwrap();

@@ -1,7 +1,7 @@
 //! What must become of every attack, in the order of `attacks.in`.
 //! Takes a [`Strike`] and runs it; fails when the host gave more than it should, or told it wrongly.
 
-use pflow_gateway::runtime::types;
+use pflow_gateway::runtime::{Stopped, types};
 
 use super::{
     server::Seen,
@@ -64,7 +64,12 @@ pub(super) async fn grow_memory_and_go_on(strike: Strike<'_>) {
 
 limited!("stack": recurse, recurse_in_open);
 limited!("transfer": huge_string, huge_catalogue, huge_verdicts, poll_the_same_a_million_times);
-failed!(wrong_number_of_verdicts: "7 verdicts for 1 tools");
+
+pub(super) async fn wrong_number_of_verdicts(strike: Strike<'_>) {
+    let outcome = strike.run().await;
+    let stopped = outcome.stopped();
+    assert!(matches!(stopped, Stopped::Verdicts { given: 7, tools: 1 }), "{stopped:?}");
+}
 
 pub(super) async fn huge_error(strike: Strike<'_>) {
     // The contract allows it; whoever shows it bounds it (`gateway::explain`). It was within `transfer`.
