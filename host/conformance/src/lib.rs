@@ -112,7 +112,9 @@ impl Options {
 pub async fn check(runtime: Arc<Runtime>, options: &Options, told: impl Fn(usize, usize)) -> Report {
     let mut played = anatomy(runtime.anatomy());
     let checks = options.checks();
-    let (total, turns, hung) = (checks.len(), Arc::new(Semaphore::new(BESIDE)), Arc::new(AtomicUsize::new(0)));
+    // What is looked at without playing is done.
+    let before = played.len();
+    let (total, turns, hung) = (before + checks.len(), Arc::new(Semaphore::new(BESIDE)), Arc::new(AtomicUsize::new(0)));
     let mut running = JoinSet::new();
     for (at, check) in checks.iter().copied().enumerate() {
         let (runtime, turns, hung, deadline) =
@@ -130,13 +132,13 @@ pub async fn check(runtime: Arc<Runtime>, options: &Options, told: impl Fn(usize
             (at, Played { check: check.into(), verdict: settled(ended, deadline), took })
         });
     }
-    let mut answers: Vec<(usize, Played)> = Vec::with_capacity(total);
-    told(0, total);
+    let mut answers: Vec<(usize, Played)> = Vec::with_capacity(checks.len());
+    told(before, total);
     while let Some(ended) = running.join_next().await {
         if let Ok(answer) = ended {
             answers.push(answer);
         }
-        told(answers.len(), total);
+        told(before + answers.len(), total);
     }
     answers.sort_by_key(|(at, _)| *at);
     // One that panicked is a bug of the kit, and no reason to be silent about it.

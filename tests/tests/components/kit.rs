@@ -115,9 +115,10 @@ async fn a_component_that_traps_spins_hangs_and_miscounts_fails_and_the_kit_goes
 /// The built-in component with one text for another: a bug each, as small as bugs are.
 const BUGS: &[(&str, &str, &str)] = &[
     ("session ids under another name", "Mcp-Session-Id", "Mcp-Session-Ib"),
-    ("cursors under another name", "\"cursor\":", "\"cursos\":"),
+    // Where the linker puts it: the word alone stands in names of the contract, too.
+    ("cursors under another name", "tools/listcursor", "tools/listcursos"),
     ("cancelled misspelt", "notifications/cancelled", "notifications/canceled_"),
-    ("the token for progress under another name", "\"progressToken\":", "\"progressTokem\":"),
+    ("the token for progress under another name", "progressToken", "progressTokem"),
     ("deaf to a lost session", "no valid session id", "no valld session id"),
 ];
 
