@@ -1,21 +1,28 @@
 //! `calls`: calling a tool, once, and what came of it; cancelling.
 //! Looks at the request that arrives, at how often it does, and at the outcome.
 
+use std::{sync::Arc, time::Duration};
+
 use serde_json::{Value, json};
+use tokio::sync::Barrier;
 
 use super::{
     super::{
         gateway::{DONE, Gateway, session_id},
-        imitation::{Answer, Received, response},
-        stage::{CALL_ID, Progress, Scene, Stage, call},
+        imitation::{Answer, End, Received, response},
+        stage::{CALL_ID, Guest, Progress, Scene, Stage, call},
         verdict::{Miss, Verdict, fails, ok, same, same_json, shown, want, wrong},
     },
     checks,
+    listing::the_two,
 };
 use pflow_gateway_runtime::{
     calls::{Call, Outcome},
     types::{Delivery, FailureCode as Code},
 };
+
+/// How often to look whether a call has reached the gateway.
+const LOOK: Duration = Duration::from_millis(5);
 
 checks! { Calls:
     calls_a_tool, "calls.call-tool",
@@ -54,6 +61,15 @@ checks! { Calls:
     cancels, "calls.cancel",
         "tells a legacy gateway that a call is not wanted any more",
         "notifications/cancelled with the requestId and the reason, in the session";
+    cancels_from_elsewhere, "calls.cancel",
+        "tells it from another instance of the session, while the call waits",
+        "notifications/cancelled with the requestId of the call, in the session, from an instance that was attached by its state";
+    goes_on, "calls.call-tool",
+        "goes on through twenty lists and calls",
+        "each list and each result, in one conversation, and every call under its own id";
+    works_side_by_side, "calls.call-tool",
+        "works in three instances of one session at once",
+        "to each its own result, and each call under its own id";
     calls_a_modern_gateway, "calls.call.input-schema",
         "calls a tool of a modern gateway with the headers that it needs",
         "Mcp-Name, and Mcp-Param-Region from x-mcp-header in the inputSchema";
@@ -247,6 +263,79 @@ async fn cancels(stage: Stage) -> Verdict {
     let session = session_id(0);
     same("the session is", &told.header("mcp-session-id"), &Some(session.as_str()))?;
     Ok(format!("requestId {CALL_ID}"))
+}
+
+/// A body that never comes to its end.
+fn hanging() -> Answer {
+    Answer::new(200, "application/json", "{").ending(End::Never)
+}
+
+async fn cancels_from_elsewhere(stage: Stage) -> Verdict {
+    let mut scene = stage.open(Gateway::legacy().always("tools/call", hanging())).await?;
+    let state = ok("state", scene.guest.state().await)?;
+    let mut other = stage.guest(scene.peer.url()).await?;
+    ok("open with a state", other.open(&scene.endpoint, Some(&state)).await)?;
+    let waiting = call("send_message");
+    // Dropped in the middle of the call, as the host does it.
+    tokio::select! {
+        ended = scene.guest.call_tool(&waiting) => return wrong(format!("the call ended by itself: {}", shown(&ended))),
+        told = async {
+            while scene.peer.asked("tools/call").is_empty() {
+                tokio::time::sleep(LOOK).await;
+            }
+            other.cancel(CALL_ID, "the caller gave up").await
+        } => ok("cancel", told)?,
+    }
+    let told = scene.only("notifications/cancelled")?;
+    same("requestId is", told.at("/params/requestId"), &json!(CALL_ID))?;
+    let session = session_id(0);
+    same("the session is", &told.header("mcp-session-id"), &Some(session.as_str()))?;
+    Ok(format!("requestId {CALL_ID}"))
+}
+
+async fn goes_on(stage: Stage) -> Verdict {
+    const TURNS: u32 = 20;
+    let mut scene = open(&stage).await?;
+    for turn in 0..TURNS {
+        the_two(&scene.list().await?)?;
+        let outcome = scene.call(&Call { token: CALL_ID + turn, ..call("send_message") }).await?;
+        want(outcome.result.contains(DONE), || format!("call {} gave {}", turn + 1, shown(&outcome.result)))?;
+    }
+    let ids: Vec<Value> = scene.peer.asked("tools/call").iter().map(Received::id).collect();
+    let expected: Vec<Value> = (0..TURNS).map(|turn| json!(CALL_ID + turn)).collect();
+    same("the ids are", &ids, &expected)?;
+    Ok(format!("{TURNS} lists and calls"))
+}
+
+async fn works_side_by_side(stage: Stage) -> Verdict {
+    let calls = Arc::new(Barrier::new(3));
+    let gateway = Gateway::legacy().on("tools/call", |request, _| {
+        let said = request.at("/params/arguments/n").to_string();
+        Some(Answer::result(request, &json!({"content": [{"type": "text", "text": said}]})))
+    });
+    let mut scene = stage.open(gateway).await?;
+    let state = ok("state", scene.guest.state().await)?;
+    let (mut second, mut third) = (stage.guest(scene.peer.url()).await?, stage.guest(scene.peer.url()).await?);
+    for other in [&mut second, &mut third] {
+        ok("open with a state", other.open(&scene.endpoint, Some(&state)).await)?;
+    }
+    let once = |guest, n: u32| one_of_several(guest, Arc::clone(&calls), n);
+    let (first, second, third) = tokio::join!(once(&mut scene.guest, 1), once(&mut second, 2), once(&mut third, 3));
+    first.and(second).and(third)?;
+    let mut ids: Vec<String> = scene.peer.asked("tools/call").iter().map(|request| request.id().to_string()).collect();
+    ids.sort();
+    let expected: Vec<String> = (1..=3).map(|n| (CALL_ID + n).to_string()).collect();
+    same("the ids are", &ids, &expected)?;
+    Ok("three calls, three results".to_owned())
+}
+
+/// A call that begins when all of them do.
+async fn one_of_several(guest: &mut Guest, all: Arc<Barrier>, n: u32) -> Result<(), Miss> {
+    let call = Call { token: CALL_ID + n, arguments: json!({"n": n}).to_string(), ..call("send_message") };
+    all.wait().await;
+    let outcome = ok("call-tool", guest.call_tool(&call).await)?;
+    let result: Value = serde_json::from_str(&outcome.result).unwrap_or_default();
+    same("the text is", &result.pointer("/content/0/text"), &Some(&json!(n.to_string())))
 }
 
 async fn calls_a_modern_gateway(stage: Stage) -> Verdict {
