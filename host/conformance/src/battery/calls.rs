@@ -11,7 +11,7 @@ use super::{
         gateway::{DONE, Gateway, session_id},
         imitation::{Answer, End, Received, response},
         stage::{CALL_ID, Guest, Progress, Scene, Stage, call},
-        verdict::{Miss, Verdict, fails, ok, same, same_json, shown, want, wrong},
+        verdict::{Miss, Verdict, describe, fails, ok, same, same_json, shown, want, wrong},
     },
     checks,
     listing::the_two,
@@ -278,7 +278,10 @@ async fn cancels_from_elsewhere(stage: Stage) -> Verdict {
     let waiting = call("send_message");
     // Dropped in the middle of the call, as the host does it.
     tokio::select! {
-        ended = scene.guest.call_tool(&waiting) => return wrong(format!("the call ended by itself: {}", shown(&ended))),
+        ended = scene.guest.call_tool(&waiting) => {
+            let how = ended.map_or_else(|failure| describe(&failure), |outcome| shown(&outcome.result));
+            return wrong(format!("the call ended by itself: {how}"));
+        }
         told = async {
             while scene.peer.asked("tools/call").is_empty() {
                 tokio::time::sleep(LOOK).await;
