@@ -272,6 +272,8 @@ fn source(component: &Path, out: &Path) -> Result {
     for path in BESIDE {
         copy_all(&root().join(path), &folder.join(path))?;
     }
+    // maturin packs the start-up files beside the crate, and looks for them beside `pyproject.toml`, which it moves to the top.
+    copy_all(&root().join("host/python/pflow_gateway.data"), &folder.join("pflow_gateway.data"))?;
     copy(component, &folder.join("gateway.wasm"))?;
     tar_gz(&folder, &out.join(format!("{name}.tar.gz")))
 }
