@@ -102,6 +102,11 @@ pub fn is_ours(file: &fs::File) -> bool {
     fstat(file).is_ok_and(|found| believable(Path::new("it"), &found, OTHERS_WRITE).is_ok())
 }
 
+/// Modes have 16 bits on some systems.
+fn number(mode: impl Into<u32>) -> u32 {
+    mode.into()
+}
+
 /// `forbidden`: modes that are refused whatever else holds. Elsewhere others may write where the sticky bit is set.
 fn believable(path: &Path, found: &Stat, forbidden: Mode) -> Result<(), FolderError> {
     let user = found.st_uid;
@@ -111,7 +116,7 @@ fn believable(path: &Path, found: &Stat, forbidden: Mode) -> Result<(), FolderEr
     let mode = Mode::from_raw_mode(found.st_mode);
     let others = mode.intersects(OTHERS_WRITE) && !mode.contains(STICKY);
     if mode.intersects(forbidden) || others {
-        return Err(FolderError::Writable { path: path.to_owned(), mode: mode.bits() });
+        return Err(FolderError::Writable { path: path.to_owned(), mode: number(mode.bits()) });
     }
     Ok(())
 }
