@@ -18,8 +18,10 @@ use crate::{
     shell::{Doing as _, Failure, Result, cargo, command, line, root, run, say, target},
 };
 
-/// For each target: what CI has time for. Before a release it is an hour (docs/decisions/0010-fuzzing.md).
+/// For each target. Before a release it is an hour (docs/decisions/0010-fuzzing.md).
 const SECONDS: u32 = 60;
+/// … within `cargo xtask test`: what CI has time for.
+const IN_CI: u32 = 20;
 
 /// At once: as many as the smallest machine has cores.
 const TOGETHER: usize = 2;
@@ -64,7 +66,7 @@ pub(crate) fn some_seconds(component: &Path) -> Result<String> {
         .ok()
         .and_then(|seconds| seconds.parse().ok())
         .filter(|seconds| *seconds > 0)
-        .unwrap_or(SECONDS);
+        .unwrap_or(IN_CI);
     let names = targets()?;
     let number = names.len();
     let found = search(&build(component)?, names, seconds)?;
