@@ -338,3 +338,20 @@ fn contradicted(tools: &[Tool], report: &Report) -> Vec<(String, String)> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_behind_many_blanks_in_a_schema_is_found_and_indented_json_is_not_taken_for_it() {
+        let found = |text: &str| {
+            let input_schema =
+                format!("{{\n        \"type\": \"object\",\n            \"description\": \"{text}\"\n}}");
+            hidden_in_texts(&Tool { input_schema, ..Tool::named("t") })
+        };
+        assert_eq!(found("plain").len(), 0);
+        assert_eq!(found(&format!("a{}b", " ".repeat(BLANKS - 1))).len(), 0);
+        assert_eq!(found(&format!("a{}b", " ".repeat(BLANKS))).len(), 1);
+    }
+}

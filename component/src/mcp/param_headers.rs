@@ -176,6 +176,15 @@ mod tests {
     }
 
     #[test]
+    fn the_keyword_is_found_however_it_is_written() {
+        let written = schema(&json!({"a": {"type": "string", "x-mcp-header": "A"}}));
+        for escaped in ["x-mcp-header", r"x-mcp-h\u0065ader", r"x\u002dmcp\u002dheader"] {
+            let found = scan(&written.replace("x-mcp-header", escaped)).unwrap();
+            assert_eq!(found.len(), 1, "{escaped}");
+        }
+    }
+
+    #[test]
     fn arguments_are_mirrored_and_null_or_absent_ones_are_not() {
         let schema = schema(&json!({
             "region": {"type": "string", "x-mcp-header": "Region"},
