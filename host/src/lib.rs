@@ -24,7 +24,9 @@ pub mod seen;
 pub mod serve;
 
 pub use pflow_gateway_base::{Advice, Class, Deadline, Error, Result, json, sentence};
-use pflow_gateway_base::{clock, digest, ending, files, jitter, programs, scrub, setting, spelling};
+use pflow_gateway_base::{
+    Listener, clock, digest, ending, files, jitter, programs, random, scrub, setting, spelling, sync,
+};
 pub use pflow_gateway_host_egress as egress;
 pub use pflow_gateway_runtime as runtime;
 

@@ -5,18 +5,19 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use pflow_gateway_base::sync::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::{
-    locked, modern, old_sse,
+    modern, old_sse,
     reply::{Answer, Reply, event},
     rpc,
     server::{Answering, Gateway},
@@ -257,40 +258,40 @@ impl Generic {
 
     /// Changes the configuration of the running server.
     pub fn change(&self, change: impl FnOnce(&mut Config)) {
-        change(Arc::make_mut(&mut locked(&self.config)));
+        change(Arc::make_mut(&mut self.config.lock()));
     }
 
     /// The configuration now.
     #[must_use]
     pub fn config(&self) -> Arc<Config> {
-        locked(&self.config).clone()
+        self.config.lock().clone()
     }
 
     /// Forgets all sessions.
     pub fn lose_sessions(&self) {
-        locked(&self.live).sessions.clear();
+        self.live.lock().sessions.clear();
     }
 
     /// Number of sessions that are open.
     #[must_use]
     pub fn sessions(&self) -> usize {
-        locked(&self.live).sessions.len()
+        self.live.lock().sessions.len()
     }
 
     /// Changes how a service is.
     pub fn set(&self, service: &str, state: State) {
-        locked(&self.live).states.insert(service.to_owned(), state);
+        self.live.lock().states.insert(service.to_owned(), state);
     }
 
     /// The ids that clients have cancelled.
     #[must_use]
     pub fn cancelled(&self) -> Vec<Value> {
-        locked(&self.live).cancelled.clone()
+        self.live.lock().cancelled.clone()
     }
 
     /// Sends a notification to every open `GET` stream.
     pub fn notify(&self, message: &Value) {
-        for session in locked(&self.live).sessions.values() {
+        for session in self.live.lock().sessions.values() {
             if let Some(stream) = &session.stream {
                 let _ = stream.send(event(message));
             }
@@ -298,13 +299,13 @@ impl Generic {
     }
 
     pub(crate) fn state(&self, service: &str) -> State {
-        locked(&self.live).states.get(service).copied().unwrap_or_default()
+        self.live.lock().states.get(service).copied().unwrap_or_default()
     }
 
     pub(crate) fn exposed(&self) -> Arc<Vec<Exposed>> {
         let config = self.config();
-        let states = locked(&self.live).states.clone();
-        let mut shown = locked(&self.shown);
+        let states = self.live.lock().states.clone();
+        let mut shown = self.shown.lock();
         let is_now = |shown: &&Shown| Arc::ptr_eq(&shown.config, &config) && shown.states == states;
         if let Some(shown) = shown.as_ref().filter(is_now) {
             return Arc::clone(&shown.tools);
@@ -374,7 +375,7 @@ impl Generic {
     }
 
     fn refusal(&self, seen: &Seen) -> Option<Answer> {
-        let (name, wanted) = match locked(&self.config).auth.clone() {
+        let (name, wanted) = match self.config.lock().auth.clone() {
             Auth::None => return None,
             Auth::Bearer(token) => ("authorization".to_owned(), format!("Bearer {token}")),
             Auth::ApiKey(header, key) => (header, key),
@@ -397,7 +398,7 @@ impl Generic {
     }
 
     fn lost(&self, id: &Value) -> Answer {
-        match locked(&self.config).lost {
+        match self.config.lock().lost {
             Lost::NotFound => Answer::json(404, &rpc::error(id, -32001, "Session not found")),
             Lost::NotFoundText => Answer::go_error(404, "session not found"),
             Lost::NoValidSession => {
@@ -420,7 +421,7 @@ impl Generic {
         let Some(name) = seen.header("mcp-session-id") else {
             return Err(Answer::json(400, &rpc::error(&id, -32000, "Bad Request: Mcp-Session-Id header is required")));
         };
-        let mut live = locked(&self.live);
+        let mut live = self.live.lock();
         let alive = live.sessions.get_mut(name).is_some_and(|session| {
             let spent = config.calls_per_session.is_some_and(|most| session.calls >= most);
             let old = config.session_ttl.is_some_and(|ttl| session.since.elapsed() > ttl);
@@ -447,7 +448,7 @@ impl Generic {
         if config.sessions == Sessions::Required {
             let id = format!("session-{}", self.next.fetch_add(1, Ordering::Relaxed) + 1);
             let session = Session { since: Instant::now(), calls: 0, stream: None };
-            locked(&self.live).sessions.insert(id.clone(), session);
+            self.live.lock().sessions.insert(id.clone(), session);
             answer = answer.with("Mcp-Session-Id", id);
         }
         answer.into()
@@ -463,7 +464,7 @@ impl Generic {
             }
             "DELETE" => {
                 let id = seen.header("mcp-session-id").unwrap_or_default();
-                let found = locked(&self.live).sessions.remove(id).is_some();
+                let found = self.live.lock().sessions.remove(id).is_some();
                 return if found { Answer::empty(200).into() } else { self.lost(&Value::Null).into() };
             }
             "GET" => return self.listen(seen),
@@ -499,7 +500,7 @@ impl Generic {
         let id = seen.rpc_id();
         if !message.contains_key("id") {
             if method == "notifications/cancelled" {
-                locked(&self.live).cancelled.extend(seen.param("requestId").cloned());
+                self.live.lock().cancelled.extend(seen.param("requestId").cloned());
             }
             return Answer::empty(202).into();
         }
@@ -555,7 +556,7 @@ impl Generic {
 
     fn listen(&self, seen: &Seen) -> Reply {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let mut live = locked(&self.live);
+        let mut live = self.live.lock();
         let Some(session) = seen.header("mcp-session-id").and_then(|id| live.sessions.get_mut(id)) else {
             drop(live);
             return self.lost(&Value::Null).into();
@@ -588,7 +589,7 @@ impl Gateway for Generic {
     fn answer<'a>(&'a self, seen: &'a Seen) -> Answering<'a> {
         Box::pin(async move {
             let (eras, latency) = {
-                let config = locked(&self.config);
+                let config = self.config.lock();
                 (config.eras, config.latency)
             };
             tokio::time::sleep(latency).await;

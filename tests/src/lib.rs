@@ -17,10 +17,3 @@ pub mod server;
 pub mod services;
 pub mod tls;
 pub mod wire;
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// The content of a mutex, also when another holder panicked: the fakes keep nothing that a panic could leave half done.
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

@@ -9,7 +9,6 @@ use tokio::sync::mpsc;
 
 use crate::{
     generic::Generic,
-    locked,
     reply::{Answer, Reply, event},
     rpc,
     wire::Seen,
@@ -22,7 +21,7 @@ pub fn answer(server: &Generic, seen: &Seen) -> Reply {
             let id = format!("stream-{}", server.next.fetch_add(1, Ordering::Relaxed) + 1);
             let (sender, receiver) = mpsc::unbounded_channel();
             let _ = sender.send(Bytes::from(format!("event: endpoint\ndata: /messages?session_id={id}\n\n")));
-            locked(&server.live).old_streams.insert(id, sender);
+            server.live.lock().old_streams.insert(id, sender);
             Answer::stream(receiver).into()
         }
         ("POST", "/messages") => post(server, seen).into(),
@@ -34,7 +33,7 @@ pub fn answer(server: &Generic, seen: &Seen) -> Reply {
 }
 
 fn post(server: &Generic, seen: &Seen) -> Answer {
-    let stream = seen.query("session_id").and_then(|id| locked(&server.live).old_streams.get(id).cloned());
+    let stream = seen.query("session_id").and_then(|id| server.live.lock().old_streams.get(id).cloned());
     let Some(stream) = stream else {
         return Answer::body(404, "text/plain", "Could not find session");
     };

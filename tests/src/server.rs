@@ -14,11 +14,12 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use pflow_gateway_base::Listener;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::Semaphore,
-    task::{AbortHandle, JoinSet},
+    task::AbortHandle,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
@@ -99,11 +100,11 @@ impl Fake {
                 };
                 fillers.push(stream);
             }
-            listener
+            Listener::of(listener)?
         } else {
-            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?
+            Listener::bind((Ipv4Addr::LOCALHOST, port)).await?
         };
-        let address = listener.local_addr()?;
+        let address = listener.address();
         // Closed by `Fake::refuse`, to take no new connection and to end those that are open.
         let open = Arc::new(Semaphore::new(0));
         let accepting = tokio::spawn(accept(listener, gateway, transport, log.clone(), Arc::clone(&open)));
@@ -113,7 +114,7 @@ impl Fake {
 
     /// An address where nothing listens: the port was free a moment ago.
     pub async fn nowhere() -> io::Result<SocketAddr> {
-        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()
+        Ok(Listener::bind((Ipv4Addr::LOCALHOST, 0)).await?.address())
     }
 
     /// The same, with another path for its URL.
@@ -155,36 +156,37 @@ impl Fake {
 }
 
 async fn accept(
-    listener: TcpListener,
+    mut listener: Listener,
     gateway: Arc<dyn Gateway>,
     transport: Transport,
     log: WireLog,
     open: Arc<Semaphore>,
 ) {
     let numbers = AtomicU64::new(0);
-    let mut connections = JoinSet::new();
     let mut unread = Vec::new();
     if matches!(transport, Transport::NeverAccept) {
         let _ = open.acquire().await;
         return;
     }
     loop {
-        while connections.try_join_next().is_some() {}
-        let stream = tokio::select! {
-            stream = listener.accept() => stream,
+        let (stream, _) = tokio::select! {
+            accepted = listener.accept() => accepted,
             _ = open.acquire() => return,
         };
-        let Ok((stream, _)) = stream else { continue };
-        let _ = stream.set_nodelay(true);
         let number = numbers.fetch_add(1, Ordering::Relaxed) + 1;
         let (gateway, log) = (Arc::clone(&gateway), log.clone());
         match &transport {
             Transport::Plain => {
-                connections.spawn(async move { serve(stream, gateway, log, number).await });
+                // A client that goes away is no error of ours.
+                listener.spawn(async move { drop(serve(stream, gateway, log, number).await) });
             }
             Transport::Tls(acceptor) => {
                 let acceptor = acceptor.clone();
-                connections.spawn(async move { serve(acceptor.accept(stream).await?, gateway, log, number).await });
+                listener.spawn(async move {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        let _ = serve(stream, gateway, log, number).await;
+                    }
+                });
             }
             Transport::NeverRead | Transport::NeverAccept => unread.push(stream),
             Transport::CloseAtOnce => drop(stream),

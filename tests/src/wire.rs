@@ -6,15 +6,14 @@ use std::{
     fs::File,
     io::{self, Write as _},
     path::Path,
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
+use pflow_gateway_base::sync::Mutex;
 use serde::Serialize;
 use serde_json::Value;
-
-use crate::locked;
 
 /// Headers whose values are never kept.
 const SECRET: &[&str] = &["authorization", "cookie", "proxy-authorization", "x-api-key", "x-gateway-key"];
@@ -171,18 +170,18 @@ impl WireLog {
             message: seen.message.clone(),
             abandoned: false,
         };
-        if let (Some(file), Ok(mut line)) = (locked(&self.inner.file).as_mut(), serde_json::to_string(&record)) {
+        if let (Some(file), Ok(mut line)) = (self.inner.file.lock().as_mut(), serde_json::to_string(&record)) {
             line.push('\n');
             // One write per line: another process reads the file while it grows.
             let _ = file.write_all(line.as_bytes());
         }
-        let mut records = locked(&self.inner.records);
+        let mut records = self.inner.records.lock();
         records.push(record);
         records.len() - 1
     }
 
     pub(crate) fn abandon(&self, number: usize) {
-        if let Some(record) = locked(&self.inner.records).get_mut(number) {
+        if let Some(record) = self.inner.records.lock().get_mut(number) {
             record.abandoned = true;
         }
     }
@@ -190,13 +189,13 @@ impl WireLog {
     /// All requests so far.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
-        locked(&self.inner.records).clone()
+        self.inner.records.lock().clone()
     }
 
     /// Number of requests so far.
     #[must_use]
     pub fn len(&self) -> usize {
-        locked(&self.inner.records).len()
+        self.inner.records.lock().len()
     }
 
     /// Nothing was asked yet.
@@ -208,12 +207,12 @@ impl WireLog {
     /// How many times this JSON-RPC method was sent.
     #[must_use]
     pub fn count(&self, rpc: &str) -> usize {
-        locked(&self.inner.records).iter().filter(|r| r.rpc.as_deref() == Some(rpc)).count()
+        self.inner.records.lock().iter().filter(|r| r.rpc.as_deref() == Some(rpc)).count()
     }
 
     /// Forgets what was seen.
     pub fn clear(&self) {
-        locked(&self.inner.records).clear();
+        self.inner.records.lock().clear();
     }
 
     /// The requests in one line each, for the message of a failing test.

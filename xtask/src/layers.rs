@@ -43,8 +43,11 @@ const HOST: &[&[&str]] = &[
 ];
 
 const BASE: &[&[&str]] = &[
-    &["access", "clock", "deadline", "digest", "ending", "error", "jitter", "programs", "scrub", "spelling"],
-    &["files", "json", "setting"],
+    &[
+        "access", "clock", "deadline", "digest", "ending", "error", "jitter", "listener", "programs", "scrub",
+        "spelling", "sync",
+    ],
+    &["files", "json", "random", "setting"],
     &["advice", "folder"],
 ];
 

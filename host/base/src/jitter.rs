@@ -1,12 +1,10 @@
 //! Chance, so that many who do the same do not do it in one moment.
 //! Takes nothing; gives numbers that nobody has to foresee, and nobody must not: never for secrets.
 
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-
-/// Between 0 and 1.
+/// Between 0 and 1; in the middle where the system has no random numbers.
 #[must_use]
 pub fn fraction() -> f64 {
-    let number = u32::try_from(RandomState::new().build_hasher().finish() >> 32).unwrap_or_default();
+    let number = getrandom::u32().unwrap_or(u32::MAX / 2);
     f64::from(number) / f64::from(u32::MAX)
 }
 

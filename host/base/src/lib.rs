@@ -13,10 +13,14 @@ pub mod files;
 pub mod folder;
 pub mod jitter;
 pub mod json;
+mod listener;
 pub mod programs;
+pub mod random;
 pub mod scrub;
 pub mod setting;
 pub mod spelling;
+pub mod sync;
 
 pub use deadline::Deadline;
 pub use error::{Advice, Class, Error, Result, sentence};
+pub use listener::Listener;

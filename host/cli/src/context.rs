@@ -4,7 +4,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -20,7 +20,7 @@ use pflow_gateway::{
     seen::Seen,
     told_of_stdio,
 };
-use pflow_gateway_base::{Class, Deadline, Error, Result};
+use pflow_gateway_base::{Class, Deadline, Error, Result, sync::Mutex};
 use pflow_gateway_runtime::{Limits, Product, Runtime, Source};
 
 /// Unit tests use no home of a user's, and their files are their own.
@@ -188,7 +188,7 @@ impl Context {
         let runtime = self.runtime(config.component.clone(), config.limits.clone()).await?;
         tracing::info!("{} is {}", pflow_gateway_base::scrub::line(&config.name, 100), config.shown());
         let gateway = Gateway::new(runtime, config);
-        self.opened().push(gateway.clone());
+        self.opened.lock().push(gateway.clone());
         Ok(gateway)
     }
 
@@ -210,7 +210,7 @@ impl Context {
     async fn runtime(&self, component: Source, limits: Limits) -> Result<Arc<Runtime>> {
         // Compiling takes seconds when the component is large and new.
         let runtime = apart(move || Ok(Runtime::shared(&component, &limits)?)).await?;
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&runtime));
+        self.loaded.lock().push(Arc::clone(&runtime));
         Ok(runtime)
     }
 
@@ -222,22 +222,18 @@ impl Context {
         runtime.products().await.map(<[Product]>::to_vec).unwrap_or_default()
     }
 
-    fn opened(&self) -> MutexGuard<'_, Vec<Gateway>> {
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The calls that were given up and may still run, in words.
     pub(super) fn left_running(&self) -> Vec<String> {
         let of = |gateway: &Gateway| {
             let name = gateway.config().name.clone();
             gateway.left_running().into_iter().map(move |left| left.words(&name))
         };
-        self.opened().iter().flat_map(of).collect()
+        self.opened.lock().iter().flat_map(of).collect()
     }
 
     /// Tells every gateway that nobody waits any more, and ends the sessions. Two seconds at most.
     pub(super) async fn hang_up(&self) {
-        let gateways = std::mem::take(&mut *self.opened());
+        let gateways = std::mem::take(&mut *self.opened.lock());
         let mut farewells = tokio::task::JoinSet::new();
         for gateway in gateways {
             farewells.spawn(async move { gateway.hang_up().await });

@@ -65,7 +65,7 @@ fn what_it_is(program: &str, target: &str) -> String {
 /// `demo`. Says where it listens, then runs until it is asked to end.
 pub(super) async fn demo(context: &Context, demo: &args::Demo, format: Format) -> Result<()> {
     let token = match &demo.token_env {
-        None => demo::random_token("demo-"),
+        None => demo::random_token("demo-")?,
         Some(variable) => {
             std::env::var(variable_name(variable)?).ok().filter(|token| !token.trim().is_empty()).ok_or_else(|| {
                 Error::config(format!("the variable {variable} is not set")).with_hint(format!("export {variable}=…"))

@@ -1,7 +1,7 @@
 //! A test whose steps are printed as they are done.
 //! Takes a gateway and where to print; gives the report, and what is left to print. Prints nothing where a program reads.
 
-use std::sync::{Mutex, PoisonError};
+use pflow_gateway_base::sync::Mutex;
 
 use super::{
     context::Context,
@@ -50,7 +50,7 @@ impl Steps {
     /// A step that is done.
     pub(super) fn tell(&self, check: &Check) {
         self.put(&render::step(check));
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).push(check.clone());
+        self.told.lock().push(check.clone());
     }
 
     /// Goes through the steps of connecting, and tells of each.
@@ -61,6 +61,6 @@ impl Steps {
 
     /// What is left to print.
     pub(super) fn rest(&self, report: &Test) -> String {
-        render::rest_of_test(report, &self.told.lock().unwrap_or_else(PoisonError::into_inner))
+        render::rest_of_test(report, &self.told.lock())
     }
 }

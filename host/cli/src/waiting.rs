@@ -6,9 +6,11 @@ use std::{
     convert::Infallible,
     fmt::Write as _,
     io::{self, IsTerminal as _, Write as _},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+use pflow_gateway_base::sync::{Mutex, MutexGuard};
 
 use super::{
     screen::{DIM, Format, PLAIN},
@@ -32,7 +34,7 @@ const AWAY: &[u8] = b"\r\x1b[2K";
 
 /// The screen for oneself, without the line. Keep it while printing.
 pub(super) fn screen() -> MutexGuard<'static, bool> {
-    let mut shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut shown = SHOWN.lock();
     if std::mem::take(&mut *shown) {
         let _ = io::stderr().write_all(AWAY);
     }
@@ -82,20 +84,16 @@ pub(super) struct WaitingFor {
 impl Waiting {
     /// From now on this is waited for.
     pub(super) fn on(&self, what: &str) -> WaitingFor {
-        let mut now = self.now();
+        let mut now = self.now.lock();
         let number = now.begun;
         now.begun = number.wrapping_add(1);
         now.waits.push(Wait { number, what: scrub::line(what, NAME), since: Instant::now() });
         WaitingFor { all: self.clone(), number }
     }
 
-    fn now(&self) -> MutexGuard<'_, Now> {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The line, if something takes long enough for somebody to wonder.
     fn line(&self, now: Instant) -> Option<String> {
-        let all = self.now();
+        let all = self.now.lock();
         let longest = all.waits.iter().map(|wait| now.saturating_duration_since(wait.since)).max()?;
         if longest < PATIENCE {
             return None;
@@ -127,7 +125,7 @@ impl Waiting {
             tokio::time::sleep(LOOK).await;
             let line = self.line(Instant::now()).map(|line| terminal::in_letters(&line).into_owned());
             // Whoever prints may be held up by a terminal that was stopped; the end of the process is heard all the same.
-            let Ok(mut shown) = SHOWN.try_lock() else { continue };
+            let Some(mut shown) = SHOWN.try_lock() else { continue };
             if line == drawn && line.is_some() == *shown {
                 continue;
             }
@@ -146,7 +144,7 @@ impl Waiting {
 
 impl Drop for WaitingFor {
     fn drop(&mut self) {
-        self.all.now().waits.retain(|wait| wait.number != self.number);
+        self.all.now.lock().waits.retain(|wait| wait.number != self.number);
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     io,
     net::Ipv4Addr,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -17,10 +17,13 @@ use http_body::Frame;
 use http_body_util::BodyExt as _;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use pflow_gateway_base::{
+    Listener,
+    sync::{Mutex, MutexGuard},
+};
 use serde_json::{Value, json};
 use tokio::{
-    net::TcpListener,
-    task::{AbortHandle, JoinSet},
+    task::AbortHandle,
     time::{Instant, Interval, interval_at},
 };
 
@@ -224,7 +227,7 @@ struct Memory(Arc<Mutex<Past>>);
 
 impl Memory {
     fn lock(&self) -> MutexGuard<'_, Past> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Keeps a request; gives how many like it there were before.
@@ -252,35 +255,23 @@ impl Drop for Imitation {
 
 impl Imitation {
     pub(super) async fn start(gateway: Gateway) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let url = format!("http://{}{}", listener.local_addr()?, gateway.path());
+        let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let url = format!("http://{}{}", listener.address(), gateway.path());
         let (gateway, memory) = (Arc::new(gateway), Memory::default());
         let kept = memory.clone();
-        let task = tokio::spawn(async move {
-            // Dropped with this task, and the connections with it.
-            let mut connections = JoinSet::new();
-            loop {
-                tokio::select! {
-                    Some(_) = connections.join_next() => {}
-                    accepted = listener.accept() => match accepted {
-                        Ok((stream, _)) => {
-                            let _ = stream.set_nodelay(true);
-                            let (gateway, memory) = (Arc::clone(&gateway), kept.clone());
-                            let answer = service_fn(move |request| {
-                                let (gateway, memory) = (Arc::clone(&gateway), memory.clone());
-                                async move { serve(&gateway, &memory, request).await }
-                            });
-                            connections.spawn(async move {
-                                let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), answer);
-                                // Hanging up, on either side, is part of the play.
-                                let _ = connection.await;
-                            });
-                        }
-                        Err(_) => tokio::time::sleep(PAUSE).await,
-                    },
-                }
+        let task = tokio::spawn(listener.serve_each(move |stream| {
+            let (gateway, memory) = (Arc::clone(&gateway), kept.clone());
+            let answer = service_fn(move |request| {
+                let (gateway, memory) = (Arc::clone(&gateway), memory.clone());
+                async move { serve(&gateway, &memory, request).await }
+            });
+            async move {
+                let connection =
+                    http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), answer);
+                // Hanging up, on either side, is part of the play.
+                let _ = connection.await;
             }
-        });
+        }));
         Ok(Self { url, memory, task: task.abort_handle() })
     }
 

@@ -1,11 +1,9 @@
 //! What a check plays on: fresh instances of the candidate, and imitation gateways for it to talk to.
 //! Takes a [`Runtime`]; gives [`Guest`]s and [`Scene`]s. Never lets a candidate have more than the default limits and its time.
 
-use std::{
-    io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
+
+use pflow_gateway_base::sync::Mutex;
 
 use super::{
     gateway::Gateway,
@@ -270,34 +268,30 @@ pub(super) struct RecordedEvents {
     changes: Mutex<usize>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl RecordedEvents {
     pub(super) fn progress(&self) -> Vec<Progress> {
-        lock(&self.progress).clone()
+        self.progress.lock().clone()
     }
 
     pub(super) fn messages(&self) -> Vec<Message> {
-        lock(&self.messages).clone()
+        self.messages.lock().clone()
     }
 
     pub(super) fn changes(&self) -> usize {
-        *lock(&self.changes)
+        *self.changes.lock()
     }
 }
 
 impl Events for RecordedEvents {
     fn progress(&self, token: u32, progress: f64, total: Option<f64>, message: Option<String>) {
-        lock(&self.progress).push((token, progress, total, message));
+        self.progress.lock().push((token, progress, total, message));
     }
 
     fn message(&self, token: Option<u32>, level: String, logger: Option<String>, data: String) {
-        lock(&self.messages).push((token, level, logger, data));
+        self.messages.lock().push((token, level, logger, data));
     }
 
     fn tools_changed(&self) {
-        *lock(&self.changes) += 1;
+        *self.changes.lock() += 1;
     }
 }

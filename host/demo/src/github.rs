@@ -1,8 +1,7 @@
 //! A demo service in the manner of a code host: repositories, issues, pull requests.
 //! Starts with the same data every time and remembers what it was told until it ends. Holds nothing real.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
+use pflow_gateway_base::sync::Mutex;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -260,10 +259,6 @@ impl Github {
             }),
         }
     }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl State {
@@ -305,7 +300,7 @@ impl Service for Github {
         if arguments.contains_key("repo") {
             known(repo)?;
         }
-        let mut state = self.state();
+        let mut state = self.state.lock();
         match tool {
             "list_repositories" | "get_file" | "list_commits" => code(tool, repo, text(arguments, "path")),
             "list_pull_requests" | "merge_pull_request" => state.pulls(tool, repo, arguments),

@@ -1,24 +1,21 @@
 //! An MCP server on a loopback port, behind a credential check.
 //! Takes an rmcp handler and its authentication; gives the address it listens on. Never answers a request that it does not accept.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use pflow_gateway_base::Listener;
 use rmcp::{
     ServerHandler,
     transport::streamable_http_server::{
         StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
     },
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::watch,
-    task::{JoinHandle, JoinSet},
-};
+use tokio::{net::TcpStream, sync::watch, task::JoinHandle};
 
 /// The only path that answers.
 pub(super) const PATH: &str = "/mcp";
@@ -96,8 +93,8 @@ impl Listening {
     where
         S: ServerHandler + Clone + Send + 'static,
     {
-        let listener = TcpListener::bind(listen).await?;
-        let address = listener.local_addr()?;
+        let mut listener = Listener::bind(listen).await?;
+        let address = listener.address();
         let mut config = StreamableHttpServerConfig::default();
         if matches!(style, Style::Stateless) {
             config = config.with_legacy_session_mode(false).with_json_response(true);
@@ -107,20 +104,16 @@ impl Listening {
             StreamableHttpService::new(move || Ok(handler.clone()), Arc::new(LocalSessionManager::default()), config);
         let (stop, mut stopped) = watch::channel(());
         let task = tokio::spawn(async move {
-            let mut connections = JoinSet::new();
             loop {
                 tokio::select! {
                     _ = stopped.changed() => break,
-                    Some(_) = connections.join_next() => {}
-                    accepted = listener.accept() => match accepted {
-                        Ok((stream, _)) => { connections.spawn(converse(stream, authentication.clone(), mcp.clone())); }
-                        // No file descriptor left, or the peer is gone again; neither is a reason to end or to spin.
-                        Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-                    },
+                    (stream, _) = listener.accept() => {
+                        listener.spawn(converse(stream, authentication.clone(), mcp.clone()));
+                    }
                 }
             }
             sessions.cancel();
-            connections.shutdown().await;
+            listener.shutdown().await;
         });
         Ok(Self { address, stop, task })
     }
@@ -145,8 +138,6 @@ async fn converse<S>(
 ) where
     S: ServerHandler + Clone + Send + 'static,
 {
-    // Answers are small and come in several pieces: Nagle would hold them back.
-    let _ = stream.set_nodelay(true);
     let answer = service_fn(move |request: Request<Incoming>| {
         let (authentication, mcp) = (authentication.clone(), mcp.clone());
         async move {

@@ -17,8 +17,6 @@ mod weather;
 mod tests;
 
 use std::{
-    collections::hash_map::RandomState,
-    hash::BuildHasher,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
 };
@@ -29,7 +27,7 @@ use self::{
     forward::Forward,
     http::{Authentication, Listening, Style},
 };
-use pflow_gateway_base::{Class, Error, Result};
+use pflow_gateway_base::{Class, Error, Result, random};
 
 /// How the demo gateway shall be.
 #[derive(Clone)]
@@ -73,10 +71,10 @@ impl Demo {
         }
         let (mut backends, mut ways, mut ways_in) = (Vec::new(), Vec::new(), Vec::new());
         for (name, authentication, backend) in [
-            ("github", Authentication::Bearer(random_token("ghp_")), Backend::new(github::Github::new())),
+            ("github", Authentication::Bearer(random_token("ghp_")?), Backend::new(github::Github::new())),
             (
                 "slack",
-                Authentication::ApiKey { header: "x-api-key", value: random_token("xoxb-") },
+                Authentication::ApiKey { header: "x-api-key", value: random_token("xoxb-")? },
                 Backend::new(slack::Slack::new()),
             ),
             ("weather", Authentication::None, Backend::new(weather::Weather)),
@@ -132,9 +130,13 @@ fn cannot_listen(address: SocketAddr, error: std::io::Error) -> Error {
         .with_hint("choose another with --listen; port 0 takes a free one")
 }
 
-/// A token nobody can guess by chance, for things that hold only made-up data. Not for secrets that matter.
-#[must_use]
-pub fn random_token(prefix: &str) -> String {
-    let part = |salt: u8| RandomState::new().hash_one(salt);
-    format!("{prefix}{:016x}{:016x}", part(0), part(1))
+/// A token that nobody can guess, behind a prefix as its product has it.
+///
+/// # Errors
+///
+/// `internal`: the system has no random numbers.
+pub fn random_token(prefix: &str) -> Result<String> {
+    let token = random::token();
+    let token = token.map_err(|error| Error::new(Class::Internal, "there is no token for the demo").because(error))?;
+    Ok(format!("{prefix}{token}"))
 }

@@ -1,8 +1,7 @@
 //! A demo service in the manner of a chat: channels, messages, people.
 //! Starts with the same data every time and remembers what it was told until it ends. Holds nothing real.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
+use pflow_gateway_base::sync::Mutex;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -154,10 +153,6 @@ impl Slack {
             }),
         }
     }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl State {
@@ -200,7 +195,7 @@ impl Service for Slack {
 
     fn call(&self, tool: &str, arguments: &Arguments) -> Result<Value, String> {
         let id = whole(arguments, "message_id");
-        let mut state = self.state();
+        let mut state = self.state.lock();
         match tool {
             "list_channels" => Ok(json!({"channels": state.channels})),
             "read_channel" => {

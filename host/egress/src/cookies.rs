@@ -4,12 +4,12 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use cookie::Cookie;
 use http::{HeaderMap, HeaderValue, header};
+use pflow_gateway_base::sync::{Mutex, MutexGuard};
 use secrecy::zeroize::Zeroizing;
 
 use super::{AddressClass, Origin, Scheme};
@@ -117,7 +117,7 @@ impl Jar {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Origin, Vec<Kept>>> {
-        self.origins.lock().unwrap_or_else(PoisonError::into_inner)
+        self.origins.lock()
     }
 }
 

@@ -6,11 +6,12 @@ use std::{
     collections::HashMap,
     io,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
+use pflow_gateway_base::sync::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A connection that ends so soon after what came last was closed by a peer that keeps none. Who keeps them gives seconds at least.
@@ -39,7 +40,7 @@ struct Seen {
 impl Habit {
     /// A connection is made; gives its number.
     fn opened(&self) -> u64 {
-        let mut seen = self.seen();
+        let mut seen = self.0.lock();
         let number = seen.made;
         seen.made = number.saturating_add(1);
         seen.open.insert(number, Instant::now());
@@ -48,30 +49,26 @@ impl Habit {
 
     /// Something came on it, which had lain idle so long before; `None`: it is new, or this is more of the same answer.
     fn came(&self, number: u64, idle: Option<Duration>) {
-        let mut seen = self.seen();
+        let mut seen = self.0.lock();
         seen.open.insert(number, Instant::now());
         seen.kept = seen.kept.max(idle);
     }
 
     /// It has ended, or nobody has it any more.
     fn ended(&self, number: u64) {
-        self.seen().open.remove(&number);
+        self.0.lock().open.remove(&number);
     }
 
     /// A connection had ended when it was used again.
     pub(super) fn lost(&self) {
-        self.seen().lost = Some(Instant::now());
+        self.0.lock().lost = Some(Instant::now());
     }
 
     /// Whether a connection that was used before can be trusted, whichever it is.
     pub(super) fn keeps(&self) -> bool {
-        let seen = self.seen();
+        let seen = self.0.lock();
         let trusted = |kept: Duration| seen.open.values().all(|came| came.elapsed() <= kept.saturating_add(MOMENT));
         seen.kept.is_some_and(trusted) && seen.lost.is_none_or(|at| at.elapsed() > REMEMBERED)
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -189,7 +186,7 @@ mod tests {
         let habit = Arc::<Habit>::default();
         let end = End::of(&habit);
         habit.came(end.number, KEPT);
-        habit.seen().open.extend(ago(idle).map(|came| (end.number, came)));
+        habit.0.lock().open.extend(ago(idle).map(|came| (end.number, came)));
         (habit, end)
     }
 
@@ -208,7 +205,7 @@ mod tests {
         end.write();
         end.read(17);
         assert!(!habit.keeps(), "a minute has not passed");
-        habit.seen().lost = ago(REMEMBERED * 2);
+        habit.0.lock().lost = ago(REMEMBERED * 2);
         assert!(habit.keeps());
     }
 
@@ -221,7 +218,7 @@ mod tests {
         end.read(17);
         assert!(habit.keeps());
         habit.came(end.number, Some(Duration::from_secs(1)));
-        habit.seen().open.extend(ago(Duration::from_secs(4)).map(|came| (end.number, came)));
+        habit.0.lock().open.extend(ago(Duration::from_secs(4)).map(|came| (end.number, came)));
         assert!(habit.keeps(), "the longest counts");
     }
 
@@ -242,15 +239,15 @@ mod tests {
         let mut end = End::of(&habit);
         end.write();
         end.read(17);
-        assert_eq!(habit.seen().kept, None, "a new one");
+        assert_eq!(habit.0.lock().kept, None, "a new one");
         end.last = ago(Duration::from_secs(3));
         end.write();
         end.last = ago(Duration::from_secs(9));
         end.write();
-        assert_eq!(habit.seen().kept, None, "not yet answered");
+        assert_eq!(habit.0.lock().kept, None, "not yet answered");
         end.read(17);
         end.read(17);
-        let kept = habit.seen().kept.unwrap_or_default();
+        let kept = habit.0.lock().kept.unwrap_or_default();
         assert!((Duration::from_secs(3)..Duration::from_secs(9)).contains(&kept), "{kept:?}");
     }
 

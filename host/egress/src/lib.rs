@@ -84,17 +84,14 @@ mod told;
 mod visit;
 mod wire;
 
-use std::{
-    fmt,
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderName, Request, Response};
 use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
+use pflow_gateway_base::sync::RwLock;
 use tokio::sync::watch;
 use wasmtime_wasi_http::{RequestOptions, WasiBody};
 
@@ -222,7 +219,7 @@ impl Egress {
     /// Replaces what is added to requests for the gateway's own origin, from the next request on.
     pub fn set_credentials(&self, credentials: Credentials) {
         self.inner.secrets.learn(&credentials);
-        *self.inner.credentials.write().unwrap_or_else(PoisonError::into_inner) = credentials;
+        *self.inner.credentials.write() = credentials;
     }
 
     /// Drops the gateway's cookies: a session begins. Those of the one before lead to where it was lost.
@@ -233,7 +230,7 @@ impl Egress {
     /// What is added now.
     #[must_use]
     pub fn credentials(&self) -> Credentials {
-        self.inner.credentials.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.inner.credentials.read().clone()
     }
 
     /// What the newest attempt to connect saw. `None`: there was none yet, or the policy refused before it.
@@ -263,7 +260,7 @@ impl Egress {
 
     /// Whether the host adds this header itself.
     pub fn adds(&self, name: &HeaderName) -> bool {
-        self.inner.credentials.read().unwrap_or_else(PoisonError::into_inner).names().any(|known| known == name)
+        self.inner.credentials.read().names().any(|known| known == name)
     }
 
     /// Sends one request of a guest. `options` can shorten the waits for the answer and its parts, never lengthen them.

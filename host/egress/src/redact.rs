@@ -8,7 +8,7 @@
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -17,6 +17,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http_body::{Body, Frame, SizeHint};
 use memchr::memmem;
+use pflow_gateway_base::sync::RwLock;
 use secrecy::zeroize::Zeroizing;
 
 use super::Credentials;
@@ -75,7 +76,7 @@ impl Secrets {
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
-        let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.write();
         change(&mut state);
         let lasting = || state.generations.iter().flatten().chain(&state.proxies);
         let credentials = Now::of(lasting());
@@ -84,7 +85,7 @@ impl Secrets {
     }
 
     fn now(&self) -> Arc<Now> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).all)
+        Arc::clone(&self.0.read().all)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -100,7 +101,7 @@ impl Secrets {
 
     pub(super) fn mask_headers(&self, headers: &mut HeaderMap) {
         let (all, credentials) = {
-            let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            let state = self.0.read();
             (Arc::clone(&state.all), Arc::clone(&state.credentials))
         };
         for (name, value) in headers.iter_mut() {

@@ -13,6 +13,11 @@ use rustls::{CertificateError, ClientConfig, ClientConnection, ProtocolVersion, 
 use rustls_native_certs::{CertificateResult, load_certs_from_paths};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use tokio::sync::OnceCell;
+use x509_cert::{
+    Certificate,
+    der::{self, Decode as _},
+    ext::pkix::name::DirectoryString,
+};
 
 use super::{failure::TlsProblem, setup::SetupError};
 
@@ -235,62 +240,18 @@ impl TlsInfo {
     }
 }
 
-/// The issuer's common name, or organisation, of a certificate (RFC 5280 section 4.1). Only what is needed for that.
+/// The issuer's common name, or organisation, of a certificate (RFC 5280 section 4.1); none where it has neither.
 fn issuer_of(certificate: &[u8]) -> Option<String> {
-    const SEQUENCE: u8 = 0x30;
-    const COMMON_NAME: &[u8] = &[0x55, 4, 3];
-    const ORGANISATION: &[u8] = &[0x55, 4, 10];
-
-    let (_, certificate, _) = der(certificate)?;
-    let (_, mut rest, _) = der(certificate)?;
-    // Version (optional), serial number, signature algorithm; then the issuer.
-    let mut sequences = 0;
-    let issuer = loop {
-        let (tag, value, after) = der(rest)?;
-        rest = after;
-        if tag == SEQUENCE {
-            sequences += 1;
-            if sequences == 2 {
-                break value;
-            }
-        }
-    };
-    let (mut names, mut organisation) = (issuer, None);
-    while let Some((_, set, after)) = der(names) {
-        names = after;
-        let (_, attribute, _) = der(set)?;
-        let (_, kind, value) = der(attribute)?;
-        let (_, text, _) = der(value)?;
-        let text: String = String::from_utf8_lossy(text).chars().filter(|c| !c.is_control()).take(100).collect();
-        match kind {
-            COMMON_NAME => return Some(text),
-            ORGANISATION => organisation = Some(text),
-            _ => {}
-        }
-    }
-    organisation
-}
-
-/// The first element of DER: its tag, its content, and what follows.
-fn der(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (tag, rest) = bytes.split_first()?;
-    let (first, mut rest) = rest.split_first()?;
-    let length = match usize::from(*first) {
-        short @ ..0x80 => short,
-        long => {
-            let (digits, after) =
-                rest.split_at_checked(long & 0x7f).filter(|(digits, _)| (1..=3).contains(&digits.len()))?;
-            rest = after;
-            digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit))
-        }
-    };
-    let (content, after) = rest.split_at_checked(length)?;
-    Some((*tag, content, after))
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let issuer = certificate.tbs_certificate().issuer();
+    let named = |name: der::Result<Option<DirectoryString>>| name.ok().flatten();
+    let name = named(issuer.common_name()).or_else(|| named(issuer.organization()))?;
+    Some(name.value().chars().filter(|c| !c.is_control()).take(100).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+    #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
     use pflow_gateway_base::Error;
 
@@ -371,5 +332,31 @@ mod tests {
         let said = no_roots(|name| (name == "SSL_CERT_FILE").then(|| "/gone.pem".into()));
         assert_eq!(said, "SSL_CERT_FILE names /gone.pem, where no certificate can be read");
         assert_eq!(no_roots(|_| Some(OsString::new())), "there is no root certificate on this machine");
+    }
+
+    #[test]
+    fn an_issuer_is_told_by_its_common_name_or_else_by_its_organisation() {
+        use rcgen::{CertificateParams, DistinguishedName, DnType, DnValue, KeyPair};
+
+        let signed = |names: &[(DnType, DnValue)]| {
+            let mut params = CertificateParams::new(vec!["gw.corp".to_owned()]).unwrap();
+            params.distinguished_name = DistinguishedName::new();
+            for (kind, name) in names {
+                params.distinguished_name.push(kind.clone(), name.clone());
+            }
+            params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
+        };
+        let text = |text: &str| DnValue::Utf8String(text.to_owned());
+        let company = (DnType::OrganizationName, text("Société \u{1b}[31mÉté"));
+        let root = (DnType::CommonName, DnValue::BmpString("Root 1".try_into().unwrap()));
+        assert_eq!(issuer_of(&signed(&[company.clone(), root])).as_deref(), Some("Root 1"));
+        assert_eq!(issuer_of(&signed(std::slice::from_ref(&company))).as_deref(), Some("Société [31mÉté"));
+        assert_eq!(issuer_of(&signed(&[(DnType::CountryName, text("CH"))])), None);
+        let long = (DnType::CommonName, text(&"x".repeat(3_000)));
+        assert_eq!(issuer_of(&signed(&[long])).unwrap().len(), 100);
+        let whole = signed(&[company]);
+        for end in 0..whole.len() {
+            assert_eq!(issuer_of(&whole[..end]), None, "{end} bytes of {}", whole.len());
+        }
     }
 }

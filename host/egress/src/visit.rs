@@ -3,11 +3,12 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use http::StatusCode;
+use pflow_gateway_base::sync::{Mutex, MutexGuard};
 
 use super::{EgressFailure, EgressLimits, Origin};
 
@@ -129,7 +130,7 @@ impl Visit {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing here can be left half done.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -1,13 +1,7 @@
 //! `Gateway`: one gateway, for Python.
 //! Takes a name of `mcp-servers.json` or a URL; gives the dicts of `--json`. Never touches the network before it is asked something.
 
-use std::{
-    collections::HashMap,
-    path::PathBuf,
-    process,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, path::PathBuf, process, sync::Arc, time::Duration};
 
 use pflow_gateway::{
     CallOptions, Class, Deadline, Error, Result,
@@ -18,6 +12,7 @@ use pflow_gateway::{
     runtime::Runtime,
     told_of_stdio,
 };
+use pflow_gateway_base::sync::Mutex;
 use pyo3::{exceptions::PyValueError, prelude::*, types::PyTraceback};
 
 use crate::{
@@ -137,7 +132,7 @@ struct Open {
 impl Shared {
     /// The gateway as this process has it: a fork starts with a new one.
     fn live(&self) -> Result<Open> {
-        let mut slot = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.open.lock();
         if let Some(open) = slot.as_ref()
             && open.process == process::id()
         {
@@ -174,7 +169,7 @@ impl Shared {
 
     /// What is there already, in this process. Waits for nothing: while it is being made, it is not there.
     fn present(&self) -> Option<pflow_gateway::Gateway> {
-        let open = self.open.try_lock().ok()?;
+        let open = self.open.try_lock()?;
         open.as_ref().filter(|open| open.process == process::id()).map(|open| open.gateway.clone())
     }
 }
@@ -360,7 +355,7 @@ impl Gateway {
 
     /// Ends the session at the gateway. The next question opens a new one.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let open = py.detach(|| self.shared.open.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let open = py.detach(|| self.shared.open.lock().take());
         match open {
             Some(Open { process, gateway, .. }) if process == process::id() => {
                 wait(py, async move { gateway.close().await }, std::future::ready(()))

@@ -5,10 +5,11 @@
 use std::{
     future::Future,
     process,
-    sync::{Mutex, PoisonError, mpsc},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
+use pflow_gateway_base::sync::Mutex;
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -24,7 +25,7 @@ const THREADS: usize = 2;
 static RUNTIME: Mutex<Option<(u32, Runtime)>> = Mutex::new(None);
 
 fn runtime() -> std::io::Result<Handle> {
-    let mut slot = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut slot = RUNTIME.lock();
     if let Some((pid, runtime)) = slot.as_ref()
         && *pid == process::id()
     {

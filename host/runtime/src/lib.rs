@@ -7,6 +7,7 @@ mod bounds;
 mod compile;
 mod conversation;
 mod describe;
+mod digests;
 mod engine;
 mod error;
 mod inspect;
@@ -22,9 +23,10 @@ mod state;
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak},
+    sync::{Arc, LazyLock, OnceLock, Weak},
 };
 
+use pflow_gateway_base::sync::Mutex;
 use wasmtime::{
     Engine,
     component::{HasSelf, Linker},
@@ -122,7 +124,7 @@ impl Runtime {
         // By what it holds and not by its name: a file may have been built again. The process is part of it, since the threads that
         // enforce deadlines do not survive a fork.
         let key = (std::process::id(), bytes.as_deref().map(sha256), limits.clone());
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = SHARED.lock();
         if let Some(runtime) = shared.get(&key).and_then(Weak::upgrade) {
             return Ok(runtime);
         }

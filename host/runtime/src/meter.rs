@@ -5,10 +5,11 @@
 use std::{
     future::{Future, poll_fn},
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use pflow_gateway_base::sync::{Mutex, MutexGuard};
 use wasmtime::ResourceLimiter;
 
 use super::limits::{Limits, TICK};
@@ -104,7 +105,7 @@ impl Spent {
 
 impl Cpu {
     fn lock(&self) -> MutexGuard<'_, Spent> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Runs a call on this account.

@@ -5,12 +5,13 @@ use std::{
     io,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
 };
 
+use pflow_gateway_base::sync::Mutex;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
@@ -76,7 +77,7 @@ impl Output {
         let text = String::from_utf8_lossy(bytes);
         // Last words are kept whatever was said before them.
         if sink == Sink::Stderr {
-            let mut words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut words = self.last_words.lock();
             words.push_str(&text);
             let mut over = words.len().saturating_sub(STDERR_TAIL);
             while !words.is_char_boundary(over) {
@@ -95,13 +96,13 @@ impl Output {
 
     /// A call into the guest begins: what was said before is not about it.
     pub(super) fn begin(&self) {
-        self.last_words.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.last_words.lock().clear();
     }
 
     /// The end of what the guest wrote to stderr, in one line.
     pub(super) fn last_words(&self) -> Option<String> {
         const SHOWN: usize = 500;
-        let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+        let words = self.last_words.lock();
         let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
         let skipped = words.chars().count().saturating_sub(SHOWN);
         let shown: String = words.chars().skip(skipped).collect();

@@ -1,11 +1,9 @@
 //! Work beside the calls: what nobody waits for, but the end of the gateway does.
 //! Takes work; does it on other threads. Never lets one that serves calls wait for a file.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use tokio::{runtime::Handle, task::JoinHandle};
 
-use crate::{Class, Deadline, Error, Result};
+use crate::{Class, Deadline, Error, Result, sync::Mutex};
 
 /// What shall be done before the gateway is closed, if that does not take long.
 #[derive(Default)]
@@ -14,10 +12,6 @@ pub(super) struct Background {
 }
 
 impl Background {
-    fn tasks(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Does it beside everything else. Without a runtime the process is ending: then it is not done.
     pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         if let Ok(runtime) = Handle::try_current() {
@@ -33,14 +27,14 @@ impl Background {
     }
 
     fn keep(&self, task: JoinHandle<()>) {
-        let mut tasks = self.tasks();
+        let mut tasks = self.tasks.lock();
         tasks.retain(|task| !task.is_finished());
         tasks.push(task);
     }
 
     /// Waits until all of it is done.
     pub(super) async fn finish(&self, by: Deadline) {
-        let tasks = std::mem::take(&mut *self.tasks());
+        let tasks = std::mem::take(&mut *self.tasks.lock());
         for task in tasks {
             let _ = by.bound(task).await;
         }

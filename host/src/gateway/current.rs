@@ -7,7 +7,7 @@
 //! limit, or makes nothing of answers several times, the old one is put back, and stays until something else is chosen.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -18,6 +18,7 @@ use crate::{
     config::GatewayConfig,
     gateway::failure::Failure,
     runtime::{Product, Runtime, Source, types},
+    sync::Mutex,
 };
 
 /// How often to look what is chosen.
@@ -104,17 +105,13 @@ impl Current {
         Self { peer, events, state: Mutex::new(state) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn serving(&self) -> Serving {
-        self.state().serving.clone()
+        self.state.lock().serving.clone()
     }
 
     /// Whether it is time to look what is [`chosen`](Self::chosen): at most twice a second.
     pub(super) fn due(&self) -> bool {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if self.peer.config().components.is_none() || state.trying || state.looked.is_some_and(|at| at.elapsed() < LOOK)
         {
             return false;
@@ -135,7 +132,7 @@ impl Current {
                 return None;
             }
         };
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if choice.is(&state.serving.runtime) {
             // Chosen again after it was put back and something else was chosen: worth another try.
             state.refused = None;
@@ -150,7 +147,7 @@ impl Current {
 
     /// New conversations start on this component from now on. Gives its number; `first` has it before anybody else.
     pub(super) fn take_over(&self, choice: Choice, runtime: Arc<Runtime>, first: impl FnOnce(u64)) -> u64 {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         first(state.serving.number + 1);
         state.trying = false;
         state.refused = None;
@@ -162,19 +159,19 @@ impl Current {
 
     /// Nobody tries it any more, and nothing is known of it.
     pub(super) fn abandon(&self) {
-        self.state().trying = false;
+        self.state.lock().trying = false;
     }
 
     /// It will not take over.
     pub(super) fn refuse(&self, choice: Choice) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.trying = false;
         state.refused = Some(choice);
     }
 
     /// The component of this number answered.
     pub(super) fn answered(&self, number: u64) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.serving.number != number {
             return;
         }
@@ -220,7 +217,7 @@ impl Current {
     /// then. None too when the number is of one that is not in use any more, except that `number` then is behind
     /// [`serving`](Self::serving)'s.
     fn failed(&self, number: u64, failure: &Failure) -> Option<Choice> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.serving.number != number {
             return None;
         }

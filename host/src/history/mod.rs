@@ -17,7 +17,7 @@ mod tests;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -33,7 +33,7 @@ pub use self::{
     write::{CallResult, Stale, Transition},
 };
 pub use crate::clock::{Moment, span};
-use crate::{clock, scrub, sentence};
+use crate::{clock, scrub, sentence, sync::Mutex};
 
 /// How long to leave a file alone that gave trouble.
 const REST: Duration = Duration::from_secs(30);
@@ -116,13 +116,13 @@ impl History {
     /// Why nothing is kept, if nothing is. Known after the first use.
     #[must_use]
     pub fn why_off(&self) -> Option<String> {
-        self.said().off.clone()
+        self.inner.said.lock().off.clone()
     }
 
     /// What happened to the file, to be told once.
     #[must_use]
     pub fn take_notes(&self) -> Vec<String> {
-        std::mem::take(&mut self.said().notes)
+        std::mem::take(&mut self.inner.said.lock().notes)
     }
 
     /// Where it is.
@@ -131,18 +131,10 @@ impl History {
         self.inner.path.as_deref()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn said(&self) -> MutexGuard<'_, Said> {
-        self.inner.said.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Nobody gets at the file until somebody says so.
     #[cfg(test)]
     pub fn hold_until(&self, held: impl FnOnce(), go_on: &std::sync::mpsc::Receiver<()>) {
-        let state = self.state();
+        let state = self.inner.state.lock();
         held();
         let _ = go_on.recv_timeout(Duration::from_secs(120));
         drop(state);
@@ -150,14 +142,14 @@ impl History {
 
     /// What SQLite says holds words of the file.
     fn note(&self, words: &str) {
-        self.said().notes.push(scrub::line(words, WORDS));
+        self.inner.said.lock().notes.push(scrub::line(words, WORDS));
     }
 
     fn turn_off(&self, state: &mut State, why: &str) {
         let why = scrub::line(why, WORDS);
         tracing::debug!("history is off: {why}");
         state.again = Some(Instant::now() + REST);
-        self.said().off = Some(why);
+        self.inner.said.lock().off = Some(why);
     }
 
     /// As [`with`](Self::with), for questions: what does not exist is not made to answer them.
@@ -169,7 +161,7 @@ impl History {
     /// Does something with the database, if that goes. A database that turns out to be broken is moved aside, and a new one is tried.
     fn with<T>(&self, mut work: impl FnMut(&mut Connection) -> rusqlite::Result<T>) -> Option<T> {
         let path = self.inner.path.as_deref()?;
-        let mut state = self.state();
+        let mut state = self.inner.state.lock();
         if state.again.is_some_and(|again| Instant::now() < again) {
             return None;
         }
@@ -202,7 +194,7 @@ impl History {
             match work(&mut database.connection) {
                 Ok(value) => {
                     state.database = Some(database);
-                    self.said().off = None;
+                    self.inner.said.lock().off = None;
                     state.again = None;
                     return Some(value);
                 }

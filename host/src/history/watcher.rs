@@ -7,7 +7,6 @@ use std::{
     fs::{File, TryLockError},
     io,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -26,6 +25,7 @@ use crate::{
     digest::sha256,
     files,
     report::{Change, GatewayHealth, Status},
+    sync::Mutex,
 };
 
 /// Watchers alike that run at the same time, each with a memory of its own.
@@ -91,7 +91,7 @@ impl Watcher {
     /// What this watcher is to be told of this look. From now on it counts as told; [`undelivered`](Self::undelivered) has it until
     /// [`delivered`](Self::delivered) says that it came through.
     pub fn tell(&self, health: &GatewayHealth, now: Moment) -> Vec<Transition> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let gateway = health.gateway.as_str();
         let remembered = state.told.get(gateway).cloned();
         let changed = state.changed.get(gateway).cloned();
@@ -190,7 +190,7 @@ impl Watcher {
 
     /// It came through.
     pub fn delivered(&self, id: i64) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.through.push(id);
         // A file that is busy now is asked again with the next one: an alert that is not crossed out is handed over twice.
         let written = self.history.with(|connection| {

@@ -6,12 +6,12 @@ use std::{path::Path, process::Stdio, sync::Arc, time::Duration};
 
 use tokio::{io::AsyncWriteExt as _, process::Command, sync::mpsc};
 
+use super::MonitorError;
 use crate::{
-    Error, Result,
     history::{Moment, Transition, Watcher},
     programs,
     report::Status,
-    scrub,
+    scrub, sentence,
 };
 
 /// How long one run may take.
@@ -25,21 +25,20 @@ const SHELLS: [&str; 8] = ["sh", "bash", "dash", "zsh", "ksh", "fish", "busybox"
 #[derive(Clone, Debug)]
 pub struct OnChange {
     text: String,
-    argv: Vec<String>,
+    program: String,
+    args: Vec<String>,
     deadline: Duration,
 }
 
 impl std::str::FromStr for OnChange {
     type Err = String;
 
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        match shlex::split(text) {
-            Some(argv) if !argv.is_empty() => Ok(Self { text: text.to_owned(), argv, deadline: DEADLINE }),
-            _ => {
-                Err("a command as in a shell, like 'notify-send gateway'; it is empty or has a quote that does not end"
-                    .into())
-            }
-        }
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut words = shlex::split(text).into_iter().flatten();
+        let program = words.next().ok_or(
+            "a command as in a shell, like 'notify-send gateway'; it is empty or has a quote that does not end",
+        )?;
+        Ok(Self { text: text.to_owned(), program, args: words.collect(), deadline: DEADLINE })
     }
 }
 
@@ -54,23 +53,20 @@ impl OnChange {
     ///
     /// # Errors
     ///
-    /// `config`: there is no such program, or it cannot be run.
-    pub fn check(&self) -> Result<Option<String>> {
-        let (program, _) = self.argv.split_first().ok_or_else(|| Error::config("--on-change is empty"))?;
+    /// There is no such program, or it cannot be run; of class `config`.
+    pub fn check(&self) -> Result<Option<String>, MonitorError> {
+        let program = &self.program;
         let shown = scrub::line(program, 200);
         if programs::is_path(program) {
             let path = Path::new(program);
             if !path.exists() {
-                return Err(Error::config(format!("--on-change: there is no file {shown}"))
-                    .with_hint("write the path of a program, or the name of one in PATH"));
+                return Err(MonitorError::NoFile { program: shown });
             }
             if !programs::runs(path) {
-                return Err(Error::config(format!("--on-change: {shown} is not executable"))
-                    .with_hint(format!("chmod +x {shown}, or name what runs it, like 'sh {shown}'")));
+                return Err(MonitorError::NotExecutable { program: shown });
             }
         } else if !programs::is_on_path(program) {
-            return Err(Error::config(format!("--on-change: there is no program {shown} in PATH"))
-                .with_hint("write its whole path"));
+            return Err(MonitorError::NotOnPath { program: shown });
         }
         let name = Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let word = shell_word(&self.text).filter(|_| !SHELLS.contains(&name));
@@ -85,8 +81,8 @@ impl OnChange {
     ///
     /// # Errors
     ///
-    /// `config`: it does not start, fails, or takes too long; then it is ended.
-    pub async fn run(&self, transition: &Transition) -> Result<()> {
+    /// It does not start, fails, or takes too long; then it is ended. Of class `config`.
+    pub async fn run(&self, transition: &Transition) -> Result<(), MonitorError> {
         self.give(&serde_json::to_string(transition).unwrap_or_default()).await
     }
 
@@ -95,7 +91,7 @@ impl OnChange {
     /// # Errors
     ///
     /// As [`run`](Self::run).
-    pub async fn try_out(&self, gateway: &str) -> Result<serde_json::Value> {
+    pub async fn try_out(&self, gateway: &str) -> Result<serde_json::Value, MonitorError> {
         let made_up = Transition {
             id: 0,
             at: Moment::now(),
@@ -118,16 +114,15 @@ impl OnChange {
         Ok(change)
     }
 
-    async fn give(&self, change: &str) -> Result<()> {
-        let (program, args) = self.argv.split_first().ok_or_else(|| Error::config("--on-change is empty"))?;
-        let failed = |what: String| Error::config(format!("--on-change {program} {what}"));
-        let mut child = Command::new(program)
-            .args(args)
+    async fn give(&self, change: &str) -> Result<(), MonitorError> {
+        let program = || self.program.clone();
+        let mut child = Command::new(&self.program)
+            .args(&self.args)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .map_err(|error| failed("does not start".to_owned()).because(error))?;
+            .map_err(|source| MonitorError::NotStarted { program: program(), source })?;
         let input = format!("{}\n", scrub::json(change));
         let stdin = child.stdin.take();
         let run = async move {
@@ -139,9 +134,9 @@ impl OnChange {
         };
         match tokio::time::timeout(self.deadline, run).await {
             Ok(Ok(status)) if status.success() => Ok(()),
-            Ok(Ok(status)) => Err(failed(format!("failed: {status}"))),
-            Ok(Err(error)) => Err(failed("is lost".to_owned()).because(error)),
-            Err(_) => Err(failed(format!("took longer than {} s and was ended", self.deadline.as_secs_f64()))),
+            Ok(Ok(status)) => Err(MonitorError::Failed { program: program(), status }),
+            Ok(Err(source)) => Err(MonitorError::Lost { program: program(), source }),
+            Err(_) => Err(MonitorError::TooLong { program: program(), limit: self.deadline }),
         }
     }
 }
@@ -179,7 +174,7 @@ impl Alerts {
                 if let Some(command) = &command
                     && let Err(error) = command.run(&transition).await
                 {
-                    tracing::warn!("{error}");
+                    tracing::warn!("{}", sentence(&error));
                 }
                 let watcher = Arc::clone(&watcher);
                 let _ = tokio::task::spawn_blocking(move || watcher.delivered(transition.id)).await;
@@ -253,11 +248,11 @@ mod tests {
     #[tokio::test]
     async fn a_command_that_hangs_fails_or_is_none_is_told() {
         let hangs = OnChange { deadline: Duration::from_millis(50), .."sleep 600".parse().unwrap() };
-        assert!(hangs.run(&change(1)).await.unwrap_err().message.contains("was ended"));
+        assert!(matches!(hangs.run(&change(1)).await.unwrap_err(), MonitorError::TooLong { .. }));
         let fails: OnChange = "false".parse().unwrap();
-        assert!(fails.run(&change(1)).await.unwrap_err().message.contains("failed: exit status: 1"));
+        assert!(fails.run(&change(1)).await.unwrap_err().to_string().ends_with(" failed: exit status: 1"));
         let none: OnChange = "/no/such/program".parse().unwrap();
-        assert!(none.run(&change(1)).await.unwrap_err().message.contains("does not start"));
+        assert!(matches!(none.run(&change(1)).await.unwrap_err(), MonitorError::NotStarted { .. }));
         assert!("".parse::<OnChange>().is_err() && "'open".parse::<OnChange>().is_err());
     }
 
@@ -267,10 +262,10 @@ mod tests {
         let file = folder.path().join("notify");
         std::fs::write(&file, "#!/bin/sh\n").unwrap();
         let check = |text: &str| text.parse::<OnChange>().unwrap().check();
-        assert!(check("no-such-program --x").unwrap_err().message.contains("no program no-such-program in PATH"));
-        assert!(check("/no/such/program").unwrap_err().message.contains("there is no file /no/such/program"));
-        assert!(check(&file.display().to_string()).unwrap_err().message.contains("is not executable"));
-        assert!(check(&folder.path().display().to_string()).unwrap_err().message.contains("is not executable"));
+        assert!(check("no-such-program --x").unwrap_err().to_string().contains("no program no-such-program in PATH"));
+        assert!(check("/no/such/program").unwrap_err().to_string().contains("there is no file /no/such/program"));
+        assert!(check(&file.display().to_string()).unwrap_err().to_string().contains("is not executable"));
+        assert!(check(&folder.path().display().to_string()).unwrap_err().to_string().contains("is not executable"));
         assert_eq!(check("cat '|' \"a;b\" \\> '$HOME'").unwrap(), None);
         for (text, word) in [("echo hi | cat", '|'), ("cat > f", '>'), ("echo \"$HOME\"", '$'), ("true && true", '&')] {
             let told = check(text).unwrap().unwrap();

@@ -1,11 +1,7 @@
 //! What was seen last of every gateway, for all who ask.
 //! Takes updates; gives the page's content, metrics, JSON and events. Keeps one report per gateway.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use serde_json::json;
@@ -20,6 +16,7 @@ use crate::{
     history::{History, Moment, masked},
     report::{GatewayHealth, Health, worst},
     scrub,
+    sync::Mutex,
 };
 
 /// Events that a slow listener may be behind.
@@ -48,13 +45,9 @@ impl Board {
         Self { history, state, events: broadcast::Sender::new(BEHIND) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Shows these gateways from now on, and no others.
     pub(super) fn show(&self, names: Vec<String>) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.reports.retain(|name, _| names.contains(name));
         state.counts.retain(|name, _| names.contains(name));
         let _ = self.events.send(event("gateways", None, &json!({"gateways": names})));
@@ -64,7 +57,7 @@ impl Board {
     /// Takes what was seen, and tells those who listen.
     pub(super) fn post(&self, update: &Update) {
         let name = update.health.gateway.clone();
-        let mut state = self.state();
+        let mut state = self.state.lock();
         // A look that ended after the gateway was taken out.
         if !state.names.contains(&name) {
             return;
@@ -83,14 +76,14 @@ impl Board {
 
     /// What is known now, and all that comes.
     pub(super) fn subscribe(&self) -> (Vec<Arc<str>>, broadcast::Receiver<Arc<str>>) {
-        let state = self.state();
+        let state = self.state.lock();
         let known = state.reports.values().map(|report| event("report", None, report)).collect();
         (known, self.events.subscribe())
     }
 
     /// In the order asked, and how many are not there yet.
     fn reports(&self) -> (Vec<GatewayHealth>, usize) {
-        let state = self.state();
+        let state = self.state.lock();
         let reports: Vec<_> = state.names.iter().filter_map(|name| state.reports.get(name).cloned()).collect();
         let waiting = state.names.len().saturating_sub(reports.len());
         (reports, waiting)
@@ -107,7 +100,7 @@ impl Board {
     }
 
     pub(super) fn metrics(&self) -> String {
-        let counts = self.state().counts.clone();
+        let counts = self.state.lock().counts.clone();
         metrics::metrics(&self.reports().0, &counts, self.history.why_off().is_none())
     }
 

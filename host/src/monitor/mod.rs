@@ -2,8 +2,10 @@
 //! Takes gateways and a history; gives reports as they come, and serves them on a local port. Never asks a gateway more often than it
 //! allows, and shows nobody a credential.
 
+mod advice;
 mod alert;
 mod board;
+mod error;
 mod metrics;
 mod pace;
 mod page;
@@ -13,13 +15,13 @@ mod watch;
 use std::{net::SocketAddr, sync::Arc};
 
 use secrecy::SecretString;
-use tokio::net::TcpListener;
 
 use self::{board::Board, server::AccessPolicy};
-use crate::{Class, Error, Result, history::History};
+use crate::{Listener, history::History, random};
 
 pub use self::{
     alert::{Alerts, OnChange},
+    error::MonitorError,
     watch::{Update, Watch},
 };
 
@@ -27,12 +29,9 @@ pub use self::{
 ///
 /// # Errors
 ///
-/// `internal`: the system has no random numbers.
-pub fn random_token() -> Result<SecretString> {
-    let mut bytes = [0_u8; 16];
-    let random = rustls::crypto::ring::default_provider().secure_random;
-    random.fill(&mut bytes).map_err(|_| Error::new(Class::Internal, "the system has no random numbers for a token"))?;
-    Ok(bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")).into())
+/// The system has no random numbers.
+pub fn random_token() -> Result<SecretString, MonitorError> {
+    Ok(random::token()?.into())
 }
 
 /// A monitor that serves until it is dropped.
@@ -60,28 +59,20 @@ impl Monitor {
     ///
     /// # Errors
     ///
-    /// `config`: the address is not this machine's and there is no token, or it cannot be had.
+    /// The address is not this machine's and there is no token, or it cannot be had.
     pub async fn listen(
         address: SocketAddr,
         token: Option<SecretString>,
         history: History,
         names: Vec<String>,
-    ) -> Result<Self> {
+    ) -> Result<Self, MonitorError> {
         let door = match token {
             Some(token) => AccessPolicy::Token(Arc::new(token)),
             None if address.ip().is_loopback() => AccessPolicy::Open,
-            None => {
-                return Err(Error::config(format!("{address} can be reached from other machines")).with_hint(
-                    "listen on 127.0.0.1, or leave out --no-token; --token-env VAR sets a token of your own",
-                ));
-            }
+            None => return Err(MonitorError::Open { address }),
         };
-        let listener = TcpListener::bind(address).await.map_err(|error| {
-            Error::config(format!("cannot listen on {address}")).because(error).with_hint("port 0 takes any free one")
-        })?;
-        let address = listener
-            .local_addr()
-            .map_err(|error| Error::config(format!("cannot listen on {address}")).because(error))?;
+        let listener = Listener::bind(address).await.map_err(|source| MonitorError::Unheard { address, source })?;
+        let address = listener.address();
         let board = Arc::new(Board::new(history, names));
         let task = tokio::spawn(server::serve(listener, door, Arc::clone(&board)));
         Ok(Self { address, board, task })

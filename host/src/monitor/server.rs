@@ -25,12 +25,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore, broadcast},
-    task::{AbortHandle, JoinSet},
+    task::AbortHandle,
 };
 
 use super::{board::Board, metrics, page};
+use crate::Listener;
 
 type Body = BoxBody<Bytes, Infallible>;
 
@@ -138,25 +139,17 @@ fn shown(authorization: &str) -> Option<String> {
 }
 
 /// Serves until dropped.
-pub(super) async fn serve(listener: TcpListener, door: AccessPolicy, board: Arc<Board>) {
-    let port = listener.local_addr().map_or(0, |address| address.port());
+pub(super) async fn serve(mut listener: Listener, door: AccessPolicy, board: Arc<Board>) {
+    let port = listener.address().port();
     let site = Arc::new(Site { door, board, port, streams: Arc::new(Semaphore::new(STREAMS)) });
-    let mut connections = JoinSet::new();
     let mut guests = Guests::default();
     loop {
-        tokio::select! {
-            Some(_) = connections.join_next() => {}
-            accepted = listener.accept() => match accepted {
-                Ok((stream, from)) => {
-                    // Full: the peer sees a closed connection.
-                    if guests.has_room(from.ip()) {
-                        let known = Arc::new(AtomicBool::new(false));
-                        let handle = connections.spawn(converse(stream, from, Arc::clone(&site), Arc::clone(&known)));
-                        guests.all.push_back(Guest { from: from.ip(), known, handle });
-                    }
-                }
-                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-            },
+        let (stream, from) = listener.accept().await;
+        // Full: the peer sees a closed connection.
+        if guests.has_room(from.ip()) {
+            let known = Arc::new(AtomicBool::new(false));
+            let handle = listener.spawn(converse(stream, from, Arc::clone(&site), Arc::clone(&known)));
+            guests.all.push_back(Guest { from: from.ip(), known, handle });
         }
     }
 }
@@ -451,8 +444,8 @@ mod tests {
         let (health, _) = looker.look(&gateway).await;
         let board = Arc::new(Board::new(history.clone(), vec![health.gateway.clone()]));
         board.post(&Update { health, transitions: Vec::new(), next: Duration::ZERO });
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.address();
         let server = tokio::spawn(serve(listener, AccessPolicy::Open, Arc::clone(&board)));
         let (go_on, wait) = std::sync::mpsc::channel::<()>();
         let (held, is_held) = tokio::sync::oneshot::channel();
@@ -474,7 +467,7 @@ mod tests {
 
     #[tokio::test]
     async fn strangers_make_room_for_those_who_come_and_never_take_the_room_of_those_who_were_let_in() {
-        let mut tasks = JoinSet::new();
+        let mut tasks = tokio::task::JoinSet::new();
         let here = IpAddr::from([127, 0, 0, 1]);
         let mut guest = |known: bool, from: IpAddr| Guest {
             from,

@@ -4,13 +4,14 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use tokio::{sync::watch, task::spawn_blocking};
 
 use super::{Snapshot, Snapshots};
 use crate::report::Tools;
+use crate::sync::Mutex;
 
 /// Writes snapshots one after the other.
 pub(super) struct Keeper(Arc<Inner>);
@@ -30,7 +31,7 @@ impl Keeper {
 
     /// Keeps this list from now on. Waits for nothing.
     pub(super) fn store(&self, tools: Tools) {
-        let mut next = self.0.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = self.0.next.lock();
         *next = Some(tools);
         if !self.0.busy.send_replace(true) {
             let inner = Arc::clone(&self.0);
@@ -55,7 +56,7 @@ impl Inner {
     fn write(&self) {
         loop {
             let tools = {
-                let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut next = self.next.lock();
                 let Some(tools) = next.take() else {
                     self.busy.send_replace(false);
                     return;
@@ -93,13 +94,13 @@ mod tests {
 
     impl Snapshots for Slow {
         fn load(&self) -> Option<Snapshot> {
-            let tools = self.wrote.lock().unwrap().last()?.clone();
+            let tools = self.wrote.lock().last()?.clone();
             Some(Snapshot { tools, taken: SystemTime::UNIX_EPOCH })
         }
 
         fn store(&self, tools: &Tools) -> io::Result<()> {
-            self.let_go.lock().unwrap().recv().map_err(io::Error::other)?;
-            self.wrote.lock().unwrap().push(tools.clone());
+            self.let_go.lock().recv().map_err(io::Error::other)?;
+            self.wrote.lock().push(tools.clone());
             Ok(())
         }
     }
@@ -112,20 +113,20 @@ mod tests {
         let list = |total| Tools { total, ..catalogue(vec![]) };
         keeper.store(list(1));
         // The first is being written.
-        while slow.let_go.try_lock().is_ok() {
+        while slow.let_go.try_lock().is_some() {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
         keeper.store(list(2));
         keeper.store(list(3));
-        assert!(slow.wrote.lock().unwrap().is_empty(), "all of that waited for nothing");
+        assert!(slow.wrote.lock().is_empty(), "all of that waited for nothing");
         go.send(()).unwrap();
         go.send(()).unwrap();
         assert_eq!(keeper.load().await.unwrap().tools.total, 3);
-        let totals: Vec<_> = slow.wrote.lock().unwrap().iter().map(|tools| tools.total).collect();
+        let totals: Vec<_> = slow.wrote.lock().iter().map(|tools| tools.total).collect();
         assert_eq!(totals, [1, 3]);
         keeper.store(list(4));
         go.send(()).unwrap();
         keeper.written().await;
-        assert_eq!(slow.wrote.lock().unwrap().last().unwrap().total, 4);
+        assert_eq!(slow.wrote.lock().last().unwrap().total, 4);
     }
 }

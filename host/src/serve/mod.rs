@@ -2,10 +2,12 @@
 //! Takes a gateway; speaks MCP on stdin and stdout until stdin closes. Never writes anything but protocol to stdout, and never
 //! passes off an old catalogue as a new one.
 
+mod advice;
 mod blocks;
 mod catalog;
 mod client;
 mod conversation;
+mod error;
 mod events;
 pub mod fuzzing;
 mod keeper;

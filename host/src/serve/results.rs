@@ -9,9 +9,10 @@ use serde_json::json;
 use super::{
     blocks,
     catalog::{META, is_own},
+    error::ServeError,
 };
 use crate::{
-    Class, Error,
+    Error,
     json::{Json, Node, each_member, elements, pick, quote, unquote},
     report::Call,
 };
@@ -26,8 +27,7 @@ const MENDED: usize = 10_000;
 /// a result that is an error, and no more.
 pub(super) fn call_result(report: Call) -> Json {
     let Call { result, error, ok, .. } = report;
-    let error =
-        error.or_else(|| result.is_none().then(|| Error::new(Class::Internal, "the call ended without a result")));
+    let error = error.or_else(|| result.is_none().then(|| ServeError::NoResult.into()));
     if let Some(error) = &error {
         tracing::warn!(class = error.class.as_str(), "{error}");
     }
@@ -273,7 +273,8 @@ mod tests {
     #[test]
     fn what_is_known_of_a_failure_stands_before_the_gateways_own_words() {
         let theirs = json!({"content": [{"type": "text", "text": "Error: boom"}], "isError": true, "_meta": {"a": 1}});
-        let error = Error::new(Class::Timeout, "the service github did not answer in time").with_hint("try again");
+        let error =
+            Error::new(crate::Class::Timeout, "the service github did not answer in time").with_hint("try again");
         let result = call_result(call(Some(theirs), Some(error))).to_value();
         assert_eq!(
             result["content"],

@@ -5,7 +5,7 @@ use std::{
     collections::HashSet,
     convert::Infallible,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use super::{
     catalog::{Catalog, META, Outputs},
     client::Client,
+    error::ServeError,
     events,
     keeper::Keeper,
     rename::may_be_renamed,
@@ -29,6 +30,7 @@ use crate::{
     Class, Error, Unlisted,
     json::{Json, each_member, members, pick, unquote},
     report::Tools,
+    sync::Mutex,
 };
 
 /// How long to wait before the gateway is asked again after an old catalogue was shown.
@@ -133,18 +135,18 @@ impl<U: Upstream> Server<U> {
 
 impl<U: Upstream> Inner<U> {
     fn shown(&self) -> Option<Arc<Shown>> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shown.lock().clone()
     }
 
     fn show(&self, shown: Shown) -> Arc<Shown> {
         let shown = Arc::new(shown);
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&shown));
+        *self.shown.lock() = Some(Arc::clone(&shown));
         shown
     }
 
     /// Says what was noticed, each thing once: the list is read again and again.
     fn say(&self, warnings: &[String]) {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = self.said.lock();
         for warning in warnings {
             if said.len() < SAID && said.insert(warning.clone()) {
                 tracing::warn!("{warning}");
@@ -157,7 +159,7 @@ impl<U: Upstream> Inner<U> {
         let error = match self.upstream.tools().await {
             Ok(tools) => match self.catalog(tools).await {
                 Ok((tools, catalog)) => return Ok(self.keep(tools, catalog)),
-                Err(error) => error,
+                Err(error) => error.into(),
             },
             Err(error) => error,
         };
@@ -181,7 +183,7 @@ impl<U: Upstream> Inner<U> {
     }
 
     /// The catalogue as pflow shall see it.
-    async fn catalog(&self, tools: Tools) -> Result<(Tools, Catalog), Error> {
+    async fn catalog(&self, tools: Tools) -> Result<(Tools, Catalog), ServeError> {
         self.prepared(move || {
             let catalog = Catalog::new(&tools);
             (tools, catalog)
@@ -211,16 +213,12 @@ impl<U: Upstream> Inner<U> {
     }
 
     /// Prepares a catalogue where nobody waits for the thread, and no longer than the gateway may take: what it costs is a gateway's choice.
-    async fn prepared<T: Send + 'static>(&self, prepare: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    async fn prepared<T: Send + 'static>(&self, prepare: impl FnOnce() -> T + Send + 'static) -> Result<T, ServeError> {
         let limit = self.upstream.timeout();
         match tokio::time::timeout(limit, tokio::task::spawn_blocking(prepare)).await {
             Ok(Ok(prepared)) => Ok(prepared),
-            Ok(Err(error)) => Err(Error::new(Class::Internal, "the tools could not be prepared").because(error)),
-            Err(_) => Err(Error::new(
-                Class::Timeout,
-                format!("the tools of {} could not be prepared within {} s", self.upstream.name(), limit.as_secs_f64()),
-            )
-            .with_hint("leave tools out with \"services\" or \"tools\" in mcp-servers.json, or raise \"timeout\"")),
+            Ok(Err(error)) => Err(ServeError::Unprepared(error)),
+            Err(_) => Err(ServeError::TooLong { gateway: self.upstream.name().to_owned(), limit }),
         }
     }
 

@@ -5,7 +5,7 @@
 use std::{
     io,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
@@ -28,6 +28,7 @@ use crate::{
     CallOptions, Class, Error, Result,
     json::Json,
     report::{Call, Tool, Tools},
+    sync::Mutex,
 };
 
 /// Tool, arguments, `_meta`.
@@ -83,7 +84,7 @@ impl Upstream for Canned {
 
     async fn tools(&self) -> Result<Tools> {
         self.listed.fetch_add(1, Ordering::SeqCst);
-        self.tools.lock().unwrap().clone()
+        self.tools.lock().clone()
     }
 
     fn known_tools(&self) -> Option<Tools> {
@@ -99,7 +100,7 @@ impl Upstream for Canned {
     }
 
     async fn call(&self, tool: &str, arguments: Json, options: CallOptions) -> Call {
-        self.calls.lock().unwrap().push((tool.to_owned(), arguments, options.meta.clone()));
+        self.calls.lock().push((tool.to_owned(), arguments, options.meta.clone()));
         let mut call = Call {
             gateway: "docker".to_owned(),
             tool: tool.to_owned(),
@@ -165,11 +166,11 @@ struct Kept(Mutex<Option<Tools>>);
 impl Snapshots for Kept {
     fn load(&self) -> Option<Snapshot> {
         let taken = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
-        self.0.lock().unwrap().clone().map(|tools| Snapshot { tools, taken })
+        self.0.lock().clone().map(|tools| Snapshot { tools, taken })
     }
 
     fn store(&self, tools: &Tools) -> io::Result<()> {
-        *self.0.lock().unwrap() = Some(tools.clone());
+        *self.0.lock() = Some(tools.clone());
         Ok(())
     }
 }
@@ -268,7 +269,7 @@ async fn results_pass_verbatim_with_fields_that_rmcp_does_not_know() {
     let answer = client.ask(1, "tools/call", params).await;
     assert_eq!(answer["result"].to_string(), r#"{"content":[],"structuredContent":null,"x-unknown":{"kept":true}}"#);
     let call = ("github_get".to_owned(), json!({"n": 1}).into(), Some(json!({"traceparent": "00-1"}).into()));
-    assert_eq!(*gateway.calls.lock().unwrap(), [call]);
+    assert_eq!(*gateway.calls.lock(), [call]);
     client.end().await;
 }
 
@@ -320,7 +321,7 @@ async fn a_cancelled_call_is_dropped_and_not_answered() {
     let mut client = Client::start(&gateway, Arc::new(NoSnapshots)).await;
     client.send(&json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "forever"}})).await;
     // A call that is cancelled before it begins never does; this is about one that runs.
-    while gateway.calls.lock().unwrap().is_empty() {
+    while gateway.calls.lock().is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     client.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 5}})).await;
@@ -350,7 +351,7 @@ async fn a_renamed_argument_reaches_the_tool_under_its_own_name_even_before_any_
     let gateway = Canned::new(Ok(catalogue(vec![Tool { input_schema, ..tool("run", Some("ci")) }])));
     let mut client = Client::start(&gateway, Arc::new(NoSnapshots)).await;
     client.ask(1, "tools/call", json!({"name": "run", "arguments": {"timeout_arg": 5, "x": 1}})).await;
-    assert_eq!(gateway.calls.lock().unwrap()[0].1.to_value(), json!({"timeout": 5, "x": 1}));
+    assert_eq!(gateway.calls.lock()[0].1.to_value(), json!({"timeout": 5, "x": 1}));
     client.end().await;
 }
 
@@ -360,19 +361,19 @@ async fn a_gateway_that_is_away_is_answered_for_by_the_snapshot_and_marked() {
     let gateway = Canned::new(Ok(catalogue(vec![tool("a", Some("github"))])));
     let mut client = Client::start(&gateway, snapshots.clone()).await;
     let fresh = client.ask(1, "tools/list", json!({})).await["result"].clone();
-    *gateway.tools.lock().unwrap() = Err(Error::new(Class::Unreachable, "nothing listens on 127.0.0.1:1"));
+    *gateway.tools.lock() = Err(Error::new(Class::Unreachable, "nothing listens on 127.0.0.1:1"));
     let stale = client.ask(2, "tools/list", json!({})).await["result"].clone();
     assert_eq!(stale["tools"], fresh["tools"]);
     let mark = &stale["_meta"]["pflow-gateway"];
     assert_eq!((&mark["stale"], &mark["snapshot_taken_at"]), (&json!(true), &json!(1_000)));
     assert_eq!(mark["error"]["class"], "unreachable");
     // An empty list is told as it is, and does not replace what was known.
-    *gateway.tools.lock().unwrap() = Ok(catalogue(vec![]));
+    *gateway.tools.lock() = Ok(catalogue(vec![]));
     assert_eq!(client.ask(3, "tools/list", json!({})).await["result"], json!({"tools": []}));
     assert_eq!(snapshots.load().unwrap().tools.tools.len(), 1);
     // What could be read of a list is shown, and is not what is kept.
     let half = Tools { cut: true, ..catalogue(vec![tool("half", None), tool("other", None)]) };
-    *gateway.tools.lock().unwrap() = Ok(half);
+    *gateway.tools.lock() = Ok(half);
     assert_eq!(client.ask(9, "tools/list", json!({})).await["result"]["tools"].as_array().unwrap().len(), 2);
     assert_eq!(snapshots.load().unwrap().tools.tools.len(), 1);
     client.end().await;
@@ -399,7 +400,7 @@ async fn the_client_is_told_when_the_gateway_is_back_with_other_tools() {
     let mut client =
         Client::start(&gateway, Arc::new(Kept(Mutex::new(Some(catalogue(vec![tool("old", None)])))))).await;
     assert_eq!(client.ask(1, "tools/list", json!({})).await["result"]["tools"][0]["name"], "old");
-    *gateway.tools.lock().unwrap() = Ok(catalogue(vec![tool("new", None)]));
+    *gateway.tools.lock() = Ok(catalogue(vec![tool("new", None)]));
     assert_eq!(client.next().await["method"], "notifications/tools/list_changed");
     assert_eq!(client.ask(2, "tools/list", json!({})).await["result"]["tools"][0]["name"], "new");
     client.end().await;
@@ -411,7 +412,7 @@ async fn a_change_that_nobody_announced_is_found_and_neither_an_empty_list_nor_h
     gateway.refresh = Some(Duration::from_millis(20));
     let mut client = Client::start(&gateway, Arc::new(NoSnapshots)).await;
     // Nothing was shown: nothing can have changed.
-    *gateway.tools.lock().unwrap() = Ok(catalogue(vec![tool("first", None)]));
+    *gateway.tools.lock() = Ok(catalogue(vec![tool("first", None)]));
     assert_eq!(client.ask(1, "tools/list", json!({})).await["result"]["tools"][0]["name"], "first");
     for other in [
         Ok(catalogue(vec![])),
@@ -419,7 +420,7 @@ async fn a_change_that_nobody_announced_is_found_and_neither_an_empty_list_nor_h
         Err(Error::new(Class::Timeout, "no answer")),
         Ok(catalogue(vec![tool("new", None)])),
     ] {
-        *gateway.tools.lock().unwrap() = other;
+        *gateway.tools.lock() = other;
         tokio::time::sleep(Duration::from_millis(60)).await;
     }
     // One notification, for the last of them.
@@ -438,11 +439,11 @@ async fn a_gateway_that_asks_to_be_left_alone_is_not_looked_at_before() {
         gateway.refresh = Some(Duration::from_millis(20));
         let stale = kept.is_some();
         if stale {
-            *gateway.tools.lock().unwrap() = Err(limited.clone());
+            *gateway.tools.lock() = Err(limited.clone());
         }
         let mut client = Client::start(&gateway, Arc::new(Kept(Mutex::new(kept)))).await;
         client.ask(1, "tools/list", json!({})).await;
-        *gateway.tools.lock().unwrap() = Err(limited.clone());
+        *gateway.tools.lock() = Err(limited.clone());
         tokio::time::sleep(Duration::from_millis(100)).await;
         let before = gateway.listed.load(Ordering::SeqCst);
         assert!(stale || before > 1, "it was asked once more, and answered that it is too often");
@@ -507,7 +508,7 @@ async fn every_line_is_answered_and_the_next_one_too() {
             r#"{"jsonrpc":"2.0","id":"a","result":{}}"#
         );
     }
-    assert!(gateway.calls.lock().unwrap().is_empty(), "nothing of that reached a tool");
+    assert!(gateway.calls.lock().is_empty(), "nothing of that reached a tool");
     client.end().await;
 }
 
@@ -589,7 +590,7 @@ async fn digits_stay_as_they_were_written_in_both_directions() {
         r#"{"jsonrpc":"2.0","id":12345678901234567890123,"result":{"content":[],"structuredContent":{"n":[123456789012345678901234567890,1.0,1e400,-0.0]}}}"#
     );
     {
-        let calls = gateway.calls.lock().unwrap();
+        let calls = gateway.calls.lock();
         let (_, arguments, meta) = calls.first().unwrap();
         assert_eq!(arguments.get(), format!(r#"{{"timeout":{digits}}}"#));
         assert_eq!(meta.as_ref().unwrap().get(), r#"{"x":1.0}"#);
@@ -648,7 +649,7 @@ async fn whoever_is_asked_to_end_drops_its_calls_and_ends_the_session() {
     let gateway = Canned::new(Ok(catalogue(vec![])));
     let mut client = Client::start(&gateway, Arc::new(NoSnapshots)).await;
     client.send(&json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "forever"}})).await;
-    while gateway.calls.lock().unwrap().is_empty() {
+    while gateway.calls.lock().is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     client.end.notify_one();

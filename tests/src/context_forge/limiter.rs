@@ -4,13 +4,13 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::Mutex,
     time::{Duration, Instant},
 };
 
+use pflow_gateway_base::sync::Mutex;
 use serde_json::json;
 
-use crate::{locked, reply::Answer};
+use crate::reply::Answer;
 
 /// How much is allowed in a minute.
 #[derive(Clone, Copy, Debug)]
@@ -91,12 +91,12 @@ impl Limiter {
     }
 
     pub(super) fn violations(&self) -> u32 {
-        locked(&self.windows).violations
+        self.windows.lock().violations
     }
 
     pub(super) fn admit(&self, path: &str) -> Result<Room, Answer> {
         let now = Instant::now();
-        let mut windows = locked(&self.windows);
+        let mut windows = self.windows.lock();
         if windows.locked_until.is_some_and(|until| now < until) {
             return Err(self.lockout());
         }

@@ -10,7 +10,7 @@ use super::{
     Api, Backend, ContextForge, Enabled, Framing, Grant, OTHER_SERVER, Process, Reachable, SERVER, Sessions, VERSIONS,
     slugify,
 };
-use crate::{locked, reply::Answer, rpc, services, wire::Seen};
+use crate::{reply::Answer, rpc, services, wire::Seen};
 
 /// A tool, its backend, and the name it is shown under.
 pub(super) struct Exposed {
@@ -159,7 +159,7 @@ impl ContextForge {
         if config.sessions == Sessions::Stateful {
             match seen.header("mcp-session-id") {
                 None => return plain(400, -32600, "Bad Request: Missing session ID"),
-                Some(session) if !locked(&self.sessions).contains(session) => {
+                Some(session) if !self.sessions.lock().contains(session) => {
                     return plain(404, -32600, "Session not found");
                 }
                 Some(_) => {}
@@ -193,7 +193,7 @@ impl ContextForge {
             return answer;
         }
         let session = format!("{:032x}", 0xabcd_0000_u64 + self.next.fetch_add(1, Ordering::Relaxed));
-        locked(&self.sessions).insert(session.clone());
+        self.sessions.lock().insert(session.clone());
         answer.with("mcp-session-id", session)
     }
 

@@ -8,19 +8,17 @@ mod rest;
 
 use std::{
     collections::{BTreeMap, HashSet},
-    sync::{
-        Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
+use pflow_gateway_base::sync::Mutex;
 use serde_json::json;
 
 pub use limiter::{Limits, Tier};
 
 use crate::{
-    jwt, locked,
+    jwt,
     reply::Answer,
     server::{Answering, Gateway},
     services::{self, Nature, Service, Tool},
@@ -231,29 +229,29 @@ impl ContextForge {
     /// The configuration now.
     #[must_use]
     pub fn config(&self) -> Config {
-        locked(&self.config).clone()
+        self.config.lock().clone()
     }
 
     /// Changes the running gateway.
     pub fn change(&self, change: impl FnOnce(&mut Config)) {
-        change(&mut locked(&self.config));
+        change(&mut self.config.lock());
     }
 
     /// Changes one backend, by the name it was registered with or has now.
     pub fn backend(&self, name: &str, change: impl FnOnce(&mut Backend)) {
-        if let Some(backend) = locked(&self.config).backends.iter_mut().find(|b| b.name == name) {
+        if let Some(backend) = self.config.lock().backends.iter_mut().find(|b| b.name == name) {
             change(backend);
         }
     }
 
     /// Adds a token.
     pub fn grant(&self, token: &str, grant: Grant) {
-        locked(&self.config).tokens.insert(token.to_owned(), grant);
+        self.config.lock().tokens.insert(token.to_owned(), grant);
     }
 
     /// Makes all session ids unknown, as a restart does.
     pub fn lose_sessions(&self) {
-        locked(&self.sessions).clear();
+        self.sessions.lock().clear();
     }
 
     /// How many times a client went over a limit; the fifth locks its address out.
@@ -281,7 +279,7 @@ impl ContextForge {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(challenge(detail(401, missing)));
         }
-        let grant = locked(&self.config).tokens.get(token).cloned();
+        let grant = self.config.lock().tokens.get(token).cloned();
         match grant {
             // Expired cannot be told from wrong.
             None => Err(challenge(detail(401, "Invalid authentication credentials"))),

@@ -8,7 +8,6 @@ use tokio::sync::mpsc;
 
 use super::{Docker, Transport};
 use crate::{
-    locked,
     reply::{Answer, Payload, event},
     wire::Seen,
 };
@@ -20,7 +19,7 @@ impl Docker {
         if seen.path() == "/health" {
             return Some(Answer::empty(200));
         }
-        if let Some(token) = locked(&self.token).as_ref()
+        if let Some(token) = self.token.lock().as_ref()
             && seen.header("authorization") != Some(format!("Bearer {token}").as_str())
         {
             let refusal = Answer::body(401, "text/plain; charset=utf-8", "Unauthorized\n");
@@ -56,7 +55,7 @@ impl Docker {
         }
         let session = seen.header("mcp-session-id");
         if let Some(id) = session
-            && !locked(&self.live).sessions.contains_key(id)
+            && !self.live.lock().sessions.contains_key(id)
         {
             return Some(Answer::go_error(404, "session not found"));
         }
@@ -64,7 +63,7 @@ impl Docker {
             "DELETE" => Some(match session {
                 None => Answer::go_error(400, "Bad Request: DELETE requires an Mcp-Session-Id header"),
                 Some(id) => {
-                    locked(&self.live).sessions.remove(id);
+                    self.live.lock().sessions.remove(id);
                     Answer::bare(204)
                 }
             }),

@@ -8,12 +8,13 @@ mod doors;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use bytes::Bytes;
+use pflow_gateway_base::sync::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -22,7 +23,6 @@ use self::{
     doors::{looks_secret, one_event, session_id, stream},
 };
 use crate::{
-    locked,
     reply::{Answer, Reply, event},
     rpc,
     server::{Answering, Gateway},
@@ -203,7 +203,7 @@ impl Docker {
             old_streams: Arc::default(),
         };
         for backend in &docker.config.backends {
-            locked(&docker.live).conditions.insert(backend.service.name.clone(), backend.at_start);
+            docker.live.lock().conditions.insert(backend.service.name.clone(), backend.at_start);
         }
         docker.list_backends();
         docker
@@ -211,7 +211,7 @@ impl Docker {
 
     /// What the gateway does at start: reads the first page of every backend that answers.
     fn list_backends(&self) {
-        let mut live = locked(&self.live);
+        let mut live = self.live.lock();
         live.enabled.clear();
         for backend in &self.config.backends {
             let name = &backend.service.name;
@@ -224,7 +224,7 @@ impl Docker {
 
     /// Changes how a backend is. Coming back from [`Condition::Down`] poisons the sessions that had used it.
     pub fn set(&self, backend: &str, condition: Condition) {
-        let mut live = locked(&self.live);
+        let mut live = self.live.lock();
         let before = live.conditions.insert(backend.to_owned(), condition).unwrap_or_default();
         if before == Condition::Down && condition == Condition::Up {
             *live.runs.entry(backend.to_owned()).or_default() += 1;
@@ -239,9 +239,9 @@ impl Docker {
 
     /// The gateway stops and starts: sessions are gone, backends are listed anew, and the token is another one if given.
     pub fn restart(&self, token: Option<&str>) {
-        locked(&self.live).sessions.clear();
+        self.live.lock().sessions.clear();
         if let Some(token) = token {
-            *locked(&self.token) = Some(token.to_owned());
+            *self.token.lock() = Some(token.to_owned());
         }
         self.list_backends();
     }
@@ -254,17 +254,17 @@ impl Docker {
     /// Number of sessions that are open.
     #[must_use]
     pub fn sessions(&self) -> usize {
-        locked(&self.live).sessions.len()
+        self.live.lock().sessions.len()
     }
 
     /// The tools that ran at their backends, in order: `github/create_issue`.
     #[must_use]
     pub fn ran(&self) -> Vec<String> {
-        locked(&self.live).ran.clone()
+        self.live.lock().ran.clone()
     }
 
     fn exposed(&self) -> Vec<Exposed> {
-        let enabled = locked(&self.live).enabled.clone();
+        let enabled = self.live.lock().enabled.clone();
         let mut tools = Vec::new();
         for backend in &self.config.backends {
             let name = &backend.service.name;
@@ -331,9 +331,9 @@ impl Docker {
         // Progress is relayed on the call's own stream, from containers of one call only.
         let notify = notify.as_ref().filter(|_| runs == Some(Runs::Container)).cloned();
         let mut result = services::run(&tool.backend, &tool.original, params, &notify).await;
-        locked(&self.live).ran.push(format!("{}/{}", tool.backend, tool.original));
+        self.live.lock().ran.push(format!("{}/{}", tool.backend, tool.original));
         if tool.original == "crash" && runs != Some(Runs::Remote) {
-            if let (Some(Runs::LongLived), Some(session)) = (runs, locked(&self.live).sessions.get_mut(session)) {
+            if let (Some(Runs::LongLived), Some(session)) = (runs, self.live.lock().sessions.get_mut(session)) {
                 session.links.insert(tool.backend.clone(), Link::Closed("EOF"));
             }
             return rpc::error(id, 0, "calling \"tools/call\": EOF");
@@ -354,7 +354,7 @@ impl Docker {
     /// Reaches a backend through a gateway session, or tells what the gateway says instead.
     fn reach(&self, tool: &Exposed, session: &str) -> Result<(), (i64, String)> {
         let (backend, tool) = (tool.backend.as_str(), &tool.original);
-        let mut live = locked(&self.live);
+        let mut live = self.live.lock();
         let condition = live.conditions.get(backend).copied().unwrap_or_default();
         let run = live.runs.get(backend).copied().unwrap_or_default();
         let Some(session) = live.sessions.get_mut(session) else {
@@ -397,7 +397,7 @@ impl Docker {
     }
 
     fn control(&self, name: &str, arguments: &Value, session: &str) -> Value {
-        let elicitation = locked(&self.live).sessions.get(session).is_some_and(|s| s.elicitation);
+        let elicitation = self.live.lock().sessions.get(session).is_some_and(|s| s.elicitation);
         let tools_of = |server: &str| {
             let of = self.exposed().into_iter().filter(|t| t.backend == server);
             of.map(|t| t.definition).collect::<Vec<_>>()
@@ -407,7 +407,7 @@ impl Docker {
         let server = arguments.get("name").and_then(Value::as_str).unwrap_or_default();
         let changed = match name {
             "mcp-add" => self.enable(server),
-            "mcp-remove" => locked(&self.live).enabled.remove(server).is_some(),
+            "mcp-remove" => self.live.lock().enabled.remove(server).is_some(),
             _ => false,
         };
         let result = controls.run(name, arguments);
@@ -422,7 +422,7 @@ impl Docker {
         let Some(backend) = self.config.backends.iter().find(|b| b.service.name == server) else {
             return false;
         };
-        let mut live = locked(&self.live);
+        let mut live = self.live.lock();
         if live.conditions.get(server).copied().unwrap_or_default() != Condition::Up {
             return false;
         }
@@ -433,7 +433,7 @@ impl Docker {
     /// Tells every session that the tools changed.
     fn announce(&self) {
         let message = rpc::notification("notifications/tools/list_changed", &json!({}));
-        for session in locked(&self.live).sessions.values() {
+        for session in self.live.lock().sessions.values() {
             if let Some(stream) = &session.stream {
                 let _ = stream.send(event(&message));
             }
@@ -447,7 +447,7 @@ impl Docker {
         if let Some(last) = seen.header("last-event-id") {
             return Answer::go_error(400, &format!("malformed Last-Event-ID {last:?}")).into();
         }
-        let mut live = locked(&self.live);
+        let mut live = self.live.lock();
         let Some(session) = live.sessions.get_mut(id) else {
             return Answer::go_error(404, "session not found").into();
         };
@@ -470,7 +470,7 @@ impl Docker {
         });
         let id = session_id(self.next.fetch_add(1, Ordering::Relaxed));
         let elicitation = seen.param("capabilities").is_some_and(|c| c.get("elicitation").is_some());
-        locked(&self.live).sessions.insert(id.clone(), Session { elicitation, ..Session::default() });
+        self.live.lock().sessions.insert(id.clone(), Session { elicitation, ..Session::default() });
         one_event(&rpc::result(&seen.rpc_id(), &result)).with("Mcp-Session-Id", id)
     }
 
@@ -542,14 +542,14 @@ impl Docker {
             let id = session_id(self.next.fetch_add(1, Ordering::Relaxed));
             let (sender, receiver) = mpsc::unbounded_channel();
             let _ = sender.send(Bytes::from(format!("event: endpoint\ndata: /sse?sessionid={id}\n\n")));
-            locked(&self.old_streams).insert(id.clone(), sender);
-            locked(&self.live).sessions.insert(id, Session::default());
+            self.old_streams.lock().insert(id.clone(), sender);
+            self.live.lock().sessions.insert(id, Session::default());
             return stream(receiver).into();
         }
         let Some(id) = seen.query("sessionid") else {
             return Answer::go_error(400, "sessionid must be provided").into();
         };
-        let Some(sender) = locked(&self.old_streams).get(id).cloned() else {
+        let Some(sender) = self.old_streams.lock().get(id).cloned() else {
             return Answer::go_error(404, "session not found").into();
         };
         let Some(message) = &seen.message else {

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use pflow_gateway_base::Listener;
 use pflow_gateway_tests::{
     generic::{Config, Generic},
     program::Home,
@@ -10,7 +11,7 @@ use pflow_gateway_tests::{
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
 
 use crate::{entry, program};
@@ -21,29 +22,25 @@ const CORP: &str = "http://gateway.corp.invalid";
 
 /// A proxy that forwards what is for [`CORP`] to the gateway.
 async fn forwarding_to(gateway: SocketAddr) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut server = TcpStream::connect(gateway).await.unwrap();
-                let (mut from_server, mut to_server) = server.split();
-                let (mut from_client, mut to_client) = client.split();
-                let there = async {
-                    let mut bytes = vec![0; 1 << 16];
-                    while let Ok(read @ 1..) = from_client.read(&mut bytes).await {
-                        let text = String::from_utf8_lossy(bytes.get(..read).unwrap_or_default()).replace(CORP, "");
-                        to_server.write_all(text.as_bytes()).await?;
-                    }
-                    to_server.shutdown().await
-                };
-                tokio::select! {
-                    _ = there => {}
-                    _ = tokio::io::copy(&mut from_server, &mut to_client) => {}
-                }
-            });
+    let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.address();
+    tokio::spawn(listener.serve_each(move |mut client| async move {
+        let mut server = TcpStream::connect(gateway).await.unwrap();
+        let (mut from_server, mut to_server) = server.split();
+        let (mut from_client, mut to_client) = client.split();
+        let there = async {
+            let mut bytes = vec![0; 1 << 16];
+            while let Ok(read @ 1..) = from_client.read(&mut bytes).await {
+                let text = String::from_utf8_lossy(bytes.get(..read).unwrap_or_default()).replace(CORP, "");
+                to_server.write_all(text.as_bytes()).await?;
+            }
+            to_server.shutdown().await
+        };
+        tokio::select! {
+            _ = there => {}
+            _ = tokio::io::copy(&mut from_server, &mut to_client) => {}
         }
-    });
+    }));
     address
 }
 
@@ -72,7 +69,7 @@ async fn a_gateway_behind_a_proxy_works_and_the_proxy_is_a_step_of_its_own() {
 
 #[tokio::test]
 async fn a_proxy_that_is_not_there_is_to_blame_and_not_the_gateway() {
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let closed = Listener::bind("127.0.0.1:0").await.unwrap().address();
     let home = Home::new(&program().await, &json!({"g": entry(&format!("{CORP}/mcp"), Value::Null)})).unwrap();
     let home = home.with("http_proxy", &format!("http://ann:s3cret@{closed}"));
     let run = home.run(&["test", "g", "--json"], WAIT).await.unwrap();

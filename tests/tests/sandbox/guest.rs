@@ -5,8 +5,9 @@ use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Mutex, PoisonError},
 };
+
+use pflow_gateway_base::sync::Mutex;
 
 static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
 
@@ -17,7 +18,7 @@ pub(super) fn component(name: &str) -> PathBuf {
 
 /// The component of this crate, whose library is called `name`.
 pub(super) fn of_folder(folder: &Path, name: &str) -> PathBuf {
-    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut built = BUILT.lock();
     let built = built.get_or_insert_default();
     if let Some(path) = built.get(name) {
         return path.clone();

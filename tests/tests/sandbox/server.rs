@@ -6,16 +6,17 @@ use std::{
     io::Write as _,
     net::SocketAddr,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use flate2::{Compression, write::GzEncoder};
+use pflow_gateway_base::{Listener, sync::Mutex};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     task::JoinHandle,
 };
 
@@ -30,7 +31,7 @@ pub(super) struct Seen {
 impl Seen {
     /// The heads of all requests, as they came.
     pub(super) fn requests(&self) -> Vec<String> {
-        self.requests.lock().unwrap().clone()
+        self.requests.lock().clone()
     }
 
     /// Connections that are open now.
@@ -54,21 +55,19 @@ pub(super) struct Server {
 impl Server {
     /// `elsewhere`: where `/redirect` leads.
     pub(super) async fn start(elsewhere: Option<SocketAddr>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.address();
         let seen = Arc::new(Seen::default());
         let shared = Arc::clone(&seen);
-        let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let seen = Arc::clone(&shared);
-                seen.open.fetch_add(1, Ordering::SeqCst);
-                seen.connections.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(async move {
-                    let _ = serve(stream, &seen, elsewhere).await;
-                    seen.open.fetch_sub(1, Ordering::SeqCst);
-                });
+        let task = tokio::spawn(listener.serve_each(move |stream| {
+            let seen = Arc::clone(&shared);
+            seen.open.fetch_add(1, Ordering::SeqCst);
+            seen.connections.fetch_add(1, Ordering::SeqCst);
+            async move {
+                let _ = serve(stream, &seen, elsewhere).await;
+                seen.open.fetch_sub(1, Ordering::SeqCst);
             }
-        });
+        }));
         Self { address, seen, task }
     }
 
@@ -99,7 +98,7 @@ async fn serve(mut stream: TcpStream, seen: &Seen, elsewhere: Option<SocketAddr>
         };
         let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
         buffer.drain(..end);
-        seen.requests.lock().unwrap().push(head.clone());
+        seen.requests.lock().push(head.clone());
         let path = head.split(' ').nth(1).unwrap_or_default();
         if head.starts_with("POST") || head.to_ascii_lowercase().contains("transfer-encoding:") {
             // Reads on as long as anything comes; a second request in the body would be seen in it.
@@ -161,7 +160,7 @@ async fn serve(mut stream: TcpStream, seen: &Seen, elsewhere: Option<SocketAddr>
                 stream.write_all(format!("HTTP/1.1 200 OK\r\n{lines}content-length: 2\r\n\r\nok").as_bytes()).await?;
             }
             "more-cookies" => {
-                let nth = seen.requests.lock().unwrap().len();
+                let nth = seen.requests.lock().len();
                 let lines: String = (0..12)
                     .map(|n| format!("set-cookie: c{nth}-{n}={}; Path=/\r\n", "x".repeat(3_000)))
                     .collect::<Vec<_>>()

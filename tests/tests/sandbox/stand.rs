@@ -8,7 +8,7 @@ use std::{
     net::IpAddr,
     pin::Pin,
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -20,6 +20,7 @@ use pflow_gateway::{
     egress::{Credentials, Egress, EgressFailure, EgressLimits, Resolve},
     runtime::{CodeStore, Conversation, Events, Failure, Limits, Runtime, Source, Stopped, calls, filter, types},
 };
+use pflow_gateway_base::sync::Mutex;
 
 use super::{Point, guest, server::Server};
 
@@ -84,13 +85,13 @@ pub(super) struct Names(Arc<Mutex<HashMap<String, Vec<IpAddr>>>>);
 
 impl Names {
     pub(super) fn set(&self, name: &str, address: &str) {
-        self.0.lock().unwrap().insert(name.into(), vec![address.parse().unwrap()]);
+        self.0.lock().insert(name.into(), vec![address.parse().unwrap()]);
     }
 }
 
 impl Resolve for Names {
     fn resolve(&self, host: &str) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>> {
-        let found = self.0.lock().unwrap().get(host).cloned();
+        let found = self.0.lock().get(host).cloned();
         Box::pin(async move { found.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such name")) })
     }
 }

@@ -1,8 +1,9 @@
 //! What stands before gateways: compression, balancers with cookies, redirects, services that wake up, connections that end unseen.
 
-use std::{io::Write as _, sync::Mutex};
+use std::io::Write as _;
 
 use flate2::{Compression, write::GzEncoder};
+use pflow_gateway_base::sync::Mutex;
 
 use super::*;
 
@@ -21,7 +22,7 @@ impl Scripted {
             async move {
                 while let Some(request) = read_request(&mut stream).await? {
                     let number = {
-                        let mut asked = keep.lock().unwrap();
+                        let mut asked = keep.lock();
                         asked.push(request.clone());
                         asked.len() - 1
                     };
@@ -36,7 +37,7 @@ impl Scripted {
     }
 
     pub(super) fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+        self.asked.lock().clone()
     }
 }
 

@@ -30,11 +30,11 @@ use http::{Method, header};
 use http_body_util::{BodyExt as _, Full};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     task::JoinHandle,
 };
 
-use pflow_gateway_base::{Advice as _, Class, Error};
+use pflow_gateway_base::{Advice as _, Class, Error, Listener};
 
 use super::*;
 
@@ -103,16 +103,14 @@ impl Server {
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.address();
         let connections = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&connections);
-        let task = tokio::spawn(async move {
-            let mut open = tokio::task::JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                open.spawn(handle(counter.fetch_add(1, Ordering::SeqCst), stream));
-            }
-        });
+        let task = tokio::spawn(listener.serve_each(move |stream| {
+            let handled = handle(counter.fetch_add(1, Ordering::SeqCst), stream);
+            async move { drop(handled.await) }
+        }));
         Self { address, connections, task }
     }
 
@@ -176,7 +174,7 @@ pub(super) async fn read_request(stream: &mut TcpStream) -> io::Result<Option<St
 
 /// A port on which nothing listens.
 pub(super) async fn closed_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+    Listener::bind("127.0.0.1:0").await.unwrap().address()
 }
 
 /// Names as a test wants them.

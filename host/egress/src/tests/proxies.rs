@@ -1,5 +1,7 @@
 //! By way of proxies: forwarded, tunnelled, refused.
 
+use pflow_gateway_base::sync::Mutex;
+
 use super::{fronts::Scripted, secure::Authority, *};
 
 /// The way out with these variables, where every name leads nowhere but `names`.
@@ -43,14 +45,14 @@ async fn plain_http_is_forwarded_with_its_whole_url_and_the_proxys_password() {
 }
 
 /// A proxy that leads every tunnel to one place, and keeps the heads.
-async fn tunnel_to(target: SocketAddr) -> (Server, Arc<std::sync::Mutex<Vec<String>>>) {
-    let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
+async fn tunnel_to(target: SocketAddr) -> (Server, Arc<Mutex<Vec<String>>>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
     let keep = Arc::clone(&asked);
     let server = Server::start(move |_, mut stream| {
         let keep = Arc::clone(&keep);
         async move {
             let Some(head) = read_request(&mut stream).await? else { return Ok(()) };
-            keep.lock().unwrap().push(head);
+            keep.lock().push(head);
             stream.write_all(b"HTTP/1.1 200 Connection established\r\nx-proxy: yes\r\n\r\n").await?;
             let mut other = TcpStream::connect(target).await?;
             tokio::io::copy_bidirectional(&mut stream, &mut other).await.map(drop)
@@ -69,7 +71,7 @@ async fn https_goes_through_a_tunnel_and_its_tls_ends_at_the_gateway() {
     let egress = behind(SECURE, &variables, |options| options.ca_file = Some(authority.file.path().to_owned()));
     egress.set_credentials(bearer("gateway-token"));
     assert_eq!(fetch(&egress, get(SECURE)).await.unwrap().0, 200);
-    let asked = asked.lock().unwrap().clone();
+    let asked = asked.lock().clone();
     assert_eq!(
         asked,
         [

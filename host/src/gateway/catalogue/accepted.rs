@@ -7,7 +7,7 @@ use std::{
     collections::HashSet,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -29,6 +29,7 @@ use crate::{
     },
     runtime::{filter, types},
     scrub, sentence,
+    sync::Mutex,
 };
 
 /// What was accepted of a gateway's tools, as far as it is an entry, and looks at that.
@@ -65,7 +66,7 @@ impl AcceptedTools {
             Ok(None) => return (None, self.nothing(store)),
             Err(error) => return (None, Reference::Broken(error.to_string())),
         };
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         if let Some((of, accepted)) = known.as_ref()
             && *of == stamp
         {

@@ -2,14 +2,11 @@
 //! Takes catalogues as they are read; gives the identity of a name that is gone, and the tool that has it now. Must never guess: without
 //! the gateway's own id of the service there is no identity.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use crate::{definitions::Identity, gateway::convert::SERVICE_ID, report, runtime::types};
+use crate::{definitions::Identity, gateway::convert::SERVICE_ID, report, runtime::types, sync::Mutex};
 
 /// Names remembered at most: a gateway that renames for ever shall not fill memory.
 const NAMES: usize = 50_000;
@@ -41,12 +38,8 @@ pub(super) struct Identities {
 }
 
 impl Identities {
-    fn known(&self) -> MutexGuard<'_, HashMap<String, Identity>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn learn_all(&self, tools: impl Iterator<Item = (String, Identity)>) {
-        let mut known = self.known();
+        let mut known = self.known.lock();
         known.extend(tools);
         if known.len() > NAMES {
             known.clear();
@@ -61,7 +54,7 @@ impl Identities {
     /// Remembers a catalogue from before. What is known already is newer.
     pub(super) fn recall(&self, tools: &[report::Tool]) {
         let before = tools.iter().filter_map(|tool| Some((tool.name.clone(), Identity::of_reported(tool)?)));
-        let mut known = self.known();
+        let mut known = self.known.lock();
         for (name, identity) in before.take(NAMES) {
             known.entry(name).or_insert(identity);
         }
@@ -69,13 +62,13 @@ impl Identities {
 
     /// Whether this name was ever seen with an identity.
     pub(super) fn knows(&self, name: &str) -> bool {
-        self.known().contains_key(name)
+        self.known.lock().contains_key(name)
     }
 
     /// The tool that this name meant, under the name that it has in this catalogue. None: the name was never seen with an identity, no
     /// tool has it now, or more than one has.
     pub(super) fn renamed<'a>(&self, name: &str, catalog: &'a types::Catalog) -> Option<&'a types::Tool> {
-        let wanted = self.known().get(name).cloned()?;
+        let wanted = self.known.lock().get(name).cloned()?;
         let mut found = catalog.tools.iter().filter(|tool| Identity::of(tool).as_ref() == Some(&wanted));
         let tool = found.next().filter(|tool| tool.name != name)?;
         found.next().is_none().then_some(tool)

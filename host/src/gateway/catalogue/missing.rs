@@ -4,9 +4,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+
+use crate::sync::Mutex;
 
 /// For how long a name that was not in the list is taken to be still not there.
 const MISSING: Duration = Duration::from_secs(5);
@@ -27,13 +28,9 @@ struct State {
 }
 
 impl Missing {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A catalogue was read; before that, so many changes were announced.
     pub(super) fn listed(&self, changes: u64) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.changes != changes {
             state.changes = changes;
             state.names.clear();
@@ -42,7 +39,7 @@ impl Missing {
 
     /// It does not have this name.
     pub(super) fn note(&self, name: &str) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.names.retain(|_, at| at.elapsed() < MISSING);
         if state.names.len() < MOST {
             state.names.insert(name.to_owned(), Instant::now());
@@ -51,7 +48,7 @@ impl Missing {
 
     /// Whether it is taken to be still missing, now that so many changes are announced.
     pub(super) fn has(&self, name: &str, changes: u64) -> bool {
-        let state = self.state();
+        let state = self.state.lock();
         state.changes == changes && state.names.get(name).is_some_and(|at| at.elapsed() < MISSING)
     }
 }
@@ -80,16 +77,16 @@ mod tests {
         let missing = Missing::default();
         missing.note("a");
         let before = Instant::now().checked_sub(MISSING);
-        missing.state().names.values_mut().zip(before).for_each(|(at, before)| *at = before);
+        missing.state.lock().names.values_mut().zip(before).for_each(|(at, before)| *at = before);
         assert!(!missing.has("a", 0));
         missing.note("b");
-        assert_eq!(missing.state().names.len(), 1, "and is forgotten then");
+        assert_eq!(missing.state.lock().names.len(), 1, "and is forgotten then");
     }
 
     #[test]
     fn names_without_end_fill_no_memory() {
         let missing = Missing::default();
         (0..=MOST).for_each(|number| missing.note(&number.to_string()));
-        assert_eq!(missing.state().names.len(), MOST);
+        assert_eq!(missing.state.lock().names.len(), MOST);
     }
 }

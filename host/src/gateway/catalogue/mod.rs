@@ -15,14 +15,14 @@ mod standings;
 mod testing;
 mod words;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use self::{accepted::AcceptedTools, identity::Identities, memory::Memory, missing::Missing, newest::Newest};
 pub(in crate::gateway) use self::{listed::Listed, memory::tools_of};
 use super::{
     attempt::Attempts, background::Background, current::Current, events::Events, instances::Instances, peer::Peer,
 };
-use crate::{Deadline, Result, history::Gone, report};
+use crate::{Deadline, Result, history::Gone, report, sync::Mutex};
 
 /// The catalogue of one gateway.
 pub(super) struct Catalogue {
@@ -64,19 +64,15 @@ impl Catalogue {
         }
     }
 
-    fn slot(&self) -> MutexGuard<'_, Option<Arc<Listed>>> {
-        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The last one that was read, unless its component was put out since.
     pub(super) fn listed(&self) -> Option<Arc<Listed>> {
         let serving = self.current.serving().number;
-        self.slot().clone().filter(|listed| listed.component >= serving)
+        self.listed.lock().clone().filter(|listed| listed.component >= serving)
     }
 
     /// What another component read that takes over with this number.
     pub(super) fn adopt(&self, listed: Option<Listed>, number: u64) {
-        *self.slot() = listed.map(|listed| Arc::new(Listed { component: number, ..listed }));
+        *self.listed.lock() = listed.map(|listed| Arc::new(Listed { component: number, ..listed }));
     }
 
     /// Reads it and applies the gateway's own filter. Tries again when the session or the credential was lost. A complete one is remembered.

@@ -2,9 +2,7 @@
 //! Takes the outcome of every reading; gives the one that came while somebody waited. Never makes anybody suffer for another one's haste: a
 //! reading whose time was up is made again by who has more.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use crate::{Class, Deadline, Result};
+use crate::{Class, Deadline, Result, sync::Mutex};
 
 /// The newest outcome.
 pub(super) struct Newest<T> {
@@ -25,13 +23,9 @@ impl<T> Default for Newest<T> {
 }
 
 impl<T: Clone> Newest<T> {
-    fn last(&self) -> MutexGuard<'_, Last<T>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Whoever read tells what came of it, whether others wait or not.
     pub(super) fn came(&self, outcome: &Result<T>) {
-        let mut last = self.last();
+        let mut last = self.last.lock();
         last.number += 1;
         last.outcome = Some(outcome.clone());
     }
@@ -41,10 +35,10 @@ impl<T: Clone> Newest<T> {
     where
         F: Future<Output = Result<T>>,
     {
-        let before = self.last().number;
+        let before = self.last.lock().number;
         let Ok(_turn) = by.bound(self.turn.lock()).await else { return None };
         {
-            let last = self.last();
+            let last = self.last.lock();
             match &last.outcome {
                 // Somebody else's time was up, and not this one's.
                 Some(Err(error)) if error.class == Class::Timeout => {}

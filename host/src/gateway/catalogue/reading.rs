@@ -33,7 +33,7 @@ impl Catalogue {
     /// Tries again where that makes sense.
     pub(super) async fn read_anew(&self, by: Deadline) -> Result<Arc<Listed>> {
         let listed = Arc::new(self.attempts.run(&mut Reading(self), by).await?);
-        *self.slot() = Some(Arc::clone(&listed));
+        *self.listed.lock() = Some(Arc::clone(&listed));
         Ok(listed)
     }
 

@@ -4,13 +4,14 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use super::Listener;
 use crate::runtime::Events;
+use crate::sync::Mutex;
 
 /// Takes what the component reports, and hands it to whoever waits.
 #[derive(Default)]
@@ -20,16 +21,12 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    fn listeners(&self) -> MutexGuard<'_, HashMap<u32, Arc<Listener>>> {
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn listen(&self, token: u32, listener: Arc<Listener>) {
-        self.listeners().insert(token, listener);
+        self.listeners.lock().insert(token, listener);
     }
 
     pub(super) fn leave(&self, token: u32) {
-        self.listeners().remove(&token);
+        self.listeners.lock().remove(&token);
     }
 
     pub(super) fn changes(&self) -> u64 {
@@ -39,7 +36,7 @@ impl Inbox {
 
 impl Events for Inbox {
     fn progress(&self, token: u32, progress: f64, total: Option<f64>, message: Option<String>) {
-        let listener = self.listeners().get(&token).cloned();
+        let listener = self.listeners.lock().get(&token).cloned();
         if let Some(listener) = listener {
             listener.progress(progress, total, message);
         }
@@ -48,8 +45,8 @@ impl Events for Inbox {
     fn message(&self, token: Option<u32>, level: String, logger: Option<String>, data: String) {
         // One that came with no call's answer is for everybody who waits.
         let listeners: Vec<_> = match token {
-            Some(token) => self.listeners().get(&token).cloned().into_iter().collect(),
-            None => self.listeners().values().cloned().collect(),
+            Some(token) => self.listeners.lock().get(&token).cloned().into_iter().collect(),
+            None => self.listeners.lock().values().cloned().collect(),
         };
         for listener in listeners {
             listener.message(level.clone(), logger.clone(), &data);

@@ -3,12 +3,10 @@
 //!
 //! Components use them as JSON-RPC ids. Peers keep ids in 32 bits, or as floats that lose digits from 10^7 on: a large id comes back as another one, after the tool ran.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::runtime::types;
+use crate::sync::Mutex;
 
 const FIRST: u32 = 1;
 /// The largest number of 32 bits with a sign.
@@ -62,7 +60,7 @@ impl Tokens {
     }
 
     fn take(&self, number: u32) -> Held {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let first = state.free(number);
         state.next = first + number;
         state.held.insert(first, number);
@@ -91,7 +89,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).held.remove(&self.first);
+        self.state.lock().held.remove(&self.first);
     }
 }
 
@@ -113,14 +111,14 @@ mod tests {
     fn below_2_to_the_31_they_begin_anew_and_leave_out_what_is_held() {
         let ids = Tokens::default();
         let (held, call) = (ids.block(), ids.one());
-        ids.state.lock().unwrap_or_else(PoisonError::into_inner).next = LAST - BLOCK;
+        ids.state.lock().next = LAST - BLOCK;
         let last = ids.block();
         assert!(last.first() + BLOCK - 1 <= LAST, "{}", last.first());
         let (next, after) = (ids.block(), ids.one());
         assert_eq!(next.first(), call.first() + 1, "behind what is held");
         assert_eq!(after.first(), next.first() + BLOCK);
         drop((held, call, last));
-        ids.state.lock().unwrap_or_else(PoisonError::into_inner).next = LAST + 1;
+        ids.state.lock().next = LAST + 1;
         assert_eq!(ids.block().first(), FIRST);
     }
 }

@@ -2,12 +2,9 @@
 //! Takes each call when it goes out and how it came to its end; gives the ones that the gateway has to be told of. Never forgets a call
 //! that may still run, unless nobody ever asks.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
-use crate::{egress::Visit, runtime::Runtime, scrub};
+use crate::{egress::Visit, runtime::Runtime, scrub, sync::Mutex};
 
 /// Calls that are remembered as left running.
 const MOST: usize = 1_000;
@@ -85,17 +82,13 @@ impl<C> Default for Underway<C> {
 }
 
 impl<C: Outgoing> Underway<C> {
-    fn calls(&self) -> MutexGuard<'_, HashMap<u32, C>> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn begin(&self, token: u32, call: C) {
-        self.calls().insert(token, call);
+        self.calls.lock().insert(token, call);
     }
 
     /// Gives the call back when the gateway has to be told that nobody waits for it.
     pub(super) fn end(&self, token: u32, end: End) -> Option<C> {
-        let call = self.calls().remove(&token)?;
+        let call = self.calls.lock().remove(&token)?;
         if end == End::Answered || !call.was_sent() {
             return None;
         }
@@ -107,7 +100,7 @@ impl<C: Outgoing> Underway<C> {
 
     /// Nobody will hear what became of it.
     fn leave(&self, call: &C) {
-        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = self.left.lock();
         // For whoever never asks.
         if left.len() < MOST {
             left.push(call.left());
@@ -115,12 +108,12 @@ impl<C: Outgoing> Underway<C> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.calls().is_empty()
+        self.calls.lock().is_empty()
     }
 
     /// All that were sent are left running. Gives them back.
     pub(super) fn give_up(&self) -> Vec<(u32, C)> {
-        let mut calls: Vec<_> = std::mem::take(&mut *self.calls()).into_iter().collect();
+        let mut calls: Vec<_> = std::mem::take(&mut *self.calls.lock()).into_iter().collect();
         calls.retain(|(_, call)| call.was_sent());
         for (_, call) in &calls {
             self.leave(call);
@@ -129,7 +122,7 @@ impl<C: Outgoing> Underway<C> {
     }
 
     pub(super) fn left_running(&self) -> Vec<LeftRunning> {
-        std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.left.lock())
     }
 }
 

@@ -2,11 +2,12 @@
 //! Takes things back; gives one that is as good as new, or the place to make another. Never has more of them at work than it has places, and
 //! keeps few that do nothing.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::Deadline;
+use crate::sync::Mutex;
 
 /// What can be lent out again and again.
 pub(super) trait Reusable {
@@ -36,10 +37,6 @@ impl<T: Reusable> Shelf<T> {
         Self { places: Arc::new(Semaphore::new(places)), idle: Mutex::default(), keeps }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<T>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A place to work, as soon as one is free. None when that is not in time.
     pub(super) async fn place(&self, by: Deadline) -> Option<Place> {
         by.bound(Arc::clone(&self.places).acquire_owned()).await.ok()?.ok().map(Place)
@@ -47,14 +44,14 @@ impl<T: Reusable> Shelf<T> {
 
     /// One that does nothing. Those of another owner end here.
     pub(super) fn take(&self, owner: T::Owner) -> Option<T> {
-        let mut idle = self.idle();
+        let mut idle = self.idle.lock();
         idle.retain(|kept| kept.owner() == owner);
         idle.pop()
     }
 
     /// Keeps it, unless it is worn, of another owner, or one too many.
     pub(super) fn give_back(&self, thing: T, owner: T::Owner) {
-        let mut idle = self.idle();
+        let mut idle = self.idle.lock();
         idle.retain(|kept| kept.owner() == owner);
         if !thing.is_worn() && thing.owner() == owner && idle.len() < self.keeps {
             idle.push(thing);
@@ -63,7 +60,7 @@ impl<T: Reusable> Shelf<T> {
 
     /// All that do nothing.
     pub(super) fn clear(&self) -> Vec<T> {
-        std::mem::take(&mut *self.idle())
+        std::mem::take(&mut *self.idle.lock())
     }
 }
 

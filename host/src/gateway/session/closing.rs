@@ -66,7 +66,7 @@ impl SharedSession {
         if by.or_sooner(Deadline::within(opening)).bound(self.opening.lock()).await.is_err() {
             self.closes.fetch_add(1, Ordering::Relaxed);
         }
-        let agreed = self.state().agreed.take();
+        let agreed = self.state.lock().agreed.take();
         let AtHand { idle, runtime } = at_hand();
         let Some(agreed) = agreed else { return };
         let mut conversation = if let Some(conversation) = idle.into_iter().find(|idle| !idle.finished()) {

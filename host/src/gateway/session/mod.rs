@@ -7,7 +7,7 @@ mod era;
 mod opening;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -17,6 +17,7 @@ use crate::{
     egress::Credentials,
     gateway::failure::Failure,
     runtime::{Conversation, Runtime, types},
+    sync::Mutex,
 };
 
 pub(in crate::gateway) use self::{
@@ -99,17 +100,13 @@ impl SharedSession {
         Arc::new(Self { peer, events, background, state, opening, closes })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// What was agreed, once there is a session.
     pub(super) fn agreed(&self) -> Option<types::Session> {
-        self.state().agreed.as_ref().map(|agreed| agreed.session.clone())
+        self.state.lock().agreed.as_ref().map(|agreed| agreed.session.clone())
     }
 
     pub(super) fn generation(&self) -> Generation {
-        Generation(self.state().generation)
+        Generation(self.state.lock().generation)
     }
 
     /// An instance without a conversation.
@@ -120,7 +117,7 @@ impl SharedSession {
 
     /// Everybody goes on in this one.
     fn adopt(&self, agreed: Agreed) -> Membership {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.agreed = Some(agreed.clone());
         state.generation += 1;
         Membership { agreed, generation: Generation(state.generation) }

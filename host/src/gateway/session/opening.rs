@@ -110,7 +110,7 @@ impl SharedSession {
     /// Attaches to the session, if there is one.
     async fn attach(&self, conversation: &mut Conversation, tokens: &Held, by: Deadline) -> Result<Attached, Failure> {
         let known = {
-            let state = self.state();
+            let state = self.state.lock();
             let generation = Generation(state.generation);
             state.agreed.clone().map(|agreed| Membership { agreed, generation })
         };
