@@ -111,7 +111,10 @@ fn gather(context: &Context, import: &args::Import) -> Result<Work> {
         Some(path) => vec![Read { servers: Ok(imports::read(path)?), path: path.clone(), client: None }],
         None => imports::there()
             .into_iter()
-            .map(|(client, path)| Read { servers: imports::read(&path), path, client: Some(client.title()) })
+            .map(|(client, path)| {
+                let servers = imports::read(&path).map_err(Error::from);
+                Read { servers, path, client: Some(client.title()) }
+            })
             .collect(),
     };
     if files.is_empty() {

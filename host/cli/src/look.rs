@@ -436,7 +436,7 @@ async fn ready_arguments(context: &Context, gateway: &Gateway, call: &args::Call
     match refused {
         Some(refused) => Err(refused),
         None if call.no_check => Ok(given.unchecked()),
-        None => fitting(&tool, given),
+        None => Ok(fitting(&tool, given)?),
     }
 }
 

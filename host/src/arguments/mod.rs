@@ -12,7 +12,7 @@ pub use self::{
     schema::{Argument, Schema},
     typed::{Word, Words},
 };
-use crate::{Error, Result, json::Json, report::Tool, scrub, spelling};
+use crate::{Advice, Class, json::Json, report::Tool, scrub, spelling};
 
 /// A name in a message, in characters.
 const NAME: usize = 100;
@@ -34,6 +34,26 @@ pub enum Problem {
     Wrong(String),
 }
 
+/// Arguments that do not fit a tool.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", sentence(problems))]
+pub struct UnfitArguments {
+    /// What is wrong; never empty.
+    pub problems: Vec<Problem>,
+    /// The tool's signature, fit for a terminal.
+    pub takes: String,
+}
+
+impl Advice for UnfitArguments {
+    fn class(&self) -> Class {
+        Class::Config
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(self.takes.clone())
+    }
+}
+
 /// Whether a name that the schema does not mention is taken for a mistake where it says nothing about others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Names {
@@ -47,22 +67,22 @@ pub enum Names {
 ///
 /// # Errors
 ///
-/// `config`: they do not fit; says what is wrong, and what the tool takes.
-pub fn fitting(tool: &Tool, given: Given) -> Result<Json> {
+/// They do not fit: says what is wrong, and what the tool takes.
+pub fn fitting(tool: &Tool, given: Given) -> Result<Json, UnfitArguments> {
     let schema = Schema::of(tool);
-    let refuse = |problems: &[Problem]| {
+    let refuse = |problems| {
         let takes = schema.as_ref().map_or_else(|| name(tool), |schema| schema.signature(&name(tool)));
-        Err(Error::config(sentence(problems)).with_hint(scrub::line(&takes, SIGNATURE)))
+        Err(UnfitArguments { problems, takes: scrub::line(&takes, SIGNATURE) })
     };
     let (arguments, names) = match given {
         Given::Json(arguments) => (arguments, Names::Json),
         Given::Words(words) => match words.arguments(schema.as_ref()) {
             Ok(arguments) => (arguments, Names::Typed),
-            Err(problems) => return refuse(&problems),
+            Err(problems) => return refuse(problems),
         },
     };
     let problems = schema.as_ref().map(|schema| schema.check(&arguments, names)).unwrap_or_default();
-    if problems.is_empty() { Ok(arguments) } else { refuse(&problems) }
+    if problems.is_empty() { Ok(arguments) } else { refuse(problems) }
 }
 
 /// What was given for a call.

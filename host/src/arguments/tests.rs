@@ -4,8 +4,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Given, Schema, Word, Words, fitting};
-use crate::{Class, json::Json, report::Tool, serve::tests_tool as listed};
+use super::{Given, Problem, Schema, Word, Words, fitting};
+use crate::{Class, Error, json::Json, report::Tool, serve::tests_tool as listed};
 
 fn tool(schema: Value) -> Tool {
     let mut tool = listed("forecast", None);
@@ -47,12 +47,12 @@ fn given(words: &[&str]) -> Given {
 }
 
 fn typed(tool: &Tool, words: &[&str]) -> Result<String, String> {
-    fitting(tool, given(words)).map(|json| json.to_string()).map_err(|error| error.message)
+    fitting(tool, given(words)).map(|json| json.to_string()).map_err(|error| error.to_string())
 }
 
 fn json_given(tool: &Tool, text: &str) -> Result<String, String> {
     let given = Given::Json(Json::object(text.to_owned()).unwrap());
-    fitting(tool, given).map(|json| json.to_string()).map_err(|error| error.message)
+    fitting(tool, given).map(|json| json.to_string()).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -126,7 +126,9 @@ fn what_does_not_fit_is_named_before_anything_is_sent() {
     ] {
         assert_eq!(typed(&weather, words).unwrap_err(), says, "{words:?}");
     }
-    let error = fitting(&weather, given(&[])).unwrap_err();
+    let unfit = fitting(&weather, given(&[])).unwrap_err();
+    assert_eq!(unfit.problems, [Problem::Missing("city".to_owned())]);
+    let error = Error::from(unfit);
     assert_eq!((error.class, error.exit_code()), (Class::Config, 2));
     let hint = error.hint.unwrap();
     assert!(hint.starts_with("forecast(city: string, days?: integer, unit?: \"celsius\" | \"fahrenheit\","), "{hint}");

@@ -3,21 +3,19 @@
 
 use serde_json::{Map, Value};
 
-use super::{Found, Server, comments, server};
-use crate::{Error, Result, config::check_name, scrub};
+use super::{Found, ImportError, Server, comments, server};
+use crate::{config::check_name, scrub};
 
 /// Where clients keep servers: one member, or one inside of another.
 const PLACES: [&[&str]; 5] =
     [&["mcpServers"], &["servers"], &["mcp_servers"], &["mcp", "servers"], &["context_servers"]];
 
 /// The servers of a text.
-pub(super) fn servers(shown: &str, text: &str, is_toml: bool) -> Result<Vec<Found>> {
+pub(super) fn servers(shown: &str, text: &str, is_toml: bool) -> Result<Vec<Found>, ImportError> {
     let content = if is_toml { of_toml(shown, text)? } else { of_json(shown, text)? };
     let tables: Vec<&Map<String, Value>> = PLACES.iter().filter_map(|place| table(&content, place)).collect();
     if tables.is_empty() {
-        let known = "it has none of mcpServers, servers, mcp_servers, mcp.servers and context_servers";
-        return Err(Error::config(format!("{shown} names no MCP servers: {known}"))
-            .with_hint("name a file as Claude, Cursor, VS Code, Codex, Windsurf or the Gemini CLI writes it"));
+        return Err(ImportError::NoServers { file: shown.to_owned() });
     }
     let all = tables.into_iter().flatten();
     Ok(all
@@ -42,21 +40,16 @@ fn name_of(called: &str) -> String {
     called.trim().trim_start_matches('-').chars().map(fitting).take(64).collect()
 }
 
-fn of_json(shown: &str, text: &str) -> Result<Value> {
-    serde_json::from_str(&comments::without(text)).map_err(|error| {
-        // The parser's words name a place, and nothing of what is written there.
-        Error::config(format!("{shown} is not valid JSON"))
-            .because(error)
-            .with_hint("nothing was changed; correct it, or name another file")
-    })
+fn of_json(shown: &str, text: &str) -> Result<Value, ImportError> {
+    serde_json::from_str(&comments::without(text))
+        .map_err(|source| ImportError::NotJson { file: shown.to_owned(), source })
 }
 
-fn of_toml(shown: &str, text: &str) -> Result<Value> {
+fn of_toml(shown: &str, text: &str) -> Result<Value, ImportError> {
     toml::from_str::<Value>(text).map_err(|error| {
         let line =
             error.span().and_then(|span| text.get(..span.start)).map_or(1, |before| 1 + before.matches('\n').count());
-        Error::config(format!("{shown} is not valid TOML at line {line}: {}", scrub::line(error.message(), 200)))
-            .with_hint("nothing was changed; correct it, or name another file")
+        ImportError::NotToml { file: shown.to_owned(), line, why: scrub::line(error.message(), 200) }
     })
 }
 
@@ -79,10 +72,13 @@ mod tests {
             assert_eq!((found.name.as_str(), found.called.as_str()), ("a_b", "a b"));
             assert!(matches!(&found.server, Server::Http(http) if http.url == "https://h/mcp"), "{found:?}");
         }
-        assert!(servers("f", "{\"theme\": 1}", false).unwrap_err().message.contains("names no MCP servers"));
-        assert!(servers("f", "{,}", false).unwrap_err().message.contains("line 1 column 2"));
-        let wrong = servers("f", "model = \"x\"\n[mcp_servers.a\nurl = \"s3cret\"", true).unwrap_err();
-        assert!(wrong.message.contains("at line 2") && !wrong.message.contains("s3cret"), "{wrong}");
+        let wrong = |text: &str, is_toml: bool| servers("f", text, is_toml).unwrap_err();
+        assert!(matches!(wrong("{\"theme\": 1}", false), ImportError::NoServers { .. }));
+        let ImportError::NotJson { source, .. } = wrong("{,}", false) else { panic!("it is no JSON") };
+        assert_eq!((source.line(), source.column()), (1, 2));
+        let broken = wrong("model = \"x\"\n[mcp_servers.a\nurl = \"s3cret\"", true);
+        assert!(matches!(broken, ImportError::NotToml { line: 2, .. }), "{broken:?}");
+        assert!(!format!("{broken:?} {broken}").contains("s3cret"), "{broken:?}");
     }
 
     #[test]

@@ -2,15 +2,20 @@
 //! Takes a file; gives the servers in it as they would be entries here, or why they would not. Only reads: never writes to another
 //! program's file, starts nothing that one names, and repeats no credential that stands in one.
 
+mod advice;
 mod comments;
+mod error;
 mod file;
 mod places;
 mod server;
 
 use std::path::{Path, PathBuf};
 
-pub use self::places::{Client, usual};
-use crate::{Error, Result, files, scrub};
+pub use self::{
+    error::ImportError,
+    places::{Client, usual},
+};
+use crate::{Error, files, scrub};
 
 /// Claude Code keeps its history in the file of its servers; that grows.
 const LARGEST: u64 = 32 * 1024 * 1024;
@@ -65,18 +70,14 @@ pub struct Http {
 ///
 /// # Errors
 ///
-/// `config`: it cannot be read, is too large, or is no such file.
-pub fn read(path: &Path) -> Result<Vec<Found>> {
+/// It cannot be read, is too large, or is no such file; of class `config`.
+pub fn read(path: &Path) -> Result<Vec<Found>, ImportError> {
     let shown = scrub::line(&path.display().to_string(), 300);
-    let bytes = files::read_regular_up_to(path, LARGEST).map_err(|error| {
-        Error::config(format!("cannot read {shown}"))
-            .because(error)
-            .with_hint("name a client's own server file, like ~/.cursor/mcp.json")
-    })?;
+    let bytes = files::read_regular_up_to(path, LARGEST)
+        .map_err(|source| ImportError::Unread { file: shown.clone(), source })?;
     // A byte order mark says nothing, and VS Code writes one where it was one.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| Error::config(format!("{shown} is not UTF-8")).with_hint("save it as UTF-8"))?;
+    let Ok(text) = std::str::from_utf8(bytes) else { return Err(ImportError::NotText { file: shown }) };
     file::servers(&shown, text, path.extension().is_some_and(|end| end.eq_ignore_ascii_case("toml")))
 }
 

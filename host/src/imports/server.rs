@@ -4,9 +4,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{Http, Server};
+use super::{Http, ImportError, Server};
 use crate::{
-    Error,
     config::{Template, misfit, names_a_secret, public, shown_target},
     scrub,
 };
@@ -25,16 +24,13 @@ const LONGEST: f64 = 600.0;
 pub(super) fn read(called: &str, entry: &Value) -> Server {
     let shown = scrub::line(called, 100);
     let Some(members) = entry.as_object() else {
-        return unfit(format!("{shown} is no entry: it must be an object"), "correct it there");
+        return unfit(ImportError::NotAnObject { server: shown });
     };
     if members.get("disabled") == Some(&Value::Bool(true)) || members.get("enabled") == Some(&Value::Bool(false)) {
-        return unfit(format!("{shown} is switched off there"), "switch it on there, or `add` it");
+        return unfit(ImportError::SwitchedOff { server: shown });
     }
     if members.contains_key("gateway") {
-        return unfit(
-            format!("{shown} is a gateway of this program already"),
-            "it is served to that client; nothing is to be done",
-        );
+        return unfit(ImportError::Ours { server: shown });
     }
     let url = URLS.iter().find_map(|member| Some((*member, members.get(*member)?.as_str()?)));
     let Some((member, url)) = url else { return program(&shown, members) };
@@ -42,18 +38,16 @@ pub(super) fn read(called: &str, entry: &Value) -> Server {
     // The Gemini CLI means HTTP+SSE by a "url" without a type, and says so by having "httpUrl", too; others mean Streamable HTTP.
     if kind.eq_ignore_ascii_case("sse") || (member == "url" && kind.is_empty() && is_sse(url)) {
         let sse = serde_json::json!({"type": "sse", "url": url});
-        return Server::Unfit(
-            misfit(called, &sse).map_or_else(|| Error::config(format!("{shown} speaks HTTP+SSE")), Error::from),
-        );
+        return unfit(misfit(called, &sse).map_or(ImportError::OldTransport { server: shown }, ImportError::from));
     }
     match http(&shown, url, members) {
         Ok(http) => Server::Http(Box::new(http)),
-        Err(error) => Server::Unfit(error),
+        Err(error) => unfit(error),
     }
 }
 
-fn unfit(why: String, hint: &str) -> Server {
-    Server::Unfit(Error::config(why).with_hint(hint))
+fn unfit(why: ImportError) -> Server {
+    Server::Unfit(why.into())
 }
 
 /// By its path, as servers of that transport have it.
@@ -63,7 +57,7 @@ fn is_sse(url: &str) -> bool {
 
 fn program(shown: &str, members: &Map<String, Value>) -> Server {
     let Some(command) = members.get("command").and_then(Value::as_str).filter(|command| !command.is_empty()) else {
-        return unfit(format!("{shown} has neither a URL nor a command"), "correct it there");
+        return unfit(ImportError::Nothing { server: shown.to_owned() });
     };
     let args: Vec<&str> =
         members.get("args").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
@@ -76,14 +70,13 @@ fn program(shown: &str, members: &Map<String, Value>) -> Server {
     Server::Program { command: scrub::line(command, 100), bridge }
 }
 
-fn http(shown: &str, url: &str, members: &Map<String, Value>) -> Result<Http, Error> {
+fn http(shown: &str, url: &str, members: &Map<String, Value>) -> Result<Http, ImportError> {
     let mut http = Http { url: rewritten(url), ..Http::default() };
     note_asked(url, &mut http.asked);
     for table in ["headers", "http_headers"] {
         for (name, value) in members.get(table).and_then(Value::as_object).into_iter().flatten() {
             let Some(value) = value.as_str() else {
-                return Err(Error::config(format!("{shown}: the header {} is no text", scrub::line(name, 60)))
-                    .with_hint("correct it there"));
+                return Err(ImportError::NotAHeader { server: shown.to_owned(), header: scrub::line(name, 60) });
             };
             note_asked(value, &mut http.asked);
             let value = rewritten(value);
@@ -112,7 +105,7 @@ fn http(shown: &str, url: &str, members: &Map<String, Value>) -> Result<Http, Er
     let milliseconds = || members.get("timeout").and_then(Value::as_f64).map(|time| time / 1_000.0);
     http.timeout = seconds.or_else(milliseconds).filter(|time| (1.0..=LONGEST).contains(time));
     if shown_target(&http.url).is_empty() {
-        return Err(Error::config(format!("{shown} has an empty URL")).with_hint("correct it there"));
+        return Err(ImportError::EmptyUrl { server: shown.to_owned() });
     }
     Ok(http)
 }
