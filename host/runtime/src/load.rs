@@ -10,7 +10,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use wasmtime::{Engine, component::Component};
 
-use super::{compile, engine::fingerprint, error::LoadError, limits::CODE};
+use super::{compile, digests::Digests, engine::fingerprint, error::LoadError, limits::CODE};
 use pflow_gateway_base::{
     digest::{hex, sha256},
     files,
@@ -22,8 +22,6 @@ const MAGIC: &[u8; 8] = b"pflowgw\x03";
 /// Magic, the component's digest in hex, the engine's fingerprint, the code's digest. Behind the code, which so begins where a page does
 /// and is mapped as it lies there.
 const TRAILER: usize = 8 + 64 + 8 + 32;
-/// Read at once for a digest.
-const PIECE: usize = 64 << 10;
 
 /// Machine code that was made while packaging. It lies where anybody may have put it, so the program carries its digest.
 #[derive(Clone, Debug)]
@@ -63,14 +61,18 @@ pub(super) fn load(
     store: &Store,
 ) -> Result<Component, LoadError> {
     let key = Key { component: sha256, engine: fingerprint(engine) };
-    if let Some(component) = store.packaged.as_ref().and_then(|packaged| read_packaged(packaged, &key, engine)) {
+    let opened = store.cache.as_ref().map(|folder| (folder, Folder::private(folder)));
+    let cache = opened.as_ref().and_then(|(_, opened)| opened.as_ref().ok());
+    let digests = Digests::new(cache);
+    let packaged = store.packaged.as_ref();
+    if let Some(component) = packaged.and_then(|packaged| read_packaged(packaged, &key, &digests, engine)) {
         return Ok(component);
     }
-    let cache = store.cache.as_ref().and_then(|folder| {
-        Folder::private(folder).inspect_err(|e| tracing::warn!("not using the cache {}: {e}", folder.display())).ok()
-    });
+    if let Some((folder, Err(error))) = &opened {
+        tracing::warn!("not using the cache {}: {error}", folder.display());
+    }
     let name = format!("{sha256}-{:016x}.cwasm", key.engine);
-    if let Some(component) = cache.as_ref().and_then(|cache| read_entry(cache, &name, &key, engine)) {
+    if let Some(component) = cache.and_then(|cache| read_entry(cache, &name, &key, &digests, engine)) {
         return Ok(component);
     }
     tracing::info!(%sha256, bytes = bytes.len(), "compiling the component, once");
@@ -112,25 +114,25 @@ impl Key<'_> {
         trailer
     }
 
-    /// Whether a trailer is for this, whatever digest it has.
-    fn is_in(&self, trailer: &[u8]) -> bool {
-        let rest = trailer.strip_prefix(MAGIC).and_then(|rest| rest.strip_prefix(self.component.as_bytes()));
-        rest.is_some_and(|rest| rest.starts_with(&self.engine.to_le_bytes()))
+    /// The digest of the code in a trailer that is for this.
+    fn digest_in<'a>(&self, trailer: &'a [u8]) -> Option<&'a [u8]> {
+        let rest = trailer.strip_prefix(MAGIC).and_then(|rest| rest.strip_prefix(self.component.as_bytes()))?;
+        rest.strip_prefix(&self.engine.to_le_bytes())
     }
 }
 
 /// None when the file is absent, not what was packaged, or for something else.
-fn read_packaged(packaged: &Packaged, key: &Key<'_>, engine: &Engine) -> Option<Component> {
+fn read_packaged(packaged: &Packaged, key: &Key<'_>, digests: &Digests<'_>, engine: &Engine) -> Option<Component> {
     let file = packaged.file.display();
     let seen = files::regular_file(&packaged.file).and_then(|(open, size)| {
         if is_ours(&open) {
             let entry = Entry::of(open, size)?;
-            let digest = entry.digest_of_all()?;
+            let digest = digests.of(&entry.file, size)?;
             return Ok((Some(entry.trailer.clone()), digest, Code::Mapped(entry)));
         }
         // Whoever it belongs to could change it after the look: what is looked at is a copy.
         let mut bytes = files::whole(&open, size, CODE)?;
-        let digest = Sha256::digest(&bytes).to_vec();
+        let digest = sha256(&bytes);
         let trailer = bytes.len().checked_sub(TRAILER).map(|at| bytes.split_off(at));
         Ok((trailer, digest, Code::Copied(bytes)))
     });
@@ -141,23 +143,21 @@ fn read_packaged(packaged: &Packaged, key: &Key<'_>, engine: &Engine) -> Option<
             return None;
         }
     };
-    if hex(&digest) != packaged.sha256 {
+    if digest != packaged.sha256 {
         tracing::warn!("{file} is not what was packaged with this program, and is not used");
         return None;
     }
-    if !key.is_in(&trailer?) {
-        return None;
-    }
+    key.digest_in(&trailer?)?;
     trust(engine, &code).inspect_err(|e| tracing::warn!("{file} does not load: {e:#}")).ok()
 }
 
 /// None when the entry is absent, for something else, cut short or changed.
-fn read_entry(cache: &Folder, name: &str, key: &Key<'_>, engine: &Engine) -> Option<Component> {
+fn read_entry(cache: &Folder, name: &str, key: &Key<'_>, digests: &Digests<'_>, engine: &Engine) -> Option<Component> {
     let (file, size) =
         cache.open(name).inspect_err(|e| tracing::warn!("not using the compiled component: {e}")).ok()??;
-    let read = Entry::of(file, size).and_then(|entry| Ok((entry.digest_of_code()?, entry)));
+    let read = Entry::of(file, size).and_then(|entry| Ok((digests.of(&entry.file, entry.size)?, entry)));
     let (digest, entry) = read.inspect_err(|e| tracing::debug!("not using {name}: {e}")).ok()?;
-    if entry.trailer != key.trailer(&digest) {
+    if key.digest_in(&entry.trailer).map(hex) != Some(digest) {
         tracing::debug!("{name} is for something else, or damaged");
         return None;
     }
@@ -186,28 +186,6 @@ impl Entry {
         Ok(Self { file, size: code, trailer })
     }
 
-    fn digest_of_code(&self) -> io::Result<Vec<u8>> {
-        self.digest(self.size)
-    }
-
-    fn digest_of_all(&self) -> io::Result<Vec<u8>> {
-        self.digest(self.size.saturating_add(TRAILER as u64))
-    }
-
-    /// In pieces that stay in the processor's cache: a copy of all of it costs more than the digest.
-    fn digest(&self, size: u64) -> io::Result<Vec<u8>> {
-        let mut file = &self.file;
-        file.seek(SeekFrom::Start(0))?;
-        let (mut rest, mut piece, mut digest) = (file.take(size), vec![0; PIECE], Sha256::new());
-        loop {
-            let read = rest.read(&mut piece)?;
-            if read == 0 {
-                break Ok(digest.finalize().to_vec());
-            }
-            digest.update(piece.get(..read).unwrap_or_default());
-        }
-    }
-
     /// The code, where it cannot be mapped.
     fn copy(&self) -> io::Result<Vec<u8>> {
         let mut file = &self.file;
@@ -234,7 +212,8 @@ fn trust(engine: &Engine, code: &Code) -> wasmtime::Result<Component> {
     // (`read_packaged`); or it was read through a descriptor of a folder that, like every folder above it, only this user and root can
     // change, from a file of theirs, behind which stands its SHA-256, which tells damage (`read_entry`). What is mapped is the very
     // file that was looked at, by its descriptor, and only this user and root can change what it holds; our own writers replace files and
-    // never change one.
+    // never change one. A digest that was remembered (`digests`) is of a file to which nobody has written since, by the time that
+    // the system alone sets, and the note of it lies in the same folder as the machine code of other components.
     unsafe {
         match code {
             Code::Copied(bytes) => Component::deserialize(engine, bytes),
@@ -278,11 +257,8 @@ mod tests {
         file.write_all(b"machine code").unwrap();
         file.write_all(&[7; TRAILER]).unwrap();
         let entry = Entry::of(file, 12 + TRAILER as u64).unwrap();
-        let digest = entry.digest_of_code().unwrap();
+        let digest = Digests::new(None).of(&entry.file, entry.size).unwrap();
         assert_eq!(entry.copy().unwrap(), b"machine code");
-        assert_eq!(
-            (digest.as_slice(), entry.trailer.as_slice()),
-            (&*Sha256::digest(b"machine code"), &[7; TRAILER][..])
-        );
+        assert_eq!((digest, entry.trailer.as_slice()), (sha256(b"machine code"), &[7; TRAILER][..]));
     }
 }

@@ -13,7 +13,7 @@ mod native;
 use std::{
     env,
     io::{BufRead as _, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
@@ -46,8 +46,10 @@ fn main() {
     if let [first, file, sha256] = arguments.as_slice()
         && first == FIRST
     {
+        let packaged = PackagedCode { file: file.into(), sha256: sha256.clone() };
+        // As it is with a user: what was looked at once is remembered.
         let code =
-            CodeStore { packaged: Some(PackagedCode { file: file.into(), sha256: sha256.clone() }), cache: None };
+            CodeStore { packaged: Some(packaged), cache: Path::new(file).parent().map(|place| place.join("cache")) };
         let _first = current_thread().block_on(instance(&runtime(&code)));
         println!("ready");
         return;
@@ -56,6 +58,8 @@ fn main() {
     let file = folder.path().join("gateway.cwasm");
     let sha256 = Runtime::precompile(&file).unwrap();
     let code = CodeStore { packaged: Some(PackagedCode { file: file.clone(), sha256: sha256.clone() }), cache: None };
+    // A file that has just been written is not remembered.
+    std::thread::sleep(Duration::from_secs(3));
     let runtime = runtime(&code);
     let threads = current_thread();
     println!(

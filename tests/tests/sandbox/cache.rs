@@ -52,8 +52,10 @@ impl Cache {
         CodeStore { packaged: None, cache: Some(self.path()) }
     }
 
+    /// The machine code in it.
     fn entries(&self) -> Vec<PathBuf> {
-        fs::read_dir(self.path()).unwrap().map(|entry| entry.unwrap().path()).collect()
+        let all = fs::read_dir(self.path()).unwrap().map(|entry| entry.unwrap().path());
+        all.filter(|path| path.extension().is_some_and(|end| end == "cwasm")).collect()
     }
 
     /// The only entry.
@@ -244,6 +246,36 @@ async fn code_that_was_made_while_packaging_is_used_only_when_the_program_knows_
     overwrite(&file, |bytes| bytes.truncate(1_000));
     let code = CodeStore { packaged: Some(known), cache: None };
     assert!(!starts(&bytes, &code).await, "it was used although it is damaged");
+}
+
+#[tokio::test]
+async fn a_digest_that_was_taken_is_remembered_until_somebody_writes_to_the_file() {
+    let cache = Cache::new();
+    let (bytes, forged) = forged(&cache);
+    let file = cache.folder.path().join("gateway.cwasm");
+    fs::rename(forged, &file).unwrap();
+    let code = CodeStore { packaged: Some(packaged(&file)), cache: Some(cache.path()) };
+    assert!(starts(&bytes, &code).await);
+    let notes = cache.path().join("digests");
+    assert!(!notes.exists(), "the file could still change within a tick of its clock");
+    // It has to rest for two seconds.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert!(starts(&bytes, &code).await);
+    let remembered = fs::read_to_string(&notes).unwrap();
+    assert_eq!(fs::metadata(&notes).unwrap().permissions().mode() & 0o777, 0o600);
+    // Whoever believes this note does not read the file.
+    fs::write(&notes, remembered.replace(&packaged(&file).sha256, &"0".repeat(64))).unwrap();
+    assert!(!starts(&bytes, &code).await, "the digest was taken once more");
+    for entry in cache.entries() {
+        fs::remove_file(entry).unwrap();
+    }
+    fs::write(&notes, &remembered).unwrap();
+    assert!(starts(&bytes, &code).await);
+    // As long and, for all that a program can say, as old as before.
+    let before = fs::metadata(&file).unwrap().modified().unwrap();
+    overwrite(&file, |bytes| bytes[100] ^= 1);
+    fs::File::options().write(true).open(&file).unwrap().set_modified(before).unwrap();
+    assert!(!starts(&bytes, &code).await, "it was used although somebody wrote to it");
 }
 
 #[test]
