@@ -545,7 +545,7 @@ fn only_text(result: &str) -> Option<String> {
     serde_json::from_str::<Text>(block).ok().map(|Text { text }| text)
 }
 
-/// A caller's `_meta` without those members that are ours to set. None: it is no object.
+/// A caller's `_meta` without those members that are ours to set. None: it is not an object.
 fn callers_meta(object: &str) -> Option<Object> {
     if !json_rpc::is_object(object) {
         return None;

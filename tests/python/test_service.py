@@ -463,7 +463,7 @@ def test_a_glob_that_is_none_is_told_before_anybody_asks(start: Start) -> None:
     ("changes", "says"),
     [
         ({"GATEWAYS": ""}, "GATEWAYS is not set"),
-        ({"GATEWAYS": "{"}, "GATEWAYS is no JSON: line 1, column 1"),
+        ({"GATEWAYS": "{"}, "GATEWAYS is not valid JSON: line 1, column 1"),
         ({"GATEWAYS": '{"gw": {"url": "http://127.0.0.1:9/mcp", "knid": "docker"}}'}, "GATEWAYS.gw.knid is not known → there are url"),
         ({"CLIENTS": ""}, "CLIENTS is not set"),
         ({"TEAM_TOKEN": ""}, "CLIENTS.team.token points to TEAM_TOKEN, which is not set → give the service the variable TEAM_TOKEN"),

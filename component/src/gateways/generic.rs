@@ -1,5 +1,5 @@
 //! Any other aggregator, and plain MCP servers.
-//! Knows nothing beyond MCP, and must stay so: what one product does belongs into that product's file.
+//! Knows nothing beyond MCP, and must stay so: what one product does belongs in that product's file.
 
 use super::Product;
 use crate::{
@@ -23,7 +23,7 @@ impl Product for Generic {
         ProductFacts {
             kind: Kind::Generic,
             title: "MCP gateway",
-            recognised_by: "nothing tells of a known product",
+            recognised_by: "product not recognised",
             entry_name: "gateway",
             ports: &[8000, 8080, 3000, 9000],
             path: "/mcp",

@@ -165,7 +165,7 @@ pub fn detect(seen: &Seen<'_>) -> (Kind, String) {
     docker::recognise(seen)
         .map(|evidence| (Kind::Docker, evidence))
         .or_else(|| context_forge::recognise(seen).map(|evidence| (Kind::ContextForge, evidence)))
-        .unwrap_or_else(|| (Kind::Generic, "nothing tells of a known product".to_owned()))
+        .unwrap_or_else(|| (Kind::Generic, "product not recognised".to_owned()))
 }
 
 /// What an answer that is no MCP means, when it is in the words of a product: at that point nobody has said which one it is.

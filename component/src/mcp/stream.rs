@@ -41,7 +41,11 @@ impl Odd {
         }
         self.count = self.count.saturating_add(1);
         if self.count <= LOGGED {
-            outside.log(Level::Debug, "sse", &format!("an event that is no JSON-RPC message: {}", text::clean(data)));
+            outside.log(
+                Level::Debug,
+                "sse",
+                &format!("an event that is not a JSON-RPC message: {}", text::clean(data)),
+            );
         }
     }
 
@@ -188,7 +192,7 @@ impl Reading {
         self.odd.note(outside, &event.data);
         (self.odd.count >= MOST_ODD).then(|| {
             Err(Problem::Protocol(format!(
-                "no response after {MOST_ODD} events that are no JSON-RPC messages, the first: {}",
+                "no response after {MOST_ODD} events that are not JSON-RPC messages, the first: {}",
                 self.odd.first
             )))
         })

@@ -120,7 +120,7 @@ pub fn read_regular_up_to(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
     let file: File = options.open(path)?;
     let wrong = |why: &str| io::Error::new(io::ErrorKind::InvalidInput, why);
     if !file.metadata()?.is_file() {
-        return Err(wrong("it is no ordinary file"));
+        return Err(wrong("it is not an ordinary file"));
     }
     let mut bytes = Vec::new();
     file.take(largest.saturating_add(1)).read_to_end(&mut bytes)?;

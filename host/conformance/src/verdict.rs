@@ -41,7 +41,7 @@ pub(super) fn same<T: Debug + PartialEq>(what: &str, found: &T, expected: &T) ->
 /// Goes on only when both are the same JSON.
 pub(super) fn same_json(what: &str, found: &str, expected: &Value) -> Result<(), Miss> {
     let value: Value = serde_json::from_str(found)
-        .map_err(|error| Miss::Wrong(format!("{what} is no JSON ({error}): {}", scrub::line(found, SHOWN))))?;
+        .map_err(|error| Miss::Wrong(format!("{what} is not valid JSON ({error}): {}", scrub::line(found, SHOWN))))?;
     match difference(&value, expected) {
         None => Ok(()),
         Some(different) => wrong(format!("{what} another one: {}", scrub::line(&different, SHOWN))),

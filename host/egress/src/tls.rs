@@ -120,7 +120,7 @@ fn load(variable: impl Fn(&str) -> Option<OsString>) -> CertificateResult {
     if let Some(file) = file.filter(|file| !file.is_empty()) {
         // A pipe that nobody writes to would hold the process for ever.
         if std::fs::metadata(&file).is_ok_and(|found| !found.is_file()) {
-            tracing::warn!("SSL_CERT_FILE ({}) is no ordinary file", file.display());
+            tracing::warn!("SSL_CERT_FILE ({}) is not an ordinary file", file.display());
             return CertificateResult::default();
         }
         return load_certs_from_paths(Some(Path::new(&file)), None);
@@ -301,8 +301,8 @@ mod tests {
             SetupError::Unread { file: named, source } if named == file => source.to_string(),
             error => panic!("{error:?}"),
         };
-        assert_eq!(unread(&pipe), "it is no ordinary file");
-        assert_eq!(unread(Path::new("/dev/zero")), "it is no ordinary file");
+        assert_eq!(unread(&pipe), "it is not an ordinary file");
+        assert_eq!(unread(Path::new("/dev/zero")), "it is not an ordinary file");
         let large = folder.path().join("large.pem");
         std::fs::write(&large, pem().repeat(3_000)).unwrap();
         assert_eq!(unread(&large), "it is larger than 1 MiB");

@@ -138,7 +138,7 @@ fn remedy(fault: SettingFault) -> &'static str {
     match fault {
         SettingFault::Name => "take letters, digits, hyphens, underscores and dots, 64 at most",
         SettingFault::Text => "put it where the component can read it, and name the place",
-        SettingFault::Variable => "write the text itself; where it is a credential, it belongs into \"auth\"",
+        SettingFault::Variable => "write the text itself; where it is a credential, it belongs in \"auth\"",
         SettingFault::Credential => {
             "a component is given no credentials; \"auth\" and \"headers\" are where they belong, and are added after the \
              request has left the component"

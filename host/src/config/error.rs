@@ -192,7 +192,7 @@ pub enum EntryError {
         path: PathBuf,
     },
     /// There is nowhere to put it.
-    #[error("\"mcpServers\" is no object")]
+    #[error("\"mcpServers\" is not an object")]
     NoServers,
     /// No object.
     #[error("{name} is no entry: it must be an object")]

@@ -262,7 +262,7 @@ fn env_of(settings: &Value) -> Vec<(String, SecretString)> {
     let members = settings.get("env").and_then(Value::as_object).into_iter().flatten();
     let texts = members.map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned().into())));
     texts.collect::<Option<_>>().unwrap_or_else(|| {
-        tracing::warn!("pflow's settings.json is not used: a value in its \"env\" is no text");
+        tracing::warn!("pflow's settings.json is not used: a value in its \"env\" is not a text");
         Vec::new()
     })
 }

@@ -24,7 +24,7 @@ pub fn output(text: &str) -> Result<(), String> {
     let root = Node::parse(text).ok_or("it cannot be read")?;
     if !matches!(root, Node::Object(_)) {
         // `true` and `false` are schemas, and pflow's client refuses a whole list for one.
-        return Err("it is no object".to_owned());
+        return Err("it is not an object".to_owned());
     }
     if !describes_objects(&root) {
         // `structuredContent` is an object for every client before 2026-07-28.
@@ -84,7 +84,7 @@ impl Check<'_> {
             return if node.is("true") || node.is("false") {
                 Ok(())
             } else {
-                Err("a schema in it is no object".to_owned())
+                Err("a schema in it is not an object".to_owned())
             };
         };
         members.iter().try_for_each(|(keyword, value)| self.keyword(keyword, value))
@@ -101,12 +101,12 @@ impl Check<'_> {
                 Node::Object(named),
             ) => named.iter().try_for_each(|(_, schema)| self.schema(schema)),
             ("properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas", _) => {
-                wrong("no object")
+                wrong("not an object")
             }
             ("allOf" | "anyOf" | "oneOf" | "prefixItems", Node::Array(schemas)) if !schemas.is_empty() => {
                 schemas.iter().try_for_each(|schema| self.schema(schema))
             }
-            ("allOf" | "anyOf" | "oneOf" | "prefixItems", _) => wrong("no list of schemas"),
+            ("allOf" | "anyOf" | "oneOf" | "prefixItems", _) => wrong("not a list of schemas"),
             ("items", Node::Array(schemas)) => schemas.iter().try_for_each(|schema| self.schema(schema)),
             (
                 "items"
@@ -123,19 +123,19 @@ impl Check<'_> {
                 schema,
             ) => self.schema(schema),
             ("required", Node::Array(names)) if names.iter().all(|name| name.as_str().is_some()) => Ok(()),
-            ("required", _) => wrong("no list of names"),
-            ("enum", value) if !matches!(value, Node::Array(_)) => wrong("no list"),
+            ("required", _) => wrong("not a list of names"),
+            ("enum", value) if !matches!(value, Node::Array(_)) => wrong("not a list"),
             (
                 "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" | "minLength"
                 | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties",
                 value,
-            ) if !is_number(value) => wrong("no number"),
+            ) if !is_number(value) => wrong("not a number"),
             ("pattern" | "format" | "title" | "description" | "$schema", value) if value.as_str().is_none() => {
-                wrong("no text")
+                wrong("not a text")
             }
             ("$ref" | "$dynamicRef" | "$recursiveRef", value) => match value.as_str() {
                 Some(target) => self.reference(&target),
-                None => wrong("no text"),
+                None => wrong("not a text"),
             },
             _ => Ok(()),
         }
@@ -176,7 +176,7 @@ fn is_type(name: &Node<'_>) -> Result<(), String> {
     match name.as_str() {
         Some(name) if TYPES.contains(&name.as_ref()) => Ok(()),
         Some(name) => Err(format!("\"{}\" is no type", scrub::line(&name, 60))),
-        None => Err("\"type\" in it is no name of a type".to_owned()),
+        None => Err("\"type\" in it is not the name of a type".to_owned()),
     }
 }
 
@@ -227,14 +227,14 @@ mod tests {
             (r#"{"properties":{"a":{"$ref":"other.json#/x"}}}"#, "does not resolve"),
             (r#"{"type":["null","array"],"items":{"type":"integer"}}"#, "it describes no object"),
             (r#"{"type":"array"}"#, "it describes no object"),
-            ("true", "it is no object"),
-            ("[]", "it is no object"),
-            (r#"{"properties":[]}"#, "\"properties\" in it is no object"),
-            (r#"{"properties":{"a":null}}"#, "a schema in it is no object"),
-            (r#"{"required":null}"#, "\"required\" in it is no list of names"),
-            (r#"{"properties":{"a":{"required":true}}}"#, "\"required\" in it is no list of names"),
-            (r#"{"anyOf":[]}"#, "\"anyOf\" in it is no list of schemas"),
-            (r#"{"properties":{"a":{"minimum":"0"}}}"#, "\"minimum\" in it is no number"),
+            ("true", "it is not an object"),
+            ("[]", "it is not an object"),
+            (r#"{"properties":[]}"#, "\"properties\" in it is not an object"),
+            (r#"{"properties":{"a":null}}"#, "a schema in it is not an object"),
+            (r#"{"required":null}"#, "\"required\" in it is not a list of names"),
+            (r#"{"properties":{"a":{"required":true}}}"#, "\"required\" in it is not a list of names"),
+            (r#"{"anyOf":[]}"#, "\"anyOf\" in it is not a list of schemas"),
+            (r#"{"properties":{"a":{"minimum":"0"}}}"#, "\"minimum\" in it is not a number"),
         ] {
             let told = output(odd);
             assert!(told.as_ref().is_err_and(|told| told.contains(why)), "{odd}: {told:?}");

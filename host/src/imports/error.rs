@@ -84,7 +84,7 @@ pub enum ImportError {
         server: String,
     },
     /// A header's value is a number, a list.
-    #[error("{server}: the header {header} is no text")]
+    #[error("{server}: the header {header} is not a text")]
     NotAHeader {
         /// The server's name there.
         server: String,

@@ -106,7 +106,7 @@ fn one(json: &str) -> Read {
     };
     let names = ["jsonrpc", "id", "method", "params", "result", "error"];
     let Some([version, id, method, params, result, error]) = pick(json, names) else {
-        return invalid(None, "the message is no object");
+        return invalid(None, "the message is not an object");
     };
     let known = id.and_then(Id::new);
     if version.and_then(unquote).as_deref() != Some("2.0") {

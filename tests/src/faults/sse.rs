@@ -55,7 +55,7 @@ fn odd_streams() -> Vec<Fault> {
                 "event: ping\ndata: 2026-11-23\n\nevent: heartbeat\ndata: {{\"x\":1}}\n\nevent: message\ndata: {m}\n\n"
             ))
         }),
-        sse("sse-heartbeats-as-data", "Sends heartbeats as data that is no JSON.", |_, m| {
+        sse("sse-heartbeats-as-data", "Sends heartbeats as data that is not JSON.", |_, m| {
             events(format!("data: ping\n\ndata: {{\"type\":\"ping\"}}\n\n{}data: {m}\n\n", "data: tick\n\n".repeat(30)))
         }),
         sse("sse-glued-events", "Forgets the blank line between two events.", |_, m| {
@@ -185,7 +185,7 @@ pub(super) fn json_rpc() -> Vec<Fault> {
             answer_json(&json!({"jsonrpc": "2.0", "id": m.get("id")}))
         })
         .fails(ProtocolError),
-        rpc_fault("rpc-result-is-text", "Answers with a result that is no object.", |_, m| {
+        rpc_fault("rpc-result-is-text", "Answers with a result that is not an object.", |_, m| {
             with_result(m, |result| *result = json!("done"))
         })
         .fails(NotMcp),
@@ -209,7 +209,7 @@ pub(super) fn json_rpc() -> Vec<Fault> {
             answer_json(&rpc::error(m.get("id")?, -32601, "Method not found"))
         })
         .fails(ProtocolError),
-        listing("rpc-error-is-text", "Answers with an error that is no object.", |_, m| {
+        listing("rpc-error-is-text", "Answers with an error that is not an object.", |_, m| {
             answer_json(&json!({"jsonrpc": "2.0", "id": m.get("id"), "error": "no"}))
         })
         .fails(ProtocolError),

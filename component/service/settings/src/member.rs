@@ -15,7 +15,7 @@ impl Member {
     /// The whole of a variable.
     pub(crate) fn parse(variable: &str, text: &str) -> Result<Self> {
         let value = serde_json::from_str(text).map_err(|error| {
-            Problem::new(variable, format!("is no JSON: line {}, column {}", error.line(), error.column()))
+            Problem::new(variable, format!("is not valid JSON: line {}, column {}", error.line(), error.column()))
                 .with_remedy("check quotes and commas; in a shell, put the whole of it in single quotes")
         })?;
         Ok(Self { path: variable.to_owned(), value })

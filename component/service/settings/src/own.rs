@@ -29,7 +29,7 @@ pub(crate) fn read(settings: &Member) -> Result<Vec<(String, String)>> {
             Some(SettingFault::Variable) => (
                 member.path(),
                 "names a variable, and variables are not put in here".to_owned(),
-                "write the text itself; where it is a credential, it belongs into auth",
+                "write the text itself; where it is a credential, it belongs in auth",
             ),
             Some(SettingFault::Credential) => (
                 member.path(),

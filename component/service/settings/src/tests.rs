@@ -35,7 +35,7 @@ fn an_entrys_members_are_read_as_they_are_elsewhere() {
 fn what_is_wrong_is_named_with_its_place_and_what_to_do() {
     for (gateways, says) in [
         ("", "GATEWAYS is not set → "),
-        ("{", "GATEWAYS is no JSON: line 1, column 1 → "),
+        ("{", "GATEWAYS is not valid JSON: line 1, column 1 → "),
         ("{}", "GATEWAYS names no gateway → "),
         (r#"{"a": {}}"#, "GATEWAYS.a.url is missing"),
         (r#"{"a": {"url": "ftp://x"}}"#, "GATEWAYS.a.url must be an absolute URL"),
@@ -156,7 +156,7 @@ fn limits_have_defaults_and_ceilings() {
     for (limits, says) in [
         (r#"{"request_seconds": 601}"#, "LIMITS.request_seconds must be a whole number from 1 to 600"),
         (r#"{"body": 1}"#, "LIMITS.body is not known → there are request_body_bytes, "),
-        ("x", "LIMITS is no JSON"),
+        ("x", "LIMITS is not valid JSON"),
     ] {
         assert!(with(limits).unwrap_err().to_string().starts_with(says), "{limits}");
     }

@@ -46,7 +46,7 @@ impl GuestConversation for Talk {
             era: Era::Legacy,
             protocol_version: "2025-11-25".into(),
             kind: "generic".into(),
-            kind_evidence: "nothing tells of a known product".into(),
+            kind_evidence: "product not recognised".into(),
             server: Implementation { name: "gateway".into(), version: "1.0.0".into() },
             announces_tool_changes: false,
         }
