@@ -134,6 +134,7 @@ def shared() -> dict[str, Schema]:
 
 E: Schema = NULL
 SCORE = shape(passed=COUNT, failed=COUNT, total=COUNT, not_offered=COUNT, percent=COUNT)
+GAINED = {"gains": many(TEXT), "loses": many(TEXT)}
 WRITTEN = dict(gateway=TEXT, added=many(TEXT), entries=by_name(ANY), file=TEXT, next=many(TEXT), test=maybe(ref("Test")), error=E)
 CHANGED = shape(
     gateway=TEXT,
@@ -148,7 +149,7 @@ CHANGED = shape(
     absent=("file",),
 )
 MADE = shape(file=TEXT, bytes=COUNT, next=many(TEXT), error=E)
-ADDED = shape(("declared", "warnings"), declared=many(TEXT), warnings=many(TEXT), **WRITTEN)
+ADDED = shape(("declared", "warnings", *GAINED), declared=many(TEXT), warnings=many(TEXT), **GAINED, **WRITTEN)
 
 # By file: the commands, what they do, and what is printed when all is well.
 COMMANDS: dict[str, tuple[str, Schema]] = {

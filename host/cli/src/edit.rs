@@ -1,7 +1,7 @@
 //! `add`, `adopt`, `remove` and `list`: pflow's mcp-servers.json.
 //! Takes flags; writes entries, or takes them out. Writes nothing before the gateway has answered, unless told so.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, path::Path};
 
 use serde_json::{Value, json};
 
@@ -11,6 +11,7 @@ use super::{
     context::{Context, credential},
     render,
     screen::{Reply, careful, say, yes},
+    set::{self, Difference},
     steps::{Steps, To},
 };
 use pflow_gateway::{
@@ -210,6 +211,16 @@ impl Plan {
         Ok(Written { names, entries: shown, absent })
     }
 
+    /// The entry in whose place this one comes, when it is one of the same gateway.
+    fn replaced(&self, context: &Context) -> Option<GatewayConfig> {
+        if self.replace == Replace::No || self.split != Split::Whole || self.adopted.is_some() {
+            return None;
+        }
+        let file = context.file().ok()?;
+        let before = file.entry(&self.new.name).and_then(|_| file.find(&self.new.name).ok())?;
+        (before.address == self.new.address).then_some(before)
+    }
+
     /// Declared services that no entry was made for: nothing of them is listed.
     fn absent(&self, gateway: &Gateway) -> Vec<String> {
         if self.split == Split::Whole {
@@ -333,6 +344,10 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
     }
     let tested = gateway;
     let gateway = chosen.as_ref().or(tested.as_ref()).cloned();
+    let change = match (plan.replaced(context), &gateway) {
+        (Some(before), Some(gateway)) => set::instead_of(context, before, gateway).await,
+        _ => None,
+    };
     let written = plan.write(context, gateway.as_ref()).await;
     // The test said so already.
     let exposed = if gateway.is_none() { plan.new.to_config().ok().and_then(|config| config.exposed()) } else { None };
@@ -351,34 +366,62 @@ pub(super) async fn carry_out(context: &Context, plan: &Plan, proof: Proof, done
     }
     match (written, context.path()) {
         (Ok(written), Ok(path)) => {
-            let next: Vec<String> = written.names.iter().map(|name| format!("pflow mcp sync {name}")).collect();
-            for declared in &declared {
-                let _ = writeln!(text, "{} {declared}", yes());
-            }
-            let _ = writeln!(text, "{} {}", yes(), done.words(&written.names.join(", "), &path.display().to_string()));
-            for next in &next {
-                let _ = writeln!(text, "  → {next}");
-            }
-            let warnings: Vec<_> = written.warnings().into_iter().chain(exposed).chain(plan.literal()).collect();
-            for warning in &warnings {
-                let _ = writeln!(text, "{} {warning}", careful());
-            }
-            if let Some(total) = idle {
-                let total = render::count(total, "tool");
-                let _ = writeln!(text, "{} its filter keeps none of the {total}; change it with --replace", careful());
-            }
-            if let Some(members) = shape.as_object_mut() {
-                members.insert("added".to_owned(), written.names.into());
-                members.insert("declared".to_owned(), declared.into());
-                members.insert("entries".to_owned(), Value::Object(written.entries));
-                members.insert("file".to_owned(), path.display().to_string().into());
-                members.insert("next".to_owned(), next.into());
-                members.insert("warnings".to_owned(), warnings.into());
-                members.insert("error".to_owned(), Value::Null);
-            }
+            let found = Found { declared, change, exposed, idle };
+            text.push_str(&found.tell(written, &path, &plan, done, &mut shape));
             Reply::good(text, &shape)
         }
         (Err(error), _) | (_, Err(error)) => Reply { text, ..Reply::failed(shape, error) },
+    }
+}
+
+/// What there is to say of an entry that was written.
+struct Found {
+    declared: Vec<String>,
+    /// For pflow, where another entry stood there.
+    change: Option<Difference>,
+    /// That the credential can be read on its way.
+    exposed: Option<String>,
+    /// How many tools there are, when the filter keeps none.
+    idle: Option<usize>,
+}
+
+impl Found {
+    fn tell(self, written: Written, path: &Path, plan: &Plan, done: Done, shape: &mut Value) -> String {
+        let mut text = String::new();
+        let next: Vec<String> = written.names.iter().map(|name| format!("pflow mcp sync {name}")).collect();
+        for declared in &self.declared {
+            let _ = writeln!(text, "{} {declared}", yes());
+        }
+        let _ = writeln!(text, "{} {}", yes(), done.words(&written.names.join(", "), &path.display().to_string()));
+        if let Some(change) = &self.change {
+            // What is odd about the filter, the test has said.
+            let _ = change.say(&mut text);
+        }
+        for next in &next {
+            let _ = writeln!(text, "  → {next}");
+        }
+        let warnings: Vec<_> = written.warnings().into_iter().chain(self.exposed).chain(plan.literal()).collect();
+        for warning in &warnings {
+            let _ = writeln!(text, "{} {warning}", careful());
+        }
+        if let Some(total) = self.idle {
+            let total = render::count(total, "tool");
+            let _ = writeln!(text, "{} its filter keeps none of the {total}; change it with --replace", careful());
+        }
+        if let Some(members) = shape.as_object_mut() {
+            members.insert("added".to_owned(), written.names.into());
+            members.insert("declared".to_owned(), self.declared.into());
+            members.insert("entries".to_owned(), Value::Object(written.entries));
+            if let Some(change) = self.change {
+                members.insert("gains".to_owned(), change.gains.into());
+                members.insert("loses".to_owned(), change.loses.into());
+            }
+            members.insert("file".to_owned(), path.display().to_string().into());
+            members.insert("next".to_owned(), next.into());
+            members.insert("warnings".to_owned(), warnings.into());
+            members.insert("error".to_owned(), Value::Null);
+        }
+        text
     }
 }
 
@@ -521,7 +564,7 @@ pub(super) fn list(context: &Context) -> Reply {
 }
 
 /// What to say of an entry that keeps services and is from before one could say whom to believe; nothing where all of it is certain.
-fn unsaid(config: &GatewayConfig, memory: Option<&std::path::Path>) -> Option<&'static str> {
+fn unsaid(config: &GatewayConfig, memory: Option<&Path>) -> Option<&'static str> {
     if config.claims != Claims::Unsaid || config.filter.include_services.is_empty() {
         return None;
     }

@@ -88,7 +88,7 @@ fn read(file: &str) -> Result<String> {
 fn bounded(from: impl Read) -> std::result::Result<String, String> {
     let mut text = String::new();
     let read = from.take(LARGEST.saturating_add(1)).read_to_string(&mut text).map_err(|error| match error.kind() {
-        std::io::ErrorKind::InvalidData => "it is no text in UTF-8".to_owned(),
+        std::io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
         _ => error.to_string(),
     })?;
     if read as u64 > LARGEST {
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn what_is_too_large_or_no_text_is_refused() {
-        assert_eq!(bounded(&[0xff_u8, 0xfe][..]).unwrap_err(), "it is no text in UTF-8");
+        assert_eq!(bounded(&[0xff_u8, 0xfe][..]).unwrap_err(), "it is not UTF-8 text");
         assert_eq!(bounded("x\n".as_bytes()).unwrap(), "x\n", "every byte stays");
     }
 }

@@ -163,15 +163,15 @@ pub(super) async fn difference(context: &Context, before: GatewayConfig, after: 
         let message = format!("cannot tell what this changes for pflow: {}", error.message);
         error.with_message(message).with_hint(hint)
     };
-    let (was, after) = (was.map_err(unread)?, now.map_err(unread)?);
-    let names = |tools: &Tools| tools.tools.iter().map(|tool| tool.name.clone()).collect::<BTreeSet<_>>();
-    let (old, new) = (names(&was), names(&after));
-    tracing::debug!(gateway = %name, before = old.len(), after = new.len(), "compared");
-    Ok(Difference {
-        gains: new.difference(&old).cloned().collect(),
-        loses: old.difference(&new).cloned().collect(),
-        after,
-    })
+    let difference = Difference::between(&was.map_err(unread)?, now.map_err(unread)?);
+    tracing::debug!(gateway = %name, loses = difference.loses.len(), gains = difference.gains.len(), "compared");
+    Ok(difference)
+}
+
+/// What pflow gains and loses by a new entry in the place of another; none where that one cannot be asked any more.
+pub(super) async fn instead_of(context: &Context, before: GatewayConfig, gateway: &Gateway) -> Option<Difference> {
+    let was = listed(context, before, &Filter::default()).await.ok()?;
+    Some(Difference::between(&was, gateway.tools(&Filter::default()).await.ok()?))
 }
 
 async fn listed(context: &Context, config: GatewayConfig, narrow: &Filter) -> Result<Tools> {
@@ -230,6 +230,12 @@ fn said(
 }
 
 impl Difference {
+    fn between(was: &Tools, after: Tools) -> Self {
+        let names = |tools: &Tools| tools.tools.iter().map(|tool| tool.name.clone()).collect::<BTreeSet<_>>();
+        let (old, new) = (names(was), names(&after));
+        Self { gains: new.difference(&old).cloned().collect(), loses: old.difference(&new).cloned().collect(), after }
+    }
+
     /// How many tools pflow has afterwards.
     pub(super) fn tools(&self) -> usize {
         self.after.tools.len()

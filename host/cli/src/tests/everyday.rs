@@ -108,6 +108,27 @@ async fn tools_are_searched_over_all_gateways_and_priced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_in_the_place_of_another_says_what_pflow_gains_and_loses_by_it() {
+    let (demo, _folder, file) = with_demo("secret-of-the-replacement").await;
+    let url = demo.url();
+    let header = "Authorization=Bearer ${CLI_TEST_TOKEN:-secret-of-the-replacement}";
+    let add = async |more: &[&str]| command(&file, &[&["add", "demo", &url, "--header", header], more].concat()).await;
+    let narrower = add(&["--replace", "--exclude-service", "slack"]).await;
+    let lost = narrower.json["loses"].as_array().unwrap();
+    assert!(!lost.is_empty() && lost.iter().all(|name| name.as_str().unwrap().starts_with("slack_")), "{lost:?}");
+    assert!(text(&narrower.text).contains(&format!("  pflow loses {} tools: slack_", lost.len())), "{}", narrower.text);
+    let same = add(&["--replace", "--exclude-service", "slack"]).await;
+    assert!(text(&same.text).contains("  pflow gets the same 20 tools as before"), "{}", same.text);
+    let wider = add(&["--replace"]).await;
+    assert_eq!((wider.json["gains"].as_array().unwrap().len(), &wider.json["loses"]), (lost.len(), &json!([])));
+    // Nothing to compare with: nothing was tested, or there was no such entry.
+    assert_eq!(add(&["--replace", "--no-test"]).await.json.get("loses"), None);
+    command(&file, &["remove", "demo"]).await;
+    assert_eq!(add(&["--replace"]).await.json.get("loses"), None);
+    demo.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_thing_of_an_entry_is_set_and_what_pflow_gains_and_loses_is_said() {
     let (demo, _folder, file) = with_demo("secret-of-the-set").await;
     let entry = || written(&file)["mcpServers"]["demo"].clone();
