@@ -9,6 +9,7 @@ use public_api::Builder;
 
 use crate::{
     build,
+    progress::{self, Step},
     shell::{Doing as _, Failure, Result, root, run, say, target},
 };
 
@@ -23,6 +24,7 @@ const LIBRARIES: [&str; 7] = [
     "pflow-gateway-runtime",
 ];
 const KEPT: &str = "docs/api";
+pub(crate) const STEP: Step = ("What the libraries show", 45);
 /// Lines of a difference that are printed.
 const SHOWN: usize = 20;
 
@@ -51,7 +53,7 @@ pub(crate) fn api(options: &Options) -> Result {
 
 /// Fails unless every library shows what is kept of it.
 pub(crate) fn hold(component: &Path) -> Result {
-    say("What the libraries show");
+    progress::step(STEP.0);
     describe(component)?;
     let mut differs = String::new();
     for library in LIBRARIES {

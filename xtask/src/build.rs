@@ -10,10 +10,21 @@ use std::{
 
 use crate::{
     neutral,
+    progress::{self, Step},
     python::{Venv, Version},
     sbom::Crates,
     shell::{Doing as _, Failure, Result, cargo, command, output, root, run, say, succeeds, target},
 };
+
+pub(crate) const COMPONENT: Step = ("The component (WebAssembly)", 32);
+pub(crate) const HOST_BUILT: Step = ("The host; the first time, this compiles wasmtime", 268);
+const HOST_SHIPPED: Step = ("The host, as it is shipped; the first time, this compiles wasmtime", 480);
+pub(crate) const DIGEST: Step = ("The program, which knows the digest of that code", 20);
+pub(crate) const WHEEL: Step = ("The wheel", 25);
+pub(crate) const AGAIN: Step = ("The component once more, in another place", 32);
+/// What `cargo xtask build` goes through.
+const STEPS: [Step; 4] = [COMPONENT, HOST_BUILT, DIGEST, WHEEL];
+const SHIPPED: [Step; 4] = [COMPONENT, HOST_SHIPPED, (DIGEST.0, 240), (WHEEL.0, 240)];
 
 /// What was built.
 pub(crate) struct Dist {
@@ -128,7 +139,7 @@ fn component_in(folder: &Path) -> Result<PathBuf> {
 /// Builds the component once more, in another place, and fails unless the bytes are the same: whoever has the sources can see that what is
 /// shipped was made of them.
 pub(crate) fn reproducible(component: &Path) -> Result {
-    say("The component once more, in another place");
+    progress::step(AGAIN.0);
     let again = component_in(&target().join("component-again"))?;
     let read = |file: &Path| fs::read(file).doing(format!("cannot read {}", file.display()));
     if read(component)? == read(&again)? {
@@ -199,10 +210,11 @@ pub(crate) fn dist_and_tests() -> Result<Dist> {
 }
 
 fn dist_with(targets: &[&str]) -> Result<Dist> {
+    progress::begin(&STEPS);
     rust_target()?;
-    say("The component (WebAssembly)");
+    progress::step(COMPONENT.0);
     let component = component()?;
-    say("The host; the first time this compiles wasmtime, which takes five to ten minutes on two cores");
+    progress::step(HOST_BUILT.0);
     run(release("build", &component).args(targets))?;
     let build = Build::usual();
     let code = Code::made_by(&mut command(build.built(PROGRAM)), folder(build)?.join("gateway.cwasm"))?;
@@ -211,10 +223,12 @@ fn dist_with(targets: &[&str]) -> Result<Dist> {
 
 /// Builds what is shipped, into `target/dist-shipped`.
 pub(crate) fn shipped() -> Result<Dist> {
+    progress::begin(&SHIPPED);
     rust_target()?;
+    progress::step(COMPONENT.0);
     let component = component()?;
     let build = Build::Shipped;
-    say("The host, as it is shipped; the first time this compiles wasmtime, which takes ten minutes on two cores");
+    progress::step(HOST_SHIPPED.0);
     run(build.cargo("build", &component).args(["--package", CLI, "--bin", PROGRAM]))?;
     let code = Code::made_by(&mut command(build.built(PROGRAM)), folder(build)?.join("gateway.cwasm"))?;
     put(build, &component, &code)
@@ -238,7 +252,7 @@ fn put(build: Build, component: &Path, code: &Code) -> Result<Dist> {
     if code.file != beside {
         copy(&code.file, &beside)?;
     }
-    say("The program, which knows the digest of that code");
+    progress::step(DIGEST.0);
     run(build.cargo("build", component).args(["--package", CLI, "--bin", PROGRAM]).env(Code::VARIABLE, &code.sha256))?;
     let program = folder.join(PROGRAM);
     copy(&build.built(PROGRAM), &program)?;
@@ -251,7 +265,7 @@ fn put(build: Build, component: &Path, code: &Code) -> Result<Dist> {
     fs::write(&bom, format!("{:#}\n", crates.cyclonedx())).doing(format!("cannot write {}", bom.display()))?;
     words(&mut || command(&program), &folder)?;
 
-    say("The wheel");
+    progress::step(WHEEL.0);
     let wheel = wheel(build, component, code, &folder)?;
     neutral::check(&[component, &bom])?;
     if build.is_neutral() {

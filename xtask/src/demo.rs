@@ -11,6 +11,7 @@ use std::{
 
 use crate::{
     build,
+    progress::{self, Step},
     python::{Venv, Version},
     shell::{Doing as _, Failure, Result, command, say},
 };
@@ -46,16 +47,22 @@ What was posted.
 - source: ${tell.result}
 ";
 
+const PFLOW: Step = ("Stock pflow, and the wheel beside it", 20);
+const WORKFLOW_RUN: Step = ("A workflow of two services through one gateway", 12);
+
 /// What the workflow's output must hold: the answer of the second service, with the answer of the first inside.
 const EXPECTED: &str = "Reykjavik today: ";
 /// The variable that holds the gateway's token.
 const TOKEN: &str = "DEMO_TOKEN";
 
 pub(crate) fn demo() -> Result {
+    progress::begin(&[build::COMPONENT, build::HOST_BUILT, build::DIGEST, build::WHEEL, PFLOW, WORKFLOW_RUN]);
     let dist = build::dist()?;
+    progress::step(PFLOW.0);
     let pflow = Venv::with("pflow", &["pflow"], Version(10))?;
     pflow.install(&dist.wheel)?;
 
+    progress::step(WORKFLOW_RUN.0);
     let home = tempfile::tempdir().doing("cannot make a folder for the demo")?;
     let gateway = Gateway::start(&dist.folder.join("pflow-gateway"))?;
     say(format!("A gateway of three services listens at {}; its token is in ${TOKEN}", gateway.url));

@@ -15,6 +15,7 @@ use clap::Args;
 use crate::{
     build::release,
     cxx::Cxx,
+    progress::{self, Step},
     shell::{Doing as _, Failure, Result, cargo, command, line, root, run, say, target},
 };
 
@@ -22,6 +23,8 @@ use crate::{
 const SECONDS: u32 = 60;
 /// … within `cargo xtask test`: what CI has time for.
 const IN_CI: u32 = 20;
+
+pub(crate) const STEP: Step = ("Fuzz targets", 300);
 
 /// At once: as many as the smallest machine has cores.
 const TOGETHER: usize = 2;
@@ -104,7 +107,7 @@ fn folder() -> PathBuf {
 
 /// The program. Only our own crates are compiled with what guides the search: the others are those of the ordinary build.
 fn build(component: &Path) -> Result<PathBuf> {
-    say("Fuzz targets");
+    progress::step(STEP.0);
     let cxx = Cxx::found()?;
     let engine = engine(&cxx)?;
     let mut cargo = release("build", component);

@@ -22,6 +22,7 @@ mod package;
 mod pflows;
 #[cfg(test)]
 mod products;
+mod progress;
 mod python;
 mod sbom;
 mod service;
@@ -120,7 +121,10 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::bench(&options),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            progress::end();
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             shell::complain(&error);
             ExitCode::FAILURE

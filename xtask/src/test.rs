@@ -9,11 +9,43 @@ use crate::{
     conformance, fuzz,
     guests::guests,
     neutral, pflows,
+    progress::{self, Step},
     python::{Venv, Version},
     service,
     shell::{Result, cargo, root, run, say, target},
     sizes, targets, workflows,
 };
+
+const FORMAT: Step = ("Format", 4);
+const WORKFLOWS: Step = ("Workflows", 6);
+const DEPENDENCIES: Step = ("Dependencies", 60);
+const LINTS: Step = ("Lints", 210);
+const TARGETS: Step = ("The host, for other systems", 360);
+const RUST: Step = ("Rust tests", 240);
+const PEERS: Step = ("Stock pflow, real gateways and other people's clients, from their registries", 420);
+const PYTHON: Step = ("Python tests, with all of them", 780);
+const ALONE: Step = ("Python tests that measure", 170);
+const CONFORMANCE: Step = ("MCP conformance", 60);
+/// What `cargo xtask test` goes through.
+const STEPS: [Step; 17] = [
+    FORMAT,
+    WORKFLOWS,
+    DEPENDENCIES,
+    LINTS,
+    TARGETS,
+    build::COMPONENT,
+    build::HOST_BUILT,
+    build::DIGEST,
+    build::WHEEL,
+    build::AGAIN,
+    api::STEP,
+    RUST,
+    fuzz::STEP,
+    PEERS,
+    PYTHON,
+    ALONE,
+    CONFORMANCE,
+];
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -23,19 +55,20 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn test(options: &Options) -> Result {
+    progress::begin(&STEPS);
     build::rust_target()?;
-    say("Format");
+    progress::step(FORMAT.0);
     run(cargo().args(["fmt", "--all", "--check"]))?;
     run(cargo().args(["fmt", "--check", "--manifest-path", bench::NATIVE]))?;
 
-    say("Workflows");
+    progress::step(WORKFLOWS.0);
     workflows::lint()?;
 
-    say("Dependencies");
+    progress::step(DEPENDENCIES.0);
     let advisories = audit::deny()?;
 
+    progress::step(LINTS.0);
     let component = component()?;
-    say("Lints");
     let denied = ["--all-targets", "--", "-D", "warnings"];
     run(release("clippy", &component).args(build::of_the_host()).args(denied))?;
     run(release("clippy", &component).args(build::but_the_host()).args(denied))?;
@@ -47,12 +80,13 @@ pub(crate) fn test(options: &Options) -> Result {
         .env(neutral::FLAGS, neutral::flags(&target().join("component")))
         .args(["--", "-D", "warnings"]))?;
 
+    progress::step(TARGETS.0);
     targets::targets(&targets::Options::default())?;
 
     let dist = build::dist_and_tests()?;
     build::reproducible(&component)?;
     api::hold(&component)?;
-    say("Rust tests");
+    progress::step(RUST.0);
     run(release("test", &component).args(build::but_the_host()).arg("--no-fail-fast"))?;
     run(release("test", &component)
         .args(build::of_the_host())
@@ -65,7 +99,7 @@ pub(crate) fn test(options: &Options) -> Result {
         return Ok(());
     }
 
-    say("Python tests, with stock pflow and real gateways");
+    progress::step(PEERS.0);
     let pflow = Venv::with("test", &["pflow", "test"], Version(10))?;
     pflow.install(&dist.wheel)?;
     let context_forge = Venv::with("contextforge", &["contextforge"], Version(11))?;
@@ -80,7 +114,8 @@ pub(crate) fn test(options: &Options) -> Result {
     let engines = service::engines()?;
     // A file is one worker's: what it starts once, it starts once. What measures time and memory comes after the others, alone.
     let workers: &[&str] = &["-m", "not alone", "--numprocesses", "auto", "--maxprocesses", "4", "--dist", "loadfile"];
-    for some in [workers, &["-m", "alone"]] {
+    for (step, some) in [(PYTHON, workers), (ALONE, &["-m", "alone"])] {
+        progress::step(step.0);
         run(pflow
             .python()
             .args(["-m", "pytest", "tests/python", "-ra", "--durations=25"])
@@ -107,6 +142,7 @@ pub(crate) fn test(options: &Options) -> Result {
             .env_remove("PYTHONPATH"))?;
     }
 
+    progress::step(CONFORMANCE.0);
     sizes::hold(&dist, &service)?;
     conformance::against(&dist.folder.join("pflow-gateway"))?;
     conformance::against_service(&service, &engines.wasmtime)?;
