@@ -37,6 +37,11 @@ pub(super) fn suggest(mut error: clap::Error, typed: &[OsString], command: &mut 
         }
         ErrorKind::InvalidSubcommand => word(0).and_then(meant).map(|command| format!("here that is: {command}")),
         ErrorKind::UnknownArgument if word(0) == Some("call") => unknown_flag(&error).and_then(argument),
+        ErrorKind::UnknownArgument if error.get(ContextKind::SuggestedArg).is_none() => {
+            // What clap says then, how to pass it as a value, nobody means: no name, URL or tool here begins with dashes.
+            error.remove(ContextKind::Suggested);
+            unknown_flag(&error).and_then(|flag| elsewhere(command, flag))
+        }
         _ => None,
     };
     if let Some(tip) = tip {
@@ -79,6 +84,13 @@ fn unknown_flag(error: &clap::Error) -> Option<&str> {
         Some(ContextValue::String(flag)) => flag.strip_prefix("--"),
         _ => None,
     }
+}
+
+/// Which commands have this flag.
+fn elsewhere(command: &Command, flag: &str) -> Option<String> {
+    let has = |command: &&Command| command.get_arguments().any(|argument| argument.get_long() == Some(flag));
+    let commands: Vec<&str> = command.get_subcommands().filter(has).map(Command::get_name).collect();
+    (!commands.is_empty()).then(|| format!("--{flag} is a flag of {}", commands.join(", ")))
 }
 
 /// `--city Lisbon` is `city=Lisbon`.
@@ -133,6 +145,7 @@ mod tests {
             (&["configure", "demo"], "here that is: set"),
             (&["call", "demo", "t", "--city", "Lisbon"], "without dashes: city=VALUE"),
             (&["call", "demo", "t", "--args-file", "a.json"], "--args - < FILE"),
+            (&["remove", "demo", "--per-service"], "--per-service is a flag of setup, add, adopt"),
             // What clap knows stays clap's.
             (&["helth"], "'health'"),
             (&["call", "demo", "t", "--arg", "{}"], "'--args'"),
@@ -140,6 +153,10 @@ mod tests {
         ] {
             let told = told(line);
             assert!(told.contains(says), "{line:?}: {told}");
+        }
+        for line in [&["tools", "--nonsense", "x"][..], &["remove", "demo", "--per-service"]] {
+            let told = told(line);
+            assert!(!told.contains("as a value"), "{line:?}: {told}");
         }
     }
 }
