@@ -43,8 +43,8 @@ async fn plain_http_is_forwarded_with_its_whole_url_and_the_proxys_password() {
 }
 
 /// A proxy that leads every tunnel to one place, and keeps the heads.
-async fn tunnel_to(target: SocketAddr) -> (Server, Arc<std::sync::Mutex<Vec<String>>>) {
-    let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
+async fn tunnel_to(target: SocketAddr) -> (Server, Arc<Mutex<Vec<String>>>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
     let keep = Arc::clone(&asked);
     let server = Server::start(move |_, mut stream| {
         let keep = Arc::clone(&keep);
