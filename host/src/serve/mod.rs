@@ -10,6 +10,7 @@ mod events;
 pub mod fuzzing;
 mod keeper;
 mod lines;
+mod remembering;
 mod rename;
 mod results;
 mod rpc;
@@ -28,11 +29,8 @@ use tokio::{
 };
 
 use self::{
-    client::Client,
-    conversation::Conversation,
-    lines::Lines,
-    server::Server,
-    upstream::{Remembered, Upstream},
+    client::Client, conversation::Conversation, lines::Lines, remembering::Remembered, server::Server,
+    upstream::Upstream,
 };
 use crate::{Gateway, ending, history::History};
 
@@ -58,7 +56,7 @@ pub async fn serve(gateway: Gateway, snapshots: Arc<dyn Snapshots>, history: His
     let (stdin, stdout) = rmcp::transport::io::stdio_pipes();
     // A task of its own: a call goes on where its line was read, and no other thread is woken for it.
     let mut serving = JoinSet::new();
-    serving.spawn(serve_on(Remembered { upstream: gateway, history }, snapshots, stdin, stdout, ended()));
+    serving.spawn(serve_on(Remembered::new(gateway, history), snapshots, stdin, stdout, ended()));
     if let Some(Err(ended)) = serving.join_next().await
         && let Ok(panic) = ended.try_into_panic()
     {
