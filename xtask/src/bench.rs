@@ -42,14 +42,23 @@ pub(crate) struct Options {
     /// Instead: what a request costs the service, and what follows for 1,000 to 100,000 users (tests/bench/scale.py)
     #[arg(long, conflicts_with_all = ["inner", "against", "team", "json"])]
     scale: bool,
+    /// Instead: each part by itself, with Criterion (tests/benches/parts), in the release profile
+    #[arg(long, conflicts_with_all = ["json", "quick", "inner", "keep", "team", "scale", "against"])]
+    parts: bool,
     /// Also measure the program of this revision (a commit, tag or branch), which is built first
     #[arg(long, value_name = "REV")]
     against: Option<String>,
+    /// With `--parts`: Criterion's own words, like a part's name, `--save-baseline before` or `--baseline before`
+    #[arg(last = true, requires = "parts")]
+    criterion: Vec<String>,
 }
 
 pub(crate) fn bench(options: &Options) -> Result {
     if options.team || options.scale {
         return service_with(options);
+    }
+    if options.parts {
+        return parts(&options.criterion);
     }
     // Figures are of what is shipped.
     let dist = if options.quick { build::dist()? } else { build::shipped()? };
@@ -116,6 +125,12 @@ fn service_with(options: &Options) -> Result {
         bench.env("LITELLM_PYTHON", python("litellm", 10)?);
     }
     run(bench.env("FASTMCP_PYTHON", python("fastmcp", 10)?).env("CONTEXTFORGE_PYTHON", python("contextforge", 11)?))
+}
+
+/// Each part by itself. Not as it is shipped: whoever changes a part measures before and after, and no linker's minutes lie between.
+fn parts(criterion: &[String]) -> Result {
+    let component = build::component()?;
+    run(build::release("bench", &component).args(build::of_the_host()).args(["--bench", "parts", "--"]).args(criterion))
 }
 
 /// Measures inside of a process; gives the file with the figures.

@@ -92,6 +92,8 @@ pub(crate) fn test(options: &Options) -> Result {
         .args(build::of_the_host())
         .arg("--no-fail-fast")
         .env("PFLOW_GATEWAY_BIN", dist.folder.join("pflow-gateway")))?;
+    // Each once, to see that it works.
+    run(release("test", &component).args(build::of_the_host()).args(["--bench", "parts"]))?;
     let searched = fuzz::some_seconds(&component)?;
     if options.rust_only {
         say(searched);

@@ -26,11 +26,13 @@ pub struct Page {
     pub meta: Option<Json>,
 }
 
+/// A page of whatever is taken for a tool.
 #[derive(Deserialize)]
-struct RawPage<'a> {
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
+struct RawPage<'a, T> {
     /// Some write null where they have none; without the member it is no list.
-    #[serde(borrow, deserialize_with = "nullable")]
-    tools: Option<Vec<&'a RawValue>>,
+    #[serde(deserialize_with = "nullable")]
+    tools: Option<Vec<T>>,
     #[serde(borrow, default, rename = "nextCursor")]
     next: Option<&'a RawValue>,
     #[serde(default, rename = "ttlMs")]
@@ -39,7 +41,9 @@ struct RawPage<'a> {
     meta: Option<&'a RawValue>,
 }
 
-fn nullable<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<&'de RawValue>>, D::Error> {
+fn nullable<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error> {
     Option::deserialize(deserializer)
 }
 
@@ -87,8 +91,19 @@ const LONGEST_NAME: usize = 1024;
 ///
 /// A phrase: the result is no list of tools at all.
 pub fn read(result: &str, era: Era) -> Result<Page, String> {
-    let raw: RawPage<'_> = serde_json::from_str(result)
+    // In one pass, unless something on the page is no tool: then one by one, so that it hides no other.
+    if let Ok(page) = serde_json::from_str::<RawPage<'_, RawTool<'_>>>(result) {
+        return whole(page, |tool| fit(tool, era));
+    }
+    let page: RawPage<'_, &RawValue> = serde_json::from_str(result)
         .map_err(|error| format!("the result of tools/list is no list of tools: {error}"))?;
+    whole(page, |tool| one(tool.get(), era))
+}
+
+/// The tool, and the members of its `_meta` that are ours alone to write; or its name, and why it is none.
+type Read = Result<(Tool, Vec<String>), (Option<String>, String)>;
+
+fn whole<T>(raw: RawPage<'_, T>, read: impl Fn(T) -> Read) -> Result<Page, String> {
     let next = match raw.next {
         None => None,
         Some(cursor) => {
@@ -109,7 +124,7 @@ pub fn read(result: &str, era: Era) -> Result<Page, String> {
         });
     }
     for (position, tool) in raw.tools.into_iter().flatten().enumerate() {
-        match one(tool.get(), era) {
+        match read(tool) {
             Ok((tool, own)) => {
                 if let Some(member) = own.first() {
                     page.warnings.push(Warning {
@@ -145,9 +160,12 @@ fn whole_milliseconds(ttl: f64) -> u64 {
     ttl.clamp(0.0, 1e15) as u64
 }
 
-/// The tool, and the members of its `_meta` that are ours alone to write.
-fn one(text: &str, era: Era) -> Result<(Tool, Vec<String>), (Option<String>, String)> {
-    let raw: RawTool<'_> = serde_json::from_str(text).map_err(|error| (None, text::clean(&error.to_string())))?;
+fn one(text: &str, era: Era) -> Read {
+    fit(serde_json::from_str(text).map_err(|error| (None, text::clean(&error.to_string())))?, era)
+}
+
+/// What is a tool by its form.
+fn fit(raw: RawTool<'_>, era: Era) -> Read {
     let name = match raw.name {
         Some(serde_json::Value::String(name)) if !name.is_empty() => name,
         Some(serde_json::Value::String(_)) => return Err((None, "its name is empty".to_owned())),
@@ -205,4 +223,58 @@ fn annotations(text: &str) -> Option<Annotations> {
         idempotent: hint(raw.idempotent_hint),
         open_world: hint(raw.open_world_hint),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What may stand in a list of tools: members in any number and of any type, and what is no object.
+    fn element() -> impl Strategy<Value = String> {
+        let member = prop_oneof![
+            5 => Just(r#""name":"a""#),
+            5 => Just(r#""inputSchema":{"type":"object"}"#),
+            1 => Just(r#""name":7"#),
+            1 => Just(r#""name":"\ud800""#),
+            1 => Just(r#""title":"\ud800""#),
+            1 => Just(r#""title":null"#),
+            1 => Just(r#""description":["x"]"#),
+            1 => Just(r#""inputSchema":{"x":"\udc00"}"#),
+            1 => Just(r#""annotations":{"readOnlyHint":true,"title":1}"#),
+            1 => Just(r#""annotations":{"title":"a","title":"b"}"#),
+            1 => Just(r#""_meta":{"io.github.pflow-gateway/service":"x"}"#),
+            1 => Just(r#""more":[{"name":"b"}]"#),
+        ];
+        let object = proptest::collection::vec(member, 0..6).prop_map(|members| format!("{{{}}}", members.join(",")));
+        let other = prop_oneof![Just("7"), Just("null"), Just("\"x\""), Just("[]"), Just(r#"["a"]"#), Just("true")];
+        prop_oneof![9 => object, 1 => other.prop_map(str::to_owned)]
+    }
+
+    proptest! {
+        #[test]
+        fn a_page_is_the_same_whether_it_is_read_in_one_pass_or_tool_by_tool(
+            elements in proptest::collection::vec(element(), 0..4),
+            rest in prop_oneof![Just(""), Just(r#","nextCursor":"2","ttlMs":5"#), Just(r#","nextCursor":2"#), Just(r#","_meta":{"a":1}"#)],
+            modern: bool,
+        ) {
+            let era = if modern { Era::Modern } else { Era::Legacy };
+            let text = format!(r#"{{"tools":[{}]{rest}}}"#, elements.join(","));
+            let page: RawPage<'_, &RawValue> = serde_json::from_str(&text).unwrap();
+            let one_by_one = whole(page, |tool| one(tool.get(), era));
+            prop_assert_eq!(format!("{:?}", read(&text, era)), format!("{:?}", one_by_one));
+        }
+    }
+
+    #[test]
+    fn what_is_no_tool_hides_no_other() {
+        let text =
+            r#"{"tools":[{"name":"a","inputSchema":{}},7,{"name":"a","name":"b"},{"name":"c","inputSchema":{}}]}"#;
+        let page = read(text, Era::Legacy).unwrap();
+        assert_eq!(page.tools.iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>(), ["a", "c"]);
+        assert_eq!(page.warnings.len(), 2);
+    }
 }

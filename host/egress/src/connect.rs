@@ -100,6 +100,8 @@ impl ConnectionTrace {
 #[derive(Clone)]
 pub(super) struct Connector {
     shared: Arc<Shared>,
+    /// Of the pool that its connections are for.
+    habit: Arc<Habit>,
 }
 
 struct Shared {
@@ -110,7 +112,6 @@ struct Shared {
     timeout: Duration,
     addresses: usize,
     newest: watch::Sender<Option<ConnectionTrace>>,
-    habit: Arc<Habit>,
 }
 
 impl Connector {
@@ -124,7 +125,12 @@ impl Connector {
         habit: Arc<Habit>,
     ) -> Self {
         let newest = watch::Sender::new(None);
-        Self { shared: Arc::new(Shared { policy, resolver, tls, proxies, timeout, addresses, newest, habit }) }
+        Self { shared: Arc::new(Shared { policy, resolver, tls, proxies, timeout, addresses, newest }), habit }
+    }
+
+    /// The same, for another pool.
+    pub(super) fn for_pool(&self, habit: Arc<Habit>) -> Self {
+        Self { shared: Arc::clone(&self.shared), habit }
     }
 
     /// By way of which proxy an origin is reached.
@@ -176,7 +182,7 @@ impl Service<http::Uri> for Connector {
     }
 
     fn call(&mut self, target: http::Uri) -> Self::Future {
-        let shared = Arc::clone(&self.shared);
+        let (shared, habit) = (Arc::clone(&self.shared), Arc::clone(&self.habit));
         Box::pin(async move {
             // Asked again: what the pool connects to is what counts.
             let origin = shared.policy.connects(&target)?;
@@ -185,7 +191,7 @@ impl Service<http::Uri> for Connector {
             shared.tell(&trace);
             // What is known of the gateway's connections is of no other's.
             let own = shared.policy.is_of_gateway(&trace.origin);
-            stream.map(|wire| if own { wire.watched(&shared.habit) } else { wire })
+            stream.map(|wire| if own { wire.watched(&habit) } else { wire })
         })
     }
 }

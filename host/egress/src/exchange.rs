@@ -189,7 +189,7 @@ impl Egress {
 
         notice_closed_connections().await;
         let connection = capture_connection(&mut outgoing);
-        let client = if inner.habit.keeps() || prepared.only_asks() { &inner.client } else { &inner.unpooled };
+        let client = if prepared.only_asks() { inner.pool.client.clone() } else { inner.for_a_call(prepared.standing) };
         let answered = tokio::time::timeout_at(patience.until, client.request(outgoing)).await;
         let used =
             connection.connection_metadata().as_ref().map(|connected| (Uses::of(connected), connected.is_proxied()));
@@ -214,7 +214,7 @@ impl Egress {
                     && prepared.standing == Standing::Own
                     && matches!(failure, EgressFailure::Reset { when: Progress::NoAnswer, .. })
                 {
-                    inner.habit.lost();
+                    inner.pool.habit.lost();
                 }
                 Err(failure)
             }

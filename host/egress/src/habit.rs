@@ -21,54 +21,88 @@ const REMEMBERED: Duration = Duration::from_mins(1);
 /// So much longer than it was seen to last is a connection trusted: what a call takes more than the question before it.
 const MOMENT: Duration = Duration::from_millis(2);
 
-/// What is known of a peer's connections.
+/// What is known of a peer's connections, and those to it of one pool.
 #[derive(Debug, Default)]
-pub(super) struct Habit(Mutex<Seen>);
+pub(super) struct Habit {
+    seen: Arc<Mutex<Seen>>,
+    open: Mutex<Open>,
+}
 
+/// What any connection to the peer has told.
 #[derive(Debug, Default)]
 struct Seen {
     /// The longest that one lay idle and answered again.
     kept: Option<Duration>,
-    /// When something last came on each that is open, by its number. Nobody knows which of them the pool will take.
-    open: HashMap<u64, Instant>,
-    /// Connections that were made.
-    made: u64,
     /// When one was closed at once after an answer, or had ended when it was used again.
     lost: Option<Instant>,
 }
 
+/// The connections of one pool. Nobody knows which of them it will take.
+#[derive(Debug, Default)]
+struct Open {
+    /// When something last came on each, by its number; `None` on one that waits for its answer, which no pool has.
+    came: HashMap<u64, Option<Instant>>,
+    /// Connections that were made.
+    made: u64,
+}
+
+/// Whether a request that must not be sent twice may go out on a connection that was used before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// The peer is not known to keep any, or has lost one.
+    None,
+    /// The peer keeps them, but one of this pool lies idle for longer than any was seen to last.
+    NotThese,
+    /// Whichever it is.
+    All,
+}
+
 impl Habit {
+    /// The same peer's, for a pool of its own: what is known of the peer is known there too.
+    pub(super) fn for_another_pool(&self) -> Self {
+        Self { seen: Arc::clone(&self.seen), open: Mutex::default() }
+    }
+
     /// A connection is made; gives its number.
     fn opened(&self) -> u64 {
-        let mut seen = self.0.lock();
-        let number = seen.made;
-        seen.made = number.saturating_add(1);
-        seen.open.insert(number, Instant::now());
+        let mut open = self.open.lock();
+        let number = open.made;
+        open.made = number.saturating_add(1);
+        open.came.insert(number, Some(Instant::now()));
         number
+    }
+
+    /// A request is written on it: until the answer comes, nobody else can have it.
+    fn asked(&self, number: u64) {
+        self.open.lock().came.insert(number, None);
     }
 
     /// Something came on it, which had lain idle so long before; `None`: it is new, or this is more of the same answer.
     fn came(&self, number: u64, idle: Option<Duration>) {
-        let mut seen = self.0.lock();
-        seen.open.insert(number, Instant::now());
+        self.open.lock().came.insert(number, Some(Instant::now()));
+        let mut seen = self.seen.lock();
         seen.kept = seen.kept.max(idle);
     }
 
     /// It has ended, or nobody has it any more.
     fn ended(&self, number: u64) {
-        self.0.lock().open.remove(&number);
+        self.open.lock().came.remove(&number);
     }
 
     /// A connection had ended when it was used again.
     pub(super) fn lost(&self) {
-        self.0.lock().lost = Some(Instant::now());
+        self.seen.lock().lost = Some(Instant::now());
     }
 
-    /// Whether a connection that was used before can be trusted, whichever it is.
-    pub(super) fn keeps(&self) -> bool {
-        let seen = self.0.lock();
-        let trusted = |kept: Duration| seen.open.values().all(|came| came.elapsed() <= kept.saturating_add(MOMENT));
-        seen.kept.is_some_and(trusted) && seen.lost.is_none_or(|at| at.elapsed() > REMEMBERED)
+    /// Whether those that were used before can be trusted.
+    pub(super) fn trust(&self) -> Trust {
+        let (kept, lost) = {
+            let seen = self.seen.lock();
+            (seen.kept, seen.lost)
+        };
+        let Some(kept) = kept.filter(|_| lost.is_none_or(|at| at.elapsed() > REMEMBERED)) else { return Trust::None };
+        let lasts = |came: &Instant| came.elapsed() <= kept.saturating_add(MOMENT);
+        if self.open.lock().came.values().flatten().all(lasts) { Trust::All } else { Trust::NotThese }
     }
 }
 
@@ -103,6 +137,7 @@ impl End {
         if self.idle.is_none() {
             self.idle = self.last.map(|last| last.elapsed());
         }
+        self.habit.asked(self.number);
     }
 
     /// So many bytes came; none: it has ended.
@@ -186,40 +221,40 @@ mod tests {
         let habit = Arc::<Habit>::default();
         let end = End::of(&habit);
         habit.came(end.number, KEPT);
-        habit.0.lock().open.extend(ago(idle).map(|came| (end.number, came)));
+        habit.open.lock().came.insert(end.number, ago(idle));
         (habit, end)
     }
 
     #[test]
     fn trust_comes_with_an_answer_on_a_used_connection_and_goes_with_one_that_had_ended() {
         let habit = Arc::<Habit>::default();
-        assert!(!habit.keeps(), "nothing is known of it");
+        assert_eq!(habit.trust(), Trust::None, "nothing is known of it");
         let mut end = End::of(&habit);
         end.write();
         end.read(17);
-        assert!(!habit.keeps(), "it answered on a new one only");
+        assert_eq!(habit.trust(), Trust::None, "it answered on a new one only");
         end.write();
         end.read(17);
-        assert!(habit.keeps());
+        assert_eq!(habit.trust(), Trust::All);
         habit.lost();
         end.write();
         end.read(17);
-        assert!(!habit.keeps(), "a minute has not passed");
-        habit.0.lock().lost = ago(REMEMBERED * 2);
-        assert!(habit.keeps());
+        assert_eq!(habit.trust(), Trust::None, "a minute has not passed");
+        habit.seen.lock().lost = ago(REMEMBERED * 2);
+        assert_eq!(habit.trust(), Trust::All);
     }
 
     #[test]
     fn a_connection_is_trusted_for_as_long_as_one_was_seen_to_last() {
         let (fresh, _end) = habit(Duration::from_secs(4));
-        assert!(fresh.keeps());
+        assert_eq!(fresh.trust(), Trust::All);
         let (habit, mut end) = habit(Duration::from_secs(6));
-        assert!(!habit.keeps(), "the peer may close it just now");
+        assert_eq!(habit.trust(), Trust::NotThese, "the peer may close it just now");
         end.read(17);
-        assert!(habit.keeps());
+        assert_eq!(habit.trust(), Trust::All);
         habit.came(end.number, Some(Duration::from_secs(1)));
-        habit.0.lock().open.extend(ago(Duration::from_secs(4)).map(|came| (end.number, came)));
-        assert!(habit.keeps(), "the longest counts");
+        habit.open.lock().came.insert(end.number, ago(Duration::from_secs(4)));
+        assert_eq!(habit.trust(), Trust::All, "the longest counts");
     }
 
     #[test]
@@ -228,9 +263,31 @@ mod tests {
         let mut stream = End::of(&habit);
         stream.write();
         stream.read(17);
-        assert!(!habit.keeps(), "the pool may take the other one");
+        assert_eq!(habit.trust(), Trust::NotThese, "the pool may take the other one");
         drop(idle);
-        assert!(habit.keeps(), "it is gone");
+        assert_eq!(habit.trust(), Trust::All, "it is gone");
+    }
+
+    #[test]
+    fn one_that_waits_for_its_answer_is_in_nobodys_way_and_its_answer_makes_it_fresh() {
+        let (habit, mut waiting) = habit(Duration::from_secs(6));
+        assert_eq!(habit.trust(), Trust::NotThese);
+        waiting.write();
+        assert_eq!(habit.trust(), Trust::All, "no pool has it");
+        waiting.read(17);
+        assert_eq!(habit.trust(), Trust::All, "it was used just now");
+        habit.open.lock().came.insert(waiting.number, ago(Duration::from_secs(6)));
+        assert_eq!(habit.trust(), Trust::NotThese, "and lies idle since");
+    }
+
+    #[test]
+    fn another_pool_knows_the_peer_and_none_of_the_connections() {
+        let (habit, _idle) = habit(Duration::from_secs(6));
+        let other = habit.for_another_pool();
+        assert_eq!((habit.trust(), other.trust()), (Trust::NotThese, Trust::All));
+        other.lost();
+        assert_eq!((habit.trust(), other.trust()), (Trust::None, Trust::None));
+        assert_eq!(Habit::default().for_another_pool().trust(), Trust::None, "nothing is known");
     }
 
     #[test]
@@ -239,15 +296,15 @@ mod tests {
         let mut end = End::of(&habit);
         end.write();
         end.read(17);
-        assert_eq!(habit.0.lock().kept, None, "a new one");
+        assert_eq!(habit.seen.lock().kept, None, "a new one");
         end.last = ago(Duration::from_secs(3));
         end.write();
         end.last = ago(Duration::from_secs(9));
         end.write();
-        assert_eq!(habit.0.lock().kept, None, "not yet answered");
+        assert_eq!(habit.seen.lock().kept, None, "not yet answered");
         end.read(17);
         end.read(17);
-        let kept = habit.0.lock().kept.unwrap_or_default();
+        let kept = habit.seen.lock().kept.unwrap_or_default();
         assert!((Duration::from_secs(3)..Duration::from_secs(9)).contains(&kept), "{kept:?}");
     }
 
@@ -259,12 +316,12 @@ mod tests {
             end.last = last;
             end.read(0);
         }
-        assert!(habit.keeps());
+        assert_eq!(habit.trust(), Trust::All);
         let mut end = End::of(&habit);
         end.read(17);
         end.read(0);
-        assert!(!habit.keeps());
+        assert_eq!(habit.trust(), Trust::None);
         habit.came(0, KEPT);
-        assert!(!habit.keeps(), "that it does once is enough for a minute");
+        assert_eq!(habit.trust(), Trust::None, "that it does once is enough for a minute");
     }
 }

@@ -91,7 +91,7 @@ use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
-use pflow_gateway_base::sync::RwLock;
+use pflow_gateway_base::sync::{Mutex, RwLock};
 use tokio::sync::watch;
 use wasmtime_wasi_http::{RequestOptions, WasiBody};
 
@@ -114,9 +114,9 @@ pub use visit::{RequestTrace, Visit};
 use body::Outgoing;
 use connect::Connector;
 use cookies::Jar;
-use habit::Habit;
+use habit::{Habit, Trust};
 use paths::Paths;
-use policy::Policy;
+use policy::{Policy, Standing};
 use proxy::Proxies;
 use redact::Secrets;
 
@@ -139,10 +139,60 @@ struct Inner {
     limits: EgressLimits,
     timeout: Duration,
     connector: Connector,
-    client: Client<Connector, Outgoing>,
-    /// The same, with a new connection each time.
+    pool: Pool,
+    /// For what must not be sent twice, while something in the other pool lies idle for too long.
+    calls: Mutex<Pool>,
+    /// With a new connection each time.
     unpooled: Client<Connector, Outgoing>,
+}
+
+/// Connections, and what is known of them. Cheap to clone.
+#[derive(Clone)]
+struct Pool {
+    client: Client<Connector, Outgoing>,
     habit: Arc<Habit>,
+}
+
+impl Pool {
+    fn new(connector: &Connector, habit: Arc<Habit>, limits: &EgressLimits) -> Self {
+        let client = client(connector.for_pool(Arc::clone(&habit)), limits, limits.idle_connections);
+        Self { client, habit }
+    }
+}
+
+fn client(connector: Connector, limits: &EgressLimits, idle: usize) -> Client<Connector, Outgoing> {
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(limits.idle_connection)
+        .pool_max_idle_per_host(idle)
+        .http1_max_buf_size(limits.response_headers)
+        .http1_max_headers(limits.response_header_count)
+        // A request that was never written, because its pooled connection had been closed, goes out on another one.
+        .retry_canceled_requests(true)
+        .set_host(false)
+        .build(connector)
+}
+
+impl Inner {
+    /// By which connections a request goes out that must not be sent twice: on one that was used before only if the peer keeps it for certain.
+    fn for_a_call(&self, standing: Standing) -> Client<Connector, Outgoing> {
+        match self.pool.habit.trust() {
+            Trust::All => self.pool.client.clone(),
+            // How those to other origins are is not known.
+            Trust::NotThese if standing == Standing::Own => self.fresh_enough().client,
+            Trust::NotThese | Trust::None => self.unpooled.clone(),
+        }
+    }
+
+    /// A pool in which nothing lies idle for too long: an empty one in the place of one where something does. Who waits for an answer by the
+    /// former still gets it.
+    fn fresh_enough(&self) -> Pool {
+        let mut calls = self.calls.lock();
+        if calls.habit.trust() != Trust::All {
+            *calls = Pool::new(&self.connector, Arc::new(calls.habit.for_another_pool()), &self.limits);
+        }
+        calls.clone()
+    }
 }
 
 impl Egress {
@@ -187,18 +237,7 @@ impl Egress {
         let habit = Arc::<Habit>::default();
         let connector =
             Connector::new(policy.clone(), resolver, tls, proxies, connect, limits.addresses, Arc::clone(&habit));
-        let client = |idle: usize| {
-            Client::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(limits.idle_connection)
-                .pool_max_idle_per_host(idle)
-                .http1_max_buf_size(limits.response_headers)
-                .http1_max_headers(limits.response_header_count)
-                // A request that was never written, because its pooled connection had been closed, goes out on another one.
-                .retry_canceled_requests(true)
-                .set_host(false)
-                .build(connector.clone())
-        };
+        let pool = Pool::new(&connector, habit, limits);
         let inner = Inner {
             own,
             policy,
@@ -208,9 +247,9 @@ impl Egress {
             secrets,
             limits: limits.clone(),
             timeout: options.timeout,
-            client: client(limits.idle_connections),
-            unpooled: client(0),
-            habit,
+            calls: Mutex::new(Pool::new(&connector, Arc::new(pool.habit.for_another_pool()), limits)),
+            pool,
+            unpooled: client(connector.clone(), limits, 0),
             connector,
         };
         Ok(Self { inner: Arc::new(inner) })

@@ -12,6 +12,7 @@ mod events;
 pub mod fuzzing;
 mod keeper;
 mod lines;
+mod remembering;
 mod rename;
 mod results;
 mod rpc;
@@ -24,14 +25,14 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::io::{AsyncRead, AsyncWrite, BufReader};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, BufReader},
+    task::JoinSet,
+};
 
 use self::{
-    client::Client,
-    conversation::Conversation,
-    lines::Lines,
-    server::Server,
-    upstream::{Remembered, Upstream},
+    client::Client, conversation::Conversation, lines::Lines, remembering::Remembered, server::Server,
+    upstream::Upstream,
 };
 use crate::{Gateway, ending, history::History};
 
@@ -55,7 +56,14 @@ const ENVELOPE: u64 = 1024 * 1024;
 /// What calls tell of the services goes into the history.
 pub async fn serve(gateway: Gateway, snapshots: Arc<dyn Snapshots>, history: History) {
     let (stdin, stdout) = rmcp::transport::io::stdio_pipes();
-    serve_on(Remembered { upstream: gateway, history }, snapshots, stdin, stdout, ended()).await;
+    // A task of its own: a call goes on where its line was read, and no other thread is woken for it.
+    let mut serving = JoinSet::new();
+    serving.spawn(serve_on(Remembered::new(gateway, history), snapshots, stdin, stdout, ended()));
+    if let Some(Err(ended)) = serving.join_next().await
+        && let Ok(panic) = ended.try_into_panic()
+    {
+        std::panic::resume_unwind(panic);
+    }
 }
 
 async fn serve_on<U: Upstream>(

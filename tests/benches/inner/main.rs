@@ -9,37 +9,28 @@
 #![allow(unused_crate_dependencies, clippy::allow_attributes, reason = "one package of tests, several programs")]
 
 mod native;
+mod sandbox;
 
 use std::{
     env,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use pflow_gateway::{
-    config::GatewayConfig,
-    egress::{Egress, EgressLimits},
-    runtime::{CodeStore, Conversation, Events, Limits, PackagedCode, Runtime, Source, filter, types},
-};
+use pflow_gateway::runtime::{CodeStore, PackagedCode, Runtime};
 use serde_json::{Value, json};
+
+use self::sandbox::{WITHIN, candidates, current_thread, opened, rules, runtime};
 
 /// Runs of each; the first counts for nothing.
 const ROUNDS: usize = 15;
 const TOOLS: usize = 100_000;
-const WITHIN: Duration = Duration::from_mins(1);
+/// Nobody is there, and nothing is sent.
+const NOWHERE: &str = "http://127.0.0.1:9/mcp";
 /// How this program is told to be a fresh process with one instance.
 const FIRST: &str = "--first-instance";
-
-struct Deaf;
-
-impl Events for Deaf {
-    fn progress(&self, _: u32, _: f64, _: Option<f64>, _: Option<String>) {}
-    fn message(&self, _: Option<u32>, _: String, _: Option<String>, _: String) {}
-    fn tools_changed(&self) {}
-}
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -50,7 +41,7 @@ fn main() {
         // As it is with a user: what was looked at once is remembered.
         let code =
             CodeStore { packaged: Some(packaged), cache: Path::new(file).parent().map(|place| place.join("cache")) };
-        let _first = current_thread().block_on(instance(&runtime(&code)));
+        let _first = current_thread().block_on(sandbox::instance(&runtime(&code), NOWHERE));
         println!("ready");
         return;
     }
@@ -66,25 +57,11 @@ fn main() {
         "{:#}",
         json!({
             "first-instance": spread(|| first_instance(&file, &sha256)),
-            "instance": spread(|| timed(|| drop(threads.block_on(instance(&runtime))))),
+            "instance": spread(|| timed(|| drop(threads.block_on(sandbox::instance(&runtime, NOWHERE))))),
             "sandbox-filter": spread(|| filtered(&threads, &runtime)),
             "sandbox-list": in_turns(&threads, &runtime),
         })
     );
-}
-
-fn current_thread() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
-}
-
-fn runtime(code: &CodeStore) -> Arc<Runtime> {
-    Runtime::with(&Source::BuiltIn, Limits::default(), code).unwrap()
-}
-
-async fn instance(runtime: &Runtime) -> Conversation {
-    let options = GatewayConfig::for_url("http://127.0.0.1:9/mcp").unwrap().way_out().unwrap();
-    let egress = Egress::new(&options, &EgressLimits::default()).unwrap();
-    Conversation::start(runtime, egress, Arc::new(Deaf), WITHIN).await.unwrap()
 }
 
 /// From before the process is there until its first instance is.
@@ -125,22 +102,7 @@ fn in_turns(threads: &tokio::runtime::Runtime, runtime: &Runtime) -> Value {
 }
 
 async fn listed(runtime: &Runtime, url: &str, tools: usize) -> Duration {
-    let config = GatewayConfig::for_url(url).unwrap();
-    let egress = Egress::new(&config.way_out().unwrap(), &EgressLimits::default()).unwrap();
-    let mut conversation = Conversation::start(runtime, egress, Arc::new(Deaf), WITHIN).await.unwrap();
-    let endpoint = types::Endpoint {
-        url: url.to_owned(),
-        kind: None,
-        services: Vec::new(),
-        client: types::Implementation { name: "sandbox".to_owned(), version: "0".to_owned() },
-        era: None,
-        era_is_fixed: false,
-        max_pages: 1_000,
-        tokens: types::TokenRange { first: 1, count: 1_000_000 },
-        settings: Vec::new(),
-        timeout_ms: 30_000,
-    };
-    conversation.open(&endpoint, None, WITHIN).await.unwrap();
+    let mut conversation = opened(runtime, url).await;
     let started = Instant::now();
     let catalog = conversation.list_tools(WITHIN).await.unwrap();
     let took = started.elapsed();
@@ -150,43 +112,15 @@ async fn listed(runtime: &Runtime, url: &str, tools: usize) -> Duration {
 
 /// Two globs over all candidates, in an instance of its own, whose start is not counted.
 fn filtered(threads: &tokio::runtime::Runtime, runtime: &Runtime) -> Duration {
-    let candidates: Vec<filter::Candidate> = (0..TOOLS).map(candidate).collect();
-    let rules = filter::Rules {
-        include_services: Vec::new(),
-        exclude_services: Vec::new(),
-        include_tools: vec!["github_*".to_owned()],
-        exclude_tools: vec!["*_delete_*".to_owned()],
-        read_only: false,
-        no_destructive: false,
-        control_tools: false,
-        claims: false,
-    };
+    let (rules, candidates) = (rules(), candidates(TOOLS));
     threads.block_on(async {
-        let mut conversation = instance(runtime).await;
+        let mut conversation = sandbox::instance(runtime, NOWHERE).await;
         let started = Instant::now();
         let verdicts = conversation.select(&rules, &candidates, WITHIN).await.unwrap();
         let took = started.elapsed();
         assert_eq!(verdicts.iter().filter(|verdict| verdict.is_none()).count(), TOOLS / 4, "kept");
         took
     })
-}
-
-/// Of four in turn, one of each kind: another service's or github's, deleting or not.
-fn candidate(number: usize) -> filter::Candidate {
-    let service = if number.is_multiple_of(2) { "github" } else { "slack" };
-    let verb = if number % 4 < 2 { "list" } else { "delete" };
-    filter::Candidate {
-        name: format!("{service}_{verb}_{number}"),
-        service: Some(service.to_owned()),
-        attribution: types::Attribution::Declared,
-        confidence: types::Confidence::Certain,
-        annotations: None,
-        title: None,
-        description: None,
-        input_schema: None,
-        meta: None,
-        original_name: None,
-    }
 }
 
 fn timed(run: impl FnOnce()) -> Duration {

@@ -316,6 +316,43 @@ async fn calls_share_the_connection_of_a_peer_that_keeps_it() {
     assert_eq!(server.connections(), 1);
 }
 
+/// A peer that keeps its connections, and of which it is known that one lasts for the first of these times; then nothing comes for the second.
+async fn known_to_keep(lasts: Duration, idle: Duration) -> (Server, Egress) {
+    let server = Server::start(|_, mut stream| async move {
+        while read_request(&mut stream).await?.is_some() {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await?;
+        }
+        Ok(())
+    })
+    .await;
+    let egress = egress(&server.url());
+    fetch(&egress, message(&server, "initialize")).await.unwrap();
+    tokio::time::sleep(lasts).await;
+    fetch(&egress, message(&server, "tools/list")).await.unwrap();
+    tokio::time::sleep(idle).await;
+    assert_eq!(server.connections(), 1);
+    (server, egress)
+}
+
+#[tokio::test]
+async fn calls_in_a_row_share_a_connection_though_another_lies_idle_for_too_long() {
+    let (server, egress) = known_to_keep(Duration::from_millis(200), Duration::from_millis(600)).await;
+    for _ in 0..10 {
+        fetch(&egress, message(&server, "tools/call")).await.unwrap();
+    }
+    assert_eq!(server.connections(), 2, "the first call's is kept for the others");
+}
+
+#[tokio::test]
+async fn a_call_never_goes_out_on_a_connection_that_lies_idle_for_longer_than_one_was_seen_to_last() {
+    let (server, egress) = known_to_keep(Duration::from_millis(1), Duration::from_millis(400)).await;
+    for call in 1..=4 {
+        fetch(&egress, message(&server, "tools/call")).await.unwrap();
+        assert_eq!(server.connections(), 1 + call, "a new one each time");
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_request_for_a_connection_whose_end_nobody_noticed_goes_out_on_another_one() {
     use std::io::{Read as _, Write as _};

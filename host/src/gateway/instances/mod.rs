@@ -19,7 +19,7 @@ use crate::{
     runtime::{Conversation, Runtime, seconds},
 };
 
-/// Idle instances kept; pflow runs up to 70 calls side by side, but seldom for long.
+/// Idle instances kept for longer than a moment; pflow runs up to 70 calls side by side, but seldom for long.
 const IDLE: usize = 8;
 /// An instance that has grown by more than this, in bytes, is not kept: its memory comes back only when it ends, and a new one is
 /// cheap to make.

@@ -1,13 +1,18 @@
 //! What is lent out one by one, and kept between.
 //! Takes things back; gives one that is as good as new, or the place to make another. Never has more of them at work than it has places, and
-//! keeps few that do nothing.
+//! keeps few that do nothing for longer than a moment.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 
-use crate::Deadline;
-use crate::sync::Mutex;
+use crate::{Deadline, sync::Mutex};
 
 /// What can be lent out again and again.
 pub(super) trait Reusable {
@@ -23,18 +28,55 @@ pub(super) trait Reusable {
 /// A place among those at work, until it is dropped.
 pub(super) struct Place(#[expect(dead_code, reason = "held for as long as somebody works there")] OwnedSemaphorePermit);
 
+/// For how long all are kept, however many: who calls many side by side will call again.
+const MOMENT: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 1_000 });
+
 /// Things that are lent out, with a bound on how many at a time.
 pub(super) struct Shelf<T> {
     /// Who waits here gets its turn in the order of asking.
     places: Arc<Semaphore>,
-    idle: Mutex<Vec<T>>,
+    idle: Arc<Mutex<Idle<T>>>,
     /// How many are kept that do nothing.
     keeps: usize,
 }
 
-impl<T: Reusable> Shelf<T> {
+struct Idle<T> {
+    /// Since when each does nothing: the newest is the last, and the first to be taken.
+    things: Vec<(Instant, T)>,
+    /// Whether somebody is going to take those away that are too many.
+    watched: bool,
+}
+
+impl<T: Reusable> Idle<T> {
+    fn of(&mut self, owner: T::Owner) -> &mut Vec<(Instant, T)> {
+        self.things.retain(|(_, kept)| kept.owner() == owner);
+        &mut self.things
+    }
+}
+
+/// Ends what has done nothing for longer than a moment, until no more are left than are kept.
+async fn tidy<T>(idle: Arc<Mutex<Idle<T>>>, keeps: usize) {
+    loop {
+        tokio::time::sleep(MOMENT).await;
+        let mut idle = idle.lock();
+        let too_many = idle.things.len().saturating_sub(keeps);
+        let old = idle.things.iter().take(too_many).take_while(|(since, _)| since.elapsed() >= MOMENT).count();
+        // They end when nobody waits for the shelf.
+        let ended: Vec<_> = idle.things.drain(..old).collect();
+        idle.watched = too_many > old;
+        let goes_on = idle.watched;
+        drop(idle);
+        drop(ended);
+        if !goes_on {
+            return;
+        }
+    }
+}
+
+impl<T: Reusable + Send + 'static> Shelf<T> {
     pub(super) fn new(places: usize, keeps: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(places)), idle: Mutex::default(), keeps }
+        let idle = Idle { things: Vec::new(), watched: false };
+        Self { places: Arc::new(Semaphore::new(places)), idle: Arc::new(Mutex::new(idle)), keeps }
     }
 
     /// A place to work, as soon as one is free. None when that is not in time.
@@ -44,23 +86,30 @@ impl<T: Reusable> Shelf<T> {
 
     /// One that does nothing. Those of another owner end here.
     pub(super) fn take(&self, owner: T::Owner) -> Option<T> {
-        let mut idle = self.idle.lock();
-        idle.retain(|kept| kept.owner() == owner);
-        idle.pop()
+        self.idle.lock().of(owner).pop().map(|(_, thing)| thing)
     }
 
-    /// Keeps it, unless it is worn, of another owner, or one too many.
+    /// Keeps it, unless it is worn or of another owner. One too many is kept for a moment, if there is a runtime to end it then.
     pub(super) fn give_back(&self, thing: T, owner: T::Owner) {
         let mut idle = self.idle.lock();
-        idle.retain(|kept| kept.owner() == owner);
-        if !thing.is_worn() && thing.owner() == owner && idle.len() < self.keeps {
-            idle.push(thing);
+        let things = idle.of(owner);
+        if thing.is_worn() || thing.owner() != owner {
+            return;
+        }
+        if things.len() >= self.keeps {
+            let Ok(runtime) = Handle::try_current() else { return };
+            things.push((Instant::now(), thing));
+            if !std::mem::replace(&mut idle.watched, true) {
+                runtime.spawn(tidy(Arc::clone(&self.idle), self.keeps));
+            }
+        } else {
+            things.push((Instant::now(), thing));
         }
     }
 
     /// All that do nothing.
     pub(super) fn clear(&self) -> Vec<T> {
-        std::mem::take(&mut *self.idle.lock())
+        std::mem::take(&mut self.idle.lock().things).into_iter().map(|(_, thing)| thing).collect()
     }
 }
 
@@ -121,6 +170,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn all_are_kept_for_a_moment_and_then_only_some() {
+        let shelf = Shelf::new(9, 2);
+        let idle = || shelf.idle.lock().things.len();
+        // The second time, whoever watched the first time has gone.
+        for round in 0..2 {
+            (0..5).for_each(|_| shelf.give_back(good(1), 1));
+            assert_eq!(idle(), 5, "round {round}");
+            let started = Instant::now();
+            while idle() > 2 && started.elapsed() < MOMENT * 100 {
+                tokio::time::sleep(MOMENT / 5).await;
+            }
+            assert!(started.elapsed() >= MOMENT, "round {round}: they were kept for a moment");
+            tokio::time::sleep(MOMENT * 2).await;
+            assert_eq!(idle(), 2, "round {round}");
+            shelf.clear();
+        }
+    }
+
+    #[tokio::test]
     async fn no_more_work_than_there_are_places_and_who_came_first_is_first() {
         let shelf = Shelf::<Thing>::new(1, 9);
         let soon = || Deadline::within(Duration::from_millis(20));
@@ -129,9 +197,9 @@ mod tests {
         assert!(shelf.place(soon()).await.is_none());
         let later = Deadline::within(Duration::from_mins(1));
         let (first, (), second) = tokio::join!(
-            async { shelf.place(later).await.map(|place| (std::time::Instant::now(), drop(place))) },
+            async { shelf.place(later).await.map(|place| (Instant::now(), drop(place))) },
             async { drop(place) },
-            async { shelf.place(later).await.map(|place| (std::time::Instant::now(), drop(place))) },
+            async { shelf.place(later).await.map(|place| (Instant::now(), drop(place))) },
         );
         assert!(first.zip(second).is_some_and(|(first, second)| first.0 <= second.0));
     }
