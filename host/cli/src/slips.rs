@@ -145,7 +145,7 @@ mod tests {
             (&["configure", "demo"], "here that is: set"),
             (&["call", "demo", "t", "--city", "Lisbon"], "without dashes: city=VALUE"),
             (&["call", "demo", "t", "--args-file", "a.json"], "--args - < FILE"),
-            (&["remove", "demo", "--per-service"], "--per-service is a flag of setup, add, adopt"),
+            (&["remove", "demo", "--per-service"], "--per-service is a flag of add, setup"),
             // What clap knows stays clap's.
             (&["helth"], "'health'"),
             (&["call", "demo", "t", "--arg", "{}"], "'--args'"),
