@@ -12,7 +12,7 @@ use crate::{
     python::{Venv, Version},
     service,
     shell::{Result, cargo, root, run, say, target},
-    sizes, targets, workflows,
+    sizes, sources, targets, workflows,
 };
 
 #[derive(Args)]
@@ -64,6 +64,9 @@ pub(crate) fn test(options: &Options) -> Result {
         say(advisories);
         return Ok(());
     }
+
+    sources::hold(&dist, &component)?;
+    build::installs(&component, &dist.code)?;
 
     say("Python tests, with stock pflow and real gateways");
     let pflow = Venv::with("test", &["pflow", "test"], Version(10))?;
