@@ -118,12 +118,20 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("pflow-gateway-1");
         fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("pflow-gateway"), "program").unwrap();
+        fs::create_dir(folder.join("man")).unwrap();
+        // Not in the order in which they are to be: a folder gives them as it likes.
+        for file in ["pflow-gateway", "man/z.1", "README.md", "man/a.1", "LICENSE-MIT"] {
+            fs::write(folder.join(file), "program").unwrap();
+        }
         let (one, other) = (place.path().join("one.tar.gz"), place.path().join("other.tar.gz"));
         tar_gz(&folder, &one).unwrap();
         File::open(folder.join("pflow-gateway")).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
         tar_gz(&folder, &other).unwrap();
         assert_eq!(fs::read(&one).unwrap(), fs::read(&other).unwrap());
+        let mut packed = tar::Archive::new(GzDecoder::new(File::open(&one).unwrap()));
+        let names = packed.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string());
+        let wanted = ["LICENSE-MIT", "README.md", "man/a.1", "man/z.1", "pflow-gateway"];
+        assert_eq!(names.collect::<Vec<_>>(), wanted.map(|file| format!("pflow-gateway-1/{file}")));
         let unpacked = place.path().join("unpacked");
         unpack(&one, &unpacked).unwrap();
         assert_eq!(fs::read(unpacked.join("pflow-gateway-1/pflow-gateway")).unwrap(), b"program");

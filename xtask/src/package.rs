@@ -166,10 +166,10 @@ impl Packing<'_> {
             .find(|program| succeeds(program.command().arg("--version")))
     }
 
-    /// Cargo, linking for the target.
+    /// Cargo, linking a program for the target.
     fn cargo(&self) -> Command {
         let (mut command, triple) = match self.zig {
-            Some(zig) => (zig.cargo("zigbuild"), self.one.for_zig()),
+            Some(zig) => (zig.cargo(if self.needs_pie() { "rustc" } else { "zigbuild" }), self.one.for_zig()),
             None => (cargo(), self.one.triple.to_owned()),
         };
         if self.zig.is_none() {
@@ -177,6 +177,25 @@ impl Packing<'_> {
         }
         command.args(["--locked", "--target", &triple]);
         command
+    }
+
+    /// Whether zig has to be told: it does not know `-static-pie`, which rustc asks for, and without a word gives a program that is always loaded at one
+    /// address.
+    fn needs_pie(&self) -> bool {
+        self.zig.is_some() && self.one.is_musl()
+    }
+
+    /// Runs what [`Self::cargo`] began, and gives the program.
+    fn link(&self, cargo: &mut Command, program: PathBuf) -> Result<PathBuf> {
+        if self.needs_pie() {
+            cargo.args(["--", "-Clink-arg=-pie"]);
+        }
+        run(cargo)?;
+        let bytes = fs::read(&program).doing(format!("cannot read {}", program.display()))?;
+        if is_loaded_at_one_address(&bytes) {
+            return Err(Failure(format!("{} is always loaded at one address", program.display())));
+        }
+        Ok(program)
     }
 
     fn program(&self, code: Option<&Code>) -> Result<PathBuf> {
@@ -189,21 +208,21 @@ impl Packing<'_> {
         if let Some(code) = code {
             code.told(&mut cargo);
         }
-        run(&mut cargo)?;
-        Ok(target().join(self.one.triple).join(profile).join(self.one.program()))
+        self.link(&mut cargo, target().join(self.one.triple).join(profile).join(self.one.program()))
     }
 
     /// The program that composes, of a workspace of its own.
     fn composer(&self) -> Result<PathBuf> {
         let place = target().join("guests");
         let mut cargo = self.cargo();
-        cargo.args(["--release", "--package", "pflow-gateway-compose", "--config", "profile.release.strip='symbols'"]);
-        run(cargo
+        cargo.args(["--release", "--package", "pflow-gateway-compose", "--bin", "pflow-gateway-compose"]);
+        cargo
+            .args(["--config", "profile.release.strip='symbols'"])
             .current_dir(root().join("docs/components/compose"))
             .env("CARGO_TARGET_DIR", &place)
-            .env(neutral::FLAGS, neutral::flags(&place)))?;
+            .env(neutral::FLAGS, neutral::flags(&place));
         let file = format!("pflow-gateway-compose{}", self.ending());
-        Ok(place.join(self.one.triple).join("release").join(file))
+        self.link(&mut cargo, place.join(self.one.triple).join("release").join(file))
     }
 
     fn wheel(&self, code: Option<&Code>) -> Result<PathBuf> {
@@ -252,5 +271,26 @@ impl Packing<'_> {
             triple if triple.ends_with("linux-musl") => &["--compatibility", "musllinux_1_2"],
             _ => &[],
         }
+    }
+}
+
+/// Whether it is an ELF program of the kind (`ET_EXEC`) that the system cannot load elsewhere (`ET_DYN`) each time.
+fn is_loaded_at_one_address(program: &[u8]) -> bool {
+    const TYPE: std::ops::Range<usize> = 16..18;
+    const EXEC: [u8; 2] = [2, 0];
+    program.starts_with(b"\x7fELF") && program.get(TYPE) == Some(&EXEC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_always_at_one_address_is_told_from_others() {
+        let elf = |kind: u8| [b"\x7fELF".as_slice(), &[2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, kind, 0, 62, 0]].concat();
+        assert!(is_loaded_at_one_address(&elf(2)));
+        assert!(!is_loaded_at_one_address(&elf(3)));
+        assert!(!is_loaded_at_one_address(b"MZ\x90\0"));
+        assert!(!is_loaded_at_one_address(b"\x7fELF"));
     }
 }

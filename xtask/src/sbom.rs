@@ -234,7 +234,7 @@ fn purl(package: &Value) -> String {
 }
 
 /// The checksums of a lock file, by name and version.
-fn checksums(lock: &str) -> BTreeMap<(String, String), String> {
+pub(crate) fn checksums(lock: &str) -> BTreeMap<(String, String), String> {
     let mut checksums = BTreeMap::new();
     for package in lock.split("[[package]]") {
         let value = |name: &str| {

@@ -11,7 +11,8 @@ use crate::{
     archive::{copy_all, tar_gz, unpack},
     build::{self, Build, Dist},
     python::{Venv, Version},
-    shell::{Doing as _, Failure, Result, command, root, run, say, target},
+    sbom::checksums,
+    shell::{Doing as _, Failure, Result, cargo, command, root, run, say, target},
 };
 
 /// The archive's folder, and its name without the ending.
@@ -41,9 +42,25 @@ pub(crate) fn pack(component: &Path, out: &Path) -> Result<PathBuf> {
     // maturin packs the start-up files beside the crate, and looks for them beside `pyproject.toml`, which it moves to the top.
     copy_all(&root().join("host/python/pflow_gateway.data"), &folder.join("pflow_gateway.data"))?;
     copy_all(component, &folder.join("gateway.wasm"))?;
+    // Without the crates of what is not in it, so that `--locked` is content.
+    run(cargo()
+        .args(["update", "--workspace", "--quiet", "--manifest-path"])
+        .arg(folder.join("Cargo.toml"))
+        .current_dir(&folder))?;
+    same_crates(&folder.join("Cargo.lock"))?;
     let archive = out.join(NAME).with_added_extension("tar.gz");
     tar_gz(&folder, &archive)?;
     Ok(archive)
+}
+
+/// Fails where this lock file has a crate that the workspace's has not, or another version of it.
+fn same_crates(lock: &Path) -> Result {
+    let read = |file: &Path| fs::read_to_string(file).doing(format!("cannot read {}", file.display()));
+    let (all, some) = (checksums(&read(&root().join("Cargo.lock"))?), checksums(&read(lock)?));
+    let other = some.iter().find(|&(package, checksum)| all.get(package) != Some(checksum));
+    other.map_or(Ok(()), |((name, version), _)| {
+        Err(Failure(format!("{name} {version} would be in the source archive, and is not in Cargo.lock")))
+    })
 }
 
 /// Packs the sources, unpacks them where nothing else of the workspace is, and lets pip build them: what is not in the archive is missed there. Other
