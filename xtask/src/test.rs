@@ -65,8 +65,9 @@ pub(crate) fn test(options: &Options) -> Result {
         return Ok(());
     }
 
-    sources::hold(&dist, &component)?;
     build::installs(&component, &dist.code)?;
+    // Behind everything else that compiles our crates: cargo puts those of the archive into the same place.
+    sources::hold(&dist, &component)?;
 
     say("Python tests, with stock pflow and real gateways");
     let pflow = Venv::with("test", &["pflow", "test"], Version(10))?;
