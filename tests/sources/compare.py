@@ -1,7 +1,7 @@
 """Whether the wheel that is built of the source archive is the one that is built of the workspace.
 
-`compare.py WHEEL OTHER`: fails with the files that only one of them has, or that differ. Two may: the machine code, which the archive has not, and the module,
-which is compiled in another folder.
+`compare.py WHEEL OTHER`: fails with the files that only one of them has, or that differ. Two may: the machine code, which the
+archive has not, and the module, which is compiled in another folder.
 """
 
 import sys
@@ -13,11 +13,13 @@ OF_THE_FORMAT = ("RECORD", "WHEEL")
 
 
 def files(wheel: str) -> dict[str, bytes]:
+    """What is in a wheel, by name."""
     with zipfile.ZipFile(wheel) as archive:
         return {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
 
 
 def main() -> str | None:
+    """What is wrong, for `sys.exit`; None when nothing is."""
     usual, other = map(files, sys.argv[1:])
     if usual.pop(MACHINE_CODE, None) is None:
         return f"{MACHINE_CODE} is not in {sys.argv[1]}: then this compares nothing"
