@@ -65,9 +65,15 @@ fn root() -> Result<PathBuf, String> {
 
 /// Builds the component with its own profile, in a target folder of its own: this build holds the lock of the other.
 fn build(root: &Path, out: &Path) -> Result<PathBuf, String> {
-    for watched in
-        ["component/src", "component/Cargo.toml", "component/advice", "component/unseen", "wit", "Cargo.lock"]
-    {
+    for watched in [
+        "component/src",
+        "component/Cargo.toml",
+        "component/advice",
+        "component/unseen",
+        "wit",
+        "Cargo.toml",
+        "Cargo.lock",
+    ] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
     // target/<profile>/build/<package>/out

@@ -26,6 +26,9 @@ pub(crate) const AGAIN: Step = ("The component once more, in another place", 32)
 const STEPS: [Step; 4] = [COMPONENT, HOST_BUILT, DIGEST, WHEEL];
 const SHIPPED: [Step; 4] = [COMPONENT, HOST_SHIPPED, (DIGEST.0, 240), (WHEEL.0, 240)];
 
+/// What names a component that is built already.
+pub(crate) const READY: &str = "PFLOW_GATEWAY_COMPONENT";
+
 /// What was built.
 pub(crate) struct Dist {
     /// The folder.
@@ -60,7 +63,7 @@ pub(crate) fn is_quick() -> bool {
 
 impl Build {
     /// The one to work with.
-    fn usual() -> Self {
+    pub(crate) fn usual() -> Self {
         if QUICK.load(Ordering::Relaxed) { Self::Quick } else { Self::Release }
     }
 
@@ -95,10 +98,20 @@ impl Build {
 
     /// What cargo and maturin are told alike.
     pub(crate) fn finish(self, command: &mut Command, component: &Path) {
-        command.args(self.own_crates()).env("PFLOW_GATEWAY_COMPONENT", component);
+        command.args(self.own_crates()).env(READY, component);
+        self.flags(command);
+    }
+
+    fn flags(self, command: &mut Command) {
         if self.is_neutral() {
             command.env(neutral::FLAGS, neutral::flags(&target()));
         }
+    }
+
+    /// Tells what calls cargo by itself how other people's crates were compiled, so that they are not again; gives the words that cargo is to have.
+    pub(crate) fn like_it(self, command: &mut Command) -> Vec<String> {
+        self.flags(command);
+        ["--locked", "--profile", self.profile()].into_iter().map(str::to_owned).chain(self.own_crates()).collect()
     }
 
     /// Whether no path of this machine may be in it. CI compiles everything in one way alone, so that it can look for them each time; elsewhere other
@@ -234,6 +247,22 @@ pub(crate) fn shipped() -> Result<Dist> {
     put(build, &component, &code)
 }
 
+/// `cargo install` puts the program where one says, and compiles nothing for it that is compiled already.
+pub(crate) fn installs(component: &Path, code: &Code) -> Result {
+    say("The program, by cargo install");
+    let place = target().join("packing/installed");
+    let mut cargo = release("install", component);
+    code.told(&mut cargo);
+    run(cargo.args(["--path", "host/cli", "--quiet", "--force", "--root"]).arg(&place))?;
+    let said = output(command(place.join("bin").join(PROGRAM)).arg("--version"))?;
+    let wanted = concat!("pflow-gateway ", env!("CARGO_PKG_VERSION"));
+    if said.starts_with(wanted) {
+        Ok(())
+    } else {
+        Err(Failure(format!("the program that cargo installed says {said}")))
+    }
+}
+
 const PROGRAM: &str = "pflow-gateway";
 /// What people use, and no tests.
 const PROGRAMS: [&str; 7] = ["--package", CLI, "--package", "pflow-gateway-python", "--lib", "--bin", PROGRAM];
@@ -262,7 +291,7 @@ fn put(build: Build, component: &Path, code: &Code) -> Result<Dist> {
     let crates = Crates::read()?;
     crates.put_into(&program)?;
     let bom = folder.join("sbom.cdx.json");
-    fs::write(&bom, format!("{:#}\n", crates.cyclonedx())).doing(format!("cannot write {}", bom.display()))?;
+    crates.write(&bom)?;
     words(&mut || command(&program), &folder)?;
 
     progress::step(WHEEL.0);

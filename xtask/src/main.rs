@@ -3,6 +3,7 @@
 //! Rust targets.
 
 mod api;
+mod archive;
 mod audit;
 mod bench;
 mod browser;
@@ -28,6 +29,7 @@ mod sbom;
 mod service;
 mod shell;
 mod sizes;
+mod sources;
 mod targets;
 mod test;
 mod timings;
@@ -81,7 +83,7 @@ enum Task {
     Timings(timings::Options),
     /// Whether the host compiles for the systems that nobody here has
     CheckTargets(targets::Options),
-    /// What a release is: programs, wheels and the source archive, in target/packages
+    /// What a release is: programs, wheels, the source archive and the service, in target/packages
     Package(package::Options),
     /// Measure, in one run, with ratios to other clients
     Bench(bench::Options),

@@ -3,24 +3,23 @@
 //! what is not in them, and never packs what was not built for the target.
 
 use std::{
-    fmt::Write as _,
-    fs::{self, File},
-    io,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use clap::Args;
-use flate2::{Compression, write::GzEncoder};
-use sha2::{Digest as _, Sha256};
 
 use crate::{
+    archive::{checksums, copy, tar_gz, zip},
     build::{self, Build, Code},
     cross::{Target, Zig},
     neutral,
     python::{Venv, Version},
     sbom::Crates,
+    service,
     shell::{Doing as _, Failure, Result, cargo, command, root, run, say, succeeds, target},
+    sources,
 };
 
 #[derive(Args)]
@@ -31,6 +30,9 @@ pub(crate) struct Options {
     /// The source archive, which `pip install` builds where Rust is
     #[arg(long)]
     source: bool,
+    /// The service for a team, which runs on any system
+    #[arg(long)]
+    service: bool,
     /// In the profile that one works with: to try the packing itself
     #[arg(long)]
     quick: bool,
@@ -40,20 +42,11 @@ pub(crate) struct Options {
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// What reads every archive.
 const READ_FIRST: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"];
-/// What the sources take from outside of their crates: the contract, and the examples from which `component new` writes.
-const BESIDE: [&str; 6] = [
-    "wit",
-    "docs/components/rust",
-    "docs/components/python",
-    "docs/components/javascript",
-    "LICENSE-APACHE",
-    "LICENSE-MIT",
-];
 
 pub(crate) fn package(options: &Options) -> Result {
     let targets: Vec<Target> = options.targets.iter().map(|name| Target::named(name)).collect::<Result<_>>()?;
-    if targets.is_empty() && !options.source {
-        return Err(Failure("name what to pack: --target TRIPLE, --source".into()));
+    if targets.is_empty() && !options.source && !options.service {
+        return Err(Failure("name what to pack: --target TRIPLE, --source, --service".into()));
     }
     if options.quick {
         build::quick();
@@ -63,7 +56,13 @@ pub(crate) fn package(options: &Options) -> Result {
     let out = target().join("packages");
     fs::create_dir_all(&out).doing(format!("cannot make {}", out.display()))?;
     if options.source {
-        source(&component, &out)?;
+        say("The sources");
+        sources::pack(&component, &out)?;
+    }
+    if options.service {
+        let name = format!("pflow-gateway-service-{VERSION}");
+        copy(&service::composed(&component)?, &out.join(format!("{name}.wasm")))?;
+        Crates::of_the_service()?.write(&out.join(format!("{name}.cdx.json")))?;
     }
     let zig = if targets.iter().any(|one| one.is_linked_by_zig()) { Some(Zig::found()?) } else { None };
     for one in targets {
@@ -126,7 +125,7 @@ impl Packing<'_> {
             crates.put_into(&program)?;
         }
         let bom = folder.join("sbom.cdx.json");
-        fs::write(&bom, format!("{:#}\n", crates.cyclonedx())).doing(format!("cannot write {}", bom.display()))?;
+        crates.write(&bom)?;
         match self.runs(&program) {
             Some(program) => build::words(&mut || program.command(), &folder)?,
             None => say(format!(
@@ -167,10 +166,10 @@ impl Packing<'_> {
             .find(|program| succeeds(program.command().arg("--version")))
     }
 
-    /// Cargo, linking for the target.
+    /// Cargo, linking a program for the target.
     fn cargo(&self) -> Command {
         let (mut command, triple) = match self.zig {
-            Some(zig) => (zig.cargo("zigbuild"), self.one.for_zig()),
+            Some(zig) => (zig.cargo(if self.needs_pie() { "rustc" } else { "zigbuild" }), self.one.for_zig()),
             None => (cargo(), self.one.triple.to_owned()),
         };
         if self.zig.is_none() {
@@ -178,6 +177,25 @@ impl Packing<'_> {
         }
         command.args(["--locked", "--target", &triple]);
         command
+    }
+
+    /// Whether zig has to be told: it does not know `-static-pie`, which rustc asks for, and without a word gives a program that is always loaded at one
+    /// address.
+    fn needs_pie(&self) -> bool {
+        self.zig.is_some() && self.one.is_musl()
+    }
+
+    /// Runs what [`Self::cargo`] began, and gives the program.
+    fn link(&self, cargo: &mut Command, program: PathBuf) -> Result<PathBuf> {
+        if self.needs_pie() {
+            cargo.args(["--", "-Clink-arg=-pie"]);
+        }
+        run(cargo)?;
+        let bytes = fs::read(&program).doing(format!("cannot read {}", program.display()))?;
+        if is_loaded_at_one_address(&bytes) {
+            return Err(Failure(format!("{} is always loaded at one address", program.display())));
+        }
+        Ok(program)
     }
 
     fn program(&self, code: Option<&Code>) -> Result<PathBuf> {
@@ -190,21 +208,21 @@ impl Packing<'_> {
         if let Some(code) = code {
             code.told(&mut cargo);
         }
-        run(&mut cargo)?;
-        Ok(target().join(self.one.triple).join(profile).join(self.one.program()))
+        self.link(&mut cargo, target().join(self.one.triple).join(profile).join(self.one.program()))
     }
 
     /// The program that composes, of a workspace of its own.
     fn composer(&self) -> Result<PathBuf> {
         let place = target().join("guests");
         let mut cargo = self.cargo();
-        cargo.args(["--release", "--package", "pflow-gateway-compose", "--config", "profile.release.strip='symbols'"]);
-        run(cargo
+        cargo.args(["--release", "--package", "pflow-gateway-compose", "--bin", "pflow-gateway-compose"]);
+        cargo
+            .args(["--config", "profile.release.strip='symbols'"])
             .current_dir(root().join("docs/components/compose"))
             .env("CARGO_TARGET_DIR", &place)
-            .env(neutral::FLAGS, neutral::flags(&place)))?;
+            .env(neutral::FLAGS, neutral::flags(&place));
         let file = format!("pflow-gateway-compose{}", self.ending());
-        Ok(place.join(self.one.triple).join("release").join(file))
+        self.link(&mut cargo, place.join(self.one.triple).join("release").join(file))
     }
 
     fn wheel(&self, code: Option<&Code>) -> Result<PathBuf> {
@@ -256,120 +274,23 @@ impl Packing<'_> {
     }
 }
 
-/// What maturin takes of the workspace, with what the sources want besides, and with the component ready: whoever builds it needs no other target of Rust.
-fn source(component: &Path, out: &Path) -> Result {
-    say("The sources");
-    let tools = Venv::with("build", &["build"], Version(10))?;
-    let place = tempfile::tempdir().doing("cannot make a folder")?;
-    run(command(tools.bin("maturin"))
-        .args(["sdist", "--manifest-path", "host/python/Cargo.toml", "--out"])
-        .arg(place.path()))?;
-    let name = format!("pflow_gateway-{VERSION}");
-    let packed = place.path().join(format!("{name}.tar.gz"));
-    let file = File::open(&packed).doing(format!("cannot read {}", packed.display()))?;
-    tar::Archive::new(flate2::read::GzDecoder::new(file)).unpack(place.path()).doing("cannot unpack the sources")?;
-    let folder = place.path().join(&name);
-    for path in BESIDE {
-        copy_all(&root().join(path), &folder.join(path))?;
-    }
-    // maturin packs the start-up files beside the crate, and looks for them beside `pyproject.toml`, which it moves to the top.
-    copy_all(&root().join("host/python/pflow_gateway.data"), &folder.join("pflow_gateway.data"))?;
-    copy(component, &folder.join("gateway.wasm"))?;
-    tar_gz(&folder, &out.join(format!("{name}.tar.gz")))
-}
-
-/// A folder, under its own name.
-fn tar_gz(folder: &Path, file: &Path) -> Result {
-    let name = folder.file_name().unwrap_or_default();
-    let pack = || -> io::Result<()> {
-        let mut tar = tar::Builder::new(GzEncoder::new(File::create(file)?, Compression::best()));
-        // Whoever built it, and when, is in none of it.
-        tar.mode(tar::HeaderMode::Deterministic);
-        tar.append_dir_all(name, folder)?;
-        tar.into_inner()?.finish()?.sync_all()
-    };
-    pack().doing(format!("cannot write {}", file.display()))
-}
-
-/// The same for systems that have no tar of their own.
-fn zip(folder: &Path, file: &Path) -> Result {
-    let tools = Venv::with("build", &["build"], Version(10))?;
-    run(tools.python().args(["-m", "zipfile", "--create"]).args([file, folder]))
-}
-
-/// Of every file, as `sha256sum --check` reads them.
-fn checksums(out: &Path) -> Result {
-    const NAME: &str = "SHA256SUMS";
-    let entries = fs::read_dir(out).doing(format!("cannot read {}", out.display()))?.flatten();
-    let mut files: Vec<PathBuf> =
-        entries.map(|entry| entry.path()).filter(|path| path.is_file() && !path.ends_with(NAME)).collect();
-    files.sort();
-    let mut lines = String::new();
-    for path in &files {
-        let bytes = fs::read(path).doing(format!("cannot read {}", path.display()))?;
-        for byte in Sha256::digest(&bytes) {
-            let _ = write!(lines, "{byte:02x}");
-        }
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let _ = writeln!(lines, "  {name}");
-        say(format!("target/packages/{name}: {}.{:02} MB", bytes.len() / 1_000_000, bytes.len() / 10_000 % 100));
-    }
-    fs::write(out.join(NAME), lines).doing(format!("cannot write {NAME}"))
-}
-
-fn copy(from: &Path, to: &Path) -> Result {
-    fs::copy(from, to).map(drop).doing(format!("cannot copy {} to {}", from.display(), to.display()))
-}
-
-/// A file, or a folder with all that git would keep of it.
-fn copy_all(from: &Path, to: &Path) -> Result {
-    if from.is_file() {
-        fs::create_dir_all(to.parent().unwrap_or(to)).doing(format!("cannot make the folder of {}", to.display()))?;
-        return copy(from, to);
-    }
-    for entry in fs::read_dir(from).doing(format!("cannot read {}", from.display()))?.flatten() {
-        let name = entry.file_name();
-        if name != "target" && name != "node_modules" && name != "__pycache__" {
-            copy_all(&entry.path(), &to.join(name))?;
-        }
-    }
-    Ok(())
+/// Whether it is an ELF program of the kind (`ET_EXEC`) that the system cannot load elsewhere (`ET_DYN`) each time.
+fn is_loaded_at_one_address(program: &[u8]) -> bool {
+    const TYPE: std::ops::Range<usize> = 16..18;
+    const EXEC: [u8; 2] = [2, 0];
+    program.starts_with(b"\x7fELF") && program.get(TYPE) == Some(&EXEC)
 }
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
-
     use super::*;
 
     #[test]
-    fn an_archive_has_its_folder_and_the_same_bytes_whenever_it_is_made() {
-        let place = tempfile::tempdir().unwrap();
-        let folder = place.path().join("pflow-gateway-1");
-        fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("pflow-gateway"), "program").unwrap();
-        let (one, other) = (place.path().join("one.tar.gz"), place.path().join("other.tar.gz"));
-        tar_gz(&folder, &one).unwrap();
-        File::open(folder.join("pflow-gateway")).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
-        tar_gz(&folder, &other).unwrap();
-        assert_eq!(fs::read(&one).unwrap(), fs::read(&other).unwrap());
-        let unpacked = place.path().join("unpacked");
-        tar::Archive::new(flate2::read::GzDecoder::new(File::open(&one).unwrap())).unpack(&unpacked).unwrap();
-        assert_eq!(fs::read(unpacked.join("pflow-gateway-1/pflow-gateway")).unwrap(), b"program");
-    }
-
-    #[test]
-    fn checksums_are_as_sha256sum_reads_them_and_not_of_themselves() {
-        let place = tempfile::tempdir().unwrap();
-        fs::write(place.path().join("b"), "").unwrap();
-        fs::write(place.path().join("a"), "abc").unwrap();
-        checksums(place.path()).unwrap();
-        checksums(place.path()).unwrap();
-        let lines = fs::read_to_string(place.path().join("SHA256SUMS")).unwrap();
-        assert_eq!(
-            lines,
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  a\n\
-             e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  b\n"
-        );
+    fn a_program_that_is_always_at_one_address_is_told_from_others() {
+        let elf = |kind: u8| [b"\x7fELF".as_slice(), &[2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, kind, 0, 62, 0]].concat();
+        assert!(is_loaded_at_one_address(&elf(2)));
+        assert!(!is_loaded_at_one_address(&elf(3)));
+        assert!(!is_loaded_at_one_address(b"MZ\x90\0"));
+        assert!(!is_loaded_at_one_address(b"\x7fELF"));
     }
 }

@@ -2,6 +2,7 @@
 //! Takes a name and a requirements file; gives a [`Venv`]. Never touches the Python it was made from.
 
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -53,6 +54,14 @@ impl Venv {
     pub(crate) fn bin(&self, program: &str) -> PathBuf {
         let folder = self.folder.join(if cfg!(windows) { "Scripts" } else { "bin" });
         folder.join(format!("{program}{}", std::env::consts::EXE_SUFFIX))
+    }
+
+    /// What finds programs of the environment before others.
+    pub(crate) fn path(&self) -> Result<OsString> {
+        let own = self.bin("python").parent().map(Path::to_owned);
+        let others = std::env::var_os("PATH").unwrap_or_default();
+        std::env::join_paths(own.into_iter().chain(std::env::split_paths(&others)))
+            .map_err(|error| Failure(format!("{} cannot be in PATH: {error}", self.folder.display())))
     }
 
     /// A file that a package brought along.

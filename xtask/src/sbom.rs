@@ -13,15 +13,20 @@ use serde_json::{Value, json};
 
 use crate::shell::{Doing as _, Failure, Result, cargo, command, output, root, run, say, succeeds};
 
-/// What is shipped.
-const SHIPPED: [&str; 3] = [PROGRAM, "pflow-gateway-python", "pflow-gateway-component"];
-/// The package of the program.
-const PROGRAM: &str = "pflow-gateway-cli";
+/// What is shipped for a system: the first is the program.
+const SHIPPED: [&str; 3] = ["pflow-gateway-cli", "pflow-gateway-python", "pflow-gateway-component"];
+/// What the service is put together of.
+const SERVICE: [&str; 4] =
+    ["pflow-gateway-front", "pflow-gateway-bridge", "pflow-gateway-egress", "pflow-gateway-component"];
+/// WebAssembly, as the component is compiled.
+const WASI: &str = "wasm32-wasip2";
 /// Where `cargo auditable` puts its list, and where its readers look.
 const SECTION: &str = ".dep-v0";
 
 /// The crates of what is shipped.
 pub(crate) struct Crates {
+    /// The package that the list is called after.
+    first: &'static str,
     packages: BTreeMap<String, Value>,
     /// By id: what it is made of.
     edges: BTreeMap<String, BTreeSet<String>>,
@@ -39,13 +44,27 @@ impl Crates {
     /// As cargo resolves them for this target.
     pub(crate) fn read_for(host: &str) -> Result<Self> {
         // The program's platform and the component's: what only others need is not in them.
-        let platforms = ["--filter-platform", host, "--filter-platform", "wasm32-wasip2"];
-        let said = output(cargo().args(["metadata", "--locked", "--format-version", "1"]).args(platforms))?;
-        let lock = fs::read_to_string(root().join("Cargo.lock")).doing("cannot read Cargo.lock")?;
-        Self::of(&said, &lock)
+        Self::made_into(SHIPPED, &[host, WASI])
     }
 
-    fn of(metadata: &str, lock: &str) -> Result<Self> {
+    /// Those of the service, which is the same everywhere.
+    pub(crate) fn of_the_service() -> Result<Self> {
+        Self::made_into(SERVICE, &[WASI])
+    }
+
+    fn made_into<const N: usize>(shipped: [&'static str; N], platforms: &[&str]) -> Result<Self> {
+        let platforms = platforms.iter().flat_map(|platform| ["--filter-platform", platform]);
+        let said = output(cargo().args(["metadata", "--locked", "--format-version", "1"]).args(platforms))?;
+        let lock = fs::read_to_string(root().join("Cargo.lock")).doing("cannot read Cargo.lock")?;
+        Self::of(&shipped, &said, &lock)
+    }
+
+    /// Into a file, as `CycloneDX`.
+    pub(crate) fn write(&self, file: &Path) -> Result {
+        fs::write(file, format!("{:#}\n", self.cyclonedx())).doing(format!("cannot write {}", file.display()))
+    }
+
+    fn of(shipped: &[&'static str], metadata: &str, lock: &str) -> Result<Self> {
         let unexpected = || Failure("cargo metadata said something else than it used to".into());
         let metadata: Value = serde_json::from_str(metadata).map_err(|_| unexpected())?;
         let text = |value: &Value, name: &str| member(value, name).as_str().map(str::to_owned);
@@ -61,9 +80,10 @@ impl Crates {
             .iter()
             .filter_map(|node| Some((text(node, "id")?, node)))
             .collect();
-        let shipped = all.iter().filter(|(_, package)| SHIPPED.iter().any(|name| is_called(package, name)));
-        let mut open: Vec<String> = shipped.map(|(id, _)| id.clone()).collect();
-        let mut crates = Self { packages: BTreeMap::new(), edges: BTreeMap::new(), checksums: checksums(lock) };
+        let roots = all.iter().filter(|(_, package)| shipped.iter().any(|name| is_called(package, name)));
+        let mut open: Vec<String> = roots.map(|(id, _)| id.clone()).collect();
+        let first = shipped.first().copied().unwrap_or_default();
+        let mut crates = Self { first, packages: BTreeMap::new(), edges: BTreeMap::new(), checksums: checksums(lock) };
         while let Some(id) = open.pop() {
             if crates.packages.contains_key(&id) {
                 continue;
@@ -96,11 +116,11 @@ impl Crates {
         let mut components: Vec<Value> = self
             .packages
             .values()
-            .filter(|package| !is_called(package, PROGRAM))
+            .filter(|package| !is_called(package, self.first))
             .map(|package| self.component(package, "library"))
             .collect();
         components.sort_by_key(|component| member(component, "bom-ref").as_str().map(str::to_owned));
-        let program = self.packages.values().find(|package| is_called(package, PROGRAM));
+        let program = self.packages.values().find(|package| is_called(package, self.first));
         let mut dependencies: Vec<Value> = self
             .edges
             .iter()
@@ -167,7 +187,7 @@ impl Crates {
                 if !parts.is_empty() {
                     members.insert("dependencies".into(), parts.into());
                 }
-                if is_called(package, PROGRAM) {
+                if is_called(package, self.first) {
                     members.insert("root".into(), true.into());
                 }
                 Some(entry)
@@ -214,7 +234,7 @@ fn purl(package: &Value) -> String {
 }
 
 /// The checksums of a lock file, by name and version.
-fn checksums(lock: &str) -> BTreeMap<(String, String), String> {
+pub(crate) fn checksums(lock: &str) -> BTreeMap<(String, String), String> {
     let mut checksums = BTreeMap::new();
     for package in lock.split("[[package]]") {
         let value = |name: &str| {
@@ -285,6 +305,17 @@ mod tests {
             assert!(!text.contains(&place.display().to_string()), "{}", place.display());
         }
         assert_eq!(text, crates().cyclonedx().to_string(), "the same sources give the same bytes");
+    }
+
+    #[test]
+    fn the_service_has_a_list_of_its_own_without_what_only_a_host_has() {
+        let bom = Crates::of_the_service().unwrap().cyclonedx();
+        let references = references(&bom);
+        let named = |name: &str| references.iter().any(|one| one.starts_with(&format!("pkg:cargo/{name}@")));
+        assert_eq!(bom["metadata"]["component"]["name"], "pflow-gateway-front");
+        assert!(named("pflow-gateway-bridge") && named("pflow-gateway-egress") && named("pflow-gateway-component"));
+        assert!(named("chacha20poly1305") && named("wit-bindgen"));
+        assert!(!named("wasmtime") && !named("pflow-gateway") && !named("tokio") && !named("pyo3"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::{
     python::{Venv, Version},
     service,
     shell::{Result, cargo, root, run, say, target},
-    sizes, targets, workflows,
+    sizes, sources, targets, workflows,
 };
 
 const FORMAT: Step = ("Format", 4);
@@ -22,12 +22,13 @@ const DEPENDENCIES: Step = ("Dependencies", 60);
 const LINTS: Step = ("Lints", 210);
 const TARGETS: Step = ("The host, for other systems", 360);
 const RUST: Step = ("Rust tests", 240);
+const SOURCES: Step = ("The program by cargo, and the wheel by pip, from their sources", 90);
 const PEERS: Step = ("Stock pflow, real gateways and other people's clients, from their registries", 420);
 const PYTHON: Step = ("Python tests, with all of them", 780);
 const ALONE: Step = ("Python tests that measure", 170);
 const CONFORMANCE: Step = ("MCP conformance", 60);
 /// What `cargo xtask test` goes through.
-const STEPS: [Step; 17] = [
+const STEPS: [Step; 18] = [
     FORMAT,
     WORKFLOWS,
     DEPENDENCIES,
@@ -41,6 +42,7 @@ const STEPS: [Step; 17] = [
     api::STEP,
     RUST,
     fuzz::STEP,
+    SOURCES,
     PEERS,
     PYTHON,
     ALONE,
@@ -100,6 +102,11 @@ pub(crate) fn test(options: &Options) -> Result {
         say(advisories);
         return Ok(());
     }
+
+    progress::step(SOURCES.0);
+    build::installs(&component, &dist.code)?;
+    // Behind everything else that compiles our crates: cargo puts those of the archive into the same place.
+    sources::hold(&dist, &component)?;
 
     progress::step(PEERS.0);
     let pflow = Venv::with("test", &["pflow", "test"], Version(10))?;

@@ -44,7 +44,11 @@ impl Advice for ConfigError {
             Self::Limit(error) => error.hint(),
             Self::Name(error) => error.hint(),
             Self::Components(error) => error.hint(),
-            Self::Text { .. } | Self::Program(_) => None,
+            // Elsewhere it is not read anywhere.
+            Self::Program(_) => {
+                cfg!(target_os = "linux").then(|| "mount /proc: Linux tells it there, and nowhere else".to_owned())
+            }
+            Self::Text { .. } => None,
         }
     }
 }

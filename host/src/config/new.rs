@@ -360,6 +360,15 @@ mod tests {
         }
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_program_that_cannot_know_its_path_says_where_linux_tells_it() {
+        use crate::Advice as _;
+
+        let error = ConfigError::Program(std::io::Error::other("no /proc/self/exe available. Is /proc mounted?"));
+        assert!(error.hint().is_some_and(|hint| hint.starts_with("mount /proc")), "{:?}", error.hint());
+    }
+
     #[test]
     fn an_entry_is_what_the_design_shows() {
         let (name, entry) = new("docker").entry().unwrap();
