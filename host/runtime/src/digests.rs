@@ -133,6 +133,7 @@ struct Identity {
 
 impl Identity {
     /// None where the system keeps no time that only it can set.
+    #[cfg_attr(not(unix), expect(clippy::unnecessary_wraps, reason = "elsewhere the system may refuse to tell"))]
     fn of(file: &File) -> io::Result<Option<Self>> {
         #[cfg(unix)]
         {
