@@ -18,8 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const AT_ONCE: Duration = Duration::from_millis(250);
 /// For how long one that had ended when it was used again is remembered: a gateway that restarts, or a balancer, ends them too.
 const REMEMBERED: Duration = Duration::from_mins(1);
-/// So much longer than it was seen to last is a connection trusted: what a call takes more than the question before it.
-const MOMENT: Duration = Duration::from_millis(2);
+/// So long one may always have lain idle: between two calls in a row, before anything longer was seen.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// What is known of a peer's connections, and those to it of one pool.
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ struct Open {
 pub(super) enum Trust {
     /// The peer is not known to keep any, or has lost one.
     None,
-    /// The peer keeps them, but one of this pool lies idle for longer than any was seen to last.
+    /// The peer keeps them, but one of this pool lies idle for too long: for more than half of what any was seen to last.
     NotThese,
     /// Whichever it is.
     All,
@@ -101,7 +101,9 @@ impl Habit {
             (seen.kept, seen.lost)
         };
         let Some(kept) = kept.filter(|_| lost.is_none_or(|at| at.elapsed() > REMEMBERED)) else { return Trust::None };
-        let lasts = |came: &Instant| came.elapsed() <= kept.saturating_add(MOMENT);
+        // Half of what was seen: the peer's clock began earlier than ours, with the answer that it sent, and ends later, with the request that
+        // it reads.
+        let lasts = |came: &Instant| came.elapsed() <= (kept / 2).max(MOMENT);
         if self.open.lock().came.values().flatten().all(lasts) { Trust::All } else { Trust::NotThese }
     }
 }
@@ -245,15 +247,17 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_trusted_for_as_long_as_one_was_seen_to_last() {
-        let (fresh, _end) = habit(Duration::from_secs(4));
+    fn a_connection_is_trusted_for_half_as_long_as_one_was_seen_to_last() {
+        let (near, _end) = habit(Duration::from_secs(4));
+        assert_eq!(near.trust(), Trust::NotThese, "it is not far from the longest that is known");
+        let (fresh, _end) = habit(Duration::from_secs(2));
         assert_eq!(fresh.trust(), Trust::All);
         let (habit, mut end) = habit(Duration::from_secs(6));
         assert_eq!(habit.trust(), Trust::NotThese, "the peer may close it just now");
         end.read(17);
         assert_eq!(habit.trust(), Trust::All);
         habit.came(end.number, Some(Duration::from_secs(1)));
-        habit.open.lock().came.insert(end.number, ago(Duration::from_secs(4)));
+        habit.open.lock().came.insert(end.number, ago(Duration::from_secs(2)));
         assert_eq!(habit.trust(), Trust::All, "the longest counts");
     }
 
